@@ -1,0 +1,44 @@
+# `make test` and `make demo` set everything up in .venv first; a second run installs nothing.
+PYTHON ?= python3
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help venv test lint types demo clean
+
+help:
+	@echo "make test    set up .venv, then lint, check types and run the tests"
+	@echo "make demo    set up .venv, then run the three steps of DetNAS on a small data set"
+	@echo "make venv    only set up .venv (from PYTHON, now $(PYTHON))"
+	@echo "make lint    ruff;  make types   mypy"
+	@echo "make clean   remove .venv, caches and build folders; output/ and datasets/ stay"
+
+venv: $(STAMP)
+
+# Without build isolation, what has to be built (fvcore, iopath, antlr4, Detectron2) is built with
+# the setuptools and torch of constraints.txt.
+$(STAMP): setup.cfg constraints.txt tools/install_detectron2.py
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet -c constraints.txt setuptools wheel
+	$(PIP) install --quiet -c constraints.txt --no-build-isolation --editable '.[demo,test,lint]'
+	$(BIN)/python tools/install_detectron2.py
+	touch $@
+
+test: lint types
+	$(BIN)/python -m pytest
+
+lint: venv
+	$(BIN)/ruff check .
+
+types: venv
+	$(BIN)/mypy
+
+demo: venv
+	$(BIN)/python -m detnas_d2.demo
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

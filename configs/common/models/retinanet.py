@@ -1,0 +1,20 @@
+"""RetinaNet on a DetNAS backbone (DetNAS section 4.1): Detectron2's own model; norm in the
+backbone only."""
+
+from detectron2 import model_zoo
+from detectron2.config import LazyCall as L
+from detectron2.layers import ShapeSpec
+
+from detnas_d2.modeling import Norm, ShuffleNetV2Supernet
+
+model = model_zoo.get_config("common/models/retinanet.py").model
+model.backbone.bottom_up = L(ShuffleNetV2Supernet)(
+    space="300m",
+    norm=L(Norm)(name="SyncBN", momentum=0.1),
+    out_features=["res3", "res4", "res5"],
+)
+model.backbone.top_block.in_channels = 640  # of res5 in the 300m space
+model.head.input_shape = [L(ShapeSpec)(channels="${....backbone.out_channels}") for _ in range(5)]
+# pixels as they are: BGR, 0 to 255, no mean
+model.pixel_mean = [0.0, 0.0, 0.0]
+model.pixel_std = [1.0, 1.0, 1.0]

@@ -1,0 +1,13 @@
+"""Settings of a training, as Detectron2's own configs/common/train.py, with a seed."""
+
+train = dict(
+    output_dir="output",
+    init_checkpoint="",  # weights to start from
+    max_iter=90000,
+    seed=0,  # with the iteration, all that a step depends on
+    amp=dict(enabled=False),
+    checkpointer=dict(period=5000, max_to_keep=2),
+    eval_period=0,  # besides after the last iteration
+    log_period=20,
+    device="cuda",
+)

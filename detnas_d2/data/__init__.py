@@ -1,0 +1,79 @@
+"""Data: registered sets, the (seed, step) training stream, and mappers.
+
+Importing this registers the built-in data sets, lazily: nothing is read before one is loaded.
+"""
+
+from __future__ import annotations
+
+from detnas_d2.data.annotations import drop_damaged_boxes
+from detnas_d2.data.bccd import register_bccd, register_bccd_boxes, write_bccd_boxes
+from detnas_d2.data.builtin import register_builtin_datasets
+from detnas_d2.data.catalog import (
+    MissingDataset,
+    datasets_root,
+    describe_missing,
+    missing_datasets,
+    register_dataset,
+    unregister_dataset,
+)
+from detnas_d2.data.classification import (
+    CenterCrop,
+    ClassificationMapper,
+    RandomResizedCrop,
+    imagenet_test_augmentations,
+    imagenet_train_augmentations,
+)
+from detnas_d2.data.coco import register_coco
+from detnas_d2.data.crops import write_box_crops
+from detnas_d2.data.digits import DigitsParameters, register_digits, write_digits
+from detnas_d2.data.errors import DataError, ImageReadError, MissingDatasetError
+from detnas_d2.data.imagefolder import (
+    held_out_split,
+    load_image_folder,
+    register_image_folder,
+)
+from detnas_d2.data.loader import SeededMapDataset, build_train_loader
+from detnas_d2.data.seeding import derive_seed, seeded
+from detnas_d2.data.stream import StepBatchSampler
+from detnas_d2.data.test_loader import build_test_loader
+from detnas_d2.data.voc import load_voc_folder, register_voc_folder
+
+__all__ = [
+    "CenterCrop",
+    "ClassificationMapper",
+    "DataError",
+    "DigitsParameters",
+    "ImageReadError",
+    "MissingDataset",
+    "MissingDatasetError",
+    "RandomResizedCrop",
+    "SeededMapDataset",
+    "StepBatchSampler",
+    "build_test_loader",
+    "build_train_loader",
+    "datasets_root",
+    "derive_seed",
+    "describe_missing",
+    "drop_damaged_boxes",
+    "held_out_split",
+    "imagenet_test_augmentations",
+    "imagenet_train_augmentations",
+    "load_image_folder",
+    "load_voc_folder",
+    "missing_datasets",
+    "register_bccd",
+    "register_bccd_boxes",
+    "register_builtin_datasets",
+    "register_coco",
+    "register_dataset",
+    "register_digits",
+    "register_image_folder",
+    "register_voc_folder",
+    "seeded",
+    "unregister_dataset",
+    "write_bccd_boxes",
+    "write_box_crops",
+    "write_digits",
+]
+
+register_builtin_datasets()

@@ -1,0 +1,134 @@
+"""Reading and augmenting images for classification, in Detectron2's terms."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.data import detection_utils
+from detectron2.data import transforms as T
+
+from detnas_d2.data.errors import DataError
+
+
+class RandomResizedCrop(T.Augmentation):
+    """A random part of the image, resized to a square (as GoogLeNet and its successors train).
+
+    Area and aspect ratio (width / height, log-uniform) are drawn up to ten times until the part
+    fits into the image; otherwise the largest centred part within the ratios is taken.
+
+    Args:
+        size: side of the result, pixels.
+        scale: range of the part's share of the image's area.
+        ratio: range of its aspect ratio.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        scale: Sequence[float] = (0.08, 1.0),
+        ratio: Sequence[float] = (3 / 4, 4 / 3),
+    ) -> None:
+        super().__init__()
+        self.size, self.scale, self.ratio = size, tuple(scale), tuple(ratio)
+
+    def get_transform(self, image: np.ndarray) -> T.Transform:
+        height, width = image.shape[:2]
+        x, y, w, h = self._draw(width, height)
+        return T.TransformList(
+            [T.CropTransform(x, y, w, h), T.ResizeTransform(h, w, self.size, self.size)]
+        )
+
+    def _draw(self, width: int, height: int) -> tuple[int, int, int, int]:
+        for _ in range(10):
+            area = width * height * np.random.uniform(self.scale[0], self.scale[1])
+            ratio = math.exp(np.random.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
+            w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if 0 < w <= width and 0 < h <= height:
+                x, y = np.random.randint(width - w + 1), np.random.randint(height - h + 1)
+                return int(x), int(y), w, h
+        w = max(1, min(width, round(height * self.ratio[1])))
+        h = max(1, min(height, round(width / self.ratio[0])))
+        return (width - w) // 2, (height - h) // 2, w, h
+
+
+class CenterCrop(T.Augmentation):
+    """The square of the given side in the image's centre; the whole side where it is shorter."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def get_transform(self, image: np.ndarray) -> T.Transform:
+        height, width = image.shape[:2]
+        w, h = min(width, self.size), min(height, self.size)
+        return T.CropTransform((width - w) // 2, (height - h) // 2, w, h)
+
+
+class ClassificationMapper:
+    """Dict of a classification set -> the same with its image.
+
+    Args:
+        is_train: training or test; the random numbers of training come from numpy's global
+            generator, which the train loader seeds for each image.
+        augmentations: Detectron2's, or those of this module.
+        image_format: as ``detection_utils.read_image`` takes it.
+    """
+
+    def __init__(
+        self,
+        is_train: bool,
+        *,
+        augmentations: Sequence[T.Augmentation | T.Transform],
+        image_format: str = "BGR",
+    ) -> None:
+        self.is_train = is_train
+        self.augmentations = T.AugmentationList(list(augmentations))
+        self.image_format = image_format
+
+    def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
+        """
+        Returns:
+            The dict with "image": (channels, height, width) uint8 of 0 to 255, in image_format.
+
+        Raises:
+            DataError: the dict has no "category_id" in training.
+        """
+        if self.is_train and "category_id" not in record:
+            raise DataError(f"{record.get('file_name')} has no category_id to train on.")
+        record = copy.deepcopy(record)
+        image = detection_utils.read_image(record["file_name"], format=self.image_format)
+        record["height"], record["width"] = image.shape[:2]
+        augmented = T.AugInput(image)
+        self.augmentations(augmented)
+        record["image"] = torch.as_tensor(np.ascontiguousarray(augmented.image.transpose(2, 0, 1)))
+        return record
+
+
+def imagenet_train_augmentations(
+    size: int = 224, scale: Sequence[float] = (0.08, 1.0), jitter: float = 0.4
+) -> list[T.Augmentation]:
+    """Random resized crop, horizontal flip and colour jitter, as ShuffleNetV2's code trains.
+
+    Args:
+        jitter: brightness, contrast and saturation are each scaled by 1 - jitter to 1 + jitter;
+            0 for none. (Saturation takes its grey from weights for RGB, also for BGR images.)
+    """
+    augmentations: list[T.Augmentation] = [RandomResizedCrop(size, scale)]
+    if jitter:
+        low, high = 1 - jitter, 1 + jitter
+        augmentations += [
+            T.RandomBrightness(low, high),
+            T.RandomContrast(low, high),
+            T.RandomSaturation(low, high),
+        ]
+    return [*augmentations, T.RandomFlip()]
+
+
+def imagenet_test_augmentations(size: int = 224, resize: int = 256) -> list[T.Augmentation]:
+    """The shorter edge to ``resize`` pixels, then the centre square of ``size``."""
+    return [T.ResizeShortestEdge(resize, max_size=10**6), CenterCrop(size)]

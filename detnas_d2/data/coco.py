@@ -1,0 +1,51 @@
+"""Data sets in COCO's form, read by Detectron2 and cleaned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from detectron2.data.datasets import load_coco_json
+
+from detnas_d2.data.annotations import drop_damaged_boxes
+from detnas_d2.data.catalog import first_of, register_dataset
+
+
+def register_coco(
+    name: str,
+    json_file: str | Path,
+    image_root: str | Path,
+    *,
+    class_names: Sequence[str] | None = None,
+    required: dict[Path, str] | None = None,
+    is_default: bool = False,
+) -> None:
+    """Registers a COCO JSON file for training and Detectron2's COCO evaluator.
+
+    Unlike Detectron2's ``register_coco_instances``, damaged boxes are reported once and left out
+    (:func:`drop_damaged_boxes`), a missing file says what has to lie there, and a second
+    registration is handled alike on every version (:func:`register_dataset`).
+
+    Args:
+        class_names: in the order of the category ids; read from the file where left out.
+        required: what has to exist, where that is more than the two paths.
+    """
+    json_file, image_root = Path(json_file), Path(image_root)
+    metadata: dict[str, Any] = {"json_file": str(json_file), "image_root": str(image_root)}
+    if class_names is not None:
+        metadata["thing_classes"] = list(class_names)
+    register_dataset(
+        name,
+        lambda: drop_damaged_boxes(load_coco_json(str(json_file), str(image_root), name), name),
+        required=first_of(
+            required or {},
+            {
+                json_file: "the annotations as a COCO JSON file",
+                image_root: "the folder of the images that the JSON file names",
+            },
+        ),
+        is_default=is_default,
+        evaluator_type="coco",
+        **metadata,
+    )

@@ -1,0 +1,163 @@
+"""Real handwritten digits drawn over crops of real photographs; what the demo set is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from detnas_d2.data.errors import DataError
+from detnas_d2.data.seeding import derive_seed
+
+SPLITS = ("train", "val", "test")
+
+# scikit-learn's 1,797 digits lie in runs of about 130, one run for each of 14 writers' turns
+# (each run starts 0, 1, ..., 9 and holds every digit about 13 times); splits cut between runs,
+# so that they share no image and no run: 8, 3 and 3 runs.
+_DIGITS = {"train": (0, 1029), "val": (1029, 1415), "test": (1415, 1797)}
+_NUM_DIGITS = 1797
+# Columns of the two 427 x 640 photographs; splits share no pixel.
+_COLUMNS = {"train": (0, 352), "val": (352, 496), "test": (496, 640)}
+_CROP_SIDES = (72, 144)  # pixels of the photograph; the same range in every split
+_INK = 0.35  # opacity from which a pixel of a stroke counts as ink
+_TRIES = 50  # places tried for a digit before the image goes without it
+
+
+@dataclass(frozen=True)
+class PlacedDigit:
+    """A digit in an image: x0, y0, x1, y1 in pixels, half-open, tight around its ink."""
+
+    label: int
+    box: tuple[int, int, int, int]
+
+
+class DigitScenes:
+    """Draws images of one split; image ``i`` is a function of the arguments and i alone.
+
+    Args:
+        split: "train", "val" or "test"; they share neither digit images nor writers' runs nor
+            any part of the photographs.
+        classes: the digits that appear.
+        purpose: tells apart sets that are made with one seed.
+
+    Raises:
+        DataError: scikit-learn is not installed, or ships other data than expected.
+    """
+
+    def __init__(self, split: str, classes: tuple[int, ...], seed: int, purpose: int) -> None:
+        images, labels = _load_digits()
+        first, last = _DIGITS[split]
+        images, labels = images[first:last], labels[first:last]
+        self._pools = {label: images[labels == label] for label in classes}
+        self._photos = [photo[:, slice(*_COLUMNS[split])] for photo in _load_photos()]
+        self._classes = classes
+        self._key = (seed, purpose, SPLITS.index(split))
+
+    def draw(
+        self,
+        index: int,
+        size: int,
+        digit_size: tuple[int, int],
+        count: tuple[int, int],
+        max_overlap: float = 0.0,
+        label: int | None = None,
+    ) -> tuple[np.ndarray, list[PlacedDigit]]:
+        """One square image.
+
+        Args:
+            size: its side, pixels.
+            digit_size: range of the digits' height, pixels, ends included.
+            count: range of the number of digits, ends included; fewer where they don't fit.
+            max_overlap: the share of the smaller of two boxes that the other may cover.
+            label: the digit to draw, instead of a random one of the classes.
+
+        Returns:
+            (size, size, 3) RGB uint8, and the digits in it (at least one).
+        """
+        rng = np.random.default_rng(derive_seed(*self._key, index))
+        canvas = self._background(rng, size)
+        placed: list[PlacedDigit] = []
+        for _ in range(int(rng.integers(count[0], count[1] + 1))):
+            digit = int(rng.choice(self._classes)) if label is None else label
+            pool = self._pools[digit]
+            alpha = _glyph(
+                pool[int(rng.integers(len(pool)))],
+                int(rng.integers(digit_size[0], digit_size[1] + 1)),
+            )
+            height, width = alpha.shape
+            for _ in range(_TRIES):
+                x = int(rng.integers(size - width + 1))
+                y = int(rng.integers(size - height + 1))
+                box = (x, y, x + width, y + height)
+                if all(_overlap(box, other.box) <= max_overlap for other in placed):
+                    _paint(canvas, alpha, x, y, rng)
+                    placed.append(PlacedDigit(digit, box))
+                    break
+        return canvas, placed
+
+    def _background(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        photo = self._photos[int(rng.integers(len(self._photos)))]
+        side = int(rng.integers(_CROP_SIDES[0], _CROP_SIDES[1] + 1))
+        y = int(rng.integers(photo.shape[0] - side + 1))
+        x = int(rng.integers(photo.shape[1] - side + 1))
+        crop = photo[y : y + side, x : x + side]
+        if rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        return cv2.resize(np.ascontiguousarray(crop), (size, size), interpolation=cv2.INTER_AREA)
+
+
+def _glyph(digit: np.ndarray, height: int) -> np.ndarray:
+    """8 x 8 grey values of 0 to 16 -> opacity in [0, 1], cut tightly around the ink."""
+    padded = np.pad(digit.astype(np.float32) / 16, 1)  # room for the interpolation's fringe
+    side = round(height * padded.shape[0] / digit.shape[0])
+    alpha = cv2.resize(padded, (side, side), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    rows, columns = np.flatnonzero((alpha >= _INK).any(1)), np.flatnonzero((alpha >= _INK).any(0))
+    # Strokes may end within the border rows; never higher than asked for.
+    return alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1][:height, :height]
+
+
+def _paint(canvas: np.ndarray, alpha: np.ndarray, x: int, y: int, rng: np.random.Generator) -> None:
+    """Blends a stroke of a random colour into the canvas: dark on bright ground, else bright."""
+    height, width = alpha.shape
+    ground = canvas[y : y + height, x : x + width].astype(np.float32)
+    low, high = (0, 64) if ground.mean() > 127 else (192, 256)
+    colour = rng.integers(low, high, size=3).astype(np.float32)
+    mixed = ground + (colour - ground) * alpha[..., None]
+    canvas[y : y + height, x : x + width] = np.rint(mixed).astype(np.uint8)
+
+
+def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
+    """Intersection over the area of the smaller box."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return width * height / smaller
+
+
+def _load_digits() -> tuple[np.ndarray, np.ndarray]:
+    data = _sklearn_datasets().load_digits()
+    if len(data.images) != _NUM_DIGITS:
+        raise DataError(f"scikit-learn gives {len(data.images)} digits, expected {_NUM_DIGITS}.")
+    return data.images, data.target
+
+
+def _load_photos() -> list[np.ndarray]:
+    photos = list(_sklearn_datasets().load_sample_images().images)
+    if any(photo.shape != (427, 640, 3) for photo in photos):
+        raise DataError("scikit-learn's sample photographs are not 427 x 640 RGB as expected.")
+    return photos
+
+
+def _sklearn_datasets() -> Any:
+    try:
+        import sklearn.datasets
+    except ImportError as error:
+        raise DataError(
+            "The digits set is made of data that scikit-learn ships, which is not installed: "
+            "pip install -e .[demo]"
+        ) from error
+    return sklearn.datasets

@@ -1,0 +1,139 @@
+"""The training data loader: mapped images of the (seed, step) stream, with any workers."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import resource
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from detectron2.data import DatasetFromList
+from detectron2.utils import comm
+from torch.utils.data import DataLoader, Dataset
+
+from detnas_d2.data.errors import DataError, ImageReadError
+from detnas_d2.data.seeding import derive_seed, seeded
+from detnas_d2.data.stream import StepBatchSampler
+
+logger = logging.getLogger(__name__)
+
+_MAP, _WORKERS = 11, 12  # purposes of derived seeds
+_PREFETCH = 2  # batches that each worker holds ready
+
+Record = dict[str, Any]
+
+
+class SeededMapDataset(Dataset):
+    """Maps image ``index`` with all randomness keyed by (seed, position in the stream).
+
+    Args:
+        dataset: dicts in Detectron2's form, as a list or any indexable.
+        mapper: called with a copy of a dict; its random numbers come from the global generators
+            of Python, numpy or torch, as in Detectron2's augmentations.
+    """
+
+    def __init__(self, dataset: Sequence[Record], mapper: Callable[[Record], Any], seed: int):
+        self._dataset, self._mapper, self._seed = dataset, mapper, seed
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, item: tuple[int, int]) -> Any:
+        """
+        Raises:
+            ImageReadError: the mapper raised or returned None. Detectron2 would draw another
+                image at random there; then a step would no longer be a function of its number.
+        """
+        index, position = item
+        record = copy.deepcopy(self._dataset[index])
+        name = record.get("file_name", f"number {index}")
+        try:
+            with seeded(self._seed, _MAP, position):
+                mapped = self._mapper(record)
+        except Exception as error:
+            raise ImageReadError(
+                f"Image {name} could not be read or mapped ({type(error).__name__}: {error}). "
+                "Repair it, or remove it from the data set."
+            ) from error
+        if mapped is None:
+            raise ImageReadError(
+                f"The mapper returned nothing for image {name}. A training stream that is a "
+                "function of (seed, step) cannot skip an image: remove it from the data set."
+            )
+        return mapped
+
+
+def build_train_loader(
+    dataset: Sequence[Record],
+    mapper: Callable[[Record], Any],
+    total_batch_size: int,
+    *,
+    num_workers: int = 0,
+    seed: int = 0,
+    start_step: int = 0,
+    aspect_ratio_grouping: bool = True,
+) -> DataLoader:
+    """An endless loader whose batch i is a function of (seed, start_step + i).
+
+    It neither reads nor moves the global random states, and yields the same tensors with any
+    number of workers. In a distributed run each process gets its share of the global batch.
+
+    Args:
+        dataset: dicts in Detectron2's form, e.g. of ``get_detection_dataset_dicts``.
+        mapper: e.g. a ``DatasetMapper``; must be picklable where processes are spawned.
+        total_batch_size: images a step on all processes together.
+        start_step: the first step; the trainer sets it to the resumed iteration.
+        aspect_ratio_grouping: batches hold either landscape or other images, which saves padding;
+            needs "width" and "height" in each dict.
+
+    Returns:
+        A loader of lists of mapped dicts, ``total_batch_size / world size`` long.
+
+    Raises:
+        DataError: see :class:`StepBatchSampler`; or sizes missing for the grouping.
+    """
+    images: int | list[int] = len(dataset)
+    if aspect_ratio_grouping:
+        images = [_is_landscape(record) for record in dataset]
+    sampler = StepBatchSampler(
+        images, total_batch_size, seed, start_step, comm.get_rank(), comm.get_world_size()
+    )
+    if num_workers:
+        _allow_open_files(num_workers * _PREFETCH * total_batch_size // comm.get_world_size())
+    return DataLoader(
+        # Serialised, so that forked workers share its memory.
+        SeededMapDataset(DatasetFromList(list(dataset), copy=False), mapper, seed),
+        batch_sampler=sampler,
+        num_workers=num_workers,
+        collate_fn=_as_list,
+        prefetch_factor=_PREFETCH if num_workers else None,
+        # Its own generator: torch would otherwise draw the workers' base seed from the global one.
+        generator=torch.Generator().manual_seed(derive_seed(seed, _WORKERS)),
+    )
+
+
+def _as_list(batch: list[Any]) -> list[Any]:
+    return batch
+
+
+def _is_landscape(record: Record) -> int:
+    try:
+        return int(record["width"] > record["height"])
+    except KeyError as error:
+        raise DataError(
+            f"Aspect-ratio grouping needs the {error} of image {record.get('file_name')}: add it "
+            "to the data set's dicts, or set aspect_ratio_grouping=False."
+        ) from error
+
+
+def _allow_open_files(images: int) -> None:
+    """Raises the soft limit of open files, where it may be: torch's workers hand each tensor
+    over as a file descriptor, and a mapped image has a handful of them."""
+    wanted = 1024 + 8 * images
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        logger.info("Raised the limit of open files from %d to %d for data workers", soft, allowed)

@@ -1,0 +1,140 @@
+"""Data sets in Pascal VOC's folder form with classes of one's own."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from detectron2.structures import BoxMode
+
+from detnas_d2.data.annotations import drop_damaged_boxes
+from detnas_d2.data.catalog import first_of, register_dataset, voc_requirements
+from detnas_d2.data.errors import DataError
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+
+
+def load_voc_folder(
+    dirname: str | Path, split: str, class_names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Reads Annotations/, ImageSets/Main/<split>.txt and JPEGImages/ into Detectron2's form.
+
+    Beyond Detectron2's ``load_voc_instances``: images may be PNG, a split may hold one image, and
+    what is wrong in a file is said with its name. Boxes come out as that function gives them:
+    XYXY_ABS, VOC's 1-based inclusive [xmin, xmax] becoming [xmin - 1, xmax). Objects marked
+    difficult are included.
+
+    Raises:
+        DataError: a damaged or missing XML file, an image that is missing, an unknown class.
+    """
+    dirname = Path(dirname)
+    split_file = dirname / "ImageSets" / "Main" / f"{split}.txt"
+    class_ids = {class_name: i for i, class_name in enumerate(class_names)}
+    records = []
+    for line in split_file.read_text().splitlines():
+        image_id = line.strip()
+        if not image_id:
+            continue
+        if len(image_id.split()) > 1:
+            # Detectron2's evaluator separates its columns by blanks, and takes whole lines.
+            raise DataError(
+                f"{split_file} has to hold one image id without blanks a line, got {line!r}."
+            )
+        records.append(_read_record(dirname, image_id, class_ids))
+    if not records:
+        raise DataError(f"{split_file} names no image.")
+    return records
+
+
+def _read_record(dirname: Path, image_id: str, class_ids: dict[str, int]) -> dict[str, Any]:
+    xml_file = dirname / "Annotations" / f"{image_id}.xml"
+    try:
+        root = ET.parse(xml_file).getroot()
+        annotations = []
+        for item in root.findall("object"):
+            name = item.findtext("name", "")
+            if name not in class_ids:
+                raise DataError(
+                    f"{xml_file} has an object of class {name!r}; the classes are "
+                    f"{', '.join(class_ids)}."
+                )
+            xmin, ymin, xmax, ymax = (
+                float(_text(item, f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")
+            )
+            annotations.append(
+                {
+                    "category_id": class_ids[name],
+                    "bbox": [xmin - 1, ymin - 1, xmax, ymax],
+                    "bbox_mode": BoxMode.XYXY_ABS,
+                }
+            )
+        return {
+            "file_name": str(_image_file(dirname, image_id)),
+            "image_id": image_id,
+            "height": int(_text(root, "size/height")),
+            "width": int(_text(root, "size/width")),
+            "annotations": annotations,
+        }
+    except DataError:
+        raise
+    except (OSError, ValueError, ET.ParseError) as error:
+        raise DataError(f"Cannot read the annotation file {xml_file}: {error}.") from error
+
+
+def _text(element: ET.Element, path: str) -> str:
+    text = element.findtext(path)
+    if text is None:
+        raise ValueError(f"<{element.tag}> has no {path}")
+    return text
+
+
+def _image_file(dirname: Path, image_id: str) -> Path:
+    for suffix in _SUFFIXES:
+        path = dirname / "JPEGImages" / f"{image_id}{suffix}"
+        if path.exists():
+            return path
+    raise DataError(
+        f"{dirname / 'JPEGImages'} has no image {image_id} ({', '.join(_SUFFIXES[:3])}), which "
+        "its image set names."
+    )
+
+
+def register_voc_folder(
+    name: str,
+    dirname: str | Path,
+    split: str,
+    class_names: Sequence[str],
+    year: int = 2012,
+    *,
+    required: dict[Path, str] | None = None,
+    is_default: bool = False,
+) -> None:
+    """Registers a folder in VOC's form for training and ``PascalVOCDetectionEvaluator``.
+
+    Damaged boxes are reported once and left out of what is loaded; the evaluator reads the XML
+    files itself.
+
+    Args:
+        year: selects the evaluator's metric, whatever the images are: 2007 is the average of 11
+            precisions, 2012 the area under the curve.
+        required: what has to exist, beyond the form's own folders.
+
+    Raises:
+        DataError: another year, or a name that is taken.
+    """
+    if year not in (2007, 2012):
+        raise DataError(f"Detectron2's VOC evaluator knows the years 2007 and 2012, not {year}.")
+    dirname = Path(dirname)
+    register_dataset(
+        name,
+        lambda: drop_damaged_boxes(load_voc_folder(dirname, split, class_names), name),
+        required=first_of(required or {}, voc_requirements(dirname, split)),
+        is_default=is_default,
+        evaluator_type="pascal_voc",
+        thing_classes=list(class_names),
+        dirname=str(dirname),
+        split=split,
+        year=year,
+    )

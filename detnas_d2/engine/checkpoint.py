@@ -1,0 +1,105 @@
+"""Checkpoints that are whole or absent, and that know which network they hold."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+from typing import Any
+
+import torch
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.utils.file_io import PathManager
+
+from ..errors import DetNASError
+from ..modeling import describe, find_backbone, load_weights
+
+logger = logging.getLogger(__name__)
+
+
+class CheckpointError(DetNASError):
+    """A checkpoint that is missing, damaged, of another network, or cannot be written."""
+
+
+class DetNASCheckpointer(DetectionCheckpointer):
+    """Detectron2's checkpointer, with three differences.
+
+    * A checkpoint is written to another name, flushed and moved into place: a kill or a full
+      disk while saving leaves the last good one, and ``last_checkpoint`` never points to a
+      broken file.
+    * It stores which space and architecture its backbone is of (key ``detnas``), and a checkpoint
+      of another one is refused, not half loaded.
+    * Loading slices a stand-alone network out of a supernet's weights, and a classification
+      checkpoint fills a detector's backbone (``detnas_d2.modeling.load_weights``).
+
+    Models without a DetNAS backbone load as Detectron2 does.
+    """
+
+    def save(self, name: str, **kwargs: Any) -> None:
+        if not self.save_dir or not self.save_to_disk:
+            return
+        data = {"model": self.model.state_dict()}
+        if find_backbone(self.model) is not None:
+            data["detnas"] = describe(self.model)
+        data.update({key: obj.state_dict() for key, obj in self.checkpointables.items()})
+        data.update(kwargs)
+        path = os.path.join(self.save_dir, f"{name}.pth")
+        self.logger.info(f"Saving checkpoint to {path}")
+        _write_atomically(path, lambda f: torch.save(data, f))
+        self.tag_last_checkpoint(os.path.basename(path))
+
+    def tag_last_checkpoint(self, last_filename_basename: str) -> None:
+        path = os.path.join(self.save_dir, "last_checkpoint")
+        _write_atomically(path, lambda f: f.write(last_filename_basename.encode()))
+
+    def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """See ``fvcore.common.checkpoint.Checkpointer.load``.
+
+        Raises:
+            CheckpointError: for a missing or damaged file, or one of another network.
+        """
+        if path and "://" not in path and not os.path.isfile(path):
+            raise CheckpointError(
+                f"The checkpoint {path!r} does not exist on this machine. Give the model_final.pth "
+                "of the step before (train.init_checkpoint=...); on several machines the output "
+                "folder has to lie on a shared file system."
+            )
+        try:
+            return super().load(path, *args, **kwargs)
+        except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, OSError) as e:
+            raise CheckpointError(
+                f"The checkpoint {path!r} could not be loaded: {type(e).__name__}: {e}\n"
+                "It may be truncated or not a checkpoint; remove it and resume from an earlier "
+                "one by writing that file's name into 'last_checkpoint'."
+            ) from e
+
+    def _load_model(self, checkpoint: Any) -> Any:
+        native = not checkpoint.get("matching_heuristics", False)
+        if not native or find_backbone(self.model) is None:
+            return super()._load_model(checkpoint)
+        try:
+            report = load_weights(self.model, checkpoint)
+        except ValueError as e:
+            raise CheckpointError(f"The checkpoint does not fit the model: {e}") from e
+        logger.info(report)
+        return None
+
+
+def _write_atomically(path: str, write: Any) -> None:
+    """Write by `write(file)` to another name, flush to the disk, move into place."""
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        PathManager.mkdirs(os.path.dirname(path))
+    partial = f"{path}.tmp"
+    try:
+        with open(partial, "wb") as f:
+            write(f)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as e:  # torch.save reports a failed write as RuntimeError
+        if os.path.exists(partial):
+            os.remove(partial)
+        raise CheckpointError(
+            f"{path!r} could not be written ({e}); is the disk full or the folder read-only? "
+            "What was saved before is untouched: free some space and go on with --resume."
+        ) from e

@@ -1,0 +1,142 @@
+"""LazyConfig files and overrides, checked before any work starts."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from detectron2.config import LazyConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ..errors import DetNASError
+
+_INT_LIST = re.compile(r"^\d+(,\d+)+$")
+
+
+class ConfigError(DetNASError):
+    """A config file or an override that cannot be used."""
+
+
+def load_config(path: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """Load a LazyConfig file and apply ``key=value`` overrides to it.
+
+    Unlike ``LazyConfig.apply_overrides``, which creates a mistyped key in silence, an override
+    has to name a key that the config has, with a value of the same type. ``+key=value`` adds a
+    key on purpose, and ``key=2,1,2,0`` is an architecture: the same as ``key=[2,1,2,0]``.
+
+    Raises:
+        ConfigError: naming the file or key, and the nearest existing key.
+    """
+    if not os.path.isfile(path):
+        raise ConfigError(f"The config file {path!r} does not exist.{_files_near(path)}")
+    try:
+        cfg = LazyConfig.load(path)
+    except (SyntaxError, ImportError, AttributeError, NameError, KeyError, ValueError) as e:
+        raise ConfigError(
+            f"The config file {path!r} could not be read: {type(e).__name__}: {e}"
+        ) from e
+    for text in overrides:
+        _apply(cfg, text)
+    return cfg
+
+
+def _apply(cfg: DictConfig, text: str) -> None:
+    override = _parse(text)
+    key, value = override.key_or_group, override.value()
+    if override.is_delete():
+        raise ConfigError(f"Override {text!r}: keys can't be deleted; set the key to null instead.")
+    missing = object()
+    try:
+        current = OmegaConf.select(cfg, key, default=missing)
+    except OmegaConfBaseException:  # the key's value is an interpolation to something unset
+        current = None
+    if current is missing and not override.is_add():
+        raise ConfigError(
+            f"Override {text!r}: the config has no key {key!r}."
+            f"{_keys_near(cfg, key)} To add a key on purpose, write '+{key}=...'."
+        )
+    if current is not missing:
+        _check_type(text, current, value)
+    try:
+        # a whole list or node is replaced, never merged element by element
+        OmegaConf.update(cfg, key, value, merge=not isinstance(value, list))
+    except OmegaConfBaseException as e:
+        raise ConfigError(f"Override {text!r} cannot be applied: {e}") from e
+
+
+def _parse(text: str) -> Override:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(
+            f"Override {text!r} has no '='; overrides look like train.max_iter=100. "
+            "Options such as --resume go before the overrides."
+        )
+    if _INT_LIST.match(value):
+        text = f"{key}=[{value}]"
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException as e:
+        raise ConfigError(
+            f"Override {text!r} cannot be parsed: {str(e).splitlines()[0]} "
+            "Values with special characters need quotes: key='\"a b\"'."
+        ) from e
+
+
+def _check_type(text: str, current: Any, value: Any) -> None:
+    """Refuse a value that is not of the type of the one it replaces."""
+    if isinstance(current, (DictConfig, ListConfig)):
+        # an architecture that the config holds as a list may be given as text or as a file
+        if isinstance(current, DictConfig) and not isinstance(value, dict) and value is not None:
+            keys = ", ".join(str(k) for k in list(current)[:8])
+            raise ConfigError(f"Override {text!r}: that key is a group; set one of its keys: {keys}")
+        return
+    if current is None or value is None or current == "???":
+        return
+    expected = (int, float) if type(current) is float else type(current)
+    # bool is an int to Python, but never what is meant
+    wrong_bool = isinstance(value, bool) != isinstance(current, bool)
+    if isinstance(current, (bool, int, float)) and (
+        not isinstance(value, expected) or wrong_bool  # type: ignore[arg-type]
+    ):
+        raise ConfigError(
+            f"Override {text!r}: expected a value of type {type(current).__name__} "
+            f"(now {current!r}), got {value!r} of type {type(value).__name__}."
+        )
+
+
+def _all_keys(node: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(node, DictConfig):
+        for key in node:
+            name = f"{prefix}{key}"
+            yield name
+            if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
+                yield from _all_keys(node[key], f"{name}.")
+
+
+def _keys_near(cfg: DictConfig, key: str) -> str:
+    keys = list(_all_keys(cfg))
+    near = difflib.get_close_matches(key, keys, n=3, cutoff=0.6)
+    leaf = key.rpartition(".")[2]
+    near += [k for k in keys if k.rpartition(".")[2] == leaf and k not in near][:3]
+    return f" Did you mean {' or '.join(repr(k) for k in near)}?" if near else ""
+
+
+def _files_near(path: str) -> str:
+    folder = os.path.dirname(path) or "."
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder) or "."
+    names = [
+        os.path.relpath(os.path.join(root, f))
+        for root, _, files in os.walk(folder)
+        for f in files
+        if f.endswith(".py") and "site-packages" not in root
+    ][:1000]
+    near = difflib.get_close_matches(path, names, n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(near)}?" if near else ""

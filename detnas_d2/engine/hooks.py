@@ -1,0 +1,137 @@
+"""What happens each iteration: seeding, the path, interruption, checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import random
+import signal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from detectron2.engine import HookBase, hooks
+from detectron2.utils import comm
+
+from ..data.seeding import derive_seed
+from ..modeling import ShuffleNetV2Supernet, find_backbone
+
+if TYPE_CHECKING:
+    from ..space import PathSampler
+
+logger = logging.getLogger(__name__)
+
+_STEP = 21  # purpose of the derived seeds; those of detnas_d2.data are smaller
+
+
+class StepSeeding(HookBase):
+    """Seed every generator before each step from (seed, iteration, rank).
+
+    RPN and ROI sampling, dropout and the like draw from global generators; with this hook what
+    they draw is a function of the iteration alone, so that no random state has to be saved, and
+    a resumed training draws what the uninterrupted one did.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def before_step(self) -> None:
+        seed = derive_seed(self._seed, _STEP, self.trainer.iter, comm.get_rank())
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+
+
+class PathResampling(HookBase):
+    """Set the supernet's path of each iteration (path-wise training, DetNAS section 3.2).
+
+    The path is a function of (seed, iteration), without the rank: all processes take the same
+    path without talking to each other. The hook works in any Detectron2 trainer, a plain yacs
+    ``DefaultTrainer`` included.
+
+    Args:
+        sampler: maps an iteration to an ``Architecture``.
+        model: the model that holds the supernet; by default the trainer's.
+
+    Raises:
+        ValueError: (before training starts) if the model holds no supernet, or one of another
+            space than the sampler's.
+    """
+
+    def __init__(self, sampler: PathSampler, model: torch.nn.Module | None = None) -> None:
+        self._sampler = sampler
+        self._model = model
+
+    def before_train(self) -> None:
+        model = self._model if self._model is not None else self.trainer.model
+        found = find_backbone(model)
+        if found is None or not isinstance(found[1], ShuffleNetV2Supernet):
+            raise ValueError(
+                "PathResampling needs a model with a ShuffleNetV2Supernet in it; this one has "
+                f"{type(found[1]).__name__ if found else 'no DetNAS backbone'}."
+            )
+        self._supernet = found[1]
+        if self._sampler.space != self._supernet.space:
+            raise ValueError(
+                f"The path sampler draws from the space {self._sampler.space.name!r}, the supernet "
+                f"is of the space {self._supernet.space.name!r}; give both the same space."
+            )
+
+    def before_step(self) -> None:
+        self._supernet.set_path(self._sampler(self.trainer.iter))
+
+
+class Checkpointing(hooks.PeriodicCheckpointer):
+    """Detectron2's periodic checkpointer, which also knows the files of the runs before.
+
+    It comes after evaluation and writers, so that a checkpoint never claims an iteration whose
+    evaluation or metrics were not written yet: a kill in between repeats them.
+    """
+
+    def before_train(self) -> None:
+        super().before_train()
+        done = self.checkpointer.get_all_checkpoint_files()
+        prefix = f"{self.file_prefix}_0"  # numbered files, not model_final.pth
+        self.recent_checkpoints = sorted(f for f in done if f.rsplit("/", 1)[-1].startswith(prefix))
+
+
+class GracefulStop(HookBase):
+    """On SIGINT or SIGTERM: end the current iteration, save a checkpoint, leave.
+
+    With several processes the signal is agreed on every `period` iterations, so that all of them
+    stop after the same one.
+    """
+
+    def __init__(self, checkpointer: Any, period: int = 20) -> None:
+        self._checkpointer = checkpointer
+        self._period = period if comm.get_world_size() > 1 else 1
+        self._signal = 0
+        self._former: dict[int, Any] = {}
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        if self._signal:  # the second Ctrl-C is for those who can't wait
+            raise KeyboardInterrupt
+        self._signal = number
+        logger.warning("Stopping after this iteration; once more to stop at once.")
+
+    def before_train(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._former[number] = signal.signal(number, self._on_signal)
+            except ValueError:  # not in the main thread: the caller handles signals
+                return
+
+    def after_step(self) -> None:
+        done = self.trainer.iter + 1
+        if done % self._period or done >= self.trainer.max_iter:
+            return
+        received = max(comm.all_gather(self._signal))
+        if received:
+            name = f"model_{self.trainer.iter:07d}"
+            self._checkpointer.save(name)
+            logger.warning(f"Stopped after iteration {self.trainer.iter}; go on with --resume.")
+            raise SystemExit(128 + received)
+
+    def after_train(self) -> None:
+        for number, former in self._former.items():
+            signal.signal(number, former)
+        self._former.clear()

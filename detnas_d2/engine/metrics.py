@@ -1,0 +1,88 @@
+"""metrics.json that a resumed training continues as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from detectron2.utils.events import EventStorage, JSONWriter
+
+SMOOTHING_WINDOW = 20
+"""Iterations over which Detectron2's JSONWriter takes the median of a scalar."""
+
+
+class ResumableJSONWriter(JSONWriter):
+    """Detectron2's JSONWriter, started at an iteration.
+
+    Lines of that iteration and later, which a killed run wrote after its last checkpoint, are
+    dropped first: they will be written again. A torn last line goes with them.
+
+    Args:
+        json_file: path of the file, one JSON object a line.
+        start_iter: gives the first iteration; asked when the first metrics are written.
+        window_size: iterations of median smoothing.
+    """
+
+    def __init__(
+        self, json_file: str, start_iter: Callable[[], int], window_size: int = SMOOTHING_WINDOW
+    ) -> None:
+        self._file, self._start_iter, self._size = json_file, start_iter, window_size
+        self._started = False
+
+    def write(self) -> None:
+        if not self._started:
+            last = _keep_before(self._file, self._start_iter())
+            super().__init__(self._file, self._size)
+            self._last_write = last  # scalars up to here were written by the run before
+            self._started = True
+        super().write()
+
+    def close(self) -> None:
+        if self._started:
+            super().close()
+
+
+def _keep_before(path: str, start_iter: int) -> int:
+    """Drop the lines of `start_iter` and later; return the last iteration kept, or -1."""
+    if not os.path.exists(path):
+        return -1
+    kept, last = [], -1
+    with open(path) as f:
+        for line in f:
+            try:
+                iteration = json.loads(line)["iteration"]
+            except (ValueError, KeyError, TypeError):
+                continue
+            if iteration < start_iter:
+                kept.append(line if line.endswith("\n") else line + "\n")
+                last = max(last, iteration)
+    with open(path + ".tmp", "w") as f:
+        f.writelines(kept)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(path + ".tmp", path)
+    return last
+
+
+def storage_state(storage: EventStorage, window_size: int = SMOOTHING_WINDOW) -> dict[str, Any]:
+    """The last `window_size` values of every scalar, as builtins that a checkpoint can hold."""
+    hints = storage.smoothing_hints()
+    return {
+        name: {
+            "values": [(float(v), int(i)) for v, i in history.values()[-window_size:]],
+            "smooth": bool(hints[name]),
+        }
+        for name, history in storage.histories().items()
+    }
+
+
+def restore_storage(storage: EventStorage, state: dict[str, Any]) -> None:
+    """Put the values of `storage_state` back, so that medians go on over the interruption."""
+    now = storage.iter
+    for name, scalar in state.items():
+        for value, iteration in scalar["values"]:
+            storage.iter = iteration
+            storage.put_scalar(name, value, smoothing_hint=scalar["smooth"])
+    storage.iter = now

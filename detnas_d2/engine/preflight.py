@@ -1,0 +1,95 @@
+"""What can't work is refused before work starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from ..data import describe_missing, missing_datasets
+from .config import ConfigError
+
+DATASET_KEYS = ("names", "dataset_name")
+
+
+def check_run(cfg: DictConfig, *, processes: int = 1, resume: bool = False) -> None:
+    """Check what a run needs, before anything is built.
+
+    Args:
+        cfg: the config of a training, an evaluation or a search.
+        processes: on this machine.
+        resume: a run that goes on needs no initial checkpoint.
+
+    Raises:
+        ConfigError: with every problem found, each with what to do.
+    """
+    for key in ("model", "dataloader", "train"):
+        if key not in cfg:
+            raise ConfigError(f"The config has no '{key}'; it is not a config of a training step.")
+    problems = [*_datasets(cfg), *_device(cfg, processes), *_batch(cfg, processes), *_output(cfg)]
+    if not (resume and os.path.exists(os.path.join(cfg.train.output_dir, "last_checkpoint"))):
+        problems += _checkpoint(cfg)
+    if problems:
+        lines = [f"  {i}. {p}" for i, p in enumerate(problems, 1)]
+        raise ConfigError("The run cannot start:\n" + "\n".join(lines))
+
+
+def _datasets(cfg: DictConfig) -> Iterator[str]:
+    names = list(dict.fromkeys(_dataset_names(cfg.dataloader)))
+    missing = missing_datasets(names)
+    if missing:
+        yield describe_missing(missing).replace("\n", "\n     ")
+
+
+def _dataset_names(node: Any) -> Iterator[str]:
+    if isinstance(node, ListConfig):
+        for value in node:
+            yield from _dataset_names(value)
+    elif isinstance(node, DictConfig):
+        for key in node:
+            if OmegaConf.is_interpolation(node, key):
+                continue  # what it points to is found there
+            value = node[key]
+            if key in DATASET_KEYS:
+                yield from [value] if isinstance(value, str) else list(value)
+            else:
+                yield from _dataset_names(value)
+
+
+def _device(cfg: DictConfig, processes: int) -> Iterator[str]:
+    if not str(cfg.train.device).startswith("cuda"):
+        return
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if found == 0:
+        yield "train.device is 'cuda', but PyTorch sees no GPU here; for a CPU: train.device=cpu."
+    elif processes > found:
+        yield f"--num-gpus is {processes}, but PyTorch sees {found} GPU(s) here."
+
+
+def _batch(cfg: DictConfig, processes: int) -> Iterator[str]:
+    size = OmegaConf.select(cfg, "dataloader.train.total_batch_size")
+    if isinstance(size, int) and size % processes:
+        yield (
+            f"dataloader.train.total_batch_size is {size}, which {processes} processes can't share "
+            "evenly; choose a multiple."
+        )
+
+
+def _checkpoint(cfg: DictConfig) -> Iterator[str]:
+    path = cfg.train.init_checkpoint
+    if path and "://" not in path and not os.path.isfile(path):
+        yield (
+            f"train.init_checkpoint: {path!r} does not exist. It is what the step before writes; "
+            "run that first, or set train.init_checkpoint to the file (or to '' for none)."
+        )
+
+
+def _output(cfg: DictConfig) -> Iterator[str]:
+    folder = os.path.abspath(cfg.train.output_dir)
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        yield f"train.output_dir: {cfg.train.output_dir!r} can't be made or written to; set another."

@@ -1,0 +1,89 @@
+"""Batch-norm statistics of one path of a supernet (DetNAS section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from detectron2.utils.events import EventStorage
+from fvcore.nn.precise_bn import get_bn_modules, update_bn_stats
+from torch import nn
+
+from ..data.seeding import seeded
+from ..modeling import ShuffleNetV2Supernet, find_backbone
+
+
+@contextmanager
+def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[None]:
+    """Within this context `model` is in eval mode, with batch-norm statistics of its own path.
+
+    The running statistics of a trained supernet mix all paths, so a path can't be scored with
+    them. Here the mean and variance of every norm on the current path (backbone, FPN, head) are
+    collected anew over `batches`: true averages over the whole population (fvcore's
+    ``update_bn_stats``), forward only, in the mode that training uses. What was there before
+    plays no part, so the result does not depend on the paths scored earlier.
+
+    Modes, statistics and momentum are restored at the end, also after an exception.
+
+    Args:
+        model: a detector or classifier, with or without a supernet in it; a supernet has a path.
+        batches: the inputs of the training-mode forward; their order counts.
+        seed: the detector's own sampling on batch i is drawn from (seed, i).
+
+    Raises:
+        ValueError: without batches.
+    """
+    if not batches:
+        raise ValueError("Batch-norm statistics need at least one batch of training images.")
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.train()
+        for block in _inactive_blocks(model):
+            block.eval()
+        norms = get_bn_modules(model)  # those in training mode: the ones on the path
+        with _restored(norms):
+            with EventStorage(), ExitStack() as stack:
+                update_bn_stats(model, _seeding(batches, seed, stack), len(batches))
+            model.eval()
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _inactive_blocks(model: nn.Module) -> list[nn.Module]:
+    found = find_backbone(model)
+    if found is None or not isinstance(found[1], ShuffleNetV2Supernet):
+        return []
+    return list(found[1].inactive_blocks())
+
+
+def _seeding(batches: Sequence[Any], seed: int, stack: ExitStack) -> Iterator[Any]:
+    """Yield the batches, with the global generators seeded for each until the next."""
+    for i, batch in enumerate(batches):
+        stack.close()
+        stack.enter_context(seeded(seed, i))
+        yield batch
+
+
+@contextmanager
+def _restored(norms: list[nn.Module]) -> Iterator[None]:
+    """Restore statistics, momentum and hooks of `norms` on leaving."""
+    saved = [
+        (n.momentum, n.running_mean, n.running_var, n.num_batches_tracked, n._forward_pre_hooks.copy())
+        for n in norms
+    ]
+    for n in norms:
+        # work on copies: the trained statistics stay as they are
+        n.running_mean = torch.zeros_like(n.running_mean)
+        n.running_var = torch.ones_like(n.running_var)
+        n.num_batches_tracked = n.num_batches_tracked.clone()
+    try:
+        yield
+    finally:
+        for n, (momentum, mean, var, tracked, hooks) in zip(norms, saved, strict=True):
+            n.momentum, n.running_mean, n.running_var = momentum, mean, var
+            n.num_batches_tracked = tracked
+            n._forward_pre_hooks = hooks

@@ -1,0 +1,142 @@
+"""Choice blocks: the modules that run what a `detnas_d2.space` choice describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from detectron2.utils.registry import locate
+from torch import nn
+from torch.nn import functional as F
+
+from ..space import Choice, Conv
+from .norm import NormFactory
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias -> norm -> optional ReLU, as a `Conv` describes it.
+
+    Shapes: (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
+    """
+
+    def __init__(self, conv: Conv, norm: NormFactory) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            conv.in_channels,
+            conv.out_channels,
+            conv.kernel_size,
+            stride=conv.stride,
+            padding=conv.kernel_size // 2,
+            groups=conv.groups,
+            bias=False,
+        )
+        self.norm = norm(conv.out_channels)
+        self.relu = conv.relu
+        # fan_in counts one group only, so depthwise and 1x1 convolutions both keep the variance;
+        # fan_out (c2_msra_fill) would start depthwise weights too small by the root of their
+        # number of channels.
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_in", nonlinearity="relu")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(self.conv(x))
+        return F.relu(x, inplace=True) if self.relu else x
+
+
+def shuffle_split(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N, C, H, W) -> its even channels and its odd channels, (N, C / 2, H, W) each.
+
+    Copies in the memory layout of x: the concatenation of a strided view drops channels_last.
+    """
+    last = torch.channels_last
+    layout = last if x.is_contiguous(memory_format=last) else torch.contiguous_format
+    even, odd = x.unflatten(1, (-1, 2)).unbind(2)
+    return even.contiguous(memory_format=layout), odd.contiguous(memory_format=layout)
+
+
+class ShuffleBlock(nn.Module):
+    """ShuffleNetV2 block of the DetNAS search space (DetNAS, section 3.1 and table 2).
+
+    The channel shuffle is that of the authors' ShuffleNetV2 and DetNAS code, in the even/odd
+    form: at the START of a stride-1 block the even channels become the projection half, which
+    passes unchanged, and the odd channels go through the main branch. (The other known form, a
+    shuffle of the output whose halves are then taken, is another network.) The output is the
+    concatenation: first the projection half, then the main one. At stride 2 there is no shuffle;
+    both branches see the whole input.
+
+    `choice.branches(...)` says what the branches are: one (main) on the odd half, or two (main,
+    projection) on the whole input.
+
+    Shapes: (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
+
+    Raises:
+        ValueError: the branches do not make such a block of these channels.
+    """
+
+    def __init__(
+        self, choice: Choice, in_channels: int, out_channels: int, stride: int, norm: NormFactory
+    ) -> None:
+        super().__init__()
+        branches = choice.branches(in_channels, out_channels, stride)
+        what = f"choice {choice.name!r}, {in_channels} -> {out_channels} channels, stride {stride}"
+        if len(branches) not in (1, 2) or not all(branches):
+            raise ValueError(
+                f"{what}: a shuffle block has one branch (main) or two (main, projection) of at "
+                f"least one convolution, got {[len(b) for b in branches]} convolutions"
+            )
+        split = len(branches) == 1
+        if split and (stride != 1 or in_channels % 2):
+            raise ValueError(
+                f"{what}: one branch means that half of the input passes unchanged, which takes "
+                "stride 1 and an even number of input channels"
+            )
+        entry = in_channels // 2 if split else in_channels
+        passed = entry if split else branches[1][-1].out_channels
+        if any(b[0].in_channels != entry for b in branches) or (
+            passed + branches[0][-1].out_channels != out_channels
+        ):
+            raise ValueError(
+                f"{what}: each branch must start from {entry} channels and the concatenation "
+                f"must have {out_channels}, got branches "
+                f"{[(b[0].in_channels, b[-1].out_channels) for b in branches]}"
+                + (f" beside {entry} unchanged channels" if split else "")
+            )
+        self.main = _sequence(branches[0], norm)
+        self.projection = None if split else _sequence(branches[1], norm)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.projection is None:
+            projected, x = shuffle_split(x)
+        else:
+            projected = self.projection(x)
+        return torch.cat((projected, self.main(x)), dim=1)
+
+
+def build_block(
+    choice: Choice, in_channels: int, out_channels: int, stride: int, norm: NormFactory
+) -> nn.Module:
+    """The module of `choice`: `choice.block(choice, in_channels, out_channels, stride, norm)`.
+
+    `choice.block` is the dotted path of an `nn.Module` class, so that a user's own choice needs
+    no registration. The module maps (N, in_channels, H, W) to (N, out_channels, ceil(H / stride),
+    ceil(W / stride)).
+
+    Raises:
+        ValueError: the path names no `nn.Module` class.
+    """
+    try:
+        block = locate(choice.block)
+    except Exception as e:
+        raise ValueError(
+            f"choice {choice.name!r}: its block {choice.block!r} cannot be imported ({e}); "
+            "expected the dotted path of an nn.Module class, importable from where the program runs"
+        ) from e
+    if not (isinstance(block, type) and issubclass(block, nn.Module)):
+        raise ValueError(
+            f"choice {choice.name!r}: its block {choice.block!r} is {block!r}; expected the dotted "
+            "path of an nn.Module class"
+        )
+    return block(choice, in_channels, out_channels, stride, norm)
+
+
+def _sequence(convs: Sequence[Conv], norm: NormFactory) -> nn.Sequential:
+    return nn.Sequential(*(ConvNorm(conv, norm) for conv in convs))

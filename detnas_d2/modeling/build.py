@@ -1,0 +1,125 @@
+"""The backbones for yacs configs: registered builders and the keys they read."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from detectron2.config import CfgNode, LazyConfig, instantiate
+from detectron2.layers import ShapeSpec
+from detectron2.modeling import BACKBONE_REGISTRY, FPN
+from detectron2.modeling.backbone.fpn import LastLevelMaxPool, LastLevelP6P7
+from detectron2.utils.file_io import PathManager
+
+from ..space import SearchSpace, SpaceError, resolve_space
+from .backbone import RES2_TO_RES5, ShuffleNetV2Base
+from .network import ShuffleNetV2
+from .norm import Norm
+from .supernet import ShuffleNetV2Supernet
+
+
+def add_detnas_config(cfg: CfgNode) -> None:
+    """Add the keys of `cfg.MODEL.DETNAS`; a config that has them is left as it is."""
+    if "DETNAS" in cfg.MODEL:
+        return
+    node = cfg.MODEL.DETNAS = CfgNode()
+    # Name of a search space (300m, 1.3g, 3.8g, demo), or a LazyConfig file (.py) that has `space`.
+    node.SPACE = "300m"
+    # For the fixed networks: 2,1,2,0,... or a list, or the path of a best_architecture.json.
+    # None, because yacs then takes either type.
+    node.ARCHITECTURE = None
+    # Norm of the backbone's layers and its momentum (0.1 in the supernet, 0.01 in the final net).
+    node.NORM = "SyncBN"
+    node.NORM_MOMENTUM = 0.1
+    node.OUT_FEATURES = list(RES2_TO_RES5)
+    # The rest is read by META_ARCHITECTURE "Classifier" alone.
+    node.NUM_CLASSES = 1000
+    node.LAST_CHANNELS = 1024
+    node.DROPOUT = 0.2
+    node.LABEL_SMOOTHING = 0.1
+
+
+@BACKBONE_REGISTRY.register()
+def build_detnas_supernet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ShuffleNetV2Supernet:
+    """The supernet alone; a path has to be set before it runs."""
+    return ShuffleNetV2Supernet(_space(cfg), **_common(cfg, input_shape))
+
+
+@BACKBONE_REGISTRY.register()
+def build_detnas_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ShuffleNetV2:
+    """The stand-alone network of MODEL.DETNAS.ARCHITECTURE."""
+    architecture = cfg.MODEL.DETNAS.ARCHITECTURE
+    if not architecture:
+        raise ValueError(
+            "MODEL.DETNAS.ARCHITECTURE is not set; expected 2,1,2,0,... or the path of a "
+            "best_architecture.json (or take a supernet backbone as MODEL.BACKBONE.NAME)"
+        )
+    return ShuffleNetV2(_space(cfg), architecture, **_common(cfg, input_shape))
+
+
+@BACKBONE_REGISTRY.register()
+def build_detnas_supernet_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
+    """The supernet with the FPN of Faster R-CNN."""
+    return _fpn(cfg, build_detnas_supernet_backbone(cfg, input_shape))
+
+
+@BACKBONE_REGISTRY.register()
+def build_detnas_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
+    """The stand-alone network with the FPN of Faster R-CNN."""
+    return _fpn(cfg, build_detnas_backbone(cfg, input_shape))
+
+
+@BACKBONE_REGISTRY.register()
+def build_retinanet_detnas_supernet_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
+    """The supernet with the FPN of RetinaNet."""
+    return _retinanet_fpn(cfg, build_detnas_supernet_backbone(cfg, input_shape))
+
+
+@BACKBONE_REGISTRY.register()
+def build_retinanet_detnas_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
+    """The stand-alone network with the FPN of RetinaNet."""
+    return _retinanet_fpn(cfg, build_detnas_backbone(cfg, input_shape))
+
+
+def _fpn(cfg: CfgNode, bottom_up: ShuffleNetV2Base) -> FPN:
+    top = LastLevelMaxPool()
+    stride = bottom_up.output_shape()[cfg.MODEL.FPN.IN_FEATURES[-1]].stride
+    top.in_feature = f"p{int(math.log2(stride))}"  # "p5", but for spaces of fewer stages
+    return _with_top(cfg, bottom_up, top)
+
+
+def _retinanet_fpn(cfg: CfgNode, bottom_up: ShuffleNetV2Base) -> FPN:
+    last, shape = list(bottom_up.output_shape().items())[-1]
+    top = LastLevelP6P7(shape.channels, cfg.MODEL.FPN.OUT_CHANNELS, in_feature=last)
+    return _with_top(cfg, bottom_up, top)
+
+
+def _with_top(cfg: CfgNode, bottom_up: ShuffleNetV2Base, top: Any) -> FPN:
+    return FPN(
+        bottom_up=bottom_up,
+        in_features=cfg.MODEL.FPN.IN_FEATURES,
+        out_channels=cfg.MODEL.FPN.OUT_CHANNELS,
+        norm=cfg.MODEL.FPN.NORM,
+        top_block=top,
+        fuse_type=cfg.MODEL.FPN.FUSE_TYPE,
+    )
+
+
+def _common(cfg: CfgNode, input_shape: ShapeSpec) -> dict[str, Any]:
+    return {
+        "norm": Norm(cfg.MODEL.DETNAS.NORM, cfg.MODEL.DETNAS.NORM_MOMENTUM),
+        "out_features": cfg.MODEL.DETNAS.OUT_FEATURES,
+        "input_channels": input_shape.channels,
+    }
+
+
+def _space(cfg: CfgNode) -> SearchSpace:
+    space = cfg.MODEL.DETNAS.SPACE
+    if not str(space).endswith(".py"):
+        return resolve_space(space)
+    if not PathManager.isfile(space):
+        raise SpaceError(f"MODEL.DETNAS.SPACE: there is no config file {space!r}")
+    config = LazyConfig.load(space)
+    if "space" not in config:
+        raise SpaceError(f"MODEL.DETNAS.SPACE: the config file {space!r} defines no `space`")
+    return resolve_space(instantiate(config.space))

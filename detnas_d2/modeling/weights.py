@@ -1,0 +1,284 @@
+"""Weights between networks: supernet to stand-alone, classifier to detector, always whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import DetNASError
+from ..space import Architecture, SearchSpace
+from .backbone import ShuffleNetV2Base
+from .classifier import HEAD_MODULES
+from .network import ShuffleNetV2
+
+State = Mapping[str, torch.Tensor]
+
+_STEM_KEY = "stem.conv.weight"
+_COUNTER = "num_batches_tracked"  # BN, SyncBN and NaiveSyncBN have it, FrozenBN has not
+
+
+class WeightsError(DetNASError, ValueError):
+    """Weights that do not fit; the model is as it was."""
+
+
+def find_backbone(model: nn.Module) -> tuple[str, ShuffleNetV2Base] | None:
+    """The supernet or stand-alone network in a model, with its prefix in the state dict.
+
+    Returns:
+        for example ("backbone.bottom_up.", supernet); None if the model has none.
+
+    Raises:
+        WeightsError: the model has more than one.
+    """
+    found = [
+        (f"{name}." if name else "", module)
+        for name, module in model.named_modules()
+        if isinstance(module, ShuffleNetV2Base)
+    ]
+    if len(found) > 1:
+        raise WeightsError(
+            f"the model has {len(found)} ShuffleNetV2 backbones, expected one: "
+            + ", ".join(prefix for prefix, _ in found)
+        )
+    return found[0] if found else None
+
+
+def describe(model: nn.Module) -> dict[str, Any]:
+    """What the model's backbone is, in builtins, to be stored in a checkpoint as "detnas".
+
+    Returns:
+        {"space": name, "fingerprint": of the space, "architecture": numbers, None for a supernet};
+        {} if the model has no ShuffleNetV2 backbone.
+    """
+    found = find_backbone(model)
+    if found is None:
+        return {}
+    architecture = _architecture(found[1])
+    return {
+        "space": found[1].space.name,
+        "fingerprint": found[1].space.fingerprint,
+        "architecture": None if architecture is None else list(architecture),
+    }
+
+
+def slice_supernet(
+    state_dict: State, architecture: Architecture, prefix: str = ""
+) -> dict[str, torch.Tensor]:
+    """The state dict of one architecture's stand-alone network, out of its supernet's.
+
+    Keys `<prefix><stage>.<block>.<choice>.…` of the chosen choices lose `<choice>.`, those of
+    other choices are left out, all else (stem, FPN, heads) stays. The tensors are shared, not
+    copied, so the outputs are bit-identical.
+
+    Raises:
+        WeightsError: a key that no supernet of the architecture's space has.
+    """
+    space = architecture.space
+    path = {
+        (space.stage_names[block.stage], str(block.index_in_stage)): str(choice)
+        for block, choice in zip(space.blocks, architecture, strict=True)
+    }
+    choices = {str(i) for i in range(space.num_choices)}
+    sliced = {}
+    for key, tensor in state_dict.items():
+        parts = key[len(prefix) :].split(".") if key.startswith(prefix) else [""]
+        if parts[0] not in space.stage_names:
+            sliced[key] = tensor
+            continue
+        chosen = path.get((parts[0], parts[1])) if len(parts) > 3 else None
+        if chosen is None or parts[2] not in choices:
+            raise WeightsError(
+                f"{key!r} is no key of a supernet of space {space.name!r}; expected "
+                f"{prefix}<stage>.<block>.<choice>.<...> with {space.num_blocks} blocks and "
+                f"choices 0 to {space.num_choices - 1}"
+            )
+        if parts[2] == chosen:
+            sliced[prefix + ".".join(parts[:2] + parts[3:])] = tensor
+    return sliced
+
+
+def load_weights(model: nn.Module, checkpoint: Mapping[str, Any]) -> str:
+    """Initialise a model from a checkpoint, entirely or not at all.
+
+    Everything is checked before the first tensor is copied. The backbone must be of the same
+    space and the same architecture, or the checkpoint a supernet's and the model a stand-alone
+    network, which is then sliced out. All keys and shapes must agree in both directions. Batch
+    counters (`num_batches_tracked`) alone may be absent on one side, since FrozenBN has none.
+
+    Heads (all that is not backbone) must agree likewise, except that a checkpoint of a classifier
+    or of a bare backbone gives a detector its backbone only, and that a bare backbone takes from
+    any checkpoint what it needs.
+
+    Args:
+        checkpoint: {"model": state dict, "detnas": `describe(...)` of its model, ...}, or a plain
+            state dict. Without "detnas", keys and shapes alone decide.
+
+    Returns:
+        one line that says what was loaded.
+
+    Raises:
+        WeightsError: anything that does not fit, with what was found and what was expected.
+    """
+    found = find_backbone(model)
+    if found is None:
+        raise WeightsError(
+            f"the model ({type(model).__name__}) has no ShuffleNetV2 backbone to load into; load "
+            "it with Detectron2's DetectionCheckpointer"
+        )
+    prefix, backbone = found
+    state = _state(checkpoint)
+    body, heads = _split(state, _backbone_prefix(state))
+    target_body, target_heads = _split(model.state_dict(), prefix)
+
+    fitted, sliced = _fit_backbone(body, checkpoint.get("detnas"), backbone, target_body)
+    whole = _takes_heads(heads, target_heads)
+    if whole:
+        _compare(heads, target_heads, "the heads do not fit; build the model with the same heads")
+
+    new = model.state_dict()
+    parts = [(prefix, fitted, target_body)] + ([("", heads, target_heads)] if whole else [])
+    for start, source, target in parts:
+        new.update({start + key: source[key] for key in target if key in source})
+    model.load_state_dict(new)
+    what = "the whole model" if whole or not target_heads else "the backbone, not the heads,"
+    return f"loaded {what} from the weights of a {'supernet' if sliced else 'like network'}"
+
+
+def _fit_backbone(
+    body: State, stated: Any, backbone: ShuffleNetV2Base, target: State
+) -> tuple[State, bool]:
+    """The checkpoint's backbone under the model's keys, and whether it had to be sliced."""
+    architecture = _architecture(backbone)
+    if stated:
+        sliced = _needs_slicing(stated, backbone.space, architecture)
+    else:
+        sliced = architecture is not None and not _same_keys(body, target)
+    ours = _name(backbone.space.name, architecture)
+    if sliced and architecture is not None:
+        try:
+            body = slice_supernet(body, architecture)
+        except WeightsError:
+            if stated:
+                raise
+            sliced = False  # not a supernet's keys either: the comparison says what is amiss
+    _compare(body, target, f"the backbone's weights are not those of {ours}")
+    return body, sliced
+
+
+def _needs_slicing(stated: Any, space: SearchSpace, architecture: Architecture | None) -> bool:
+    """Judge by what the checkpoint says of itself: whether to slice, or an error."""
+    try:
+        name, fingerprint, theirs = (stated[k] for k in ("space", "fingerprint", "architecture"))
+        theirs = None if theirs is None else [int(choice) for choice in theirs]
+    except (TypeError, KeyError, ValueError) as e:
+        raise WeightsError(
+            f'the checkpoint\'s entry "detnas" is damaged: expected space, fingerprint and '
+            f"architecture, got {stated!r}"
+        ) from e
+    ours = None if architecture is None else list(architecture)
+    given, wanted = _name(name, theirs), _name(space.name, ours)
+    if fingerprint != space.fingerprint:
+        why = "their spaces differ in their description" if name == space.name else "other spaces"
+        raise WeightsError(
+            f"the weights are of {given}, the model is {wanted}: {why} (fingerprints "
+            f"{fingerprint} and {space.fingerprint}); give both the same space"
+        )
+    if theirs is not None and theirs != ours:
+        todo = "a supernet takes a supernet's weights only" if ours is None else "other networks"
+        raise WeightsError(
+            f"the weights are of {given}, the model is {wanted}: {todo}; take the checkpoint "
+            "of the same architecture, or of the supernet"
+        )
+    return theirs is None and ours is not None
+
+
+def _takes_heads(source: State, target: State) -> bool:
+    if not source or not target:
+        return False
+    if _is_classifier(source) and not _is_classifier(target):
+        return False
+    if _is_classifier(target) and not _is_classifier(source):
+        raise WeightsError(
+            "the weights are a detector's, the model is a classifier: detection follows "
+            "classification; take a classification checkpoint"
+        )
+    return True
+
+
+def _compare(source: State, target: State, headline: str) -> None:
+    """Raise unless keys (batch counters aside) and shapes agree."""
+    missing, unexpected = (
+        [k for k in a if k not in b and not k.endswith(_COUNTER)]
+        for a, b in ((target, source), (source, target))
+    )
+    shapes = [
+        f"{k}: {tuple(source[k].shape)} in the checkpoint, {tuple(target[k].shape)} in the model"
+        for k in target
+        if k in source and source[k].shape != target[k].shape
+    ]
+    lines = [
+        f"  {len(keys)} {label}: {_some(keys)}"
+        for label, keys in (
+            ("missing in the checkpoint", missing),
+            ("not in the model", unexpected),
+            ("of another shape", shapes),
+        )
+        if keys
+    ]
+    if lines:
+        raise WeightsError("\n".join([headline, *lines]))
+
+
+def _state(checkpoint: Mapping[str, Any]) -> State:
+    state = checkpoint.get("model", checkpoint)
+    if not isinstance(state, Mapping):
+        raise WeightsError(
+            f'the checkpoint\'s entry "model" is a {type(state).__name__}; expected a state dict'
+        )
+    wrong = [k for k, v in state.items() if not (isinstance(k, str) and torch.is_tensor(v))]
+    if wrong:
+        raise WeightsError(f"not a state dict: no tensor under {_some(map(str, wrong))}")
+    return state
+
+
+def _backbone_prefix(state: State) -> str:
+    ends = [key[: -len(_STEM_KEY)] for key in state if key.endswith(_STEM_KEY)]
+    prefixes = [p for p in ends if p == "" or p.endswith(".")]
+    if len(prefixes) != 1:
+        raise WeightsError(
+            f"the checkpoint holds {len(prefixes)} ShuffleNetV2 backbones (keys that end with "
+            f"{_STEM_KEY!r}), expected one; its keys: {_some(state)}"
+        )
+    return prefixes[0]
+
+
+def _split(state: State, prefix: str) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The backbone's entries without the prefix, and all others."""
+    body = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+    return body, {k: v for k, v in state.items() if not k.startswith(prefix)}
+
+
+def _same_keys(a: State, b: State) -> bool:
+    return {k for k in a if not k.endswith(_COUNTER)} == {k for k in b if not k.endswith(_COUNTER)}
+
+
+def _is_classifier(heads: State) -> bool:
+    return bool(heads) and all(key.split(".")[0] in HEAD_MODULES for key in heads)
+
+
+def _architecture(backbone: ShuffleNetV2Base) -> Architecture | None:
+    return backbone.architecture if isinstance(backbone, ShuffleNetV2) else None
+
+
+def _name(space: str, architecture: Iterable[int] | None) -> str:
+    if architecture is None:
+        return f"the supernet of space {space!r}"
+    return f"architecture {','.join(map(str, architecture))} of space {space!r}"
+
+
+def _some(keys: Iterable[str], most: int = 8) -> str:
+    keys = list(keys)
+    return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")

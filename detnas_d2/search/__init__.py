@@ -1,0 +1,48 @@
+"""Search over a space: Algorithm 2, random search, the ledger and the executors.
+
+Pure Python and numpy. It knows nothing of detectors: fitness and cost are handed in.
+"""
+
+from .errors import LedgerError, LedgerLocked, LedgerMismatch, LimitError, SearchError
+from .evaluation import Evaluation, rank
+from .evaluator import Evaluate, Evaluator
+from .evolution import EvolutionarySearch
+from .executor import Executor, Fitness, InProcessExecutor, Measurement, measure
+from .ledger import Ledger
+from .ledger_format import make_header, read_ledger
+from .limits import FlopsLimit, Limit
+from .operators import crossover, mutate, random_architecture
+from .progress import Progress
+from .random_search import RandomSearch
+from .results import SearchResult, format_top, write_best
+
+__all__ = [
+    "Evaluate",
+    "Evaluation",
+    "Evaluator",
+    "EvolutionarySearch",
+    "Executor",
+    "Fitness",
+    "FlopsLimit",
+    "InProcessExecutor",
+    "Ledger",
+    "LedgerError",
+    "LedgerLocked",
+    "LedgerMismatch",
+    "Limit",
+    "LimitError",
+    "Measurement",
+    "Progress",
+    "RandomSearch",
+    "SearchError",
+    "SearchResult",
+    "crossover",
+    "format_top",
+    "make_header",
+    "measure",
+    "mutate",
+    "random_architecture",
+    "rank",
+    "read_ledger",
+    "write_best",
+]

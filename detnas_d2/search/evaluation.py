@@ -1,0 +1,126 @@
+"""The record of one evaluated architecture: a line of the ledger."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..space import Architecture, SearchSpace
+
+OK = "ok"
+FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is known of one architecture.
+
+    architecture: the network. status: "ok" or "failed".
+    fitness: more is better, unrounded and finite; None when failed.
+    metrics: every figure of the evaluator, None for those that are not finite.
+    flops, params: cost of the body (multiply-adds, weights), as CostTable counts them.
+    generation: from 0, the one that evaluated it first. seconds: wall time of the evaluation.
+    error: "Type: message" when failed, else None.
+
+    Raises ValueError where status, fitness and error contradict each other.
+    """
+
+    architecture: Architecture
+    status: str
+    fitness: float | None
+    metrics: Mapping[str, float | None] = field(hash=False)
+    flops: int
+    params: int
+    generation: int
+    seconds: float
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.status == OK:
+            if self.fitness is None or not math.isfinite(self.fitness) or self.error is not None:
+                raise ValueError(
+                    f"status 'ok' needs a finite fitness and no error, got fitness "
+                    f"{self.fitness!r} and error {self.error!r}"
+                )
+        elif self.status == FAILED:
+            if self.fitness is not None or not isinstance(self.error, str):
+                raise ValueError(
+                    f"status 'failed' needs fitness None and the error as text, got fitness "
+                    f"{self.fitness!r} and error {self.error!r}"
+                )
+        else:
+            raise ValueError(f"status must be 'ok' or 'failed', got {self.status!r}")
+
+    @property
+    def ok(self) -> bool:
+        return self.status == OK
+
+    def to_json(self) -> dict[str, Any]:
+        """The ledger's keys, in the ledger's order, as builtins."""
+        record: dict[str, Any] = {
+            "architecture": list(self.architecture.choices),
+            "status": self.status,
+            "fitness": self.fitness,
+            "metrics": dict(self.metrics),
+            "flops": self.flops,
+            "params": self.params,
+            "generation": self.generation,
+            "seconds": self.seconds,
+        }
+        if self.error is not None:
+            record["error"] = self.error
+        return record
+
+    @classmethod
+    def from_json(cls, record: Any, space: SearchSpace) -> Evaluation:
+        """The inverse of to_json. Raises ValueError for anything that to_json doesn't write."""
+        if not isinstance(record, dict):
+            raise ValueError(f"expected a JSON object, got {type(record).__name__}")
+        required = set(_TYPES) - {"error"}
+        missing, unknown = required - set(record), set(record) - set(_TYPES)
+        if missing or unknown:
+            raise ValueError(f"missing keys {sorted(missing)}, unknown keys {sorted(unknown)}")
+        for key, value in record.items():
+            # bool is an int in Python, but no number in the ledger
+            if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
+                raise ValueError(f"{key!r} has the value {value!r} of type {type(value).__name__}")
+        if not all(isinstance(choice, int) for choice in record["architecture"]):
+            raise ValueError(f"'architecture' must be a list of ints: {record['architecture']!r}")
+        fields = dict(record)
+        fields["architecture"] = Architecture(space, tuple(fields["architecture"]))
+        return cls(**fields)
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "architecture": (list,),
+    "status": (str,),
+    "fitness": (float, int, type(None)),
+    "metrics": (dict,),
+    "flops": (int,),
+    "params": (int,),
+    "generation": (int,),
+    "seconds": (float, int),
+    "error": (str,),
+}
+
+
+def rank(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """The evaluations that did not fail, best first.
+
+    Equal fitness: fewer multiply-adds first, then the order of the choices, so that the ranking
+    is a function of the set of evaluations alone.
+    """
+    return sorted((e for e in evaluations if e.ok), key=_rank_key)
+
+
+def best_of(evaluations: Iterable[Evaluation]) -> Evaluation | None:
+    """The first of rank(evaluations); None if all failed."""
+    return min((e for e in evaluations if e.ok), key=_rank_key, default=None)
+
+
+def _rank_key(evaluation: Evaluation) -> tuple[float, int, tuple[int, ...]]:
+    if evaluation.fitness is None:
+        raise ValueError(f"{evaluation.architecture} failed and can't be ranked")
+    return (-evaluation.fitness, evaluation.flops, evaluation.architecture.choices)

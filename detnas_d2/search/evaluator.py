@@ -1,0 +1,68 @@
+"""Evaluation of a batch of architectures, with the ledger in front of the executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from ..space import Architecture, CostTable
+from .evaluation import FAILED, OK, Evaluation
+from .executor import Executor, Measurement
+from .ledger import Ledger
+from .progress import Progress
+
+# (architectures, generation) -> their evaluations, in the same order
+Evaluate: TypeAlias = Callable[[Sequence[Architecture], int], list[Evaluation]]
+
+
+class Evaluator:
+    """What the searches call: architectures in, evaluations out, each evaluated once for ever.
+
+    Args:
+        executor: where the fitness function runs.
+        cost: gives multiply-adds and parameters of the records.
+        ledger: answers what it holds; everything else is appended to it before it counts. Failed
+            candidates are answered too: they are not tried again.
+        progress: told of every candidate.
+    """
+
+    def __init__(
+        self, executor: Executor, cost: CostTable, ledger: Ledger, progress: Progress | None = None
+    ):
+        self._executor = executor
+        self._cost = cost
+        self._ledger = ledger
+        self._progress = progress
+
+    def __call__(self, architectures: Sequence[Architecture], generation: int) -> list[Evaluation]:
+        """The evaluations in the order of the architectures, which may repeat.
+
+        Raises LedgerError if a result can't be written.
+        """
+        found = {a: self._ledger.get(a) for a in architectures}
+        if self._progress is not None:
+            self._progress.begin_batch([e for e in found.values() if e is not None])
+        for measurement in self._executor.run([a for a, e in found.items() if e is None]):
+            evaluation = self._record(measurement, generation)
+            self._ledger.append(evaluation)
+            found[measurement.architecture] = evaluation
+            if self._progress is not None:
+                self._progress.evaluated(evaluation)
+        evaluations = [found[a] for a in architectures]
+        missing = [str(a) for a, e in found.items() if e is None]
+        if missing:
+            raise RuntimeError(f"the executor gave no result for {'; '.join(missing)}")
+        return [e for e in evaluations if e is not None]
+
+    def _record(self, measurement: Measurement, generation: int) -> Evaluation:
+        return Evaluation(
+            architecture=measurement.architecture,
+            status=OK if measurement.error is None else FAILED,
+            fitness=measurement.fitness,
+            metrics=measurement.metrics,
+            flops=self._cost.flops(measurement.architecture),
+            params=self._cost.params(measurement.architecture),
+            generation=generation,
+            seconds=measurement.seconds,
+            error=measurement.error,
+        )

@@ -1,0 +1,162 @@
+"""Algorithm 2 of the DetNAS paper: evolutionary search on a trained supernet (section 3.3).
+
+    input: population size |P|, generations G, parents k, limit eta, mutation probability
+     1  P <- |P| random architectures under eta
+     2  for g = 1 ... G
+     3      for each p in P
+     4          p.f <- fitness of p
+     5      theta_best, f_best <- the best of all so far
+     6      P_top <- the k best of P
+     7      P_mutation <- |P|/2 mutations of P_top under eta
+     8      P_crossover <- |P|/2 crossovers of P_top under eta
+     9      P <- P_mutation + P_crossover
+    10  return theta_best, f_best
+
+The comments of EvolutionarySearch.run refer to these lines. What the paper leaves open:
+
+* No architecture is drawn twice in a search, so none is evaluated twice (as the authors' code).
+* A child that breaks the limit or was seen is drawn again, ATTEMPTS times at most; random
+  architectures fill what is then missing (as the authors' code).
+* Failed candidates are neither parents nor best. A population that failed as a whole is followed
+  by a random one.
+* Without any unseen architecture under the limit the search ends early and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..space import Architecture, SearchSpace
+from .errors import SearchError
+from .evaluation import Evaluation, best_of, rank
+from .evaluator import Evaluate
+from .limits import Limit
+from .operators import crossover, mutate
+from .results import SearchResult, make_result
+from .sampling import draw_unseen, why_none_left
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 100  # draws for one child before a random architecture takes its place
+
+
+class EvolutionarySearch:
+    """Algorithm 2: see the module's docstring. Defaults are the paper's.
+
+    Every random draw is a function of the seed, the generation and the fitness of the generations
+    before. So a search run again with a ledger that answers what it evaluated is the same search.
+
+    Args:
+        space: where to search.
+        evaluate: (architectures, generation) -> evaluations in the same order; see Evaluator.
+        limit: what every candidate has to meet.
+        population: candidates of a generation; half of them by mutation, the rest by crossover.
+        generations: populations to evaluate, the random one included.
+        parents: the best of a population that the next one descends from.
+        mutation_probability: of each block.
+
+    Raises SearchError for settings that can't work.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        evaluate: Evaluate,
+        limit: Limit | None = None,
+        *,
+        population: int = 50,
+        generations: int = 20,
+        parents: int = 10,
+        mutation_probability: float = 0.1,
+        seed: int = 0,
+    ):
+        for name, value, valid, expected in (
+            ("population", population, population >= 2, "at least 2"),
+            ("generations", generations, generations >= 1, "at least 1"),
+            ("parents", parents, 1 <= parents <= population, f"from 1 to population {population}"),
+            ("mutation_probability", mutation_probability, 0 <= mutation_probability <= 1, "0..1"),
+            ("seed", seed, seed >= 0, "at least 0"),
+        ):
+            if not valid:
+                raise SearchError(f"{name} of the search is {value}; expected {expected}")
+        self.space = space
+        self.evaluate = evaluate
+        self.limit = limit
+        self.population = population
+        self.generations = generations
+        self.parents = parents
+        self.mutation_probability = mutation_probability
+        self.seed = seed
+
+    def run(self) -> SearchResult:
+        """Raises LimitError before any evaluation if no architecture meets the limit, SearchError
+        if every candidate failed."""
+        if self.limit is not None:
+            self.limit.witness()  # a limit that nothing meets is refused here
+        evaluations: list[Evaluation] = []
+        best: Evaluation | None = None
+        top: list[Architecture] = []
+        stopped_because = None
+        for generation in range(self.generations):  # Alg. 2, line 2
+            seen = {e.architecture for e in evaluations}
+            population = self._next_population(top, seen, generation)  # line 1; then 7, 8, 9
+            if not population:
+                stopped_because = why_none_left(self.space, len(seen))
+                break
+            evaluated = self.evaluate(population, generation)  # lines 3, 4
+            evaluations += evaluated
+            best = best_of(evaluations)  # line 5
+            top = select_parents(evaluated, self.parents)  # line 6
+        if stopped_because is not None:
+            logger.info("The search ends before generation %d: %s.", generation, stopped_because)
+        return make_result(best, evaluations, stopped_because)  # line 10
+
+    def _next_population(
+        self, top: Sequence[Architecture], seen: set[Architecture], generation: int
+    ) -> list[Architecture]:
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, generation]))
+        population: dict[Architecture, None] = {}
+
+        def breed(count: int, draw: Callable[[], Architecture]) -> None:
+            wanted = len(population) + count
+            for _ in range(count * ATTEMPTS):
+                if len(population) == wanted:
+                    break
+                child = draw()
+                if child not in seen and child not in population and self._allows(child):
+                    population[child] = None
+
+        if top:
+            half = self.population // 2
+            breed(half, lambda: mutate(_pick(top, rng), self.mutation_probability, rng))  # line 7
+            breed(self.population - half, lambda: crossover(*_pick_pair(top, rng), rng))  # line 8
+        # line 1, where there are no parents; else what line 9 lacks of |P|
+        missing = self.population - len(population)
+        rest = draw_unseen(self.space, missing, seen | population.keys(), self.limit, rng)
+        return [*population, *rest]
+
+    def _allows(self, architecture: Architecture) -> bool:
+        return self.limit is None or bool(self.limit.allows(np.array([architecture.choices]))[0])
+
+
+def select_parents(evaluated: Sequence[Evaluation], count: int) -> list[Architecture]:
+    """The best `count` of those that did not fail; fewer if there are fewer."""
+    return [e.architecture for e in rank(evaluated)[:count]]
+
+
+def _pick(parents: Sequence[Architecture], rng: np.random.Generator) -> Architecture:
+    return parents[int(rng.integers(len(parents)))]
+
+
+def _pick_pair(
+    parents: Sequence[Architecture], rng: np.random.Generator
+) -> tuple[Architecture, Architecture]:
+    """Two different parents, where there are two."""
+    first = int(rng.integers(len(parents)))
+    if len(parents) == 1:
+        return parents[first], parents[first]
+    offset = int(rng.integers(1, len(parents)))
+    return parents[first], parents[(first + offset) % len(parents)]

@@ -1,0 +1,75 @@
+"""What a search found, as an object, as a file and as a table."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import SearchError
+from .evaluation import Evaluation, rank
+from .files import write_atomically
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The end of a search.
+
+    best: the best of all (ties: see rank). evaluations: all, failed ones included, in the order in
+    which the search asked for them. stopped_because: why it ended before its last generation or
+    before its count; None if it didn't.
+    """
+
+    best: Evaluation
+    evaluations: tuple[Evaluation, ...]
+    stopped_because: str | None
+
+
+def make_result(
+    best: Evaluation | None, evaluations: Sequence[Evaluation], stopped_because: str | None
+) -> SearchResult:
+    """Raises SearchError, with the last error, if every candidate failed."""
+    if best is None:
+        raise SearchError(
+            f"all {len(evaluations)} candidates failed; the last error: {evaluations[-1].error}. "
+            "Mend its cause and start the search in another output folder: failed candidates are "
+            "recorded and not tried again."
+        )
+    return SearchResult(best, tuple(evaluations), stopped_because)
+
+
+def write_best(path: str | os.PathLike[str], best: Evaluation) -> None:
+    """Write best_architecture.json, whole or not at all. Raises OSError."""
+    record = {
+        **best.architecture.to_json(),
+        "fitness": best.fitness,
+        "flops": best.flops,
+        "params": best.params,
+    }
+    write_atomically(Path(path), json.dumps(record, allow_nan=False) + "\n")
+
+
+def format_top(evaluations: Iterable[Evaluation], count: int = 10) -> str:
+    """The best `count` as a table: rank, fitness, multiply-adds, parameters, generation, choices.
+
+    The figures are rounded for the reader, after the ranking.
+    """
+    head = ("rank", "fitness", "multiply-adds", "parameters", "generation", "architecture")
+    rows = [head] + [
+        (
+            str(place),
+            f"{e.fitness:.4f}",
+            f"{e.flops / 1e6:.2f}M",
+            f"{e.params / 1e6:.3f}M",
+            str(e.generation),
+            str(e.architecture),
+        )
+        for place, e in enumerate(rank(evaluations)[:count], start=1)
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head) - 1)]
+    return "\n".join(
+        "  ".join([*(c.rjust(w) for c, w in zip(row, widths, strict=False)), row[-1]])
+        for row in rows
+    )

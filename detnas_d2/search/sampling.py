@@ -1,0 +1,79 @@
+"""Random architectures under a limit that were not drawn before."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..space import Architecture, SearchSpace
+from .limits import Limit
+
+# Up to this size a space is listed and what remains of it is known exactly; above it random draws
+# are tried, and after MAX_DRAWS in vain the space counts as exhausted.
+ENUMERABLE = 2**16
+MAX_DRAWS = 2**18
+_CHUNK = 2**11
+
+
+def draw_unseen(
+    space: SearchSpace,
+    count: int,
+    seen: Set[Architecture],
+    limit: Limit | None,
+    rng: np.random.Generator,
+) -> list[Architecture]:
+    """Up to `count` different architectures under the limit, out of those not in `seen`.
+
+    Uniform, but for a limit so tight that half of MAX_DRAWS is in vain: the draws then keep more
+    and more blocks of an architecture that meets it.
+
+    Fewer are returned only if no more exist (spaces of at most ENUMERABLE architectures: exact) or
+    if no more were found in MAX_DRAWS draws (larger spaces).
+    """
+    if count <= 0:
+        return []
+    if space.size <= ENUMERABLE:
+        remaining = _remaining(space, seen, limit)
+        picked = rng.choice(len(remaining), size=min(count, len(remaining)), replace=False)
+        return [_architecture(space, row) for row in remaining[picked]]
+    found: dict[Architecture, None] = {}
+    for kept_share in np.linspace(-1, 1, MAX_DRAWS // _CHUNK):
+        rows = rng.integers(space.num_choices, size=(_CHUNK, space.num_blocks))
+        if limit is not None and kept_share > 0:
+            rows = np.where(rng.random(rows.shape) < kept_share, limit.witness().choices, rows)
+        for row in rows if limit is None else rows[limit.allows(rows)]:
+            architecture = _architecture(space, row)
+            if architecture not in seen:
+                found[architecture] = None
+                if len(found) == count:
+                    return list(found)
+    return list(found)
+
+
+def why_none_left(space: SearchSpace, count: int) -> str:
+    """Why draw_unseen gave too few, `count` architectures having been drawn in all."""
+    if space.size <= ENUMERABLE:
+        return f"space {space.name!r} has no more than {count} architectures under the limit"
+    return (
+        f"no further architecture under the limit was found in {MAX_DRAWS:,} random draws from "
+        f"space {space.name!r}, after {count}"
+    )
+
+
+def _remaining(
+    space: SearchSpace, seen: Set[Architecture], limit: Limit | None
+) -> NDArray[np.int64]:
+    """(N, L) choices of all architectures under the limit that are not in `seen`."""
+    # an architecture's code is its choices read as the digits of a number
+    place_values = space.num_choices ** np.arange(space.num_blocks, dtype=np.int64)[::-1]
+    is_left = np.ones(space.size, dtype=bool)
+    if seen:
+        is_left[np.array([a.choices for a in seen]) @ place_values] = False
+    rows = np.flatnonzero(is_left)[:, None] // place_values % space.num_choices
+    return rows if limit is None else rows[limit.allows(rows)]
+
+
+def _architecture(space: SearchSpace, row: NDArray[np.int64]) -> Architecture:
+    return Architecture(space, tuple(row.tolist()))

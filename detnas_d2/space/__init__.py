@@ -1,0 +1,33 @@
+"""
+Search spaces, architectures, their exact costs and the samplers of paths.
+
+Pure Python and numpy: nothing here knows of torch or Detectron2.
+"""
+
+from .architecture import Architecture
+from .choices import Choice, Conv, ShuffleChoice, XceptionChoice
+from .cost import CostTable
+from .errors import ArchitectureError, SpaceError
+from .sampler import FlopsRangePathSampler, PathSampler, UniformPathSampler
+from .space import BlockSpec, SearchSpace, Stage
+from .spaces import SPACES, get_space, resolve_space
+
+__all__ = [
+    "SPACES",
+    "Architecture",
+    "ArchitectureError",
+    "BlockSpec",
+    "Choice",
+    "Conv",
+    "CostTable",
+    "FlopsRangePathSampler",
+    "PathSampler",
+    "SearchSpace",
+    "ShuffleChoice",
+    "SpaceError",
+    "Stage",
+    "UniformPathSampler",
+    "XceptionChoice",
+    "get_space",
+    "resolve_space",
+]

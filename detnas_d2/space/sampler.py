@@ -1,0 +1,120 @@
+"""
+Samplers of training paths: each is a pure function of (seed, iteration).
+
+The bits of iteration i are those of numpy's PCG64 keyed by SeedSequence([seed, i]), a specified
+algorithm: every rank and every machine draws the same path, and a resumed run goes on with the
+paths that it would have had. No state is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from numbers import Real
+
+import numpy as np
+
+from ._values import as_int
+from .architecture import Architecture
+from .cost import CostTable
+from .counting import PathCosts
+from .errors import SpaceError
+from .space import SearchSpace
+from .spaces import resolve_space
+
+
+class PathSampler(ABC):
+    """
+    Maps an iteration (from 0) to the path that is trained in it.
+
+    Raises:
+        SpaceError: for a seed, or later an iteration, that isn't an integer of at least 0.
+    """
+
+    def __init__(self, space: SearchSpace | str, seed: int) -> None:
+        self.space = resolve_space(space)
+        self.seed = _non_negative(seed, "seed")
+
+    def __call__(self, iteration: int) -> Architecture:
+        key = [self.seed, _non_negative(iteration, "iteration")]
+        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+        return Architecture(self.space, self._draw(rng))
+
+    @abstractmethod
+    def _draw(self, rng: np.random.Generator) -> tuple[int, ...]:
+        """The choices of one path."""
+
+
+class UniformPathSampler(PathSampler):
+    """Every architecture of the space with the same probability (paper, section 3.3)."""
+
+    def _draw(self, rng: np.random.Generator) -> tuple[int, ...]:
+        choices = rng.integers(self.space.num_choices, size=self.space.num_blocks, dtype=np.int64)
+        return tuple(choices.tolist())
+
+
+class FlopsRangePathSampler(PathSampler):
+    """
+    Every architecture with low <= multiply-adds <= high with the same probability.
+
+    The paths in the range are counted exactly, and a draw is the number of one of them, so that
+    it takes the same time however narrow the range is.
+
+    Args:
+        low, high: multiply-adds, as CostTable counts them at input_size (height, width).
+
+    Attributes:
+        count: how many architectures lie in the range.
+
+    Raises:
+        SpaceError: if no path lies in the range (it names the nearest reachable values), or the
+            space has too many different costs to be counted.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace | str,
+        seed: int,
+        low: float,
+        high: float,
+        input_size: Sequence[int] = (224, 224),
+    ) -> None:
+        super().__init__(space, seed)
+        for name, value in (("low", low), ("high", high)):
+            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+                raise SpaceError(f"{name} is {value!r}; expected a number of multiply-adds")
+        if low > high:
+            raise SpaceError(f"low is {low:,} and high {high:,}; expected low <= high")
+        cost = CostTable(self.space, input_size)
+        costs = PathCosts(cost.block_flops)
+        ends = math.ceil(low) - cost.stem_flops, math.floor(high) - cost.stem_flops
+        self._paths = costs.between(*ends)
+        self.count = self._paths.count
+        if not self.count:
+            nearest = [n + cost.stem_flops for n in costs.neighbours(*ends) if n is not None]
+            raise SpaceError(
+                f"no path of space {self.space.name!r} has from {low:,} to {high:,} multiply-adds "
+                f"at {cost.input_size[0]}x{cost.input_size[1]}; its paths have from "
+                f"{cost.min_flops:,} to {cost.max_flops:,}, and nearest to the range are "
+                f"{' and '.join(f'{n:,}' for n in nearest)}"
+            )
+
+    def _draw(self, rng: np.random.Generator) -> tuple[int, ...]:
+        return self._paths.path(_below(self.count, rng))
+
+
+def _below(bound: int, rng: np.random.Generator) -> int:
+    """A uniform integer of [0, bound); the bound may pass 64 bits, which numpy's own can't."""
+    bits = (bound - 1).bit_length()
+    while True:  # at least half of all draws are below the bound
+        value = int.from_bytes(rng.bytes((bits + 7) // 8), "little") & ((1 << bits) - 1)
+        if value < bound:
+            return value
+
+
+def _non_negative(value: int, what: str) -> int:
+    number = as_int(value)
+    if number is None or number < 0:
+        raise SpaceError(f"the {what} is {value!r}; expected an integer of at least 0")
+    return number

@@ -1,0 +1,191 @@
+"""The search space as data: stages, and the choices that every block of them has."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ._values import as_tuple, plain
+from .choices import Choice, Conv, check_positive
+from .errors import SpaceError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`blocks` blocks of `channels` output channels; the first of them has the stage's stride."""
+
+    channels: int
+    blocks: int
+    stride: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "blocks", "stride"):
+            check_positive(getattr(self, name), f"Stage's {name}")
+
+
+@dataclass(frozen=True)
+class BlockSpec:
+    """Place and shape of one block: stage and index_in_stage count from 0."""
+
+    stage: int
+    index_in_stage: int
+    in_channels: int
+    out_channels: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """
+    A stem (3x3 convolution of stride 2 on an image of 3 channels, norm, ReLU), then stages whose
+    every block is one of `choices` (DetNAS paper, section 3.1 and Table 2).
+
+    Equality and hash are by value. Lists are accepted for stages and choices.
+
+    Raises:
+        SpaceError: for a description that no network can be built from; it names the place.
+    """
+
+    name: str
+    stem_channels: int
+    stages: tuple[Stage, ...]
+    choices: tuple[Choice, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise SpaceError(f"the space's name is {self.name!r}; expected a text")
+        what = f"space {self.name!r}: "
+        check_positive(self.stem_channels, what + "stem_channels")
+        for field, kind in (("stages", Stage), ("choices", Choice)):
+            items = as_tuple(getattr(self, field))
+            if not items:
+                raise SpaceError(
+                    f"{what}{field} is {getattr(self, field)!r}; expected a list of at least one "
+                    f"{kind.__name__}"
+                )
+            for i, item in enumerate(items):
+                if not isinstance(item, kind):
+                    raise SpaceError(
+                        f"{what}{field}[{i}] is {item!r}; expected a {kind.__name__}"
+                        + (f" instance: {item.__name__}(...)" if isinstance(item, type) else "")
+                    )
+            object.__setattr__(self, field, items)  # frozen: the one place that sets
+        self._check_choices()
+
+    def _check_choices(self) -> None:
+        names: set[str] = set()
+        for i, choice in enumerate(self.choices):
+            what = f"space {self.name!r}: choices[{i}] ({type(choice).__name__})"
+            for attribute in ("name", "block"):
+                value = getattr(choice, attribute, None)
+                if not isinstance(value, str) or not value:
+                    raise SpaceError(f"{what} has {attribute} {value!r}; expected a text")
+            if "." in choice.name:  # module names, and so state dict keys, are made of it
+                raise SpaceError(f"{what} is named {choice.name!r}; expected a name without dots")
+            if choice.name in names:
+                raise SpaceError(f"{what} is named {choice.name!r}, as is one before it")
+            names.add(choice.name)
+            try:
+                plain(choice)
+            except TypeError as error:
+                raise SpaceError(f"{what}: a field can't be described: {error}") from None
+            for block in dict.fromkeys(self.blocks):
+                try:
+                    _check_branches(choice, block)
+                except ValueError as error:
+                    raise SpaceError(
+                        f"space {self.name!r}: choice {choice.name!r} can't be block "
+                        f"{block.index_in_stage + 1} of {self.stage_names[block.stage]}: {error}"
+                    ) from None
+
+    @property
+    def num_blocks(self) -> int:
+        return len(self.blocks)
+
+    @property
+    def num_choices(self) -> int:
+        return len(self.choices)
+
+    @property
+    def size(self) -> int:
+        """Number of architectures."""
+        size: int = self.num_choices**self.num_blocks
+        return size
+
+    @property
+    def stem(self) -> Conv:
+        return Conv(3, self.stem_channels, kernel_size=3, stride=2)
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Detectron2's names of the stages: "res2", "res3" and so on."""
+        return tuple(f"res{i + 2}" for i in range(len(self.stages)))
+
+    @cached_property
+    def blocks(self) -> tuple[BlockSpec, ...]:
+        """All blocks from the stem on, in the order of an architecture's choices."""
+        blocks = []
+        channels = self.stem_channels
+        for i, stage in enumerate(self.stages):
+            for j in range(stage.blocks):
+                stride = stage.stride if j == 0 else 1
+                blocks.append(BlockSpec(i, j, channels, stage.channels, stride))
+                channels = stage.channels
+        return tuple(blocks)
+
+    def describe(self) -> dict[str, Any]:
+        """Everything that defines the space, in builtins that JSON can write."""
+        return {
+            "name": self.name,
+            "stem": plain(self.stem),
+            "stages": plain(self.stages),
+            "choices": [
+                {
+                    "name": choice.name,
+                    "block": choice.block,
+                    "fields": plain(choice),
+                    "branches": [
+                        plain(choice.branches(b.in_channels, b.out_channels, b.stride))
+                        for b in dict.fromkeys(self.blocks)
+                    ],
+                }
+                for choice in self.choices
+            ],
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of the description's SHA-256: the same in every process."""
+        text = json.dumps(self.describe(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _check_branches(choice: Choice, block: BlockSpec) -> None:
+    """Raise SpaceError unless the choice's branches are well formed for the block."""
+    branches = choice.branches(block.in_channels, block.out_channels, block.stride)
+    if not isinstance(branches, tuple) or not all(isinstance(b, tuple) for b in branches):
+        raise SpaceError("its branches aren't a tuple of tuples of Conv")
+    for i, branch in enumerate(branches):
+        stride = 1
+        for j, conv in enumerate(branch):
+            if not isinstance(conv, Conv):
+                raise SpaceError(f"convolution {j} of branch {i} is {conv!r}; expected a Conv")
+            stride *= conv.stride
+            if j and conv.in_channels != branch[j - 1].out_channels:
+                raise SpaceError(
+                    f"convolution {j} of branch {i} takes {conv.in_channels} channels; expected "
+                    f"the {branch[j - 1].out_channels} that the one before it gives"
+                )
+        if branch and branch[0].in_channels > block.in_channels:
+            raise SpaceError(
+                f"branch {i} takes {branch[0].in_channels} channels; the block has "
+                f"{block.in_channels}"
+            )
+        if branch and stride != block.stride:
+            raise SpaceError(
+                f"the strides in branch {i} multiply to {stride}; expected the block's "
+                f"{block.stride}"
+            )

@@ -1,0 +1,67 @@
+"""The search spaces that come with the project, by name."""
+
+from __future__ import annotations
+
+import difflib
+
+from ._values import from_config
+from .choices import Choice, ShuffleChoice, XceptionChoice
+from .errors import SpaceError
+from .space import SearchSpace, Stage
+
+# The order is the published one: 0 is 3x3, 1 is 5x5, 2 is 7x7, 3 is Xception (paper, section 3.1).
+_CHOICES: tuple[Choice, ...] = (
+    ShuffleChoice(3),
+    ShuffleChoice(5),
+    ShuffleChoice(7),
+    XceptionChoice(),
+)
+
+
+def _space(name: str, stem: int, channels: tuple[int, ...], blocks: tuple[int, ...]) -> SearchSpace:
+    stages = tuple(Stage(c, b) for c, b in zip(channels, blocks, strict=True))
+    return SearchSpace(name, stem, stages, _CHOICES)
+
+
+# "300m" and "1.3g" are Table 2's columns, "3.8g" is the third published one; "demo" is a small
+# space for digits on CPUs.
+SPACES: dict[str, SearchSpace] = {
+    space.name: space
+    for space in (
+        _space("300m", 16, (64, 160, 320, 640), (4, 4, 8, 4)),
+        _space("1.3g", 48, (96, 240, 480, 960), (8, 8, 16, 8)),
+        _space("3.8g", 72, (172, 432, 864, 1728), (8, 8, 16, 8)),
+        _space("demo", 16, (32, 64, 128, 256), (2, 2, 4, 2)),
+    )
+}
+
+
+def get_space(name: str) -> SearchSpace:
+    """
+    The space of this name.
+
+    Raises:
+        SpaceError: if there is none; it names the closest.
+    """
+    if name in SPACES:
+        return SPACES[name]
+    close = difflib.get_close_matches(str(name).lower(), SPACES, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise SpaceError(f"there is no space {name!r}, only {', '.join(SPACES)}{hint}")
+
+
+def resolve_space(space: SearchSpace | str) -> SearchSpace:
+    """
+    A space itself, or the one of this name.
+
+    Raises:
+        SpaceError: for an unknown name, or what is neither.
+    """
+    space = from_config(space)
+    if isinstance(space, SearchSpace):
+        return space
+    if isinstance(space, str):
+        return get_space(space)
+    raise SpaceError(
+        f"the space is {space!r}; expected a SearchSpace or one of {', '.join(SPACES)}"
+    )

@@ -1,0 +1,133 @@
+"""Registration: lazy, the same on every version; what is missing is named before anything runs."""
+
+from __future__ import annotations
+
+import pytest
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from detnas_d2.data import (
+    DataError,
+    MissingDatasetError,
+    describe_missing,
+    missing_datasets,
+    register_bccd,
+    register_builtin_datasets,
+    register_coco,
+    register_dataset,
+    unregister_dataset,
+)
+
+
+@pytest.fixture
+def empty_root(tmp_path, monkeypatch):
+    """The built-in sets under an empty folder."""
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
+    register_builtin_datasets()
+    yield tmp_path
+    monkeypatch.undo()
+    register_builtin_datasets()
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "contents"),
+    [
+        ("imagenet_train", "imagenet/train", "train/<class>/*.JPEG"),
+        ("imagenet_val", "imagenet/train", "val/<class>/*.JPEG"),
+        ("digits_train", "digits/made_by_detnas.json", "write_digits"),
+        ("digits_voc_test", "digits/made_by_detnas.json", "write_digits"),
+        ("digits_cls_val", "digits/made_by_detnas.json", "write_digits"),
+        ("bccd_boxes_val", "bccd_boxes/made_by_detnas.json", "write_bccd_boxes"),
+    ],
+)
+def test_missing_built_in_sets(empty_root, name, path, contents):
+    (missing,) = missing_datasets(name)
+    assert (missing.name, missing.path) == (name, empty_root / path)
+    assert contents in missing.contents
+    with pytest.raises(MissingDatasetError) as error:
+        DatasetCatalog.get(name)
+    for part in (str(empty_root / path), contents, "export DETECTRON2_DATASETS="):
+        assert part in str(error.value)
+
+
+def test_bccd_is_missing_where_it_is_in_neither_place(empty_root, monkeypatch):
+    monkeypatch.setattr("detnas_d2.data.bccd.__file__", "/nowhere/a/b/c/bccd.py")
+    register_builtin_datasets()
+    for name in ("bccd_train", "bccd_voc_test"):
+        with pytest.raises(MissingDatasetError, match="BCCD_Dataset"):
+            DatasetCatalog.get(name)
+        assert missing_datasets([name])[0].path == empty_root / "bccd"
+
+
+def test_detectron2s_own_sets_are_covered(monkeypatch):
+    monkeypatch.delenv("DETECTRON2_DATASETS", raising=False)
+    names = ["coco_2017_train", "coco_2017_val", "voc_2007_test", "voc_2012_trainval"]
+    missing = {m.name: m for m in missing_datasets(names)}
+    if len(missing) < len(names):
+        pytest.skip("this machine has COCO or VOC")
+    assert missing["coco_2017_train"].path.parts[-2:] == ("coco", "train2017")
+    assert "instances_train2017.json" in missing["coco_2017_train"].contents
+    assert missing["voc_2007_test"].path.name == "VOC2007"
+    text = describe_missing(missing.values())
+    assert "now unset" in text
+    assert all(str(m.path.absolute()) in text for m in missing.values())
+
+
+def test_what_detectron2s_sets_lack_is_found_one_by_one(tmp_path):
+    """A VOC and a COCO folder under names that Detectron2, not we, registered."""
+    root = tmp_path / "VOC2007"
+    DatasetCatalog.register("theirs_voc", list)
+    MetadataCatalog.get("theirs_voc").set(dirname=str(root), split="test", year=2007)
+    DatasetCatalog.register("theirs_coco", list)
+    MetadataCatalog.get("theirs_coco").set(
+        json_file=str(tmp_path / "a.json"), image_root=str(tmp_path / "images")
+    )
+    try:
+        for part in (".", "Annotations", "ImageSets/Main/test.txt", "JPEGImages"):
+            assert missing_datasets(["theirs_voc"])[0].path == root / part
+            target = root / part
+            if target.suffix:
+                target.parent.mkdir(parents=True)
+                target.touch()
+            else:
+                target.mkdir()
+        assert missing_datasets(["theirs_voc"]) == []
+        assert missing_datasets(["theirs_coco"])[0].path == tmp_path / "images"
+        (tmp_path / "images").mkdir()
+        assert missing_datasets(["theirs_coco"])[0].path == tmp_path / "a.json"
+        (tmp_path / "a.json").touch()
+        assert missing_datasets("theirs_coco") == []
+    finally:
+        unregister_dataset("theirs_voc")
+        unregister_dataset("theirs_coco")
+
+
+def test_present_sets_are_not_missing(digits, bccd):
+    register_bccd(is_default=True)
+    names = ["digits_train", "digits_voc_val", "digits_cls_train", "bccd_train", "bccd_voc_test"]
+    assert missing_datasets(names) == []
+
+
+def test_an_unknown_name_is_refused_with_close_ones():
+    with pytest.raises(DataError, match="'bccd_trian'.* Did you mean .*bccd_train"):
+        missing_datasets(["bccd_trian"])
+
+
+def test_registering_again(tmp_path):
+    register_coco("toy", tmp_path / "a.json", tmp_path)
+    try:
+        register_coco("toy", str(tmp_path / "a.json"), str(tmp_path))  # equal: nothing to do
+        with pytest.raises(DataError, match=r"'toy' is already registered from .*a\.json.*b\.json"):
+            register_coco("toy", tmp_path / "b.json", tmp_path)
+        assert MetadataCatalog.get("toy").json_file == str(tmp_path / "a.json")
+        register_coco("toy", tmp_path / "c.json", tmp_path, is_default=True)  # gives way
+        assert MetadataCatalog.get("toy").json_file == str(tmp_path / "a.json")
+    finally:
+        unregister_dataset("toy")
+    register_coco("toy", tmp_path / "b.json", tmp_path, is_default=True)
+    try:
+        register_coco("toy", tmp_path / "a.json", tmp_path)  # a default gives way
+        assert MetadataCatalog.get("toy").json_file == str(tmp_path / "a.json")
+    finally:
+        unregister_dataset("toy")
+    with pytest.raises(DataError, match="'coco_2017_train' is already registered by other code"):
+        register_dataset("coco_2017_train", list, required={})

@@ -1,0 +1,257 @@
+"""The demo set: deterministic, apart between splits, tight boxes, whole or not there."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.structures import BoxMode
+from PIL import Image
+
+from detnas_d2.data import (
+    DataError,
+    DigitsParameters,
+    MissingDatasetError,
+    digit_scenes,
+    register_digits,
+    unregister_dataset,
+    write_digits,
+)
+from detnas_d2.data.atomic import MARKER, write_folder_once
+from detnas_d2.data.digit_scenes import SPLITS, DigitScenes
+
+TINY = DigitsParameters(
+    image_size=48,
+    classes=(2, 5),
+    images=(2, 1, 1),
+    digits_per_image=(1, 2),
+    digit_size=(16, 24),
+    cls_image_size=24,
+    cls_images_per_class=(1, 1),
+)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_same_parameters_give_the_same_bytes_and_others_other_ones(tmp_path):
+    first = hashes(write_digits(tmp_path / "a", TINY))
+    assert hashes(write_digits(tmp_path / "b", TINY)) == first
+    other = hashes(write_digits(tmp_path / "c", dataclasses.replace(TINY, seed=1)))
+    assert other.keys() == first.keys()
+    assert all(other[name] != first[name] for name in first if name.endswith(".png"))
+
+
+def test_a_longer_set_begins_with_the_same_images(tmp_path):
+    short = write_digits(tmp_path / "a", TINY)
+    long = write_digits(tmp_path / "b", dataclasses.replace(TINY, images=(4, 1, 1)))
+    before, after = hashes(short / "JPEGImages"), hashes(long / "JPEGImages")
+    assert before.items() < after.items()
+
+
+def test_a_second_call_does_nothing_and_other_parameters_are_refused(tmp_path):
+    root = write_digits(tmp_path / "a", TINY)
+    stamps = {p: p.stat().st_mtime_ns for p in root.rglob("*")}
+    assert write_digits(root, TINY) == root
+    assert {p: p.stat().st_mtime_ns for p in root.rglob("*")} == stamps
+    with pytest.raises(DataError, match=r"other parameters \(seed: 0 there, 3 now\)"):
+        write_digits(root, dataclasses.replace(TINY, seed=3))
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(DataError, match="not made by this command"):
+        write_digits(tmp_path / "mine", TINY)
+
+
+def test_splits_share_neither_digits_nor_photographs():
+    scenes = {s: DigitScenes(s, tuple(range(10)), 0, 14) for s in SPLITS}
+    pools = {
+        s: {image.tobytes() for pool in scene._pools.values() for image in pool}
+        for s, scene in scenes.items()
+    }
+    columns = {s: set(range(*digit_scenes._COLUMNS[s])) for s in SPLITS}
+    for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
+        assert not pools[a] & pools[b]
+        assert not columns[a] & columns[b]
+    assert sum(len(pool) for s in scenes.values() for pool in s._pools.values()) == 1797
+    assert set().union(*columns.values()) == set(range(640))
+    # Every cut lies where a writer begins again: with 0, 1, ..., 9.
+    _, labels = digit_scenes._load_digits()
+    for first, _ in digit_scenes._DIGITS.values():
+        assert labels[first : first + 10].tolist() == list(range(10))
+
+
+def test_boxes_are_tight_around_the_ink():
+    """Against the ground alone: the same draw with an invisible digit."""
+    for index in range(20):
+        scenes = DigitScenes("val", (3, 8), 1, 14)
+        image, placed = scenes.draw(index, 96, (24, 40), (1, 1))
+        x0, y0, x1, y1 = placed[0].box
+        rng_image, _ = _ground(index)
+        changed = np.abs(image.astype(int) - rng_image.astype(int)).max(axis=2) > 0
+        rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
+        # Every border row and column of the box has ink, and nothing outside has.
+        assert (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) == (y0, y1, x0, x1)
+        assert 8 <= y1 - y0 <= 40
+
+
+def _ground(index):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digit_scenes, "_paint", lambda *args: None)
+        return DigitScenes("val", (3, 8), 1, 14).draw(index, 96, (24, 40), (1, 1))
+
+
+def test_images_keep_to_their_parameters(digits):
+    counts = []
+    for name in ("digits_train", "digits_voc_train"):
+        for record in DatasetCatalog.get(name):
+            assert Image.open(record["file_name"]).size == (64, 64)
+            boxes = np.array(
+                [
+                    BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS)
+                    for a in record["annotations"]
+                ]
+            )
+            counts.append(len(boxes))
+            assert (boxes >= 0).all() and (boxes <= 64).all()
+            sides = boxes[:, 2:] - boxes[:, :2]
+            for i in range(len(boxes)):
+                for j in range(i):
+                    low = np.maximum(boxes[i, :2], boxes[j, :2])
+                    high = np.minimum(boxes[i, 2:], boxes[j, 2:])
+                    shared = np.prod(np.clip(high - low, 0, None))
+                    assert shared <= 0.1 * min(np.prod(sides[i]), np.prod(sides[j]))
+    assert set(counts) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_both_forms_hold_the_same_boxes(digits, split):
+    coco, voc = DatasetCatalog.get(f"digits_{split}"), DatasetCatalog.get(f"digits_voc_{split}")
+    assert MetadataCatalog.get(f"digits_{split}").thing_classes == ["zero", "one", "seven"]
+    assert len(coco) == len(voc) == {"train": 12, "val": 6, "test": 6}[split]
+    for a, b in zip(coco, voc, strict=True):
+        assert a["file_name"] == b["file_name"]
+        assert [
+            (x["category_id"], BoxMode.convert(list(x["bbox"]), BoxMode.XYWH_ABS, BoxMode.XYXY_ABS))
+            for x in a["annotations"]
+        ] == [(x["category_id"], x["bbox"]) for x in b["annotations"]]
+
+
+def test_the_classification_form(digits):
+    train, val = DatasetCatalog.get("digits_cls_train"), DatasetCatalog.get("digits_cls_val")
+    assert np.bincount([r["category_id"] for r in train]).tolist() == [3, 3, 3]
+    assert np.bincount([r["category_id"] for r in val]).tolist() == [2, 2, 2]
+    # Classes are sorted folder names, as in ImageNet's form.
+    assert MetadataCatalog.get("digits_cls_train").thing_classes == ["one", "seven", "zero"]
+    assert all(Image.open(r["file_name"]).size == (32, 32) for r in train)
+
+
+def test_a_write_that_is_killed_leaves_nothing_that_looks_whole(tmp_path):
+    target = tmp_path / "set"
+    child = os.fork()
+    if not child:
+
+        def write(folder):
+            (folder / "half").write_text("half")
+            signal.pause()
+
+        write_folder_once(target, {"a": 1}, write)
+        os._exit(1)
+    deadline = time.monotonic() + 20
+    while not list(tmp_path.glob(".set.partial-*/half")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert not target.exists()
+    assert len(list(tmp_path.glob(".set.partial-*/half"))) == 1
+    write_folder_once(target, {"a": 1}, lambda folder: (folder / "whole").touch())
+    assert {p.name for p in target.iterdir()} == {"whole", MARKER}
+    assert not list(tmp_path.glob(".set.partial-*"))
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path):
+    def fail(folder):
+        (folder / "half").touch()
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_folder_once(tmp_path / "set", {}, fail)
+    assert [p.name for p in tmp_path.iterdir()] == [".set.lock"]
+
+
+def test_concurrent_writers_write_once(tmp_path):
+    written = []
+
+    def write(folder):
+        time.sleep(0.2)
+        written.append(folder)
+
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda _: write_folder_once(tmp_path / "set", {}, write), range(3)))
+    assert done == [tmp_path / "set"] * 3
+    assert len(written) == 1
+
+
+def test_a_set_that_is_made_after_registration_is_found(tmp_path):
+    root = tmp_path / "later"
+    names = [f"digits_{s}" for s in SPLITS] + [f"digits_voc_{s}" for s in SPLITS]
+    register_digits(root)
+    try:
+        with pytest.raises(MissingDatasetError, match="write_digits"):
+            DatasetCatalog.get("digits_voc_val")
+        write_digits(root, TINY)
+        assert len(DatasetCatalog.get("digits_voc_train")) == 2
+        assert MetadataCatalog.get("digits_voc_train").thing_classes == ["two", "five"]
+        register_digits(root)
+        assert len(DatasetCatalog.get("digits_train")) == 2
+    finally:
+        for name in [*names, "digits_cls_train", "digits_cls_val"]:
+            unregister_dataset(name)
+        register_digits(is_default=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": (3, 3)},
+        {"classes": ()},
+        {"classes": (1, 10)},
+        {"images": (5, 0, 5)},
+        {"digits_per_image": (3, 2)},
+        {"digit_size": (24, 300)},
+        {"digit_size": (2, 20)},
+        {"max_overlap": 2.0},
+        {"cls_images_per_class": (0, 1)},
+    ],
+)
+def test_bad_parameters_are_named(change):
+    with pytest.raises(DataError, match=next(iter(change))):
+        DigitsParameters(**change)
+
+
+def test_lists_are_accepted_and_the_marker_tells_the_parameters(tmp_path):
+    as_list = dataclasses.replace(TINY, classes=[2, 5])
+    assert as_list == TINY
+    marker = json.loads((write_digits(tmp_path / "a", as_list) / MARKER).read_text())
+    assert marker["classes"] == [2, 5] and marker["image_size"] == 48
+
+
+def test_without_scikit_learn_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(DataError, match=r"pip install -e \.\[demo\]"):
+        write_digits(tmp_path / "a", TINY)
+    assert not (tmp_path / "a").exists()

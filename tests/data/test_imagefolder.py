@@ -1,0 +1,164 @@
+"""ImageNet's folder form, its held-out split, the mapper and its augmentations."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from detectron2.config import LazyCall as L
+from detectron2.config import instantiate
+from detectron2.data import MetadataCatalog, get_detection_dataset_dicts
+from PIL import Image
+
+from detnas_d2.data import (
+    CenterCrop,
+    ClassificationMapper,
+    DataError,
+    MissingDatasetError,
+    RandomResizedCrop,
+    build_train_loader,
+    held_out_split,
+    imagenet_test_augmentations,
+    imagenet_train_augmentations,
+    load_image_folder,
+    register_image_folder,
+    seeded,
+    unregister_dataset,
+)
+
+CLASSES = ("n01440764", "n01443537", "n02102040")
+
+
+@pytest.fixture
+def root(tmp_path):
+    for split, count in (("train", 4), ("val", 2)):
+        for c, name in enumerate(CLASSES):
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            for i in reversed(range(count)):
+                pixels = np.full((40 + i, 60, 3), 80 * c + i, dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{name}_{i}.JPEG")
+            (folder / "readme.txt").touch()
+            (folder / ".hidden.png").touch()
+    return tmp_path
+
+
+def test_listing_is_sorted_and_numbered_by_class(root):
+    records = load_image_folder(root, "train")
+    assert [r["category_id"] for r in records] == [0] * 4 + [1] * 4 + [2] * 4
+    assert records[5] == {
+        "file_name": str(root / "train" / "n01443537" / "n01443537_1.JPEG"),
+        "category_id": 1,
+        "image_id": "train/n01443537/n01443537_1.JPEG",
+    }
+
+
+def test_registered_for_configs(root):
+    register_image_folder("toy_train", root, "train")
+    try:
+        loader = instantiate(
+            L(build_train_loader)(
+                dataset=L(get_detection_dataset_dicts)(names="toy_train"),
+                mapper=L(ClassificationMapper)(
+                    is_train=True,
+                    augmentations=L(imagenet_train_augmentations)(size=24),
+                ),
+                total_batch_size=6,
+                aspect_ratio_grouping=False,
+            )
+        )
+        batches = list(islice(loader, 2))
+        assert sorted(x["category_id"] for b in batches for x in b) == sorted([0, 1, 2] * 4)
+        assert {tuple(x["image"].shape) for b in batches for x in b} == {(3, 24, 24)}
+        metadata = MetadataCatalog.get("toy_train")
+        assert metadata.thing_classes == list(CLASSES)
+        assert metadata.evaluator_type == "classification"
+    finally:
+        unregister_dataset("toy_train")
+
+
+def test_missing_and_damaged_folders(root, tmp_path):
+    with pytest.raises(MissingDatasetError, match=r"nowhere/train\..*train/<class>/\*\.JPEG"):
+        load_image_folder(tmp_path / "nowhere", "train")
+    with pytest.raises(MissingDatasetError, match="no folder .*/test"):
+        load_image_folder(root, "test")
+    (root / "empty" / "train").mkdir(parents=True)
+    with pytest.raises(DataError, match="holds no class folders"):
+        load_image_folder(root / "empty", "train")
+    (root / "val" / CLASSES[0]).rename(root / "val" / "n0")
+    with pytest.raises(DataError, match=r"lacks n01440764 and has besides n0\."):
+        load_image_folder(root, "val")
+    for path in (root / "train" / CLASSES[1]).glob("*.JPEG"):
+        path.unlink()
+    with pytest.raises(DataError, match="n01443537 holds no image"):
+        load_image_folder(root, "train")
+
+
+def test_held_out_parts_partition_every_class():
+    records = [{"category_id": i % 3, "image_id": i} for i in range(90)]
+    parts = [held_out_split(records, part=p, of=5, held_out=True) for p in range(5)]
+    rest = held_out_split(records, part=2, of=5, held_out=False)
+    ids = [[r["image_id"] for r in part] for part in parts]
+    assert sorted(sum(ids, [])) == list(range(90))
+    assert sorted([r["image_id"] for r in rest] + ids[2]) == list(range(90))
+    for part in parts:
+        assert np.bincount([r["category_id"] for r in part]).tolist() == [6, 6, 6]
+    assert parts[0] == held_out_split(records, part=0, of=5, held_out=True)
+    assert parts[0] != held_out_split(records, part=0, of=5, held_out=True, seed=1)
+
+
+def test_impossible_parts_are_refused():
+    records = [{"category_id": 0}]
+    with pytest.raises(DataError, match="part=5"):
+        held_out_split(records, part=5, of=5, held_out=True)
+    with pytest.raises(DataError, match="leaves no image"):
+        held_out_split(records, part=1, of=2, held_out=True)
+
+
+def test_the_mapper_reads_bgr_bytes(tmp_path):
+    pixels = np.random.default_rng(0).integers(256, size=(30, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    record = {"file_name": str(tmp_path / "a.png"), "category_id": 4, "image_id": "a"}
+    mapped = ClassificationMapper(False, augmentations=[])(record)
+    assert mapped["image"].dtype == torch.uint8
+    assert np.array_equal(mapped["image"].numpy(), pixels[:, :, ::-1].transpose(2, 0, 1))
+    assert (mapped["category_id"], mapped["image_id"]) == (4, "a")
+    assert "image" not in record
+    test = ClassificationMapper(False, augmentations=imagenet_test_augmentations(16, 20))(record)
+    assert test["image"].shape == (3, 16, 16)
+    with pytest.raises(DataError, match="no category_id"):
+        ClassificationMapper(True, augmentations=[])({"file_name": record["file_name"]})
+
+
+def test_random_resized_crops_keep_to_their_ranges():
+    crop = RandomResizedCrop(8)
+    shares, ratios = [], []
+    with seeded(0):
+        for _ in range(500):
+            x, y, w, h = crop._draw(400, 300)
+            assert 0 <= x <= 400 - w and 0 <= y <= 300 - h
+            shares.append(w * h / (400 * 300))
+            ratios.append(w / h)
+    assert 0.079 < min(shares) < 0.12 and 0.8 < max(shares) <= 1
+    assert 0.745 < min(ratios) < 0.8 and 1.25 < max(ratios) < 1.345
+    # An image far outside the ratios: the largest centred part within them.
+    assert RandomResizedCrop(8, scale=(1.0, 1.0))._draw(1000, 30) == (480, 0, 40, 30)
+    assert RandomResizedCrop(8, scale=(1.0, 1.0))._draw(30, 1000) == (0, 480, 30, 40)
+
+
+def test_random_resized_crop_gives_the_size():
+    image = np.zeros((37, 91, 3), dtype=np.uint8)
+    with seeded(1):
+        assert RandomResizedCrop(24).get_transform(image).apply_image(image).shape == (24, 24, 3)
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((9, 7), (5, 5)), ((3, 8), (3, 5))])
+def test_center_crop(shape, expected):
+    rows, columns = np.indices(shape)
+    image = np.stack([rows, columns], axis=2).astype(np.uint8)
+    cropped = CenterCrop(5).get_transform(image).apply_image(image)
+    assert cropped.shape[:2] == expected
+    first = [(s - e) // 2 for s, e in zip(shape, expected, strict=True)]
+    assert cropped[0, 0].tolist() == first

@@ -1,0 +1,178 @@
+"""The train loader: identical images with any workers, at any start, on any Detectron2."""
+
+from __future__ import annotations
+
+import resource
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from detectron2.config import LazyCall as L
+from detectron2.config import LazyConfig, instantiate
+from detectron2.data import DatasetMapper, build_detection_test_loader, get_detection_dataset_dicts
+from detectron2.data import transforms as T
+from detectron2.utils import comm
+from omegaconf import OmegaConf
+
+from detnas_d2.data import DataError, ImageReadError, SeededMapDataset, build_train_loader
+
+
+def mapper():
+    return L(DatasetMapper)(
+        is_train=True,
+        augmentations=[
+            L(T.ResizeShortestEdge)(
+                short_edge_length=[48, 64, 80], max_size=100, sample_style="choice"
+            ),
+            L(T.RandomBrightness)(intensity_min=0.5, intensity_max=1.5),
+            L(T.RandomFlip)(),
+        ],
+        image_format="BGR",
+    )
+
+
+def loader(**kwargs):
+    return instantiate(node(**kwargs))
+
+
+def node(**kwargs):
+    return L(build_train_loader)(
+        dataset=L(get_detection_dataset_dicts)(names="digits_train", filter_empty=True),
+        mapper=mapper(),
+        total_batch_size=4,
+        seed=6,
+        **kwargs,
+    )
+
+
+def batches(count, **kwargs):
+    return list(islice(loader(**kwargs), count))
+
+
+def same(a, b):
+    return [
+        (x["file_name"], x["image"].tolist(), x["instances"].gt_boxes.tensor.tolist())
+        for batch in a
+        for x in batch
+    ] == [
+        (x["file_name"], x["image"].tolist(), x["instances"].gt_boxes.tensor.tolist())
+        for batch in b
+        for x in batch
+    ]
+
+
+def test_a_batch_is_a_list_of_detectron2_inputs(digits):
+    batch = batches(1)[0]
+    assert len(batch) == 4
+    assert all(x["image"].dtype == torch.uint8 and x["image"].shape[0] == 3 for x in batch)
+    assert all(len(x["instances"]) >= 1 for x in batch)
+
+
+def test_the_node_survives_a_dump_of_the_config(digits, tmp_path):
+    LazyConfig.save(OmegaConf.create({"train": node()}), str(tmp_path / "config.yaml"))
+    config = LazyConfig.load(str(tmp_path / "config.yaml"))
+    assert same(list(islice(instantiate(config.train), 2)), batches(2))
+
+
+def test_workers_yield_the_same_images(digits):
+    expected = batches(7)
+    assert same(batches(7, num_workers=2), expected)
+    assert same(batches(7, num_workers=3), expected)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_resumed_stream_goes_on_bit_identically(digits, num_workers):
+    expected = batches(9)
+    assert same(batches(5, num_workers=num_workers, start_step=4), expected[4:])
+
+
+def test_augmentation_changes_with_the_position_and_the_seed_decides(digits):
+    images = {}
+    for batch in batches(12):  # four epochs of 12 images
+        for x in batch:
+            images.setdefault(x["file_name"], []).append(x["image"])
+    assert all(
+        any(i.shape != v[0].shape or not torch.equal(i, v[0]) for i in v) for v in images.values()
+    )
+    assert not same(
+        batches(2), list(islice(build_train_loader(_dicts(), instantiate(mapper()), 4, seed=7), 2))
+    )
+
+
+def _dicts():
+    return get_detection_dataset_dicts("digits_train")
+
+
+def test_global_random_states_neither_matter_nor_move(digits):
+    expected = batches(3, num_workers=2)
+    torch.manual_seed(99), np.random.seed(99)
+    state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    for num_workers in (0, 2):
+        assert same(batches(3, num_workers=num_workers), expected)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)
+
+
+def test_ranks_load_their_slices(digits, monkeypatch):
+    expected = batches(4)
+    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
+    ranks = []
+    for rank in (0, 1):
+        monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
+        ranks.append(batches(4, num_workers=rank))
+    assert same([a + b for a, b in zip(*ranks, strict=True)], expected)
+
+
+def test_aspect_ratio_groups_need_sizes():
+    records = [{"file_name": f"{i}.png", "width": 3 + i % 2, "height": 3} for i in range(9)]
+    ids = list(islice(build_train_loader(records, lambda r: r["file_name"], 2), 30))
+    assert all(int(a[0]) % 2 == int(b[0]) % 2 for a, b in ids)
+    with pytest.raises(DataError, match="aspect_ratio_grouping=False"):
+        build_train_loader([{"file_name": "a.png", "height": 3}], len, 1)
+    mixed = build_train_loader(records, lambda r: r["file_name"], 9, aspect_ratio_grouping=False)
+    assert sorted(next(iter(mixed))) == [f"{i}.png" for i in range(9)]
+
+
+def test_the_mapper_gets_a_copy():
+    records = [{"file_name": "a", "annotations": [1, 2]}]
+    mapped = SeededMapDataset(records, lambda r: r["annotations"].pop(), seed=0)
+    assert [mapped[(0, p)] for p in range(3)] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_damaged_image_stops_with_its_name(tmp_path, num_workers):
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n")
+    records = [{"file_name": str(path), "width": 4, "height": 4, "annotations": []}]
+    stream = build_train_loader(records, instantiate(mapper()), 1, num_workers=num_workers)
+    with pytest.raises(ImageReadError, match=r"broken\.png"):
+        next(iter(stream))
+
+
+def test_a_mapper_that_returns_nothing_stops():
+    stream = build_train_loader(
+        [{"file_name": "a.png"}], lambda r: None, 1, aspect_ratio_grouping=False
+    )
+    with pytest.raises(ImageReadError, match=r"returned nothing for image a\.png"):
+        next(iter(stream))
+
+
+def test_the_limit_of_open_files_is_raised_for_workers(digits):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+        loader(num_workers=0)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 512
+        loader(num_workers=2)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 1024
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_detectron2s_test_loader_serves(digits):
+    test_mapper = DatasetMapper(is_train=False, augmentations=[], image_format="BGR")
+    test = build_detection_test_loader(
+        get_detection_dataset_dicts("digits_val"), mapper=test_mapper
+    )
+    assert [len(batch) for batch in test] == [1] * 6

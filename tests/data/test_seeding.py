@@ -1,0 +1,83 @@
+"""Seeds of keys, and random states that are given back."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from detnas_d2.data import DataError, derive_seed, seeded
+
+
+def draws() -> tuple[float, float, float]:
+    return random.random(), float(np.random.rand()), float(torch.rand(1))
+
+
+def test_keys_that_differ_in_anything_give_other_seeds():
+    keys = [(0,), (0, 0), (0, 0, 0), (1, 0), (0, 1), (2**32,), (0, 2**32), (1,), (2**63,)]
+    keys += [(3, i) for i in range(5000)]
+    seeds = [derive_seed(*key) for key in keys]
+    assert len(set(seeds)) == len(keys)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    # All bits take part: bits of a fair seed are set half of the time.
+    bits = np.array([[seed >> bit & 1 for bit in range(63)] for seed in seeds]).mean(axis=0)
+    assert np.all(np.abs(bits - 0.5) < 0.05)
+
+
+def test_a_seed_is_the_same_in_another_process():
+    # The definition once more, in an interpreter with another hash seed.
+    code = (
+        "import numpy as np; s = np.random.SeedSequence([3, 7, 0, 1, 0, 90000, 1]);"
+        "print(int(s.generate_state(1, np.uint64)[0]) // 2)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(out.stdout) == derive_seed(7, 1, 2**32 + 90000)
+
+
+@pytest.mark.parametrize("key", [(-1,), (0, 2**64)])
+def test_bad_keys_are_refused(key):
+    with pytest.raises(DataError, match=r"0 to 2\*\*64 - 1"):
+        derive_seed(*key)
+
+
+def test_seeded_is_a_function_of_the_key():
+    with seeded(5, 1):
+        first = draws()
+    with seeded(5, 2):
+        second = draws()
+    with seeded(5, 1):
+        assert draws() == first
+    assert all(a != b for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_seeded_restores_all_three_states(fails):
+    random.seed(1), np.random.seed(2), torch.manual_seed(3)
+    expected = draws()
+    random.seed(1), np.random.seed(2), torch.manual_seed(3)
+    try:
+        with seeded(9):
+            draws()
+            with seeded(10):
+                draws()
+            if fails:
+                raise KeyError("inside")
+    except KeyError:
+        assert fails
+    assert draws() == expected
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_seeded_restores_the_cuda_state():
+    torch.cuda.manual_seed(4)
+    expected = torch.rand(3, device="cuda")
+    torch.cuda.manual_seed(4)
+    with seeded(1):
+        first = torch.rand(3, device="cuda")
+    with seeded(1):
+        assert torch.equal(torch.rand(3, device="cuda"), first)
+    assert torch.equal(torch.rand(3, device="cuda"), expected)

@@ -1,0 +1,108 @@
+"""What a step sees is a function of (seed, step), on any number of processes."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from detnas_d2.data import DataError, StepBatchSampler
+
+SIZES = {"plain": 23, "groups": [0] * 15 + [7] * 8}
+
+
+def steps(images, count, **kwargs):
+    return list(islice(StepBatchSampler(images, **kwargs), count))
+
+
+@pytest.mark.parametrize("images", SIZES.values(), ids=SIZES.keys())
+@pytest.mark.parametrize("start", [1, 11, 5000])
+def test_a_later_start_gives_the_same_steps(images, start):
+    whole = StepBatchSampler(images, 4, seed=3)
+    expected = [whole.batch(i) for i in range(start, start + 30)]
+    assert steps(images, 30, total_batch_size=4, seed=3, start_step=start) == expected
+    if start < 100:
+        assert steps(images, start + 30, total_batch_size=4, seed=3)[start:] == expected
+
+
+@pytest.mark.parametrize("images", SIZES.values(), ids=SIZES.keys())
+@pytest.mark.parametrize("world_size", [2, 3, 6])
+def test_ranks_share_what_one_process_sees(images, world_size):
+    expected = steps(images, 40, total_batch_size=6, seed=1)
+    ranks = [
+        steps(images, 40, total_batch_size=6, seed=1, rank=r, world_size=world_size)
+        for r in range(world_size)
+    ]
+    for step, whole in enumerate(expected):
+        assert sum((batches[step] for batches in ranks), []) == whole
+        assert {len(batches[step]) for batches in ranks} == {6 // world_size}
+
+
+def test_positions_count_on_and_seeds_differ():
+    batches = steps(23, 10, total_batch_size=4, seed=0, start_step=2)
+    assert [p for batch in batches for _, p in batch] == list(range(8, 48))
+    assert batches != steps(23, 10, total_batch_size=4, seed=1, start_step=2)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 50])  # 4 does not divide 23; 50 holds two epochs
+def test_each_epoch_visits_each_image_once(batch):
+    images = [i for b in steps(23, 400 // batch, total_batch_size=batch, seed=5) for i, _ in b]
+    epochs = [images[e : e + 23] for e in range(0, 23 * (len(images) // 23), 23)]
+    assert all(sorted(epoch) == list(range(23)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == len(epochs)
+
+
+def test_groups_are_pure_and_each_is_an_epoch_stream():
+    batches = steps(SIZES["groups"], 600, total_batch_size=4, seed=2)
+    seen: dict[int, list[int]] = {0: [], 7: []}
+    for batch in batches:
+        groups = {SIZES["groups"][i] for i, _ in batch}
+        assert len(groups) == 1
+        seen[groups.pop()] += [i for i, _ in batch]
+    for group, members in ((0, range(15)), (7, range(15, 23))):
+        size = len(members)
+        for e in range(len(seen[group]) // size):
+            assert sorted(seen[group][e * size : (e + 1) * size]) == list(members)
+
+
+def test_groups_are_drawn_in_proportion_to_their_sizes():
+    # 15 of 23 images; four standard deviations of a binomial share of 20,000 draws.
+    sampler = StepBatchSampler(SIZES["groups"], 1, seed=4)
+    share = np.mean([sampler.batch(i)[0][0] < 15 for i in range(20_000)])
+    p = 15 / 23
+    assert abs(share - p) < 4 * (p * (1 - p) / 20_000) ** 0.5
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_late_start_on_a_large_set_is_fast(grouped):
+    images = [i % 3 == 0 for i in range(118_000)] if grouped else 118_000
+    begin = time.perf_counter()
+    late = steps(images, 1, total_batch_size=16, seed=0, start_step=90_000)
+    assert time.perf_counter() - begin < 1
+    assert len(late[0]) == 16
+
+
+def test_it_does_not_touch_the_global_generator():
+    np.random.seed(1)
+    expected = np.random.rand()
+    np.random.seed(1)
+    steps(SIZES["groups"], 5, total_batch_size=2, seed=0)
+    assert np.random.rand() == expected
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"images": 0, "total_batch_size": 2}, "no image"),
+        ({"images": [], "total_batch_size": 2}, "no image"),
+        ({"images": 5, "total_batch_size": 3, "world_size": 2}, "multiple of 2"),
+        ({"images": 5, "total_batch_size": 0}, "total_batch_size=0"),
+        ({"images": 5, "total_batch_size": 2, "rank": 2, "world_size": 2}, "Rank 2"),
+        ({"images": 5, "total_batch_size": 2, "start_step": -1}, "start_step"),
+    ],
+)
+def test_what_cannot_work_is_refused(kwargs, message):
+    with pytest.raises(DataError, match=message):
+        StepBatchSampler(**kwargs)

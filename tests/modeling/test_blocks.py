@@ -1,0 +1,200 @@
+"""Choice blocks against a second implementation, and their costs against fvcore."""
+
+import logging
+
+import pytest
+import torch
+from fvcore.nn import FlopCountAnalysis
+from torch import nn
+from torch.nn import functional as F
+
+from detnas_d2.modeling import Norm, ShuffleBlock, ShuffleNetV2, build_block
+from detnas_d2.modeling.blocks import shuffle_split
+from detnas_d2.space import (
+    Architecture,
+    Choice,
+    Conv,
+    CostTable,
+    ShuffleChoice,
+    XceptionChoice,
+    get_space,
+)
+
+logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)
+
+
+def count(module, *shape):
+    """Multiply-adds of the convolutions, by fvcore; and all parameters."""
+    with torch.no_grad():
+        by_operator = FlopCountAnalysis(module.eval(), torch.empty(shape)).by_operator()
+    return by_operator["conv"], sum(p.numel() for p in module.parameters())
+
+
+def norm_of(x, weights, name):
+    parts = (weights[f"{name}.norm.{k}"] for k in ("running_mean", "running_var", "weight", "bias"))
+    mean, var, scale, shift = (p.view(1, -1, 1, 1) for p in parts)
+    return (x - mean) / torch.sqrt(var + 1e-5) * scale + shift
+
+
+def by_hand(x, weights, choice, stride):
+    """The block as the paper's figures and the authors' code have it, layer by layer."""
+
+    def conv(x, name, stride=1, depthwise=False):
+        weight = weights[f"{name}.conv.weight"]
+        x = F.conv2d(
+            x, weight, None, stride, weight.shape[-1] // 2, 1, len(weight) if depthwise else 1
+        )
+        return norm_of(x, weights, name)
+
+    projected = x
+    if stride == 1:
+        n, c, h, w = x.shape
+        # The authors' form: of the shuffled tensor's two groups, even channels pass by.
+        projected, x = x.reshape(n * c // 2, 2, h * w).permute(1, 0, 2).reshape(2, n, c // 2, h, w)
+    else:
+        projected = conv(projected, "projection.0", stride, depthwise=True)
+        projected = F.relu(conv(projected, "projection.1"))
+    if choice == "xception":
+        for i in (0, 2, 4):
+            x = conv(x, f"main.{i}", stride if i == 0 else 1, depthwise=True)
+            x = F.relu(conv(x, f"main.{i + 1}"))
+    else:
+        x = F.relu(conv(x, "main.0"))
+        x = conv(x, "main.1", stride, depthwise=True)
+        x = F.relu(conv(x, "main.2"))
+    return torch.cat((projected, x), 1)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("name", ["3x3", "5x5", "7x7", "xception"])
+def test_block_equals_second_implementation(name, stride, randomize):
+    choice = XceptionChoice() if name == "xception" else ShuffleChoice(int(name[0]))
+    inp = 16 if stride == 1 else 6
+    block = randomize(ShuffleBlock(choice, inp, 16, stride, Norm("BN"))).eval()
+    x = torch.randn(2, inp, 9, 12)
+    with torch.no_grad():
+        got = block(x)
+        want = by_hand(x, block.state_dict(), name, stride)
+    assert got.shape == (2, 16, -(-9 // stride), -(-12 // stride))
+    torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
+    kernel = block.main[0 if name == "xception" else 1].conv.kernel_size[0]
+    assert kernel == (3 if name == "xception" else int(name[0]))
+
+
+def test_shuffle_is_the_even_and_odd_form():
+    x = torch.arange(2 * 6).view(2, 6, 1, 1) * torch.ones(1, 1, 2, 3)
+    even, odd = shuffle_split(x)
+    assert even[:, :, 0, 0].tolist() == [[0, 2, 4], [6, 8, 10]]
+    assert odd[:, :, 1, 2].tolist() == [[1, 3, 5], [7, 9, 11]]
+    # What ShuffleNet calls the shuffle of two groups, of which these are the two halves.
+    shuffled = x.view(2, 3, 2, 2, 3).transpose(1, 2).reshape(2, 6, 2, 3)
+    assert torch.equal(torch.cat((even, odd), 1), shuffled)
+
+
+def test_shuffle_keeps_channels_last():
+    block = ShuffleBlock(ShuffleChoice(3), 8, 8, 1, Norm("BN")).eval()
+    x = torch.randn(1, 8, 6, 6)
+    with torch.no_grad():
+        got = block.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
+        assert got.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(got, block(x))
+
+
+@pytest.mark.parametrize("size", [(224, 224), (131, 97)])
+def test_cost_table_equals_fvcore_for_every_choice_of_every_block(size):
+    space = get_space("300m")
+    table = CostTable(space, size)
+    measured = {}
+    h, w = (-(-n // 2) for n in size)
+    for position, spec in enumerate(space.blocks):
+        shape = (spec.in_channels, spec.out_channels, spec.stride)
+        for c, choice in enumerate(space.choices):
+            key = (shape, c, h, w)
+            if key not in measured:
+                block = build_block(choice, *shape, Norm("BN"))
+                measured[key] = count(block, 1, spec.in_channels, h, w)
+            costs = (table.block_flops[position, c], table.block_params[position, c])
+            assert measured[key] == costs, (position, choice.name)
+        h, w = -(-h // spec.stride), -(-w // spec.stride)
+    assert len(measured) == 4 * 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "size", "flops"),
+    [
+        ("300m", "2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2", (224, 224), 288_082_368),
+        ("300m", "2,3,1,1,3,2,1,3,3,1,1,1,3,3,2,0,3,3,3,3", (224, 224), 291_205_824),
+        ("300m", [3] * 20, (101, 75), None),
+        (
+            "1.3g",
+            "0,0,3,1,2,1,0,2,0,3,1,2,3,3,2,0,2,1,1,3,2,0,2,2,2,1,3,1,0,3,3,3,1,3,3,3,3,3,3,3",
+            (224, 224),
+            1_269_181_536,
+        ),
+    ],
+)
+def test_published_networks_equal_fvcore_and_the_table(name, architecture, size, flops):
+    network = ShuffleNetV2(name, architecture, out_features=["res5"])
+    table = CostTable(network.space, size)
+    want = (table.flops(network.architecture), table.params(network.architecture))
+    assert count(network, 1, 3, *size) == want
+    assert flops in (want[0], None)
+
+
+def test_weights_start_with_the_variance_of_their_inputs():
+    # Depthwise and 1x1 alike: a mean square of about 2 per unit of input, of which ReLU halves.
+    block = ShuffleBlock(ShuffleChoice(3), 256, 256, 1, Norm("BN"))
+    for layer in block.main:
+        out = layer.conv(torch.randn(1, layer.conv.in_channels, 32, 32))
+        assert 1.5 < out[:, :, 1:-1, 1:-1].var() < 2.5
+
+
+class Three(Choice):
+    """A description that no shuffle block can run."""
+
+    name = "three"
+    block = "detnas_d2.modeling.blocks.ShuffleBlock"
+
+    def __init__(self, *branches):
+        object.__setattr__(self, "given", branches)
+
+    def branches(self, in_channels, out_channels, stride):
+        return self.given
+
+
+@pytest.mark.parametrize(
+    ("branches", "stride", "message"),
+    [
+        (((Conv(8, 4),),) * 3, 2, "one branch .* or two"),
+        (((Conv(8, 4),), ()), 2, "at least one convolution"),
+        (((Conv(4, 4, 3, 2),),), 2, "takes stride 1"),
+        (((Conv(8, 4),),), 1, "start from 4 channels"),
+        (((Conv(4, 8),),), 1, "concatenation must have 8"),
+        (((Conv(8, 8, 3, 2),), (Conv(8, 8, 3, 2),)), 2, "concatenation must have 8"),
+    ],
+)
+def test_branches_that_make_no_shuffle_block(branches, stride, message):
+    with pytest.raises(ValueError, match=message):
+        build_block(Three(*branches), 8, 8, stride, Norm("BN"))
+
+
+@pytest.mark.parametrize(
+    "path", ["no.such.module.Block", "detnas_d2.modeling.blocks.Nothing", "detnas_d2.modeling.Norm"]
+)
+def test_block_that_is_no_module_class(path):
+    choice = Three()
+    object.__setattr__(choice, "block", path)
+    with pytest.raises(
+        ValueError, match=f"(?s)choice 'three': its block '{path}'.*nn.Module class"
+    ):
+        build_block(choice, 8, 8, 1, Norm("BN"))
+
+
+def test_architecture_of_another_space_is_refused(space):
+    with pytest.raises(ValueError, match="300m"):
+        ShuffleNetV2(space, Architecture(get_space("300m"), (0,) * 20))
+
+
+def test_blocks_take_any_norm():
+    block = ShuffleBlock(ShuffleChoice(3), 8, 8, 1, lambda channels: nn.GroupNorm(2, channels))
+    assert isinstance(block.main[0].norm, nn.GroupNorm)

@@ -1,0 +1,250 @@
+"""The registered builders through yacs configs, and the same networks as LazyConfig nodes."""
+
+import pytest
+import torch
+from detectron2 import model_zoo
+from detectron2.config import LazyCall, LazyConfig, get_cfg, instantiate
+from detectron2.layers import ShapeSpec
+from detectron2.modeling import FPN, build_model
+from detectron2.modeling.backbone.fpn import LastLevelMaxPool
+from detectron2.modeling.roi_heads import FastRCNNConvFCHead
+from detectron2.structures import Boxes, Instances
+from detectron2.utils.events import EventStorage
+from torch import nn
+
+from detnas_d2.modeling import (
+    Norm,
+    ShuffleNetV2,
+    ShuffleNetV2Supernet,
+    add_detnas_config,
+    find_backbone,
+)
+from detnas_d2.space import SpaceError
+
+A = "0,1,2,3,0,1,2,3"
+SPACE_FILE = """
+from detectron2.config import LazyCall as L
+from detnas_d2.space import SearchSpace, ShuffleChoice, Stage, XceptionChoice
+space = L(SearchSpace)(
+    name="tiny",
+    stem_channels=8,
+    stages=[
+        L(Stage)(channels=16, blocks=2),
+        L(Stage)(channels=24, blocks=2),
+        L(Stage)(channels=32, blocks=3),
+        L(Stage)(channels=40, blocks=1),
+    ],
+    choices=[*(L(ShuffleChoice)(kernel_size=k) for k in (3, 5, 7)), L(XceptionChoice)()],
+)
+"""
+SMALL = {
+    "MODEL.DEVICE": "cpu",
+    "MODEL.WEIGHTS": "",
+    "MODEL.DETNAS.NORM": "naiveSyncBN",
+    "MODEL.DETNAS.NORM_MOMENTUM": "0.01",
+    "MODEL.FPN.OUT_CHANNELS": "16",
+    "MODEL.FPN.NORM": "BN",
+    "MODEL.ROI_BOX_HEAD.NUM_CONV": "4",
+    "MODEL.ROI_BOX_HEAD.NUM_FC": "1",
+    "MODEL.ROI_BOX_HEAD.CONV_DIM": "16",
+    "MODEL.ROI_BOX_HEAD.FC_DIM": "16",
+    "MODEL.ROI_BOX_HEAD.NORM": "naiveSyncBN",
+    "MODEL.ROI_HEADS.NUM_CLASSES": "3",
+    "MODEL.RETINANET.NUM_CLASSES": "3",
+    "MODEL.RETINANET.NUM_CONVS": "1",
+    "MODEL.RPN.POST_NMS_TOPK_TEST": "20",
+}
+
+
+@pytest.fixture
+def space_file(tmp_path):
+    path = tmp_path / "space.py"
+    path.write_text(SPACE_FILE)
+    return str(path)
+
+
+def config(base, builder, space, *opts):
+    cfg = get_cfg()
+    add_detnas_config(cfg)
+    cfg.merge_from_file(model_zoo.get_config_file(base))
+    cfg.merge_from_list([item for pair in SMALL.items() for item in pair])
+    cfg.merge_from_list(["MODEL.DETNAS.SPACE", space, "MODEL.BACKBONE.NAME", builder])
+    cfg.merge_from_list(list(opts))
+    return cfg
+
+
+def train_and_test(model):
+    """One step's losses and gradients in training, detections in inference, on a tiny image."""
+    target = Instances((50, 70), gt_boxes=Boxes([[5.0, 5, 40, 45]]), gt_classes=torch.tensor([1]))
+    inputs = [{"image": torch.rand(3, 50, 70) * 255, "instances": target}]
+    with EventStorage():
+        losses = model.train()(inputs)
+    sum(losses.values()).backward()
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert find_backbone(model)[1].stem.conv.weight.grad.abs().sum() > 0
+    with torch.no_grad():
+        (result,) = model.eval()([{"image": inputs[0]["image"], "height": 50, "width": 70}])
+    assert result["instances"].image_size == (50, 70)
+    return losses
+
+
+@pytest.mark.parametrize(
+    ("base", "builder", "levels"),
+    [
+        ("Base-RCNN-FPN.yaml", "build_detnas{}_fpn_backbone", "p2 p3 p4 p5 p6"),
+        ("Base-RetinaNet.yaml", "build_retinanet_detnas{}_fpn_backbone", "p3 p4 p5 p6 p7"),
+    ],
+)
+@pytest.mark.parametrize("kind", [ShuffleNetV2, ShuffleNetV2Supernet])
+def test_detectors_from_yacs(space_file, base, builder, levels, kind):
+    name = builder.format("_supernet" if kind is ShuffleNetV2Supernet else "")
+    model = build_model(config(base, name, space_file, "MODEL.DETNAS.ARCHITECTURE", A))
+    prefix, backbone = find_backbone(model)
+    assert type(backbone) is kind and prefix == "backbone.bottom_up."
+    if kind is ShuffleNetV2Supernet:
+        backbone.set_path(A)
+    else:
+        assert str(backbone.architecture) == A
+    assert backbone.stem.norm.momentum == 0.01
+    shapes = model.backbone.output_shape()
+    assert list(shapes) == levels.split()
+    assert [s.stride for s in shapes.values()] == [2 ** int(level[1]) for level in levels.split()]
+    assert model.backbone.size_divisibility == 32
+    assert isinstance(model.backbone.fpn_lateral5.norm, nn.BatchNorm2d)
+    train_and_test(model)
+
+
+@pytest.mark.parametrize("supernet", [False, True])
+def test_plain_backbones_from_yacs(space_file, supernet):
+    from detectron2.modeling import build_backbone
+
+    name = "build_detnas_supernet_backbone" if supernet else "build_detnas_backbone"
+    opts = [
+        "MODEL.DETNAS.ARCHITECTURE",
+        "[0,1,2,3,0,1,2,3]",
+        "MODEL.DETNAS.OUT_FEATURES",
+        "['res4']",
+    ]
+    backbone = build_backbone(config("Base-RCNN-FPN.yaml", name, space_file, *opts))
+    if supernet:
+        backbone.set_path(A)
+    assert backbone(torch.zeros(1, 3, 64, 96))["res4"].shape == (1, 32, 4, 6)
+    assert list(backbone.output_shape()) == ["res4"]
+
+
+def test_architecture_from_a_file(tmp_path, space_file):
+    best = tmp_path / "best_architecture.json"
+    best.write_text('{"space": "tiny", "architecture": [3, 3, 2, 2, 1, 1, 0, 0], "fitness": 1.0}')
+    opts = ["MODEL.DETNAS.ARCHITECTURE", str(best)]
+    model = build_model(
+        config("Base-RCNN-FPN.yaml", "build_detnas_fpn_backbone", space_file, *opts)
+    )
+    assert str(find_backbone(model)[1].architecture) == "3,3,2,2,1,1,0,0"
+
+
+def test_fpn_of_a_space_with_three_stages(tmp_path):
+    path = tmp_path / "space.py"
+    path.write_text(SPACE_FILE.replace("        L(Stage)(channels=40, blocks=1),\n", ""))
+    common = [
+        "MODEL.DETNAS.ARCHITECTURE",
+        "0,1,2,3,0,1,2",
+        "MODEL.FPN.IN_FEATURES",
+        "['res3','res4']",
+    ]
+    common += ["MODEL.DETNAS.OUT_FEATURES", "['res3','res4']"]
+    for name, base in (
+        ("build_detnas_fpn_backbone", "Base-RCNN-FPN.yaml"),
+        ("build_retinanet_detnas_fpn_backbone", "Base-RetinaNet.yaml"),
+    ):
+        from detectron2.modeling import build_backbone
+
+        backbone = build_backbone(config(base, name, str(path), *common))
+        shapes = backbone.output_shape()
+        outputs = backbone(torch.zeros(1, 3, 64, 64))
+        assert list(outputs) == list(shapes) == ["p3", "p4", "p5", "p6"][: len(shapes)]
+        assert all(outputs[k].shape[-1] == 64 // s.stride for k, s in shapes.items())
+
+
+def test_add_detnas_config_keeps_what_is_there():
+    cfg = get_cfg()
+    add_detnas_config(cfg)
+    cfg.MODEL.DETNAS.SPACE = "demo"
+    add_detnas_config(cfg)
+    assert cfg.MODEL.DETNAS.SPACE == "demo"
+    cfg.merge_from_other_cfg(type(cfg).load_cfg(cfg.dump()))
+
+
+@pytest.mark.parametrize(
+    ("opts", "error", "message"),
+    [
+        (["MODEL.DETNAS.ARCHITECTURE", "None"], ValueError, "MODEL.DETNAS.ARCHITECTURE is not set"),
+        (["MODEL.DETNAS.ARCHITECTURE", "0,1"], ValueError, "got 2 choices, expected 8"),
+        (["MODEL.DETNAS.SPACE", "30m"], SpaceError, "300m"),
+        (["MODEL.DETNAS.SPACE", "no/such.py"], SpaceError, "there is no config file 'no/such.py'"),
+        (["MODEL.DETNAS.NORM", "BatchNorm"], ValueError, "unknown norm 'BatchNorm'"),
+        (["MODEL.DETNAS.OUT_FEATURES", "['p2']"], ValueError, "out_features"),
+    ],
+)
+def test_wrong_config(space_file, opts, error, message):
+    opts = ["MODEL.DETNAS.ARCHITECTURE", A, *opts]
+    with pytest.raises(error, match=message):
+        build_model(config("Base-RCNN-FPN.yaml", "build_detnas_fpn_backbone", space_file, *opts))
+
+
+def test_space_file_without_a_space(tmp_path):
+    path = tmp_path / "empty.py"
+    path.write_text("spaces = 1\n")
+    with pytest.raises(SpaceError, match="defines no `space`"):
+        build_model(config("Base-RCNN-FPN.yaml", "build_detnas_supernet_fpn_backbone", str(path)))
+
+
+def test_lazy_config_with_norm_everywhere(tmp_path):
+    (tmp_path / "space.py").write_text(SPACE_FILE)
+    model = model_zoo.get_config("common/models/mask_rcnn_fpn.py").model
+    for key in ("mask_in_features", "mask_pooler", "mask_head"):
+        model.roi_heads.pop(key)
+    model.backbone = LazyCall(FPN)(
+        bottom_up=LazyCall(ShuffleNetV2Supernet)(
+            space=LazyConfig.load(str(tmp_path / "space.py")).space,
+            norm="${..norm}",
+            out_features=["res2", "res3", "res4", "res5"],
+        ),
+        in_features="${.bottom_up.out_features}",
+        out_channels=16,
+        norm=LazyCall(Norm)(name="naiveSyncBN", momentum=0.03),
+        top_block=LazyCall(LastLevelMaxPool)(),
+    )
+    model.proposal_generator.head.in_channels = 16
+    model.roi_heads.num_classes = 3
+    model.roi_heads.box_head = LazyCall(FastRCNNConvFCHead)(
+        input_shape=LazyCall(ShapeSpec)(channels=16, height=7, width=7),
+        conv_dims=[16] * 4,
+        fc_dims=[16],
+        conv_norm="${...backbone.norm}",
+    )
+    model.roi_heads.box_predictor.input_shape = LazyCall(ShapeSpec)(channels=16)
+    cfg = LazyConfig.load(_saved(model, tmp_path / "config.yaml"))
+
+    built = instantiate(cfg.model)
+    built.backbone.bottom_up.set_path(A)
+    norms = [
+        built.backbone.bottom_up.res5[0][3].main[1].norm,
+        built.backbone.fpn_output3.norm,
+        built.roi_heads.box_head.conv4.norm,
+    ]
+    for norm in norms:
+        assert type(norm) is type(Norm("naiveSyncBN")(1)) and norm.momentum == 0.03
+    before = [norm.running_mean.clone() for norm in norms]
+    train_and_test(built)
+    assert not any(torch.equal(n.running_mean, b) for n, b in zip(norms, before, strict=True))
+
+
+def _saved(model, path):
+    LazyConfig.save(LazyConfig.apply_overrides(_as_config(model), []), str(path))
+    return str(path)
+
+
+def _as_config(model):
+    from omegaconf import OmegaConf
+
+    return OmegaConf.create({"model": model}, flags={"allow_objects": True})

@@ -1,0 +1,128 @@
+"""The classifier in the form of a Detectron2 model."""
+
+import math
+
+import pytest
+import torch
+from detectron2.config import get_cfg
+from detectron2.modeling import build_model
+from torch.nn import functional as F
+
+from detnas_d2.modeling import Classifier, Norm, ShuffleNetV2, add_detnas_config
+
+A = "0,1,2,3,0,1,2,3"
+
+
+def make(space, **kwargs):
+    backbone = ShuffleNetV2(space, A, out_features=["res5"])
+    return Classifier(backbone, 5, last_channels=24, **kwargs)
+
+
+def inputs(labels=(0, 4, 2)):
+    return [
+        {"image": torch.randint(0, 256, (3, 40, 48), dtype=torch.uint8), "category_id": label}
+        for label in labels
+    ]
+
+
+def test_inference(space, randomize):
+    model = randomize(make(space, pixel_mean=(1, 2, 3), pixel_std=(4, 5, 6))).eval()
+    batch = inputs()
+    with torch.no_grad():
+        got = model(batch)
+        x = torch.stack([b["image"].float() for b in batch])
+        x = (x - torch.tensor([1.0, 2, 3]).view(3, 1, 1)) / torch.tensor([4.0, 5, 6]).view(3, 1, 1)
+        x = model.last_conv(model.backbone(x)["res5"])
+        want = (F.adaptive_avg_pool2d(x, 1).flatten(1) @ model.fc.weight.T + model.fc.bias).exp()
+    want = want / want.sum(1, keepdim=True)
+    torch.testing.assert_close(torch.stack([g["scores"] for g in got]), want)
+    assert [set(g) for g in got] == [{"scores"}] * 3
+
+
+def test_loss_is_smoothed_cross_entropy(space):
+    model = make(space, dropout=0.0, label_smoothing=0.2).train()
+    logits = []
+    model.fc.register_forward_hook(lambda module, args, out: logits.append(out.detach()))
+    loss = model(inputs((0, 4, 2)))
+    assert set(loss) == {"loss_cls"}
+    log_p = logits[0].log_softmax(1)
+    want = -sum(0.8 * log_p[i, c] + 0.2 * log_p[i].mean() for i, c in enumerate((0, 4, 2))) / 3
+    torch.testing.assert_close(loss["loss_cls"].detach(), want)
+
+
+def test_starts_near_chance_and_learns(space):
+    model = make(space, dropout=0.0).train()
+    batch = inputs((0, 1, 2, 3, 4))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    losses = []
+    for _ in range(15):
+        loss = model(batch)["loss_cls"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert abs(losses[0] - math.log(5)) < 0.3
+    assert losses[-1] < 0.75
+
+
+def test_dropout_in_training_only(space):
+    model = make(space, dropout=0.99)
+    seen = []
+    model.fc.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    model.train()(inputs())
+    model.eval()(inputs())
+    assert (seen[0] == 0).float().mean() > 0.9
+    assert model.dropout.p == 0.99 and (seen[1] == 0).float().mean() < 0.9
+
+
+def test_images_of_several_sizes(space):
+    batch = inputs()
+    batch[1]["image"] = batch[1]["image"][:, :32]
+    with pytest.raises(ValueError, match=r"\(3, 32, 48\), \(3, 40, 48\).*one size"):
+        make(space)(batch)
+    with pytest.raises(ValueError, match="at least one image"):
+        make(space)([])
+
+
+def test_label_out_of_range(space):
+    with pytest.raises(ValueError, match=r"category_id \[5\].*0 to 4"):
+        make(space).train()(inputs((0, 5)))
+
+
+def test_wrong_arguments(space):
+    backbone = ShuffleNetV2(space, A, out_features=["res4"])
+    with pytest.raises(ValueError, match="in_feature is 'res5'.*res4"):
+        Classifier(backbone, 5)
+    with pytest.raises(ValueError, match="num_classes"):
+        Classifier(backbone, 0, in_feature="res4")
+
+
+def test_pixel_values_are_no_part_of_the_state_dict(space):
+    assert not any("pixel" in key for key in make(space).state_dict())
+
+
+@pytest.mark.parametrize("name", ["build_detnas_backbone", "build_detnas_supernet_backbone"])
+def test_from_a_yacs_config(name):
+    cfg = get_cfg()
+    add_detnas_config(cfg)
+    cfg.MODEL.DEVICE = "cpu"
+    cfg.MODEL.META_ARCHITECTURE = "Classifier"
+    cfg.MODEL.BACKBONE.NAME = name
+    cfg.merge_from_list(
+        ["MODEL.DETNAS.SPACE", "demo", "MODEL.DETNAS.ARCHITECTURE", "0,1,2,3,0,1,2,3,0,1"]
+        + ["MODEL.DETNAS.NUM_CLASSES", "7", "MODEL.DETNAS.LAST_CHANNELS", "20"]
+        + ["MODEL.DETNAS.NORM", "BN", "MODEL.DETNAS.DROPOUT", "0.5"]
+        + ["MODEL.DETNAS.NORM_MOMENTUM", "0.05", "MODEL.DETNAS.LABEL_SMOOTHING", "0.0"]
+    )
+    model = build_model(cfg)
+    assert isinstance(model, Classifier)
+    assert model.last_conv.norm.momentum == model.backbone.stem.norm.momentum == 0.05
+    assert (model.dropout.p, model.label_smoothing, model.fc.in_features) == (0.5, 0.0, 20)
+    assert model.pixel_mean.flatten().tolist() == pytest.approx(cfg.MODEL.PIXEL_MEAN)
+    if "supernet" in name:
+        model.backbone.set_path("3,2,1,0,3,2,1,0,3,2")
+    assert model.eval()(inputs())[2]["scores"].shape == (7,)
+
+
+def test_norm_of_the_last_convolution(space):
+    assert make(space, norm=Norm("BN", 0.03)).last_conv.norm.momentum == 0.03

@@ -1,0 +1,56 @@
+"""Norm: the named layer with its momentum, wherever Detectron2 takes a norm."""
+
+import pickle
+
+import pytest
+import torch
+from detectron2.layers import FrozenBatchNorm2d, NaiveSyncBatchNorm, get_norm
+from torch import nn
+
+from detnas_d2.modeling import Norm, ShuffleNetV2
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("BN", nn.BatchNorm2d),
+        ("SyncBN", nn.SyncBatchNorm),
+        ("naiveSyncBN", NaiveSyncBatchNorm),
+        ("FrozenBN", FrozenBatchNorm2d),
+        ("GN", nn.GroupNorm),
+    ],
+)
+def test_layer(name, kind):
+    layer = get_norm(Norm(name, momentum=0.01, eps=1e-3), 64)
+    assert type(layer) is kind or (name == "BN" and isinstance(layer, kind))
+    assert layer.eps == 1e-3
+    assert getattr(layer, "momentum", 0.01) == 0.01
+    assert layer.weight.shape == (64,)
+
+
+def test_momentum_is_that_of_the_running_statistics():
+    layer = Norm("BN", momentum=0.25)(1).train()
+    layer(torch.full((2, 1, 3, 3), 4.0))
+    assert layer.running_mean.item() == 1.0  # 0.75 * 0 + 0.25 * 4
+
+
+def test_is_a_value():
+    assert pickle.loads(pickle.dumps(Norm("BN", 0.01))) == Norm("BN", 0.01)
+
+
+@pytest.mark.parametrize("name", ["bn", "", "SynBN"])
+def test_unknown_name(name):
+    with pytest.raises(ValueError, match=f"unknown norm '{name}'.*SyncBN"):
+        Norm(name)
+
+
+@pytest.mark.parametrize("momentum", [0, -0.1, 1.5])
+def test_momentum_out_of_range(momentum):
+    with pytest.raises(ValueError, match=r"in \(0, 1\]"):
+        Norm("BN", momentum)
+
+
+@pytest.mark.parametrize("norm", ["", "synced"])
+def test_networks_refuse_an_unknown_norm(space, norm):
+    with pytest.raises(ValueError, match="unknown norm"):
+        ShuffleNetV2(space, [0] * 8, norm=norm)

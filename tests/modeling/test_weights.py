@@ -1,0 +1,301 @@
+"""Initialising one network from another's checkpoint: every case, and all or nothing."""
+
+import copy
+import io
+
+import pytest
+import torch
+from detectron2.layers import FrozenBatchNorm2d
+from detectron2.modeling import FPN
+from torch import nn
+
+from detnas_d2.modeling import (
+    Classifier,
+    Norm,
+    ShuffleNetV2,
+    ShuffleNetV2Supernet,
+    WeightsError,
+    describe,
+    find_backbone,
+    load_weights,
+    slice_supernet,
+)
+from detnas_d2.space import Architecture, SearchSpace, ShuffleChoice
+
+A = (0, 1, 2, 3, 0, 1, 2, 3)
+B = (3, 2, 1, 0, 3, 2, 1, 0)
+
+
+class Detector(nn.Module):
+    """The part of a detector that matters here: an FPN at `backbone`, and a head."""
+
+    def __init__(self, bottom_up, classes=4, fpn_norm=""):
+        super().__init__()
+        self.backbone = FPN(bottom_up, ["res4", "res5"], 8, norm=fpn_norm)
+        self.head = nn.Linear(8, classes)
+
+
+def supernet(space, **kwargs):
+    return ShuffleNetV2Supernet(space, **kwargs)
+
+
+def fixed(space, architecture=A, **kwargs):
+    return ShuffleNetV2(space, architecture, **kwargs)
+
+
+def classifier(backbone, classes=5):
+    return Classifier(backbone, classes, last_channels=8)
+
+
+def checkpoint(model, describing=True):
+    """As it comes back from a file that torch.load reads with weights_only."""
+    file = io.BytesIO()
+    content = {"model": model.state_dict(), "iteration": 3}
+    torch.save({**content, "detnas": describe(model)} if describing else content, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def snapshot(model):
+    return copy.deepcopy(model.state_dict())
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def body(state, prefix):
+    return {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+
+
+def refused(model, source, *messages):
+    """The error, after which the model must be as before."""
+    before = snapshot(model)
+    with pytest.raises(WeightsError) as e:
+        load_weights(model, source)
+    assert equal(snapshot(model), before)
+    for message in messages:
+        assert message in str(e.value)
+
+
+@pytest.fixture(params=[True, False], ids=["described", "plain"])
+def describing(request):
+    return request.param
+
+
+def test_find_backbone_and_describe(space):
+    network = fixed(space)
+    assert find_backbone(network) == ("", network)
+    assert find_backbone(classifier(network)) == ("backbone.", network)
+    assert find_backbone(Detector(network)) == ("backbone.bottom_up.", network)
+    assert find_backbone(nn.Linear(1, 1)) is None
+    said = {"space": "tiny", "fingerprint": space.fingerprint}
+    assert describe(Detector(network)) == {**said, "architecture": list(A)}
+    assert describe(classifier(supernet(space))) == {**said, "architecture": None}
+    assert describe(nn.Linear(1, 1)) == {}
+    with pytest.raises(WeightsError, match="2 ShuffleNetV2 backbones.*0., 1."):
+        find_backbone(nn.Sequential(fixed(space), supernet(space)))
+    with pytest.raises(WeightsError, match="no ShuffleNetV2 backbone"):
+        load_weights(nn.Linear(1, 1), checkpoint(network))
+
+
+@pytest.mark.parametrize("make", [supernet, fixed])
+@pytest.mark.parametrize("around", [lambda b: b, classifier, Detector])
+def test_like_to_like(space, randomize, describing, make, around):
+    source, model = randomize(around(make(space))), around(make(space))
+    report = load_weights(model, checkpoint(source, describing))
+    assert equal(source.state_dict(), model.state_dict())
+    assert "whole model" in report and "like network" in report
+
+
+def test_plain_state_dict(space, randomize):
+    source, model = randomize(fixed(space)), fixed(space)
+    load_weights(model, source.state_dict())
+    assert equal(source.state_dict(), model.state_dict())
+
+
+@pytest.mark.parametrize("make", [supernet, fixed])
+def test_classifier_gives_a_detector_its_backbone(space, randomize, describing, make):
+    source, model = randomize(classifier(make(space))), Detector(make(space))
+    before = snapshot(model)
+    report = load_weights(model, checkpoint(source, describing))
+    after, prefix = model.state_dict(), "backbone.bottom_up."
+    assert equal(body(after, prefix), body(source.state_dict(), "backbone."))
+    others = [key for key in after if not key.startswith(prefix)]
+    assert others and all(torch.equal(after[key], before[key]) for key in others)
+    assert "backbone, not the heads" in report
+
+
+def test_bare_backbone_takes_from_any_model_and_gives_to_any(space, randomize, describing):
+    source = randomize(Detector(fixed(space)))
+    bare = fixed(space)
+    load_weights(bare, checkpoint(source, describing))
+    assert equal(bare.state_dict(), body(source.state_dict(), "backbone.bottom_up."))
+    model = classifier(fixed(space))
+    load_weights(model, checkpoint(bare, describing))
+    assert equal(model.backbone.state_dict(), bare.state_dict())
+
+
+@pytest.mark.parametrize("around", [lambda b: b, classifier, Detector])
+def test_supernet_to_fixed_is_sliced(space, randomize, describing, around):
+    source, model = randomize(around(supernet(space))), around(fixed(space))
+    report = load_weights(model, checkpoint(source, describing))
+    prefix, network = find_backbone(model)
+    path = Architecture(space, A)
+    assert equal(slice_supernet(source.state_dict(), path, prefix), model.state_dict())
+    assert "supernet" in report
+    images = torch.randn(2, 3, 64, 64)
+    ours = find_backbone(source)[1]
+    ours.set_path(A)
+    assert equal(ours(images), network(images))
+
+
+def test_supernet_classifier_to_fixed_detector(space, randomize, describing):
+    source, model = randomize(classifier(supernet(space))), Detector(fixed(space, B))
+    load_weights(model, checkpoint(source, describing))
+    want = slice_supernet(source.backbone.state_dict(), Architecture(space, B))
+    assert equal(model.backbone.bottom_up.state_dict(), want)
+
+
+def test_slicing_renames_only(space):
+    state = Detector(supernet(space)).state_dict()
+    prefix = "backbone.bottom_up."
+    sliced = slice_supernet(state, Architecture(space, B), prefix)
+    for key, tensor in state.items():
+        parts = key.removeprefix(prefix).split(".")
+        if key.startswith(prefix + "res"):
+            position = sum((2, 2, 3, 1)[: int(parts[0][3]) - 2]) + int(parts[1])
+            kept = int(parts[2]) == B[position]
+            del parts[2]
+            assert (sliced.get(prefix + ".".join(parts)) is tensor) == kept
+        else:
+            assert sliced[key] is tensor
+    assert set(sliced) == set(Detector(fixed(space, B)).state_dict())
+
+
+@pytest.mark.parametrize(
+    "key", ["res2.0.main.0.conv.weight", "res2.2.0.main.0.x", "res2.0.4.main.x", "res2.0"]
+)
+def test_slicing_what_is_no_supernet(space, key):
+    with pytest.raises(WeightsError, match=f"'{key}' is no key of a supernet of space 'tiny'"):
+        slice_supernet({key: torch.zeros(1)}, Architecture(space, A))
+
+
+def test_fixed_to_supernet_is_refused(space):
+    refused(
+        Detector(supernet(space)),
+        checkpoint(classifier(fixed(space))),
+        "architecture 0,1,2,3,0,1,2,3 of space 'tiny'",
+        "the supernet of space 'tiny'",
+    )
+    refused(supernet(space), checkpoint(fixed(space), False), "not those of the supernet of space")
+
+
+def test_another_architecture_is_refused(space):
+    refused(
+        Detector(fixed(space, B)),
+        checkpoint(classifier(fixed(space, A))),
+        "architecture 0,1,2,3,0,1,2,3 of",
+        "architecture 3,2,1,0,3,2,1,0 of",
+    )
+    refused(fixed(space, B), checkpoint(fixed(space, A), False), "not those of architecture 3,2")
+
+
+@pytest.mark.parametrize("make", [supernet, fixed])
+def test_another_space_is_refused(space, make):
+    other = SearchSpace("other", 8, space.stages, space.choices)
+    refused(make(other), checkpoint(make(space)), "space 'tiny'", "space 'other'")
+    # The same name and shapes, but choices in another order.
+    twisted = SearchSpace("tiny", 8, space.stages, space.choices[::-1])
+    refused(make(twisted), checkpoint(make(space)), "differ in their description")
+
+
+def test_a_space_of_other_choices_is_refused_by_keys_and_shapes(space):
+    fewer = SearchSpace("tiny", 8, space.stages, space.choices[:3])
+    source = checkpoint(supernet(fewer), False)
+    refused(supernet(space), source, "missing in the checkpoint: res2.0.3.main.0.conv.weight")
+    refused(supernet(fewer), checkpoint(supernet(space), False), "not in the model: res2.0.3.main")
+    wide = SearchSpace(
+        "tiny", 8, space.stages, (ShuffleChoice(5), ShuffleChoice(3), ShuffleChoice(7))
+    )
+    shapes = "res2.0.0.main.1.conv.weight: (8, 1, 3, 3) in the checkpoint, (8, 1, 5, 5) in the"
+    refused(supernet(wide), checkpoint(supernet(fewer), False), shapes)
+
+
+def test_detector_to_classifier_is_refused(space, describing):
+    source = checkpoint(Detector(fixed(space)), describing)
+    refused(classifier(fixed(space)), source, "detection follows classification")
+
+
+@pytest.mark.parametrize("make", [supernet, fixed])
+def test_heads_of_another_shape_are_refused(space, describing, make):
+    source = checkpoint(Detector(make(space), classes=4), describing)
+    refused(
+        Detector(make(space), classes=3),
+        source,
+        "2 of another shape",
+        "head.weight: (4, 8) in the checkpoint, (3, 8) in the model",
+        "head.bias: (4,) in the checkpoint, (3,) in the model",
+    )
+    refused(
+        classifier(make(space), classes=3),
+        checkpoint(classifier(make(space)), describing),
+        "fc.bias: (5,) in the checkpoint, (3,) in the model",
+    )
+
+
+def test_other_heads_are_refused(space):
+    refused(
+        Detector(fixed(space), fpn_norm="BN"),
+        checkpoint(Detector(fixed(space))),
+        "missing in the checkpoint: backbone.fpn_lateral4.norm",
+        "not in the model: backbone.fpn_lateral4.bias",
+    )
+
+
+def test_a_missing_key_is_refused_before_anything_is_copied(space, describing, randomize):
+    for key in ("res5.0.main.0.conv.weight", "res2.0.main.1.norm.running_mean"):
+        source = checkpoint(randomize(fixed(space)), describing)
+        del source["model"][key]
+        refused(fixed(space), source, f"1 missing in the checkpoint: {key}")
+    source = checkpoint(randomize(fixed(space)), describing)
+    source["model"]["res2.9.main.0.conv.weight"] = torch.zeros(1)
+    refused(fixed(space), source, "1 not in the model: res2.9.main.0.conv.weight")
+
+
+@pytest.mark.parametrize("name", ["FrozenBN", "SyncBN", "naiveSyncBN"])
+def test_norm_types_share_weights(space, randomize, name, describing):
+    source = randomize(fixed(space))
+    source.stem.norm.num_batches_tracked.fill_(7)
+    model = Detector(fixed(space, norm=Norm(name)), fpn_norm=name)
+    load_weights(model, checkpoint(classifier(source), describing))
+    ours = model.backbone.bottom_up.state_dict()
+    theirs = source.state_dict()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert set(theirs) - set(ours) == {
+        key for key in theirs if name == "FrozenBN" and key.endswith("num_batches_tracked")
+    }
+    assert isinstance(model.backbone.bottom_up.stem.norm, FrozenBatchNorm2d) == (name == "FrozenBN")
+    # and the way back
+    again = fixed(space)
+    load_weights(again, checkpoint(model.backbone.bottom_up, describing))
+    assert again.stem.norm.num_batches_tracked.item() == (0 if name == "FrozenBN" else 7)
+    assert torch.equal(again.stem.norm.running_var, source.stem.norm.running_var)
+
+
+def test_norms_without_statistics_do_not_fit(space):
+    grouped = fixed(space, norm=lambda channels: nn.GroupNorm(1, channels))
+    refused(grouped, checkpoint(fixed(space)), "not in the model: stem.norm.running_mean")
+
+
+def test_what_is_no_checkpoint_of_ours(space):
+    model = fixed(space)
+    refused(model, {"model": {"stem.conv1.weight": torch.zeros(1)}}, "0 ShuffleNetV2", "stem.conv1")
+    refused(model, {"model": 3}, "expected a state dict")
+    refused(model, {"model": {"stem.conv.weight": [1.0]}}, "no tensor under stem.conv.weight")
+    refused(model, {"iteration": 3}, "no tensor under iteration")
+    source = checkpoint(model)
+    source["detnas"] = {"space": "tiny"}
+    refused(model, source, '"detnas" is damaged')
+    two = {**fixed(space).state_dict(prefix="a."), **fixed(space).state_dict(prefix="b.")}
+    refused(model, two, "2 ShuffleNetV2 backbones")

@@ -1,0 +1,88 @@
+"""The record of one evaluation, and the ranking."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from detnas_d2.search import Evaluation, rank
+from detnas_d2.search.evaluation import best_of
+
+
+def test_json_has_exactly_the_keys_of_the_contract(tiny, record):
+    ok = record(tiny, (0, 1, 2), 12.3456789012345678).to_json()
+    assert list(ok) == [
+        "architecture", "status", "fitness", "metrics", "flops", "params", "generation", "seconds",
+    ]  # fmt: skip
+    assert ok["architecture"] == [0, 1, 2]
+    assert list(record(tiny, (0, 1, 2), None).to_json())[-1] == "error"
+
+
+@pytest.mark.parametrize("fitness", [0.1 + 0.2, -1.0, 1e-300, None])
+def test_json_round_trip_is_exact(tiny, record, fitness):
+    first = record(tiny, (2, 1, 0), fitness, metrics={"bbox/AP": 0.1, "bbox/APl": None})
+    text = json.dumps(first.to_json(), allow_nan=False)
+    assert Evaluation.from_json(json.loads(text), tiny) == first
+
+
+@pytest.mark.parametrize(
+    "change, names",
+    [
+        ({"fitness": float("nan")}, "finite"),
+        ({"fitness": float("inf")}, "finite"),
+        ({"fitness": None}, "finite"),
+        ({"status": "running"}, "'running'"),
+        ({"status": "failed"}, "failed"),
+        ({"status": "failed", "fitness": None}, "error"),
+        ({"error": "ValueError: no"}, "error"),
+    ],
+)
+def test_contradictions_are_refused(tiny, record, change, names):
+    fields = {**record(tiny, (0, 0, 0)).__dict__, **change}
+    with pytest.raises(ValueError, match=names):
+        Evaluation(**fields)
+
+
+@pytest.mark.parametrize(
+    "change, names",
+    [
+        ({"architecture": [0, 1]}, "3"),
+        ({"architecture": [0, 1, 7]}, "7"),
+        ({"architecture": [0, 1, True]}, "True|ints"),
+        ({"architecture": [0, 1, 1.0]}, "ints"),
+        ({"flops": "12"}, "flops"),
+        ({"flops": True}, "flops"),
+        ({"params": 1.5}, "params"),
+        ({"speed": 1}, "speed"),
+    ],
+)
+def test_from_json_names_what_is_wrong(tiny, record, change, names):
+    with pytest.raises(ValueError, match=names):
+        Evaluation.from_json({**record(tiny, (0, 0, 0)).to_json(), **change}, tiny)
+
+
+def test_from_json_names_a_missing_key(tiny, record):
+    fields = record(tiny, (0, 0, 0)).to_json()
+    del fields["params"]
+    with pytest.raises(ValueError, match="params"):
+        Evaluation.from_json(fields, tiny)
+    with pytest.raises(ValueError, match="list"):
+        Evaluation.from_json([], tiny)
+
+
+def test_rank_is_by_fitness_then_flops_then_choices(tiny, record):
+    best = record(tiny, (2, 2, 2), 3.0)
+    small = record(tiny, (2, 0, 0), 2.0, flops=90)
+    first, second = record(tiny, (0, 0, 1), 2.0), record(tiny, (0, 1, 0), 2.0)
+    failed = record(tiny, (0, 0, 0), None)
+    expected = [best, small, first, second]
+    assert rank([second, failed, small, best, first]) == expected
+    assert rank([first, best, second, small]) == expected
+    assert best_of([first, failed, best, second]) == best
+    assert best_of([second, first]) == first and best_of([failed]) is None
+
+
+def test_rank_does_not_round(tiny, record):
+    low, high = record(tiny, (0, 0, 0), 1.0), record(tiny, (1, 0, 0), 1.0 + 2e-16)
+    assert rank([low, high]) == [high, low]

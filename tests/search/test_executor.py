@@ -1,0 +1,155 @@
+"""Measurements, and the evaluator with the ledger in front of the executor."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import numpy as np
+import pytest
+
+from detnas_d2.search import Evaluator, InProcessExecutor, Progress, measure
+from detnas_d2.space import Architecture
+
+
+def architectures(space, *choices):
+    return [Architecture(space, c) for c in choices]
+
+
+def test_measure_keeps_the_fitness_unrounded_and_plain(tiny):
+    (a,) = architectures(tiny, (0, 1, 2))
+    result = measure(lambda _: (np.float64(0.1) + 0.2, {"bbox/AP": np.float32(0.5)}), a)
+    assert result.fitness == 0.1 + 0.2 and type(result.fitness) is float
+    assert result.metrics == {"bbox/AP": 0.5} and type(result.metrics["bbox/AP"]) is float
+    assert result.error is None and result.architecture == a and result.seconds >= 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_fitness_that_is_not_finite_is_a_failure(tiny, value):
+    (a,) = architectures(tiny, (0, 1, 2))
+    result = measure(lambda _: (value, {"bbox/AP": value, "bbox/APs": 1.0}), a)
+    assert result.fitness is None and "NotFinite" in result.error
+    assert result.metrics == {"bbox/AP": None, "bbox/APs": 1.0}
+
+
+def test_metric_that_is_not_finite_becomes_null(tiny, open_ledger, cost, tmp_path):
+    (a,) = architectures(tiny, (0, 1, 2))
+    executor = InProcessExecutor(lambda _: (1.0, {"bbox/APl": float("nan")}))
+    (evaluation,) = Evaluator(executor, cost(tiny), open_ledger(tiny))([a], 0)
+    line = (tmp_path / "ledger.jsonl").read_text().splitlines()[-1]
+    assert json.loads(line)["metrics"] == {"bbox/APl": None} == evaluation.metrics
+
+
+def test_exception_is_recorded_with_type_and_message(tiny, caplog):
+    def fail(_):
+        raise RuntimeError("out of memory\non device 0")
+
+    (a,) = architectures(tiny, (0, 1, 2))
+    result = measure(fail, a)
+    assert result.error == "RuntimeError: out of memory\non device 0"
+    assert result.fitness is None and result.metrics == {}
+    assert "in fail" in caplog.text  # the traceback is in the log
+
+
+@pytest.mark.parametrize(
+    "bad", [3.0, (3.0,), (1.0, {"AP": "high"}), ("high", {}), (None, {}), None]
+)
+def test_fitness_function_that_breaks_its_contract_is_a_failure(tiny, bad):
+    (a,) = architectures(tiny, (0, 1, 2))
+    assert measure(lambda _: bad, a).error is not None
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_interrupts_pass_through_and_lose_nothing(tiny, make_evaluator, open_ledger, interrupt):
+    def fitness(a):
+        if a.choices == (0, 0, 1):
+            raise interrupt
+        return 1.0, {}
+
+    evaluate = make_evaluator(tiny, fitness)
+    with pytest.raises(interrupt):
+        evaluate(architectures(tiny, (0, 0, 0), (0, 0, 1), (0, 0, 2)), 0)
+    evaluate._ledger.close()
+    assert [e.architecture.choices for e in open_ledger(tiny, resume=True)] == [(0, 0, 0)]
+
+
+def test_nothing_is_evaluated_twice(tiny, make_evaluator, separable, cost, open_ledger):
+    fitness = separable(tiny)
+    a, b, c = architectures(tiny, (0, 0, 0), (1, 0, 0), (2, 0, 0))
+    evaluate = make_evaluator(tiny, fitness)
+    first = evaluate([a, b, a], 0)
+    assert fitness.calls == [a, b]
+    assert first[0] == first[2] and [e.architecture for e in first] == [a, b, a]
+    second = evaluate([c, b], 1)
+    assert fitness.calls == [a, b, c]
+    assert [e.generation for e in second] == [1, 0]
+    assert [e.flops for e in first] == [cost(tiny).flops(x) for x in (a, b, a)]
+    assert [e.params for e in first] == [cost(tiny).params(x) for x in (a, b, a)]
+    evaluate._ledger.close()
+    again = make_evaluator(tiny, fitness, resume=True)
+    assert again([b, a, c], 2) == [first[1], first[0], second[0]]
+    assert fitness.calls == [a, b, c]
+
+
+def test_failed_candidate_is_not_tried_again(tiny, make_evaluator):
+    calls = []
+
+    def fail(a):
+        calls.append(a)
+        raise ValueError("no")
+
+    (a,) = architectures(tiny, (0, 0, 0))
+    evaluate = make_evaluator(tiny, fail)
+    assert evaluate([a], 0) == evaluate([a], 1)
+    assert evaluate([a], 2)[0].status == "failed" and calls == [a]
+
+
+def test_each_result_is_in_the_ledger_before_the_next_begins(tiny, make_evaluator, tmp_path):
+    lines = []
+
+    def fitness(a):
+        lines.append(len((tmp_path / "ledger.jsonl").read_text().splitlines()))
+        return 1.0, {}
+
+    make_evaluator(tiny, fitness)(architectures(tiny, (0, 0, 0), (0, 0, 1), (0, 0, 2)), 0)
+    assert lines == [1, 2, 3]
+
+
+def test_executor_that_loses_a_candidate_is_found_out(tiny, cost, open_ledger):
+    class Lossy:
+        def run(self, todo):
+            return iter([measure(lambda _: (1.0, {}), a) for a in todo[1:]])
+
+    evaluate = Evaluator(Lossy(), cost(tiny), open_ledger(tiny))
+    with pytest.raises(RuntimeError, match="0,0,0"):
+        evaluate(architectures(tiny, (0, 0, 0), (0, 0, 1)), 0)
+
+
+def test_progress_counts_and_estimates(tiny, record, caplog):
+    caplog.set_level(logging.INFO)
+    now = 1000.0
+    progress = Progress(total=10, clock=lambda: now)
+    progress.begin_batch([record(tiny, (0, 0, 0), 3.0), record(tiny, (0, 0, 1), None)])
+    assert "2/10" in caplog.messages[-1] and "2 candidates" in caplog.messages[-1]
+    now += 600
+    progress.evaluated(record(tiny, (0, 1, 0), 2.5, generation=4, flops=288_082_368, seconds=600))
+    # 7 left of 600 s each: the two of the ledger are no part of the mean
+    assert caplog.messages[-1] == (
+        "3/10, generation 4: fitness 2.5000, best 3.0000, 288.1M multiply-adds, 600.0 s, "
+        "1 h 10 min left"
+    )
+    progress.begin_batch([])
+    progress.evaluated(record(tiny, (0, 1, 1), None))
+    assert "4/10" in caplog.messages[-1] and "ValueError: no" in caplog.messages[-1]
+    assert "best 3.0000" in caplog.messages[-1]
+    progress.evaluated(record(tiny, (0, 1, 2), 3.5))
+    assert "best 3.5000" in caplog.messages[-1]
+
+
+def test_evaluator_reports_to_progress(tiny, cost, open_ledger, caplog):
+    caplog.set_level(logging.INFO)
+    executor = InProcessExecutor(lambda a: (float(a[0]), {}))
+    evaluate = Evaluator(executor, cost(tiny), open_ledger(tiny), Progress(total=3))
+    evaluate(architectures(tiny, (0, 0, 0), (1, 0, 0)), 0)
+    evaluate(architectures(tiny, (1, 0, 0), (2, 0, 0)), 1)
+    assert [m.split(",")[0].split(":")[0] for m in caplog.messages] == ["1/3", "2/3", "3/3", "4/3"]

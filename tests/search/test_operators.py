@@ -1,0 +1,68 @@
+"""Statistics of the operators, by their definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detnas_d2.search import crossover, mutate, random_architecture
+from detnas_d2.space import Architecture
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def assert_share(hits: int, trials: int, probability: float) -> None:
+    """Within 5 standard deviations of the binomial distribution."""
+    deviation = (trials * probability * (1 - probability)) ** 0.5
+    assert abs(hits - trials * probability) <= 5 * deviation
+
+
+def test_random_architecture_draws_every_choice_of_every_block_equally(demo):
+    generator, trials = rng(), 2000
+    drawn = np.array([random_architecture(demo, generator).choices for _ in range(trials)])
+    for block in range(demo.num_blocks):
+        for choice in range(demo.num_choices):
+            assert_share((drawn[:, block] == choice).sum(), trials, 1 / demo.num_choices)
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5])
+def test_mutate_redraws_each_block_over_all_choices(demo, probability):
+    parent = Architecture(demo, (1,) * demo.num_blocks)
+    generator, trials = rng(), 2000
+    drawn = np.array([mutate(parent, probability, generator).choices for _ in range(trials)])
+    for block in range(demo.num_blocks):
+        for choice in (0, 2, 3):  # a redrawn block keeps its choice in a quarter of the cases
+            assert_share((drawn[:, block] == choice).sum(), trials, probability / 4)
+
+
+def test_mutate_at_the_ends_of_the_probability(demo):
+    parent = Architecture(demo, (3,) * demo.num_blocks)
+    assert mutate(parent, 0.0, rng()) == parent
+    children = np.array([mutate(parent, 1.0, rng(s)).choices for s in range(400)])
+    assert_share((children == 3).sum(), children.size, 1 / 4)
+
+
+def test_crossover_takes_each_block_from_either_parent_equally(demo):
+    first = Architecture(demo, (0,) * demo.num_blocks)
+    second = Architecture(demo, (2,) * demo.num_blocks)
+    generator, trials = rng(), 2000
+    drawn = np.array([crossover(first, second, generator).choices for _ in range(trials)])
+    assert set(np.unique(drawn)) == {0, 2}
+    for block in range(demo.num_blocks):
+        assert_share((drawn[:, block] == 0).sum(), trials, 1 / 2)
+    # blocks are independent of each other: neighbours agree in half of the cases
+    assert_share((drawn[:, 0] == drawn[:, 1]).sum(), trials, 1 / 2)
+
+
+def test_crossover_keeps_what_the_parents_share(demo):
+    parent = random_architecture(demo, rng(3))
+    assert crossover(parent, parent, rng()) == parent
+
+
+def test_operators_are_functions_of_the_generator(demo):
+    a, b = random_architecture(demo, rng(1)), random_architecture(demo, rng(2))
+    assert random_architecture(demo, rng(1)) == a != b
+    assert mutate(a, 0.5, rng(7)) == mutate(a, 0.5, rng(7)) != mutate(a, 0.5, rng(8))
+    assert crossover(a, b, rng(7)) == crossover(a, b, rng(7)) != crossover(a, b, rng(8))

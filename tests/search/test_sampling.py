@@ -1,0 +1,80 @@
+"""Random architectures under a limit, small and large spaces."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from detnas_d2.search import FlopsLimit, LimitError, sampling
+from detnas_d2.space import Architecture
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def everything(space):
+    product = itertools.product(range(space.num_choices), repeat=space.num_blocks)
+    return [Architecture(space, choices) for choices in product]
+
+
+def test_small_space_is_drawn_to_the_last(tiny, cost):
+    table = cost(tiny)
+    costs = sorted(table.flops(a) for a in everything(tiny))
+    limit = FlopsLimit(table, costs[13])
+    allowed = {a for a in everything(tiny) if table.flops(a) <= costs[13]}
+    seen = set(list(allowed)[:5])
+    drawn = sampling.draw_unseen(tiny, 100, seen, limit, rng())
+    assert len(drawn) == len(set(drawn)) and set(drawn) == allowed - seen
+    assert sampling.draw_unseen(tiny, 100, allowed, limit, rng()) == []
+    assert set(sampling.draw_unseen(tiny, 100, set(), None, rng())) == set(everything(tiny))
+    assert sampling.draw_unseen(tiny, 0, set(), None, rng()) == []
+
+
+def test_small_space_is_drawn_uniformly(tiny):
+    drawn = [sampling.draw_unseen(tiny, 1, set(), None, rng(s))[0] for s in range(2700)]
+    counts = [drawn.count(a) for a in everything(tiny)]
+    assert min(counts) > 50 and max(counts) < 150  # 100 each, standard deviation 10
+
+
+def test_large_space_under_a_limit(demo, cost):
+    table = cost(demo)
+    limit = FlopsLimit(table, table.min_flops + 0.3 * (table.max_flops - table.min_flops))
+    drawn = sampling.draw_unseen(demo, 60, set(), limit, rng())
+    assert len(set(drawn)) == 60
+    assert all(table.flops(a) <= limit.maximum for a in drawn)
+    others = sampling.draw_unseen(demo, 60, set(drawn), limit, rng())
+    assert len(set(others)) == 60 and not set(others) & set(drawn)
+
+
+def test_large_space_under_the_tightest_limits(demo, cost):
+    """One of a million, and the few next to it, which uniform draws don't find."""
+    table = cost(demo)
+    smallest = table.cheapest()
+    limit = FlopsLimit(table, table.min_flops)
+    assert sampling.draw_unseen(demo, 5, set(), limit, rng()) == [smallest]
+    assert sampling.draw_unseen(demo, 5, {smallest}, limit, rng()) == []
+    second = sorted(
+        table.flops(Architecture(demo, (*smallest.choices[:i], c, *smallest.choices[i + 1 :])))
+        for i in range(demo.num_blocks)
+        for c in range(demo.num_choices)
+    )
+    limit = FlopsLimit(table, second[demo.num_blocks + 4])  # the first num_blocks are itself
+    drawn = sampling.draw_unseen(demo, 5, set(), limit, rng())
+    assert len(set(drawn)) == 5 and all(table.flops(a) <= limit.maximum for a in drawn)
+
+
+def test_large_space_ends_after_bounded_draws(demo, monkeypatch):
+    monkeypatch.setattr(sampling, "MAX_DRAWS", 4096)
+    assert len(sampling.draw_unseen(demo, 10**6, set(), None, rng())) <= 4096
+
+
+def test_limit_that_nothing_meets_gives_the_exact_minimum(tiny, cost):
+    table = cost(tiny)
+    smallest = min(table.flops(a) for a in everything(tiny))
+    assert table.flops(FlopsLimit(table, smallest).witness()) == smallest
+    for impossible in (smallest - 1, 0, -5, float("nan")):
+        with pytest.raises(LimitError, match=f"{smallest:,}"):
+            FlopsLimit(table, impossible).witness()

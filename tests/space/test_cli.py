@@ -1,0 +1,165 @@
+"""python -m detnas_d2.space: figures, config files, and errors of one line."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from detnas_d2.space import Architecture, CostTable, get_space
+from detnas_d2.space.__main__ import main
+
+PUBLISHED = "2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2"
+
+CONFIG = """
+from detectron2.config import LazyCall as L
+from detnas_d2.space import SearchSpace, ShuffleChoice, Stage, XceptionChoice
+
+own = L(SearchSpace)(
+    name="own",
+    stem_channels=8,
+    stages=[L(Stage)(channels=16, blocks=2), L(Stage)(channels=32, blocks=1)],
+    choices=[L(ShuffleChoice)(kernel_size=3), L(XceptionChoice)()],
+)
+"""
+
+
+def run(capsys, *arguments):
+    assert main(list(arguments)) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def fails(capsys, *arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(list(arguments))
+    assert caught.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def rows(output):
+    """{first word: (multiply-adds, parameters)} of the table."""
+    lines = [line.replace(",", "").split() for line in output.splitlines()]
+    return {line[0]: (int(line[1]), int(line[2])) for line in lines if "".join(line[1:3]).isdigit()}
+
+
+def test_published_architecture(capsys):
+    output = run(capsys, "300m", PUBLISHED)
+    table = CostTable(get_space("300m"))
+    a = Architecture.parse(PUBLISHED, table.space)
+    expected = {name: (flops, params) for name, flops, params in table.by_stage(a)}
+    assert rows(output) == {**expected, "total": (288_082_368, table.params(a))}
+    assert "7x7 5x5 7x7 3x3" in output
+    assert "input 224x224" in output
+    assert "no norm, no ReLU, no classifier" in output
+
+
+def test_as_a_module_and_from_a_file(tmp_path):
+    path = tmp_path / "best_architecture.json"
+    path.write_text(json.dumps({"space": "300m", "architecture": json.loads(f"[{PUBLISHED}]")}))
+    command = [sys.executable, "-m", "detnas_d2.space", "300m"]
+    for architecture, status in ((str(path), 0), (str(tmp_path / "none.json"), 2)):
+        result = subprocess.run([*command, architecture], capture_output=True, text=True)
+        assert result.returncode == status
+        assert ("288,082,368" in result.stdout) == (status == 0)
+        assert result.stderr.count("\n") == (status != 0)
+        assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(("arguments", "size"), [(("64",), (64, 64)), (("96", "161"), (96, 161))])
+def test_input_size(capsys, arguments, size):
+    output = run(capsys, "300m", PUBLISHED, "--input-size", *arguments)
+    table = CostTable(get_space("300m"), size)
+    assert rows(output)["total"][0] == table.flops(Architecture.parse(PUBLISHED, table.space))
+    assert f"input {size[0]}x{size[1]}" in output
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "space = own",
+        "space = own\nmodel = dict(space='300m')",
+        "model = dict(backbone=dict(space='${own}', out=['res2']))",
+        "model = dict(backbone=dict(bottom_up=dict(space=own, out=['res2'])))",
+        "model = dict(heads=[dict(a=1), dict(space=own)])",
+        "space = SearchSpace('own', 8, [Stage(16, 2), Stage(32, 1)], "
+        "[ShuffleChoice(3), XceptionChoice()])\nmodel = dict(x=1)",
+    ],
+)
+def test_config_files(capsys, tmp_path, end):
+    path = tmp_path / "space.py"
+    path.write_text(CONFIG + end)
+    output = run(capsys, str(path), "0,1,0", "--input-size", "64")
+    assert "space own, architecture 0,1,0" in output
+    assert rows(output)["stem"] == (27 * 8 * 32 * 32, 29 * 8)
+    assert list(rows(output)) == ["stem", "res2", "res3", "total"]
+
+
+def test_config_file_with_the_name_of_a_space(capsys, tmp_path):
+    path = tmp_path / "step1.py"
+    path.write_text("model = dict(backbone=dict(space='300m'))")
+    assert rows(run(capsys, str(path), PUBLISHED))["total"][0] == 288_082_368
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("model = dict(a=1)", "has no key 'space', at its top or inside of 'model'"),
+        ("x = 1", "has no key 'space'"),
+        ("space = 3", "the space is 3; expected a SearchSpace"),
+        ("raise KeyError('space')", "KeyError: 'space'"),
+        ("space = '300g'", "there is no space '300g'"),
+        ("space = (", "syntax error"),
+        ("raise RuntimeError('two\\nlines')", "RuntimeError: two lines"),
+        (CONFIG + "own.stem_channels = 0\nspace = own", "stem_channels is 0"),
+        (CONFIG + "own.colour = 'red'\nspace = own", "unexpected keyword argument 'colour'"),
+    ],
+)
+def test_wrong_config_files(capsys, tmp_path, content, message):
+    path = tmp_path / "config.py"
+    path.write_text(content)
+    error = fails(capsys, str(path), "0,1,0")
+    assert message in error
+    assert str(path) in error
+
+
+def test_config_file_without_detectron2(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "detectron2.config", None)
+    path = tmp_path / "config.py"
+    path.write_text("space = '300m'")
+    assert "needs Detectron2" in fails(capsys, str(path), PUBLISHED)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "required: SPACE, ARCHITECTURE"),
+        (("300m",), "required: ARCHITECTURE"),
+        (("300M", PUBLISHED), "did you mean '300m'?, and no config file '300M'"),
+        (("none.py", PUBLISHED), "there is no config file 'none.py'"),
+        (("README.yaml", PUBLISHED), "there is no space 'README.yaml'"),
+        (("300m", "0,1"), "got 2 choices, expected 20 (4+4+8+4 blocks)"),
+        (("300m", PUBLISHED[:-1] + "4"), "block 20 of 20 (res5, its block 4) has choice 4"),
+        (("300m", "none.json"), "there is no file 'none.json'"),
+        (("300m", PUBLISHED, "--input-size", "0"), "the input size is [0, 0]"),
+        (("300m", PUBLISHED, "--input-size", "1", "2", "3"), "the input size is [1, 2, 3]"),
+        (("300m", PUBLISHED, "--input-size", "x"), "invalid int value: 'x'"),
+    ],
+)
+def test_wrong_arguments(capsys, arguments, message):
+    error = fails(capsys, *arguments)
+    assert message in error
+    assert error.startswith("python -m detnas_d2.space: error: ")
+
+
+def test_other_files_are_no_config_files(capsys, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("space: 300m")
+    assert "isn't a LazyConfig file; expected a file that ends with .py" in fails(
+        capsys, str(path), PUBLISHED
+    )
+    assert "there is no config file" in fails(capsys, str(tmp_path) + "/x.py", PUBLISHED)

@@ -1,0 +1,199 @@
+"""The cost table against published figures and against formulas written out here."""
+
+import time
+
+import numpy as np
+import pytest
+
+from detnas_d2.space import (
+    Architecture,
+    ArchitectureError,
+    CostTable,
+    SearchSpace,
+    ShuffleChoice,
+    SpaceError,
+    Stage,
+    XceptionChoice,
+    get_space,
+)
+
+LARGE = "0,0,3,1,2,1,0,2, 0,3,1,2,3,3,2,0, 2,1,1,3,2,0,2,2,2,1,3,1,0,3,3,3, 1,3,3,3,3,3,3,3"
+
+
+@pytest.mark.parametrize(
+    ("space", "architecture", "flops"),
+    [
+        ("300m", "2,1,2,0, 2,1,1,2, 3,3,1,3,0,0,3,1, 3,1,3,2", 288_082_368),  # COCO, FPN
+        ("300m", "2,3,1,1, 3,2,1,3, 3,1,1,1,3,3,2,0, 3,3,3,3", 291_205_824),  # COCO, RetinaNet
+        ("300m", "2,1,0,3, 1,3,0,3, 2,0,1,1,3,3,3,3, 3,3,3,1", 316_387_904),  # VOC, FPN
+        ("300m", "1,3,0,0, 2,3,3,3, 2,3,3,3,3,2,2,0, 2,3,1,1", 327_489_344),  # VOC, RetinaNet
+        ("300m", ",".join("0" * 20), 262_705_856),
+        ("300m", ",".join("3" * 20), 325_689_280),
+        ("1.3g", LARGE, 1_269_181_536),
+        ("3.8g", LARGE, 3_937_832_864),
+    ],
+)
+def test_published_figures(space, architecture, flops):
+    table = CostTable(get_space(space))
+    a = Architecture.parse(architecture, table.space)
+    assert table.flops(a) == flops
+    assert table.flops(a.choices) == flops
+    assert table.flops(np.array(a.choices)) == flops
+    assert table.flops(np.array([a.choices])).tolist() == [flops]
+    assert sum(f for _, f, _ in table.by_stage(a)) == flops
+
+
+def test_published_stem():
+    # 27 weights for each of 16 channels at 112 x 112 positions
+    assert CostTable(get_space("300m")).stem_flops == 27 * 16 * 112 * 112 == 5_419_008
+
+
+def up(n):
+    return n // 2 + n % 2
+
+
+def expected_block(kernel, inp, out, stride, height, width):
+    """(multiply-adds, parameters) by formula; kernel None is Xception."""
+    h, w = (up(height), up(width)) if stride == 2 else (height, width)
+    m = out // 2
+    if stride == 1:
+        if kernel is None:
+            return h * w * 3 * (9 * m + m * m), 3 * (9 * m + m * m + 2 * m + 2 * m)
+        return h * w * (m * m + kernel**2 * m + m * m), 2 * m * m + kernel**2 * m + 6 * m
+    rest = out - inp
+    k = kernel or 3
+    projection = k * k * inp + inp * inp
+    if kernel is None:
+        main = 9 * inp + inp * m + 9 * m + m * m + 9 * m + m * rest
+        norms = 2 * (inp + m + m + m + m + rest) + 4 * inp
+        return h * w * (main + projection), main + projection + norms
+    norms = 2 * (m + m + rest) + 4 * inp
+    flops = height * width * inp * m + h * w * (k * k * m + m * rest + projection)
+    return flops, inp * m + k * k * m + m * rest + projection + norms
+
+
+@pytest.mark.parametrize("space", ["300m", "1.3g", "3.8g", "demo"])
+@pytest.mark.parametrize("size", [(224, 224), (225, 161), (800, 1333), (1, 1)])
+def test_every_choice_of_every_block_by_formula(space, size):
+    space = get_space(space)
+    table = CostTable(space, size)
+    height, width = map(up, size)
+    assert table.stem_flops == 27 * space.stem_channels * height * width
+    assert table.stem_params == 29 * space.stem_channels
+    inp = space.stem_channels
+    flops, params = [], []
+    for stage in space.stages:
+        for i in range(stage.blocks):
+            stride = 2 if i == 0 else 1
+            costs = [
+                expected_block(kernel, inp, stage.channels, stride, height, width)
+                for kernel in (3, 5, 7, None)
+            ]
+            flops.append([f for f, _ in costs])
+            params.append([p for _, p in costs])
+            height, width = (up(height), up(width)) if stride == 2 else (height, width)
+            inp = stage.channels
+    assert table.block_flops.tolist() == flops
+    assert table.block_params.tolist() == params
+
+
+def test_parameters_add_up():
+    table = CostTable(get_space("300m"))
+    a = Architecture(table.space, (3, 0, 1, 2) * 5)
+    expected = table.stem_params + sum(table.block_params[i, c] for i, c in enumerate(a))
+    assert table.params(a) == expected
+    assert table.params(np.array([a.choices] * 2)).tolist() == [expected] * 2
+    assert [name for name, _, _ in table.by_stage(a)] == ["stem", "res2", "res3", "res4", "res5"]
+    assert sum(p for _, _, p in table.by_stage(a)) == expected
+    # parameters don't depend on the input's size
+    assert CostTable(table.space, (64, 96)).params(a) == expected
+
+
+def test_extremes_are_exact():
+    space = SearchSpace(
+        "s", 4, (Stage(8, 2), Stage(20, 2)), (XceptionChoice(), ShuffleChoice(3), ShuffleChoice(9))
+    )
+    table = CostTable(space, (30, 50))
+    every = np.array(np.meshgrid(*[range(3)] * 4, indexing="ij")).reshape(4, -1).T
+    flops = table.flops(every)
+    assert (table.min_flops, table.max_flops) == (flops.min(), flops.max())
+    assert table.flops(table.cheapest()) == table.min_flops
+
+
+def test_arrays_equal_single_look_ups_and_leave_the_type():
+    table = CostTable(get_space("1.3g"), (320, 256))
+    choices = np.random.default_rng(0).integers(4, size=(50, 40))
+    for look_up in (table.flops, table.params):
+        many = look_up(choices)
+        assert isinstance(many, np.ndarray)
+        assert many.dtype == np.int64
+        singles = [look_up(Architecture(table.space, tuple(row))) for row in choices]
+        assert many.tolist() == singles
+        assert all(type(single) is int for single in singles)
+    assert table.flops(choices.astype(np.uint8)).tolist() == table.flops(choices).tolist()
+    assert table.flops(choices[:0]).tolist() == []
+
+
+def test_random_paths_under_300m():
+    """The design page's 68%, here by sampling; test_counting has the exact share."""
+    table = CostTable(get_space("300m"))
+    choices = np.random.default_rng(0).integers(4, size=(100_000, 20))
+    start = time.perf_counter()
+    share = float(np.mean(table.flops(choices) <= 300_000_000))
+    seconds = time.perf_counter() - start
+    assert share == pytest.approx(0.685, abs=0.008)
+    assert seconds < 1  # 100,000 constraint checks
+
+
+def test_tables_are_read_only():
+    table = CostTable(get_space("demo"))
+    with pytest.raises(ValueError, match="read-only"):
+        table.block_flops[0, 0] = 0
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.zeros((2, 19), int), r"shape \(2, 19\) and type int64; expected integers of shape"),
+        (np.zeros((2, 20)), "type float64; expected integers"),
+        (np.full((2, 20), 4), "row 0 of the array: .*block 1 of 20 .* has choice 4"),
+        (np.array([[0] * 20, [0] * 19 + [-1]]), "row 1 of the array: .*block 20 of 20"),
+        ([0] * 19, "got 19 choices, expected 20"),
+        (np.zeros((2, 2, 20), int), "block 1 of 20"),
+        (np.array(3), "isn't a list of choices"),
+        (None, "isn't a list of choices"),
+    ],
+)
+def test_wrong_architectures_are_refused(value, message):
+    table = CostTable(get_space("300m"))
+    for look_up in (table.flops, table.params):
+        with pytest.raises(ArchitectureError, match=message):
+            look_up(value)
+
+
+def test_architectures_of_another_space_are_refused():
+    table = CostTable(get_space("3.8g"))
+    other = Architecture.parse(LARGE, get_space("1.3g"))
+    for look_up in (table.flops, table.by_stage):
+        with pytest.raises(ArchitectureError, match="got an architecture of space '1.3g'"):
+            look_up(other)
+
+
+@pytest.mark.parametrize(
+    "size", [224, (224,), (1, 2, 3), (0, 224), (224, -1), (1.5, 2), "22", None]
+)
+def test_wrong_input_sizes_are_refused(size):
+    with pytest.raises(SpaceError, match=r"the input size is .*expected \(height, width\)"):
+        CostTable(get_space("demo"), size)
+
+
+def test_more_than_64_bits_are_refused():
+    with pytest.raises(SpaceError, match="more than 64 bits count"):
+        CostTable(get_space("demo"), (10**8, 10**8))
+
+
+def test_input_size_from_a_config():
+    from omegaconf import OmegaConf
+
+    size = OmegaConf.create([160, 224])
+    assert CostTable(get_space("demo"), size).input_size == (160, 224)

@@ -1,0 +1,203 @@
+"""Search spaces as data: instances, values, validation, and what LazyConfig makes of them."""
+
+import copy
+import json
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from detnas_d2.space import (
+    SPACES,
+    BlockSpec,
+    Choice,
+    Conv,
+    SearchSpace,
+    ShuffleChoice,
+    SpaceError,
+    Stage,
+    XceptionChoice,
+    get_space,
+    resolve_space,
+)
+
+
+def small(**changes):
+    arguments = {
+        "name": "small",
+        "stem_channels": 8,
+        "stages": (Stage(16, 2), Stage(32, 1)),
+        "choices": (ShuffleChoice(3), XceptionChoice()),
+    }
+    return SearchSpace(**{**arguments, **changes})
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "channels", "blocks", "size"),
+    [
+        ("300m", 16, [64, 160, 320, 640], [4, 4, 8, 4], 4**20),
+        ("1.3g", 48, [96, 240, 480, 960], [8, 8, 16, 8], 4**40),
+        ("3.8g", 72, [172, 432, 864, 1728], [8, 8, 16, 8], 4**40),
+    ],
+)
+def test_published_spaces(name, stem, channels, blocks, size):
+    space = get_space(name)
+    assert space.name == name
+    assert space.stem_channels == stem
+    assert [s.channels for s in space.stages] == channels
+    assert [s.blocks for s in space.stages] == blocks
+    assert [s.stride for s in space.stages] == [2] * 4
+    assert [c.name for c in space.choices] == ["3x3", "5x5", "7x7", "xception"]
+    assert space.size == size
+    assert space.num_blocks == sum(blocks)
+
+
+def test_demo_space_has_the_same_choices():
+    assert get_space("demo").choices == get_space("300m").choices
+
+
+def test_blocks_in_order():
+    space = small()
+    assert space.blocks == (
+        BlockSpec(0, 0, 8, 16, 2),
+        BlockSpec(0, 1, 16, 16, 1),
+        BlockSpec(1, 0, 16, 32, 2),
+    )
+    assert (space.num_blocks, space.num_choices, space.size) == (3, 2, 8)
+    assert space.stem == Conv(3, 8, kernel_size=3, stride=2)
+    assert space.stage_names == ("res2", "res3")
+
+
+def test_equality_is_by_value():
+    a, b = small(), small(stages=[Stage(16, 2), Stage(32, 1)], choices=list(small().choices))
+    assert a == b
+    assert hash(a) == hash(b)
+    assert a.fingerprint == b.fingerprint
+    assert a == pickle.loads(pickle.dumps(a)) == copy.deepcopy(a)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "other"},
+        {"stem_channels": 10},
+        {"stages": (Stage(16, 2), Stage(32, 2))},
+        {"choices": (XceptionChoice(), ShuffleChoice(3))},
+        {"choices": (ShuffleChoice(5), XceptionChoice())},
+    ],
+)
+def test_every_change_makes_another_space(changes):
+    assert small(**changes) != small()
+    assert small(**changes).fingerprint != small().fingerprint
+
+
+def test_fingerprint_is_the_same_in_another_process():
+    code = "from detnas_d2.space import get_space; print(get_space('1.3g').fingerprint)"
+    for seed in ("1", "2"):
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert result.stdout.strip() == get_space("1.3g").fingerprint
+    assert len({space.fingerprint for space in SPACES.values()}) == len(SPACES)
+
+
+def test_description_is_json():
+    description = small().describe()
+    assert json.loads(json.dumps(description)) == description
+    assert description["stages"][1] == {"channels": 32, "blocks": 1, "stride": 2}
+    assert description["choices"][0]["fields"] == {"kernel_size": 3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ""}, "the space's name is ''"),
+        ({"name": 3}, "the space's name is 3"),
+        ({"stem_channels": 0}, "space 'small': stem_channels is 0; expected a positive integer"),
+        ({"stem_channels": 8.0}, "stem_channels is 8.0"),
+        ({"stages": ()}, "stages is .*expected a list of at least one Stage"),
+        ({"stages": None}, "stages is None; expected a list of at least one Stage"),
+        ({"stages": "16"}, "stages is '16'"),
+        ({"stages": [Stage(16, 2), 32]}, r"stages\[1\] is 32; expected a Stage"),
+        ({"choices": []}, "choices is .*expected a list of at least one Choice"),
+        ({"choices": [ShuffleChoice(3), "5x5"]}, r"choices\[1\] is '5x5'; expected a Choice"),
+        ({"choices": [ShuffleChoice]}, r"expected a Choice instance: ShuffleChoice\(\.\.\.\)"),
+        (
+            {"choices": [ShuffleChoice(3), ShuffleChoice(3)]},
+            r"choices\[1\] \(ShuffleChoice\) is named '3x3', as is one before it",
+        ),
+        (
+            {"stages": [Stage(16, 2), Stage(31, 1)]},
+            "choice '3x3' can't be block 1 of res3: 31 output channels",
+        ),
+        (
+            {"stages": [Stage(16, 2), Stage(16, 1)]},
+            "choice '3x3' can't be block 1 of res3: 16 input and 16 output channels at stride 2",
+        ),
+        (
+            {"stages": [Stage(16, 2, stride=1)]},
+            "choice '3x3' can't be block 1 of res2: 8 input and 16 output channels at stride 1",
+        ),
+    ],
+)
+def test_wrong_spaces_are_refused(changes, message):
+    with pytest.raises(SpaceError, match=message):
+        small(**changes)
+
+
+@pytest.mark.parametrize("field", ["channels", "blocks", "stride"])
+@pytest.mark.parametrize("value", [0, -1, 2.0, "2", None, True])
+def test_wrong_stages_are_refused(field, value):
+    with pytest.raises(SpaceError, match=f"Stage's {field} is {value!r}; expected a positive"):
+        Stage(**{"channels": 16, "blocks": 2, field: value})
+
+
+def test_unknown_name_suggests_the_nearest():
+    with pytest.raises(SpaceError, match="no space '300M', only 300m, .*did you mean '300m'"):
+        get_space("300M")
+    with pytest.raises(SpaceError, match="no space 'zzzzzz', only 300m"):
+        resolve_space("zzzzzz")
+
+
+def test_resolve_space():
+    space = small()
+    assert resolve_space(space) is space
+    assert resolve_space("demo") is SPACES["demo"]
+    with pytest.raises(SpaceError, match="the space is 300; expected a SearchSpace or one of"):
+        resolve_space(300)  # type: ignore[arg-type]
+
+
+def test_choices_and_spaces_from_lazy_config():
+    from detectron2.config import LazyCall, instantiate
+    from omegaconf import DictConfig
+
+    nodes = {
+        "stages": [LazyCall(Stage)(channels=16, blocks=2), LazyCall(Stage)(channels=32, blocks=1)],
+        "choices": [LazyCall(ShuffleChoice)(kernel_size=3), LazyCall(XceptionChoice)()],
+    }
+    objects = {"stages": list(small().stages), "choices": list(small().choices)}
+    for lists in (nodes, objects):
+        space = instantiate(LazyCall(SearchSpace)(name="small", stem_channels=8, **lists))
+        assert type(space) is SearchSpace
+        assert space == small()
+        assert type(space.stages) is tuple
+        assert all(isinstance(choice, Choice) for choice in space.choices)
+    # omegaconf turns a dataclass instance in a config into a container of its own
+    held = DictConfig({"space": small()}, flags={"allow_objects": True})
+    assert resolve_space(held.space) == small()
+
+
+def test_import_loads_neither_torch_nor_detectron2():
+    code = (
+        "import sys, detnas_d2.space, detnas_d2.space.__main__\n"
+        "print([m for m in ('torch', 'detectron2', 'omegaconf', 'fvcore') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,206 @@
+"""The direction of imports between the rooms of detnas_d2, and no circles between its modules."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "detnas_d2"
+
+# What each room may import besides itself. `errors` is one file that all may use.
+MAY_IMPORT = {
+    "errors": set(),
+    "space": {"errors"},
+    "modeling": {"errors", "space"},
+    "data": {"errors", "space"},
+    "engine": {"errors", "space", "modeling", "data"},
+    "evaluation": {"errors", "space", "modeling", "data", "engine"},
+    "search": {"errors", "space"},
+    "report": {"errors", "space", "modeling", "data", "engine", "evaluation", "search"},
+}
+NO_TORCH = {"errors", "space", "search"}
+TORCH = {"torch", "torchvision", "detectron2", "fvcore"}  # fvcore's modules import torch
+# `python -m detnas_d2.space CONFIG ...` reads a LazyConfig file; nothing else in space does.
+EXCEPTIONS = {("detnas_d2.space.__main__", "detectron2.config")}
+
+
+def find_modules(root: Path) -> dict[str, Path]:
+    """Dotted name -> file of every module of the package; a package has the name of its folder."""
+    found = {}
+    for path in sorted((root / PACKAGE).rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(name: str, path: Path, known: set[str], *, on_load: bool = False) -> Iterator[str]:
+    """Dotted names that a module imports, relative ones resolved.
+
+    `from a import b` gives `a.b` where that is a module in `known`, else `a`. With `on_load`, only
+    what runs when the module is imported: nothing in functions or under `if TYPE_CHECKING`.
+    """
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join(above + ([base] if base else []))
+            for alias in node.names:
+                submodule = f"{base}.{alias.name}"
+                yield submodule if submodule in known else base
+        elif on_load and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            continue
+        elif on_load and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting.extend(node.orelse)
+        else:
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def room(name: str) -> str:
+    """`detnas_d2.space.cost` -> `space`; the package itself -> an empty string."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def wrong_directions(root: Path) -> list[str]:
+    modules = find_modules(root)
+    wrong = []
+    for name, path in modules.items():
+        here = room(name)
+        for imported in sorted(set(imports(name, path, set(modules)))):
+            top = imported.split(".")[0]
+            if here in NO_TORCH and top in TORCH and (name, imported) not in EXCEPTIONS:
+                wrong.append(f"{name} imports {imported}, but {here} knows neither torch nor it")
+            # Modules beside the rooms (the demo) may import all; the package itself no room.
+            if top != PACKAGE or here not in {*MAY_IMPORT, ""}:
+                continue
+            if room(imported) not in MAY_IMPORT.get(here, {"errors"}) | {here, ""}:
+                wrong.append(f"{name} imports {imported}: {here or PACKAGE} must not")
+    return wrong
+
+
+def find_circle(root: Path) -> list[str] | None:
+    """A circle of modules that import each other while they load, or None."""
+    modules = find_modules(root)
+    needs: dict[str, set[str]] = {}
+    for name, path in modules.items():
+        loads = set()
+        for imported in imports(name, path, set(modules), on_load=True):
+            # Importing a.b.c loads a and a.b first, unless they are loading already.
+            parts = imported.split(".")
+            parents = {".".join(parts[:i]) for i in range(1, len(parts))}
+            loads |= {imported} | {p for p in parents if not f"{name}.".startswith(f"{p}.")}
+        needs[name] = (loads & set(modules)) - {name}
+    try:
+        graphlib.TopologicalSorter(needs).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return None
+
+
+def test_imports_go_one_way():
+    assert wrong_directions(ROOT) == []
+
+
+def test_every_folder_is_a_known_room():
+    folders = {p.name for p in (ROOT / PACKAGE).iterdir() if (p / "__init__.py").is_file()}
+    assert folders, "no rooms found: is this the repository's root?"
+    assert folders <= set(MAY_IMPORT)
+
+
+def test_no_module_imports_itself_in_a_circle():
+    assert find_circle(ROOT) is None
+
+
+def test_space_and_search_load_without_torch():
+    program = (
+        f"import sys, {PACKAGE}.space, {PACKAGE}.search\n"
+        f"print(sorted({TORCH!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+# The checks themselves, on small packages that break a rule.
+
+
+def write_package(root: Path, files: dict[str, str]) -> Path:
+    for name, text in {"__init__.py": "", **files}.items():
+        path = root / PACKAGE / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "complaint"),
+    [
+        ("space/a.py", "from ..modeling import b", "space.a imports detnas_d2.modeling.b"),
+        ("space/a.py", "def f():\n    import detectron2.config", "imports detectron2.config"),
+        ("search/__init__.py", "from torch import nn", "imports torch"),
+        ("search/a.py", "from detnas_d2 import modeling", "imports detnas_d2.modeling"),
+        ("data/deep/a.py", "from ...modeling.b import c", "imports detnas_d2.modeling.b"),
+        ("modeling/a.py", "if x:\n    from .. import data", "imports detnas_d2.data"),
+        ("engine/a.py", "import detnas_d2.demo", "imports detnas_d2.demo"),
+        ("__init__.py", "from .modeling import b", "detnas_d2 must not"),
+    ],
+)
+def test_a_wrong_direction_is_seen(tmp_path, file, text, complaint):
+    rooms = {"data/__init__.py": "", "modeling/__init__.py": "", "modeling/b.py": "", "demo.py": ""}
+    (message,) = wrong_directions(write_package(tmp_path, {**rooms, file: text}))
+    assert complaint in message
+
+
+def test_right_directions_are_left_alone(tmp_path):
+    write_package(
+        tmp_path,
+        {
+            "errors.py": "import abc",
+            "space/__init__.py": "from .a import x\nfrom ..errors import y",
+            "space/a.py": "import numpy",
+            "modeling/__init__.py": "import torch\nfrom ..space.a import x",
+            "demo.py": "from .modeling import x\nfrom .space import x",
+        },
+    )
+    assert wrong_directions(tmp_path) == []
+    assert find_circle(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("from .b import x", "from .a import y"),
+        ("from . import b", "import detnas_d2.space.a"),
+        ("from detnas_d2.space import b", "try:\n    from . import a\nexcept ImportError: pass"),
+    ],
+)
+def test_a_circle_is_seen(tmp_path, first, second):
+    write_package(tmp_path, {"space/__init__.py": "", "space/a.py": first, "space/b.py": second})
+    assert {"detnas_d2.space.a", "detnas_d2.space.b"} <= set(find_circle(tmp_path))
+
+
+def test_a_module_that_imports_from_its_own_package_is_a_circle(tmp_path):
+    write_package(
+        tmp_path, {"space/__init__.py": "from .a import x", "space/a.py": "from . import x"}
+    )
+    assert find_circle(tmp_path) is not None
+
+
+def test_imports_in_functions_and_for_types_close_no_circle(tmp_path):
+    late = "if TYPE_CHECKING:\n    from .a import y\ndef f():\n    from .a import y"
+    write_package(
+        tmp_path, {"space/__init__.py": "", "space/a.py": "from .b import x", "space/b.py": late}
+    )
+    assert find_circle(tmp_path) is None

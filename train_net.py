@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Train a supernet or one architecture, for classification or detection; or evaluate it.
+
+    python train_net.py --num-gpus 8                      # the paper's main step: COCO, FPN, supernet
+    python train_net.py --config-file configs/demo/step1_supernet_classification.py
+    python train_net.py --config-file CONFIG --resume     # goes on where it was stopped
+    python train_net.py --config-file CONFIG --eval-only train.init_checkpoint=model_final.pth
+    python train_net.py --config-file CONFIG train.max_iter=100 \\
+        model.backbone.bottom_up.architecture=output/best_architecture.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from detectron2.engine import default_argument_parser, default_setup, launch
+
+from detnas_d2.engine import build_trainer, load_config
+from detnas_d2.engine.preflight import check_run
+from detnas_d2.errors import DetNASError
+
+DEFAULT_CONFIG = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "configs/coco/step2_supernet_fpn_300m.py"
+)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Run in each process."""
+    cfg = load_config(args.config_file, args.opts)
+    default_setup(cfg, args)
+    trainer = build_trainer(cfg)
+    if args.eval_only:
+        trainer.checkpointer.load(cfg.train.init_checkpoint, checkpointables=[])
+        trainer.test(cfg, trainer.model)
+    else:
+        trainer.resume_or_load(resume=args.resume)
+        trainer.train()
+
+
+if __name__ == "__main__":
+    parser = default_argument_parser(epilog=__doc__)
+    args = parser.parse_args()
+    args.config_file = args.config_file or DEFAULT_CONFIG
+    try:
+        # every problem that can be seen beforehand ends here, before processes are started
+        check_run(load_config(args.config_file, args.opts), processes=args.num_gpus, resume=args.resume)
+        launch(
+            main,
+            args.num_gpus,
+            num_machines=args.num_machines,
+            machine_rank=args.machine_rank,
+            dist_url=args.dist_url,
+            args=(args,),
+        )
+    except DetNASError as e:
+        sys.exit(f"train_net.py: {e}")
