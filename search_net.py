@@ -12,20 +12,21 @@ Writes ledger.jsonl, one line for each evaluated architecture, and best_architec
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
 import os
 import sys
+from typing import Any
 
 import torch
 from detectron2.config import instantiate
 from detectron2.engine import default_setup
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from detnas_d2.engine import ConfigError, DetNASCheckpointer, LazyTrainer, load_config
+from detnas_d2.engine.fingerprint import config_hash, file_hash
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.errors import DetNASError
-from detnas_d2.evaluation import build_fitness
+from detnas_d2.evaluation import build_fitness, find_supernet
 from detnas_d2.search import (
     Evaluator,
     FlopsLimit,
@@ -33,6 +34,7 @@ from detnas_d2.search import (
     Ledger,
     Progress,
     format_top,
+    make_header,
     write_best,
 )
 from detnas_d2.space import CostTable, SearchSpace
@@ -52,43 +54,59 @@ def main(args: argparse.Namespace) -> None:
         raise ConfigError("train.init_checkpoint is empty; a search needs a trained supernet.")
     default_setup(cfg, args)
     model = LazyTrainer.build_model(cfg)
-    DetNASCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[])
-    fitness = build_fitness(cfg, model)
-    space = fitness.supernet.space
+    space = find_supernet(model).space
     cost = CostTable(space, tuple(cfg.search.input_size))
     limit = FlopsLimit(cost, cfg.search.flops_limit)
-    limit.check()
-    settings = cfg.search.algorithm
+    limit.witness()
     folder = cfg.train.output_dir
-    with Ledger(
-        os.path.join(folder, "ledger.jsonl"), header(cfg, space), space, resume=args.resume
-    ) as ledger:
-        progress = Progress(settings.population * settings.generations)
-        evaluator = Evaluator(InProcessExecutor(fitness), cost, ledger, progress)
+    ledger_file = os.path.join(folder, "ledger.jsonl")
+    with Ledger(ledger_file, search_header(cfg, space), space, resume=args.resume) as ledger:
+        DetNASCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[])
+        executor = InProcessExecutor(build_fitness(cfg, model))
+        evaluator = Evaluator(executor, cost, ledger, Progress(candidates(cfg)))
         algorithm = instantiate(
-            {**settings, "space": space, "evaluate": evaluator, "limit": limit,
-             "seed": cfg.search.seed}
-        )  # fmt: skip
+            {
+                **cfg.search.algorithm,
+                "space": space,
+                "evaluate": evaluator,
+                "limit": limit,
+                "seed": cfg.search.seed,
+            }
+        )
         result = algorithm.run()
     best_file = os.path.join(folder, "best_architecture.json")
     write_best(best_file, result.best)
-    logger.info(f"The top ten of {len(result.evaluations)} architectures:\n"
-                + format_top(result.evaluations))
-    logger.info(f"The best is in {best_file}. To retrain it:\n  python train_net.py --config-file "
-                f"{cfg.search.retrain_config} {cfg.search.architecture_key}={best_file}")
+    top = format_top(result.evaluations)
+    logger.info(f"The top ten of {len(result.evaluations)} architectures:\n{top}")
+    logger.info(
+        f"The best is in {best_file}. To retrain it:\n"
+        f"  python train_net.py --config-file {cfg.search.retrain_config} "
+        f"{cfg.search.retrain_key}={best_file}"
+    )
 
 
-def header(cfg: DictConfig, space: SearchSpace) -> dict[str, object]:
-    """What the fitness of an architecture depends on besides the architecture."""
-    relevant = {k: cfg[k] for k in ("model", "dataloader", "search")}
-    text = OmegaConf.to_yaml(OmegaConf.create(relevant, flags={"allow_objects": True}))
-    with open(cfg.train.init_checkpoint, "rb") as f:
-        checkpoint = hashlib.file_digest(f, "sha256").hexdigest()
-    return {
-        "space": space.name,
-        "space_fingerprint": space.fingerprint,
-        "config_hash": hashlib.sha256(text.encode()).hexdigest(),
-        "checkpoint_hash": checkpoint,
-        "seed": cfg.search.seed,
-        "threads": torch.get_num_threads(),
-    }
+def search_header(cfg: DictConfig, space: SearchSpace) -> dict[str, Any]:
+    """The ledger's header: all that the candidates and their fitness depend on."""
+    config = config_hash(cfg, ("model", "dataloader", "search"))
+    header = make_header(space, config, file_hash(cfg.train.init_checkpoint), cfg.search.seed)
+    # convolutions round otherwise with another number of threads
+    return {**header, "device": cfg.train.device, "threads": torch.get_num_threads()}
+
+
+def candidates(cfg: DictConfig) -> int:
+    """How many candidates the search evaluates at most."""
+    algorithm = cfg.search.algorithm
+    return algorithm.get("count") or algorithm.population * algorithm.generations
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config-file", default=DEFAULT_CONFIG, metavar="FILE")
+    parser.add_argument("--resume", action="store_true", help="go on with the ledger")
+    parser.add_argument("opts", nargs=argparse.REMAINDER, help="overrides: key=value")
+    try:
+        main(parser.parse_args())
+    except DetNASError as e:
+        sys.exit(f"search_net.py: {e}")

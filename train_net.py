@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Train a supernet or one architecture, for classification or detection; or evaluate it.
 
-    python train_net.py --num-gpus 8                      # the paper's main step: COCO, FPN, supernet
-    python train_net.py --config-file configs/demo/step1_supernet_classification.py
+    python train_net.py --num-gpus 8                      # the paper's: COCO, FPN, supernet
+    python train_net.py --config-file configs/demo/step1_supernet.py
     python train_net.py --config-file CONFIG --resume     # goes on where it was stopped
     python train_net.py --config-file CONFIG --eval-only train.init_checkpoint=model_final.pth
     python train_net.py --config-file CONFIG train.max_iter=100 \\
@@ -17,7 +17,7 @@ import sys
 
 from detectron2.engine import default_argument_parser, default_setup, launch
 
-from detnas_d2.engine import build_trainer, load_config
+from detnas_d2.engine import build_trainer, evaluate_checkpoint, load_config
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.errors import DetNASError
 
@@ -30,13 +30,12 @@ def main(args: argparse.Namespace) -> None:
     """Run in each process."""
     cfg = load_config(args.config_file, args.opts)
     default_setup(cfg, args)
-    trainer = build_trainer(cfg)
     if args.eval_only:
-        trainer.checkpointer.load(cfg.train.init_checkpoint, checkpointables=[])
-        trainer.test(cfg, trainer.model)
-    else:
-        trainer.resume_or_load(resume=args.resume)
-        trainer.train()
+        evaluate_checkpoint(cfg)
+        return
+    trainer = build_trainer(cfg)
+    trainer.resume_or_load(resume=args.resume)
+    trainer.train()
 
 
 if __name__ == "__main__":
@@ -45,7 +44,8 @@ if __name__ == "__main__":
     args.config_file = args.config_file or DEFAULT_CONFIG
     try:
         # every problem that can be seen beforehand ends here, before processes are started
-        check_run(load_config(args.config_file, args.opts), processes=args.num_gpus, resume=args.resume)
+        cfg = load_config(args.config_file, args.opts)
+        check_run(cfg, processes=args.num_gpus, resume=args.resume)
         launch(
             main,
             args.num_gpus,

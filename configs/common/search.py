@@ -13,4 +13,7 @@ search = dict(
     algorithm=L(EvolutionarySearch)(
         population=50, generations=20, parents=10, mutation_probability=0.1
     ),
+    # for the command that is printed at the end
+    retrain_config="configs/imagenet/step4_retrain_300m.py",
+    retrain_key="model.backbone.architecture",
 )

@@ -15,3 +15,7 @@ class MissingDatasetError(DetNASError, FileNotFoundError):
 
 class ImageReadError(DetNASError, RuntimeError):
     """An image could not be read or mapped; training must not draw another in its place."""
+
+    def __init__(self, message: str) -> None:
+        # torch passes an error of a data worker on as the text of its traceback; keep the message.
+        super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())

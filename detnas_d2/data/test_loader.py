@@ -16,7 +16,7 @@ def build_test_loader(
     *,
     batch_size: int = 1,
     num_workers: int = 0,
-) -> DataLoader:  # type: ignore[type-arg]
+) -> DataLoader[Any]:
     """Like ``build_detection_test_loader``, whose `batch_size` release 0.6 lacks.
 
     Args:

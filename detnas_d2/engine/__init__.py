@@ -3,6 +3,7 @@
 from .checkpoint import CheckpointError, DetNASCheckpointer
 from .config import ConfigError, load_config
 from .hooks import PathResampling, StepSeeding
+from .evaluate import evaluate_checkpoint
 from .trainer import LazyTrainer, SupernetTrainer, build_trainer
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "StepSeeding",
     "SupernetTrainer",
     "build_trainer",
+    "evaluate_checkpoint",
     "load_config",
 ]

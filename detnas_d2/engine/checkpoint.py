@@ -45,12 +45,12 @@ class DetNASCheckpointer(DetectionCheckpointer):
         data.update(kwargs)
         path = os.path.join(self.save_dir, f"{name}.pth")
         self.logger.info(f"Saving checkpoint to {path}")
-        _write_atomically(path, lambda f: torch.save(data, f))
+        write_atomically(path, lambda f: torch.save(data, f))
         self.tag_last_checkpoint(os.path.basename(path))
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
         path = os.path.join(self.save_dir, "last_checkpoint")
-        _write_atomically(path, lambda f: f.write(last_filename_basename.encode()))
+        write_atomically(path, lambda f: f.write(last_filename_basename.encode()))
 
     def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """See ``fvcore.common.checkpoint.Checkpointer.load``.
@@ -85,7 +85,7 @@ class DetNASCheckpointer(DetectionCheckpointer):
         return None
 
 
-def _write_atomically(path: str, write: Any) -> None:
+def write_atomically(path: str, write: Any) -> None:
     """Write by `write(file)` to another name, flush to the disk, move into place."""
     if not os.path.isdir(os.path.dirname(path) or "."):
         PathManager.mkdirs(os.path.dirname(path))

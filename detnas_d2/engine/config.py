@@ -92,19 +92,18 @@ def _parse(text: str) -> Override:
 def _check_type(text: str, current: Any, value: Any) -> None:
     """Refuse a value that is not of the type of the one it replaces."""
     if isinstance(current, (DictConfig, ListConfig)):
-        # an architecture that the config holds as a list may be given as text or as a file
         if isinstance(current, DictConfig) and not isinstance(value, dict) and value is not None:
             keys = ", ".join(str(k) for k in list(current)[:8])
-            raise ConfigError(f"Override {text!r}: that key is a group; set one of its keys: {keys}")
+            raise ConfigError(
+                f"Override {text!r}: that key is a group; set one of its keys: {keys}"
+            )
         return
     if current is None or value is None or current == "???":
         return
     expected = (int, float) if type(current) is float else type(current)
     # bool is an int to Python, but never what is meant
     wrong_bool = isinstance(value, bool) != isinstance(current, bool)
-    if isinstance(current, (bool, int, float)) and (
-        not isinstance(value, expected) or wrong_bool  # type: ignore[arg-type]
-    ):
+    if isinstance(current, (bool, int, float)) and (not isinstance(value, expected) or wrong_bool):
         raise ConfigError(
             f"Override {text!r}: expected a value of type {type(current).__name__} "
             f"(now {current!r}), got {value!r} of type {type(value).__name__}."
@@ -113,7 +112,7 @@ def _check_type(text: str, current: Any, value: Any) -> None:
 
 def _all_keys(node: Any, prefix: str = "") -> Iterator[str]:
     if isinstance(node, DictConfig):
-        for key in node:
+        for key in map(str, node):
             name = f"{prefix}{key}"
             yield name
             if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):

@@ -49,7 +49,7 @@ def _dataset_names(node: Any) -> Iterator[str]:
         for value in node:
             yield from _dataset_names(value)
     elif isinstance(node, DictConfig):
-        for key in node:
+        for key in map(str, node):
             if OmegaConf.is_interpolation(node, key):
                 continue  # what it points to is found there
             value = node[key]
@@ -92,4 +92,6 @@ def _output(cfg: DictConfig) -> Iterator[str]:
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        yield f"train.output_dir: {cfg.train.output_dir!r} can't be made or written to; set another."
+        yield (
+            f"train.output_dir: {cfg.train.output_dir!r} can't be made or written to; set another."
+        )

@@ -54,6 +54,7 @@ class LazyTrainer(DefaultTrainer):
         checkpointer: a ``DetNASCheckpointer`` on ``train.output_dir``.
     """
 
+    iter: int  # set by TrainerBase
     _evaluates = True
 
     def __init__(self, cfg: DictConfig) -> None:
@@ -183,7 +184,7 @@ class LazyTrainer(DefaultTrainer):
     def train(self) -> dict[str, Any] | None:
         """Train from ``start_iter``; returns the results of the last evaluation."""
         sampler = getattr(self._loader, "batch_sampler", None)
-        if hasattr(sampler, "start_step"):
+        if sampler is not None and hasattr(sampler, "start_step"):
             sampler.start_step = self.start_iter
         elif self.start_iter:
             logger.warning(

@@ -2,6 +2,12 @@
 
 from .batch_norm import calibrated
 from .classification import ClassificationEvaluator
-from .fitness import SupernetFitness, build_fitness
+from .fitness import SupernetFitness, build_fitness, find_supernet
 
-__all__ = ["ClassificationEvaluator", "SupernetFitness", "build_fitness", "calibrated"]
+__all__ = [
+    "ClassificationEvaluator",
+    "SupernetFitness",
+    "build_fitness",
+    "calibrated",
+    "find_supernet",
+]

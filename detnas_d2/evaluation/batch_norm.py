@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import torch
 from detectron2.utils.events import EventStorage
 from fvcore.nn.precise_bn import get_bn_modules, update_bn_stats
 from torch import nn
@@ -71,19 +70,15 @@ def _seeding(batches: Sequence[Any], seed: int, stack: ExitStack) -> Iterator[An
 @contextmanager
 def _restored(norms: list[nn.Module]) -> Iterator[None]:
     """Restore statistics, momentum and hooks of `norms` on leaving."""
-    saved = [
-        (n.momentum, n.running_mean, n.running_var, n.num_batches_tracked, n._forward_pre_hooks.copy())
-        for n in norms
-    ]
-    for n in norms:
-        # work on copies: the trained statistics stay as they are
-        n.running_mean = torch.zeros_like(n.running_mean)
-        n.running_var = torch.ones_like(n.running_var)
-        n.num_batches_tracked = n.num_batches_tracked.clone()
+    saved = [(n.momentum, dict(n.named_buffers()), n._forward_pre_hooks.copy()) for n in norms]
     try:
+        for n, (_, buffers, _) in zip(norms, saved, strict=True):
+            for name, value in buffers.items():  # work on copies
+                setattr(n, name, value.clone())
         yield
     finally:
-        for n, (momentum, mean, var, tracked, hooks) in zip(norms, saved, strict=True):
-            n.momentum, n.running_mean, n.running_var = momentum, mean, var
-            n.num_batches_tracked = tracked
-            n._forward_pre_hooks = hooks
+        for n, (momentum, buffers, hooks) in zip(norms, saved, strict=True):
+            n.momentum = momentum
+            n._forward_pre_hooks = hooks  # update_bn_stats leaves its own where a forward raises
+            for name, value in buffers.items():
+                setattr(n, name, value)

@@ -46,10 +46,7 @@ class SupernetFitness:
         metric: str,
         seed: int,
     ) -> None:
-        found = find_backbone(model)
-        if found is None or not isinstance(found[1], ShuffleNetV2Supernet):
-            raise ConfigError("A search needs a model with a ShuffleNetV2Supernet in it.")
-        self.supernet = found[1]
+        self.supernet = find_supernet(model)
         self._model = model
         self._calibration = calibration
         self._evaluate = evaluate
@@ -100,6 +97,21 @@ def build_fitness(
 
     seed = cfg.dataloader.calibration.seed
     return SupernetFitness(model, batches, evaluate, cfg.search.metric, seed)
+
+
+def find_supernet(model: nn.Module) -> ShuffleNetV2Supernet:
+    """The supernet in a model.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    found = find_backbone(model)
+    if found is None or not isinstance(found[1], ShuffleNetV2Supernet):
+        raise ConfigError(
+            "A search needs a model with a ShuffleNetV2Supernet in it; this one has "
+            f"{type(found[1]).__name__ if found else 'no DetNAS backbone'}."
+        )
+    return found[1]
 
 
 @contextlib.contextmanager

@@ -80,14 +80,21 @@ class ShuffleNetV2Supernet(ShuffleNetV2Base):
         Raises:
             RuntimeError: no path is set.
         """
+        return [p for block in self.inactive_blocks() for p in block.parameters()]
+
+    def inactive_blocks(self) -> list[nn.Module]:
+        """The choice blocks that do not run on the current path.
+
+        Raises:
+            RuntimeError: no path is set.
+        """
         running = {id(block) for _, blocks in self._running() for block in blocks}
         return [
-            parameter
+            block
             for name in self.space.stage_names
             for choices in self.get_submodule(name).children()
             for block in choices.children()
             if id(block) not in running
-            for parameter in block.parameters()
         ]
 
     def _running(self) -> list[tuple[str, list[nn.Module]]]:

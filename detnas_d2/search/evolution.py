@@ -126,7 +126,7 @@ class EvolutionarySearch:
                 if len(population) == wanted:
                     break
                 child = draw()
-                if child not in seen and child not in population and self._allows(child):
+                if child not in seen and self._allows(child):
                     population[child] = None
 
         if top:

@@ -18,8 +18,9 @@ CLASSES = ["RBC", "WBC", "Platelets"]
 def some(bccd):
     register_bccd(is_default=True)
     # 00343 (train) and 00338 (val) hold the two damaged boxes.
-    train = [r for r in DatasetCatalog.get("bccd_train") if "0034" in r["file_name"]]
-    val = [r for r in DatasetCatalog.get("bccd_val") if "0033" in r["file_name"]]
+    train = [r for r in DatasetCatalog.get("bccd_train") if "_0034" in r["file_name"]]
+    val = [r for r in DatasetCatalog.get("bccd_val") if "00338" in r["file_name"]]
+    val += [r for r in DatasetCatalog.get("bccd_val") if "_0031" in r["file_name"]]
     return {"train": train, "val": val}
 
 

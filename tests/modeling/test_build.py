@@ -5,7 +5,7 @@ import torch
 from detectron2 import model_zoo
 from detectron2.config import LazyCall, LazyConfig, get_cfg, instantiate
 from detectron2.layers import ShapeSpec
-from detectron2.modeling import FPN, build_model
+from detectron2.modeling import FPN, build_backbone, build_model
 from detectron2.modeling.backbone.fpn import LastLevelMaxPool
 from detectron2.modeling.roi_heads import FastRCNNConvFCHead
 from detectron2.structures import Boxes, Instances
@@ -116,7 +116,6 @@ def test_detectors_from_yacs(space_file, base, builder, levels, kind):
 
 @pytest.mark.parametrize("supernet", [False, True])
 def test_plain_backbones_from_yacs(space_file, supernet):
-    from detectron2.modeling import build_backbone
 
     name = "build_detnas_supernet_backbone" if supernet else "build_detnas_backbone"
     opts = [
@@ -156,8 +155,6 @@ def test_fpn_of_a_space_with_three_stages(tmp_path):
         ("build_detnas_fpn_backbone", "Base-RCNN-FPN.yaml"),
         ("build_retinanet_detnas_fpn_backbone", "Base-RetinaNet.yaml"),
     ):
-        from detectron2.modeling import build_backbone
-
         backbone = build_backbone(config(base, name, str(path), *common))
         shapes = backbone.output_shape()
         outputs = backbone(torch.zeros(1, 3, 64, 64))

@@ -1,0 +1,12 @@
+# reads output/bccd/step2_supernet_retinanet/model_final.pth, writes output/bccd/step3_search_retinanet/best_architecture.json
+from ..common.search import search
+from .step2_supernet_retinanet import dataloader, model, train
+
+train.init_checkpoint = "output/bccd/step2_supernet_retinanet/model_final.pth"
+train.output_dir = "output/bccd/step3_search_retinanet"
+dataloader.test.batch_size = 4
+search.calibration_batches = 10
+search.algorithm.population = 20
+search.algorithm.generations = 5
+search.algorithm.parents = 5
+search.retrain_config = "configs/bccd/step4_classification_retinanet.py"

@@ -1,0 +1,7 @@
+# reads output/bccd/step4_classification_retinanet/model_final.pth, writes output/bccd/step4_detection_retinanet/model_final.pth
+from .step2_supernet_retinanet import dataloader, lr_multiplier, model, optimizer, train
+
+model.backbone.bottom_up._target_ = "detnas_d2.modeling.ShuffleNetV2"
+model.backbone.bottom_up.architecture = "output/bccd/step3_search_retinanet/best_architecture.json"
+train.init_checkpoint = "output/bccd/step4_classification_retinanet/model_final.pth"
+train.output_dir = "output/bccd/step4_detection_retinanet"

@@ -1,0 +1,53 @@
+"""Evaluation of a trained network: the last step, and ``train_net.py --eval-only``."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from detectron2.evaluation.testing import flatten_results_dict
+from detectron2.utils import comm
+from omegaconf import DictConfig
+
+from ..modeling import ShuffleNetV2Supernet, find_backbone
+from .checkpoint import DetNASCheckpointer, write_atomically
+from .config import ConfigError
+from .trainer import LazyTrainer
+
+EVALUATION_FILE = "evaluation.json"
+
+
+def evaluate_checkpoint(
+    cfg: DictConfig, trainer: type[LazyTrainer] = LazyTrainer
+) -> dict[str, Any]:
+    """Evaluate ``train.init_checkpoint`` and write the metrics to ``evaluation.json``.
+
+    The file in ``train.output_dir`` is one JSON object: the metrics by flattened name, such as
+    ``bbox/AP``; one that is not finite is null.
+
+    Returns:
+        the metrics by task, empty on all processes but the first.
+
+    Raises:
+        ConfigError: without a checkpoint, or for a supernet.
+        CheckpointError: for a checkpoint that is missing, damaged or of another network.
+    """
+    if not cfg.train.init_checkpoint:
+        raise ConfigError("train.init_checkpoint is empty; give the checkpoint to evaluate.")
+    model = trainer.build_model(cfg)
+    found = find_backbone(model)
+    if found and isinstance(found[1], ShuffleNetV2Supernet):
+        raise ConfigError(
+            "A supernet has no metric of its own: search_net.py scores its paths, each with "
+            "batch-norm statistics of its own. To evaluate one network, take a config of step 4."
+        )
+    DetNASCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[])
+    results = trainer.test(cfg, model)
+    if comm.is_main_process():
+        flat = {k: float(v) for k, v in flatten_results_dict(results).items()}
+        finite = {k: v if abs(v) < float("inf") else None for k, v in flat.items()}
+        text = json.dumps(finite, indent=1) + "\n"
+        path = os.path.join(cfg.train.output_dir, EVALUATION_FILE)
+        write_atomically(path, lambda f: f.write(text.encode()))
+    return results

@@ -1,0 +1,45 @@
+"""Hashes by which a ledger knows the config and the checkpoint that it belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+NO_EFFECT = ("num_workers", "output_dir", "retrain_config", "retrain_key")
+"""Keys of a config that change no result."""
+
+
+def config_hash(cfg: DictConfig, keys: Iterable[str]) -> str:
+    """SHA-256 of the resolved values of some top-level keys, without those that change no result.
+
+    Classes count by their name, so that the hash is the same in every process.
+    """
+    relevant = {key: OmegaConf.to_container(cfg[key], resolve=True) for key in keys}
+    text = json.dumps(_canonical(relevant), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_hash(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's content."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        while chunk := f.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _canonical(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {str(k): _canonical(v) for k, v in node.items() if k not in NO_EFFECT}
+    if isinstance(node, (list, tuple)):
+        return [_canonical(v) for v in node]
+    if isinstance(node, type) or callable(node):
+        return f"{node.__module__}.{node.__qualname__}"
+    if node is None or isinstance(node, (bool, int, float, str)):
+        return node
+    return repr(node)
