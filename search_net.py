@@ -19,10 +19,15 @@ from typing import Any
 
 import torch
 from detectron2.config import instantiate
-from detectron2.engine import default_setup
 from omegaconf import DictConfig
 
-from detnas_d2.engine import ConfigError, DetNASCheckpointer, LazyTrainer, load_config
+from detnas_d2.engine import (
+    ConfigError,
+    DetNASCheckpointer,
+    LazyTrainer,
+    load_config,
+    setup,
+)
 from detnas_d2.engine.fingerprint import config_hash, file_hash
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.errors import DetNASError
@@ -52,7 +57,7 @@ def main(args: argparse.Namespace) -> None:
     check_run(cfg)
     if not cfg.train.init_checkpoint:
         raise ConfigError("train.init_checkpoint is empty; a search needs a trained supernet.")
-    default_setup(cfg, args)
+    setup(cfg, args)
     model = LazyTrainer.build_model(cfg)
     space = find_supernet(model).space
     cost = CostTable(space, tuple(cfg.search.input_size))

@@ -15,9 +15,9 @@ import argparse
 import os
 import sys
 
-from detectron2.engine import default_argument_parser, default_setup, launch
+from detectron2.engine import default_argument_parser, launch
 
-from detnas_d2.engine import build_trainer, evaluate_checkpoint, load_config
+from detnas_d2.engine import build_trainer, evaluate_checkpoint, load_config, setup
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.errors import DetNASError
 
@@ -29,7 +29,7 @@ DEFAULT_CONFIG = os.path.join(
 def main(args: argparse.Namespace) -> None:
     """Run in each process."""
     cfg = load_config(args.config_file, args.opts)
-    default_setup(cfg, args)
+    setup(cfg, args)
     if args.eval_only:
         evaluate_checkpoint(cfg)
         return

@@ -164,7 +164,9 @@ def main(dataset: str, detector: str | None) -> None:
     steps = steps_of(dataset, detector, random_file)
     seconds = {s.name: run(s, f"{i}/{len(steps)}") for i, s in enumerate(steps, 1)}
 
-    folders = {s.name: Path(load_config(str(s.config), s.overrides).train.output_dir) for s in steps}
+    folders = {
+        s.name: Path(load_config(str(s.config), s.overrides).train.output_dir) for s in steps
+    }
     tests = {
         "test": folders["step5_test"] / "evaluation.json",
         "random": folders["step5_test_random"] / "evaluation.json",

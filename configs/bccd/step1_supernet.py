@@ -1,13 +1,13 @@
 # reads nothing, writes output/bccd/step1_supernet/model_final.pth
 from ..common.data.bccd_boxes import dataloader
 from ..common.models.classifier import model
-from ..common.optim import classification as optimizer
+from ..common.optim import adamw as optimizer
 from ..common.paths import path_sampler
 from ..common.schedule import short as lr_multiplier
 from ..common.train import train
 
 model.num_classes = 4
-optimizer.lr = 0.1
+optimizer.lr = 0.003
 train.output_dir = "output/bccd/step1_supernet"
 train.max_iter = 600
 train.device = "cpu"

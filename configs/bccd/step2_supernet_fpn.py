@@ -1,7 +1,7 @@
 # reads output/bccd/step1_supernet/model_final.pth, writes output/bccd/step2_supernet_fpn/model_final.pth
 from ..common.data.bccd import dataloader
 from ..common.models.fpn_small import model
-from ..common.optim import detection as optimizer
+from ..common.optim import adamw as optimizer
 from ..common.paths import path_sampler
 from ..common.schedule import short as lr_multiplier
 from ..common.train import train
@@ -9,6 +9,6 @@ from ..common.train import train
 model.roi_heads.num_classes = 3
 train.init_checkpoint = "output/bccd/step1_supernet/model_final.pth"
 train.output_dir = "output/bccd/step2_supernet_fpn"
-train.max_iter = 1200
+train.max_iter = 800
 train.device = "cpu"
 train.checkpointer.period = 100

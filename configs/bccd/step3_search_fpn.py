@@ -5,8 +5,8 @@ from .step2_supernet_fpn import dataloader, model, train
 train.init_checkpoint = "output/bccd/step2_supernet_fpn/model_final.pth"
 train.output_dir = "output/bccd/step3_search_fpn"
 dataloader.test.batch_size = 4
-search.calibration_batches = 10
-search.algorithm.population = 20
-search.algorithm.generations = 5
-search.algorithm.parents = 5
+search.calibration_batches = 12
+search.algorithm.population = 12
+search.algorithm.generations = 4
+search.algorithm.parents = 4
 search.retrain_config = "configs/bccd/step4_classification_fpn.py"

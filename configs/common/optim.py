@@ -19,3 +19,10 @@ classification = L(torch.optim.SGD)(
     momentum=0.9,
     weight_decay=4e-5,
 )
+
+# short trainings from scratch on a CPU, where SGD would need more iterations than there is time for
+adamw = L(torch.optim.AdamW)(
+    params=L(get_default_optimizer_params)(weight_decay_norm=0.0),
+    lr=0.002,
+    weight_decay=0.05,
+)

@@ -13,9 +13,10 @@ from detnas_d2.data.seeding import derive_seed
 
 SPLITS = ("train", "val", "test")
 
-# scikit-learn's 1,797 digits lie in runs of about 130, one run for each of 14 writers' turns
-# (each run starts 0, 1, ..., 9 and holds every digit about 13 times); splits cut between runs,
-# so that they share no image and no run: 8, 3 and 3 runs.
+# scikit-learn's 1,797 digits come in 14 runs that each start 0, 1, ..., 9 and hold every digit
+# about 13 times: by all appearance one writer's sheet each (writers are not recorded). Splits cut
+# between runs, 8, 3 and 3 of them, so that they share no image and, as far as can be told, no
+# writer.
 _DIGITS = {"train": (0, 1029), "val": (1029, 1415), "test": (1415, 1797)}
 _NUM_DIGITS = 1797
 # Columns of the two 427 x 640 photographs; splits share no pixel.
@@ -37,7 +38,7 @@ class DigitScenes:
     """Draws images of one split; image ``i`` is a function of the arguments and i alone.
 
     Args:
-        split: "train", "val" or "test"; they share neither digit images nor writers' runs nor
+        split: "train", "val" or "test"; they share neither digit images, nor runs of them, nor
             any part of the photographs.
         classes: the digits that appear.
         purpose: tells apart sets that are made with one seed.

@@ -2,8 +2,9 @@
 
 from .checkpoint import CheckpointError, DetNASCheckpointer
 from .config import ConfigError, load_config
-from .hooks import PathResampling, StepSeeding
 from .evaluate import evaluate_checkpoint
+from .hooks import PathResampling, StepSeeding
+from .setup import setup
 from .trainer import LazyTrainer, SupernetTrainer, build_trainer
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "build_trainer",
     "evaluate_checkpoint",
     "load_config",
+    "setup",
 ]

@@ -62,10 +62,10 @@ class SupernetFitness:
             KeyError: if the evaluator gives no such metric (e.g. nothing was detected).
         """
         with (
+            _quiet(),
             self.supernet.use_path(architecture),
             calibrated(self._model, self._calibration, self._seed),
             seeded(self._seed),
-            _quiet(),
         ):
             results = self._evaluate(self._model)
         metrics = {k: float(v) for k, v in flatten_results_dict(dict(results)).items()}

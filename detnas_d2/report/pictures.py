@@ -52,7 +52,9 @@ def draw_detections(
     cv2.imwrite(picture_file, cv2.cvtColor(_grid(drawn), cv2.COLOR_RGB2BGR))
 
 
-def _instances(predictions: list[dict[str, Any]], size: tuple[int, int], metadata: Any) -> Instances:
+def _instances(
+    predictions: list[dict[str, Any]], size: tuple[int, int], metadata: Any
+) -> Instances:
     ids = metadata.get("thing_dataset_id_to_contiguous_id")
     boxes = np.array([p["bbox"] for p in predictions], dtype=np.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]

@@ -33,9 +33,7 @@ def summarise(
     """
     _, evaluations = read_ledger(os.path.join(search_dir, "ledger.jsonl"), space)
     fitness = [e.fitness for e in evaluations if e.fitness is not None]
-    random_fitness = [
-        e.fitness for e in evaluations if e.generation == 0 and e.fitness is not None
-    ]
+    random_fitness = [e.fitness for e in evaluations if e.generation == 0 and e.fitness is not None]
     summary: dict[str, Any] = {}
     for name, path in tests.items():
         with open(path) as f:

@@ -88,7 +88,7 @@ def test_splits_share_neither_digits_nor_photographs():
         assert not columns[a] & columns[b]
     assert sum(len(pool) for s in scenes.values() for pool in s._pools.values()) == 1797
     assert set().union(*columns.values()) == set(range(640))
-    # Every cut lies where a writer begins again: with 0, 1, ..., 9.
+    # Every cut lies where a run begins: with 0, 1, ..., 9.
     _, labels = digit_scenes._load_digits()
     for first, _ in digit_scenes._DIGITS.values():
         assert labels[first : first + 10].tolist() == list(range(10))

@@ -1,0 +1,16 @@
+"""The set-up that both scripts share."""
+
+from __future__ import annotations
+
+import argparse
+
+from detectron2.engine import default_setup
+from detectron2.utils import comm
+from detectron2.utils.logger import setup_logger
+from omegaconf import DictConfig
+
+
+def setup(cfg: DictConfig, args: argparse.Namespace) -> None:
+    """Detectron2's ``default_setup`` (loggers, environment, ``config.yaml``), and our own logger."""
+    setup_logger(cfg.train.output_dir, distributed_rank=comm.get_rank(), name="detnas_d2")
+    default_setup(cfg, args)
