@@ -83,11 +83,8 @@ def main(args: argparse.Namespace) -> None:
     write_best(best_file, result.best)
     top = format_top(result.evaluations)
     logger.info(f"The top ten of {len(result.evaluations)} architectures:\n{top}")
-    logger.info(
-        f"The best is in {best_file}. To retrain it:\n"
-        f"  python train_net.py --config-file {cfg.search.retrain_config} "
-        f"{cfg.search.retrain_key}={best_file}"
-    )
+    commands = "".join(f"\n  {c}" for c in retrain_commands(cfg, best_file))
+    logger.info(f"The best is in {best_file}. To retrain it:{commands}")
 
 
 def search_header(cfg: DictConfig, space: SearchSpace) -> dict[str, Any]:
@@ -96,6 +93,17 @@ def search_header(cfg: DictConfig, space: SearchSpace) -> dict[str, Any]:
     header = make_header(space, config, file_hash(cfg.train.init_checkpoint), cfg.search.seed)
     # convolutions round otherwise with another number of threads
     return {**header, "device": cfg.train.device, "threads": torch.get_num_threads()}
+
+
+def retrain_commands(cfg: DictConfig, best_file: str) -> list[str]:
+    """The commands that train the best architecture alone (step 4)."""
+    commands = []
+    for config in cfg.search.retrain:
+        backbone = load_config(config).model.backbone
+        key = "model.backbone" + (".bottom_up" if "bottom_up" in backbone else "")
+        command = f"python train_net.py --config-file {config} {key}.architecture={best_file}"
+        commands.append(command)
+    return commands
 
 
 def candidates(cfg: DictConfig) -> int:

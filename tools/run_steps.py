@@ -24,8 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detnas_d2.data import datasets_root, write_bccd_boxes, write_digits
-from detnas_d2.data.digits import DEMO
+from detnas_d2.data import DigitsParameters, datasets_root, write_bccd_boxes, write_digits
 from detnas_d2.engine import ConfigError, load_config
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.errors import DetNASError
@@ -35,6 +34,7 @@ from detnas_d2.space import Architecture, CostTable, SearchSpace, resolve_space
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRESS = re.compile(r"eta: |\d+/\d+, generation|Inference done|left out|Traceback|Error")
+DEMO = DigitsParameters(classes=(0, 1, 2, 3, 4), images=(300, 60, 100), digits_per_image=(1, 3))
 RANDOM_SEED = 1  # of the random architecture that is retrained for comparison
 
 
@@ -135,6 +135,10 @@ def run(step: Step, number: str) -> float:
     return seconds
 
 
+def output_of(step: Step) -> Path:
+    return Path(load_config(str(step.config), step.overrides).train.output_dir)
+
+
 def draw_random(search_config: Path, path: Path) -> SearchSpace:
     """Write a random architecture under the search's limit; returns the space."""
     cfg = load_config(str(search_config))
@@ -164,9 +168,7 @@ def main(dataset: str, detector: str | None) -> None:
     steps = steps_of(dataset, detector, random_file)
     seconds = {s.name: run(s, f"{i}/{len(steps)}") for i, s in enumerate(steps, 1)}
 
-    folders = {
-        s.name: Path(load_config(str(s.config), s.overrides).train.output_dir) for s in steps
-    }
+    folders = {s.name: output_of(s) for s in steps}
     tests = {
         "test": folders["step5_test"] / "evaluation.json",
         "random": folders["step5_test_random"] / "evaluation.json",

@@ -9,4 +9,4 @@ search.calibration_batches = 12
 search.algorithm.population = 12
 search.algorithm.generations = 4
 search.algorithm.parents = 4
-search.retrain_config = "configs/bccd/step4_classification_fpn.py"
+search.retrain = ["configs/bccd/step4_classification_fpn.py", "configs/bccd/step4_detection_fpn.py"]

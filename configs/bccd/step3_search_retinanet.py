@@ -9,4 +9,7 @@ search.calibration_batches = 12
 search.algorithm.population = 12
 search.algorithm.generations = 4
 search.algorithm.parents = 4
-search.retrain_config = "configs/bccd/step4_classification_retinanet.py"
+search.retrain = [
+    "configs/bccd/step4_classification_retinanet.py",
+    "configs/bccd/step4_detection_retinanet.py",
+]

@@ -13,7 +13,5 @@ search = dict(
     algorithm=L(EvolutionarySearch)(
         population=50, generations=20, parents=10, mutation_probability=0.1
     ),
-    # for the command that is printed at the end
-    retrain_config="configs/imagenet/step4_retrain_300m.py",
-    retrain_key="model.backbone.architecture",
+    retrain=[],  # configs that train the best network, for the commands printed at the end
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-NO_EFFECT = ("num_workers", "output_dir", "retrain_config", "retrain_key")
+NO_EFFECT = ("num_workers", "output_dir", "retrain")
 """Keys of a config that change no result."""
 
 

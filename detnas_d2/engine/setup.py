@@ -11,6 +11,6 @@ from omegaconf import DictConfig
 
 
 def setup(cfg: DictConfig, args: argparse.Namespace) -> None:
-    """Detectron2's ``default_setup`` (loggers, environment, ``config.yaml``), and our own logger."""
+    """Our logger, and Detectron2's ``default_setup``: loggers, environment, ``config.yaml``."""
     setup_logger(cfg.train.output_dir, distributed_rank=comm.get_rank(), name="detnas_d2")
     default_setup(cfg, args)
