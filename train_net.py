@@ -16,6 +16,7 @@ import os
 import sys
 
 from detectron2.engine import default_argument_parser, launch
+from torch.multiprocessing import ProcessExitedException
 
 from detnas_d2.engine import build_trainer, evaluate_checkpoint, load_config, setup
 from detnas_d2.engine.preflight import check_run
@@ -28,6 +29,13 @@ DEFAULT_CONFIG = os.path.join(
 
 def main(args: argparse.Namespace) -> None:
     """Run in each process."""
+    try:
+        run(args)
+    except DetNASError as e:
+        sys.exit(f"train_net.py: {e}")
+
+
+def run(args: argparse.Namespace) -> None:
     cfg = load_config(args.config_file, args.opts)
     setup(cfg, args)
     if args.eval_only:
@@ -56,3 +64,5 @@ if __name__ == "__main__":
         )
     except DetNASError as e:
         sys.exit(f"train_net.py: {e}")
+    except ProcessExitedException as e:  # it has said why, or was stopped
+        sys.exit(e.exit_code)

@@ -7,8 +7,8 @@ from ..common.schedule import short as lr_multiplier
 from ..common.train import train
 
 model.num_classes = 4
-optimizer.lr = 0.003
+optimizer.lr = 0.01
 train.output_dir = "output/bccd/step1_supernet"
-train.max_iter = 600
+train.max_iter = 400
 train.device = "cpu"
 train.checkpointer.period = 100

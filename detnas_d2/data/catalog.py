@@ -124,9 +124,12 @@ def describe_missing(missing: Iterable[MissingDataset]) -> str:
     """The message for a user: which paths, what has to lie there, how to set the root."""
     value = os.environ.get(ROOT_VARIABLE)
     state = f"now {value}" if value is not None else f"now unset, which means {datasets_root()}"
+    names: dict[tuple[Path, str], list[str]] = {}
+    for m in missing:
+        names.setdefault((m.path.absolute(), m.contents), []).append(m.name)
     lines = [
-        f"Data set {m.name} is missing {m.path.absolute()}\n  There has to lie: {m.contents}"
-        for m in missing
+        f"Data set {' and '.join(sets)} is missing {path}\n  There has to lie: {contents}"
+        for (path, contents), sets in names.items()
     ]
     lines.append(
         f"Put the data there, or set {ROOT_VARIABLE} to the folder that holds the data sets "

@@ -9,7 +9,10 @@ from typing import Any
 from detectron2.data.datasets import load_coco_json
 
 from detnas_d2.data.annotations import drop_damaged_boxes
-from detnas_d2.data.catalog import first_of, register_dataset
+from detnas_d2.data.catalog import datasets_root, first_of, register_dataset
+
+SPLIT_FILES = {"supernet": "instances_supernet.json", "search": "instances_search.json"}
+"""The parts of COCO's training set that `python -m detnas_d2.data.splits` writes."""
 
 
 def register_coco(
@@ -49,3 +52,32 @@ def register_coco(
         evaluator_type="coco",
         **metadata,
     )
+
+
+def register_coco_splits(root: str | Path | None = None, *, is_default: bool = False) -> None:
+    """Registers coco_2017_detnas_supernet and coco_2017_detnas_search, parts of train2017.
+
+    The search is scored on images that the supernet was not trained on and that are no test
+    images; COCO's val2017 (the paper's minival) is the test set.
+
+    Args:
+        root: COCO's folder; left out: $DETECTRON2_DATASETS/coco.
+    """
+    root = datasets_root() / "coco" if root is None else Path(root)
+    images, annotations = root / "train2017", root / "annotations"
+    command = (
+        f"python -m detnas_d2.data.splits {annotations / 'instances_train2017.json'} "
+        f"--search-images 5000 --seed 0 --out {annotations}"
+    )
+    for part, file in SPLIT_FILES.items():
+        register_coco(
+            f"coco_2017_detnas_{part}",
+            annotations / file,
+            images,
+            required={
+                images: "COCO's train2017 images (train2017.zip of cocodataset.org), and in "
+                f"{annotations} its annotations (annotations_trainval2017.zip)",
+                annotations / file: f"the {part} part of COCO's train2017; make it with: {command}",
+            },
+            is_default=is_default,
+        )

@@ -22,6 +22,9 @@ _NUM_DIGITS = 1797
 # Columns of the two 427 x 640 photographs; splits share no pixel.
 _COLUMNS = {"train": (0, 352), "val": (352, 496), "test": (496, 640)}
 _CROP_SIDES = (72, 144)  # pixels of the photograph; the same range in every split
+# Photographs are dimmed and strokes bright, so that minutes of training on a CPU are enough: with
+# bright photographs and strokes of both kinds, a network was at chance after 300 iterations.
+_DIMMED = 0.4
 _INK = 0.35  # opacity from which a pixel of a stroke counts as ink
 _TRIES = 50  # places tried for a digit before the image goes without it
 
@@ -106,7 +109,8 @@ class DigitScenes:
         crop = photo[y : y + side, x : x + side]
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
-        return cv2.resize(np.ascontiguousarray(crop), (size, size), interpolation=cv2.INTER_AREA)
+        crop = cv2.resize(np.ascontiguousarray(crop), (size, size), interpolation=cv2.INTER_AREA)
+        return np.rint(crop * _DIMMED).astype(np.uint8)
 
 
 def _glyph(digit: np.ndarray, height: int) -> np.ndarray:
@@ -120,11 +124,10 @@ def _glyph(digit: np.ndarray, height: int) -> np.ndarray:
 
 
 def _paint(canvas: np.ndarray, alpha: np.ndarray, x: int, y: int, rng: np.random.Generator) -> None:
-    """Blends a stroke of a random colour into the canvas: dark on bright ground, else bright."""
+    """Blends a stroke of a random bright colour into the canvas."""
     height, width = alpha.shape
     ground = canvas[y : y + height, x : x + width].astype(np.float32)
-    low, high = (0, 64) if ground.mean() > 127 else (192, 256)
-    colour = rng.integers(low, high, size=3).astype(np.float32)
+    colour = rng.integers(192, 256, size=3).astype(np.float32)
     mixed = ground + (colour - ground) * alpha[..., None]
     canvas[y : y + height, x : x + width] = np.rint(mixed).astype(np.uint8)
 

@@ -22,7 +22,7 @@ from detnas_d2.data.imagefolder import register_image_folder
 from detnas_d2.data.voc import register_voc_folder
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_FORMAT = 1  # raise when the same parameters give other files
+_FORMAT = 2  # raise when the same parameters give other files
 _DETECTION, _CLASSIFICATION = 14, 15  # purposes of derived seeds
 
 

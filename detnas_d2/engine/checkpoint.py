@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import shutil
 from typing import Any
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
-from detectron2.utils.file_io import PathManager
 
 from ..errors import DetNASError
 from ..modeling import describe, find_backbone, load_weights
@@ -52,6 +52,13 @@ class DetNASCheckpointer(DetectionCheckpointer):
         path = os.path.join(self.save_dir, "last_checkpoint")
         write_atomically(path, lambda f: f.write(last_filename_basename.encode()))
 
+    def copy_last(self, name: str) -> None:
+        """Save the last checkpoint once more, under another name."""
+        path = os.path.join(self.save_dir, f"{name}.pth")
+        with open(self.get_checkpoint_file(), "rb") as last:
+            write_atomically(path, lambda f: shutil.copyfileobj(last, f))
+        self.tag_last_checkpoint(os.path.basename(path))
+
     def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """See ``fvcore.common.checkpoint.Checkpointer.load``.
 
@@ -66,12 +73,18 @@ class DetNASCheckpointer(DetectionCheckpointer):
             )
         try:
             return super().load(path, *args, **kwargs)
-        except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, OSError) as e:
+        except (
+            *(RuntimeError, EOFError, pickle.UnpicklingError, OSError),  # not a whole file
+            *(KeyError, TypeError, ValueError),  # not what this trainer saves
+        ) as e:
             raise CheckpointError(
                 f"The checkpoint {path!r} could not be loaded: {type(e).__name__}: {e}\n"
                 "It may be truncated or not a checkpoint; remove it and resume from an earlier "
                 "one by writing that file's name into 'last_checkpoint'."
             ) from e
+        finally:
+            # after a failure, Detectron2's would refuse the next file
+            self._parsed_url_during_load = None
 
     def _load_model(self, checkpoint: Any) -> Any:
         native = not checkpoint.get("matching_heuristics", False)
@@ -87,19 +100,19 @@ class DetNASCheckpointer(DetectionCheckpointer):
 
 def write_atomically(path: str, write: Any) -> None:
     """Write by `write(file)` to another name, flush to the disk, move into place."""
-    if not os.path.isdir(os.path.dirname(path) or "."):
-        PathManager.mkdirs(os.path.dirname(path))
     partial = f"{path}.tmp"
     try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         with open(partial, "wb") as f:
             write(f)
             f.flush()
             os.fsync(f.fileno())
         os.replace(partial, path)
     except (OSError, RuntimeError) as e:  # torch.save reports a failed write as RuntimeError
-        if os.path.exists(partial):
-            os.remove(partial)
         raise CheckpointError(
             f"{path!r} could not be written ({e}); is the disk full or the folder read-only? "
             "What was saved before is untouched: free some space and go on with --resume."
         ) from e
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)

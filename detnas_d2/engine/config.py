@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from ..errors import DetNASError
 _INT_LIST = re.compile(r"^\d+(,\d+)+$")
 
 
-class ConfigError(DetNASError):
+class ConfigError(DetNASError, ValueError):
     """A config file or an override that cannot be used."""
 
 
@@ -49,21 +50,12 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> DictConfig:
 
 def _apply(cfg: DictConfig, text: str) -> None:
     override = _parse(text)
+    if override.is_sweep_override():
+        raise ConfigError(f"Override {text!r}: several values; a list is written [a,b].")
     key, value = override.key_or_group, override.value()
-    if override.is_delete():
-        raise ConfigError(f"Override {text!r}: keys can't be deleted; set the key to null instead.")
-    missing = object()
-    try:
-        current = OmegaConf.select(cfg, key, default=missing)
-    except OmegaConfBaseException:  # the key's value is an interpolation to something unset
-        current = None
-    if current is missing and not override.is_add():
-        raise ConfigError(
-            f"Override {text!r}: the config has no key {key!r}."
-            f"{_keys_near(cfg, key)} To add a key on purpose, write '+{key}=...'."
-        )
-    if current is not missing:
-        _check_type(text, current, value)
+    if isinstance(_current(cfg, key), str) and isinstance(value, (bool, int, float)):
+        value = text.partition("=")[2]  # output_dir=2026 is a name
+    _check(cfg, text, key, value, override.is_add())
     try:
         # a whole list or node is replaced, never merged element by element
         OmegaConf.update(cfg, key, value, merge=not isinstance(value, list))
@@ -71,7 +63,49 @@ def _apply(cfg: DictConfig, text: str) -> None:
         raise ConfigError(f"Override {text!r} cannot be applied: {e}") from e
 
 
+_ABSENT = object()
+
+
+def _current(cfg: DictConfig, key: str) -> Any:
+    """The value of a key; None where it waits for one ("???"), _ABSENT without such a key."""
+    try:
+        parent, _, leaf = key.rpartition(".")
+        node = OmegaConf.select(cfg, parent) if parent else cfg
+        if isinstance(node, DictConfig) and OmegaConf.is_missing(node, leaf):
+            return None
+        return OmegaConf.select(cfg, key, default=_ABSENT)
+    except OmegaConfBaseException:  # an interpolation to something unset
+        return None
+
+
+def _check(cfg: DictConfig, text: str, key: str, value: Any, add: bool) -> None:
+    """Refuse a key that the config lacks, or a value of another type, also inside a dict."""
+    current = _current(cfg, key)
+    if current is not _ABSENT:
+        _check_type(text, current, value)
+        if isinstance(current, DictConfig) and isinstance(value, dict):
+            for name, item in value.items():
+                _check(cfg, text, f"{key}.{name}", item, add)
+        return
+    if not add:
+        raise ConfigError(
+            f"Override {text!r}: the config has no key {key!r}."
+            f"{_keys_near(cfg, key)} To add a key on purpose, write '+{key}=...'."
+        )
+    parent = key.rpartition(".")[0]
+    while parent:
+        above = _current(cfg, parent)
+        if not (above is _ABSENT or isinstance(above, (DictConfig, ListConfig))):
+            raise ConfigError(
+                f"Override {text!r}: {parent!r} holds the value {above!r}; no key can be added "
+                "below it."
+            )
+        parent = parent.rpartition(".")[0]
+
+
 def _parse(text: str) -> Override:
+    if text.startswith("~"):
+        raise ConfigError(f"Override {text!r}: keys can't be deleted; set the key to null instead.")
     key, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(
@@ -98,12 +132,14 @@ def _check_type(text: str, current: Any, value: Any) -> None:
                 f"Override {text!r}: that key is a group; set one of its keys: {keys}"
             )
         return
-    if current is None or value is None or current == "???":
+    if current is None or value is None:
         return
     expected = (int, float) if type(current) is float else type(current)
     # bool is an int to Python, but never what is meant
     wrong_bool = isinstance(value, bool) != isinstance(current, bool)
-    if isinstance(current, (bool, int, float)) and (not isinstance(value, expected) or wrong_bool):
+    text_wanted = isinstance(current, str) and isinstance(value, (int, float))
+    number_wanted = isinstance(current, (bool, int, float)) and not isinstance(value, expected)
+    if text_wanted or number_wanted or wrong_bool:
         raise ConfigError(
             f"Override {text!r}: expected a value of type {type(current).__name__} "
             f"(now {current!r}), got {value!r} of type {type(value).__name__}."
@@ -131,11 +167,14 @@ def _files_near(path: str) -> str:
     folder = os.path.dirname(path) or "."
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder) or "."
-    names = [
-        os.path.relpath(os.path.join(root, f))
-        for root, _, files in os.walk(folder)
-        for f in files
-        if f.endswith(".py") and "site-packages" not in root
-    ][:1000]
-    near = difflib.get_close_matches(path, names, n=3, cutoff=0.5)
+    names = list(itertools.islice(_python_files(folder), 1000))
+    near = difflib.get_close_matches(os.path.relpath(path), names, n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
+def _python_files(folder: str) -> Iterator[str]:
+    if os.path.abspath(folder) == os.path.abspath(os.sep):
+        return  # nothing of the path exists; the whole disk is no place to search
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith((".", "__")))
+        yield from (os.path.relpath(os.path.join(root, f)) for f in files if f.endswith(".py"))

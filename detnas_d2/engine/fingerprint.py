@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 NO_EFFECT = ("num_workers", "output_dir", "retrain")
 """Keys of a config that change no result."""
@@ -38,8 +41,10 @@ def _canonical(node: Any) -> Any:
         return {str(k): _canonical(v) for k, v in node.items() if k not in NO_EFFECT}
     if isinstance(node, (list, tuple)):
         return [_canonical(v) for v in node]
-    if isinstance(node, type) or callable(node):
+    if isinstance(node, (set, frozenset)):
+        return sorted(json.dumps(_canonical(v), sort_keys=True) for v in node)
+    if hasattr(node, "__qualname__"):
         return f"{node.__module__}.{node.__qualname__}"
     if node is None or isinstance(node, (bool, int, float, str)):
         return node
-    return repr(node)
+    return _ADDRESS.sub("", repr(node))

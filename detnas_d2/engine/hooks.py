@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from detectron2.utils import comm
 
 from ..data.seeding import derive_seed
 from ..modeling import ShuffleNetV2Supernet, find_backbone
+from .config import ConfigError
 
 if TYPE_CHECKING:
     from ..space import PathSampler
@@ -53,7 +56,7 @@ class PathResampling(HookBase):
         model: the model that holds the supernet; by default the trainer's.
 
     Raises:
-        ValueError: (before training starts) if the model holds no supernet, or one of another
+        ConfigError: (before training starts) if the model holds no supernet, or one of another
             space than the sampler's.
     """
 
@@ -65,19 +68,33 @@ class PathResampling(HookBase):
         model = self._model if self._model is not None else self.trainer.model
         found = find_backbone(model)
         if found is None or not isinstance(found[1], ShuffleNetV2Supernet):
-            raise ValueError(
+            raise ConfigError(
                 "PathResampling needs a model with a ShuffleNetV2Supernet in it; this one has "
                 f"{type(found[1]).__name__ if found else 'no DetNAS backbone'}."
             )
         self._supernet = found[1]
         if self._sampler.space != self._supernet.space:
-            raise ValueError(
+            raise ConfigError(
                 f"The path sampler draws from the space {self._sampler.space.name!r}, the supernet "
                 f"is of the space {self._supernet.space.name!r}; give both the same space."
             )
 
     def before_step(self) -> None:
         self._supernet.set_path(self._sampler(self.trainer.iter))
+
+
+class MetricsWriting(hooks.PeriodicWriter):
+    """Detectron2's periodic writer, which after an interruption only closes its writers.
+
+    What it would write then, between two periods, an uninterrupted training does not write.
+    """
+
+    def after_train(self) -> None:
+        if self.trainer.iter >= self.trainer.max_iter:
+            super().after_train()
+            return
+        for writer in self._writers:
+            writer.close()
 
 
 class Checkpointing(hooks.PeriodicCheckpointer):
@@ -89,9 +106,28 @@ class Checkpointing(hooks.PeriodicCheckpointer):
 
     def before_train(self) -> None:
         super().before_train()
-        done = self.checkpointer.get_all_checkpoint_files()
-        prefix = f"{self.file_prefix}_0"  # numbered files, not model_final.pth
-        self.recent_checkpoints = sorted(f for f in done if f.rsplit("/", 1)[-1].startswith(prefix))
+        start = self.trainer.start_iter
+        files = self._numbered_files()
+        # those of later iterations are of another run, and will be written anew
+        former = [files[iteration] for iteration in sorted(files) if iteration < start]
+        surplus = former[: -self.max_to_keep] if self.max_to_keep else []
+        for file in surplus:  # GracefulStop saves one out of turn
+            os.remove(file)
+        self.recent_checkpoints = former[len(surplus) :]
+        final = f"{self.file_prefix}_final"
+        last = self.checkpointer.get_checkpoint_file()
+        if 0 < start >= self.trainer.max_iter and not last.endswith(f"{final}.pth"):
+            self.checkpointer.copy_last(final)  # killed before the final one was saved
+
+    def _numbered_files(self) -> dict[int, str]:
+        folder = self.checkpointer.save_dir
+        pattern = re.compile(rf"{re.escape(self.file_prefix)}_(\d+)\.pth")
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        return {
+            int(match[1]): os.path.join(folder, match[0])
+            for match in map(pattern.fullmatch, names)
+            if match
+        }
 
 
 class GracefulStop(HookBase):
@@ -108,7 +144,9 @@ class GracefulStop(HookBase):
         self._former: dict[int, Any] = {}
 
     def _on_signal(self, number: int, frame: Any) -> None:
-        if self._signal:  # the second Ctrl-C is for those who can't wait
+        # The second Ctrl-C is for those who can't wait. Other second signals are the same wish
+        # again: children of a parent that SIGTERM ended get SIGINT besides.
+        if number == self._signal == signal.SIGINT:
             raise KeyboardInterrupt
         self._signal = number
         logger.warning("Stopping after this iteration; once more to stop at once.")
@@ -128,6 +166,7 @@ class GracefulStop(HookBase):
         if received:
             name = f"model_{self.trainer.iter:07d}"
             self._checkpointer.save(name)
+            comm.synchronize()  # the first process that ends takes the others with it
             logger.warning(f"Stopped after iteration {self.trainer.iter}; go on with --resume.")
             raise SystemExit(128 + received)
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from detectron2.utils.events import EventStorage, JSONWriter
+from detectron2.utils.events import EventStorage, EventWriter, get_event_storage
 
 SMOOTHING_WINDOW = 20
-"""Iterations over which Detectron2's JSONWriter takes the median of a scalar."""
+"""Iterations over which Detectron2's writers take the median of a scalar."""
 
 
-class ResumableJSONWriter(JSONWriter):
-    """Detectron2's JSONWriter, started at an iteration.
+class ResumableJSONWriter(EventWriter):
+    """Detectron2's metrics.json, started at an iteration.
 
     Lines of that iteration and later, which a killed run wrote after its last checkpoint, are
-    dropped first: they will be written again. A torn last line goes with them.
+    dropped first: they will be written again. A torn last line goes with them. Unlike
+    Detectron2's JSONWriter it writes the lines in the order of their iterations, so that the file
+    does not depend on where a run was interrupted.
 
     Args:
         json_file: path of the file, one JSON object a line.
@@ -28,20 +31,25 @@ class ResumableJSONWriter(JSONWriter):
     def __init__(
         self, json_file: str, start_iter: Callable[[], int], window_size: int = SMOOTHING_WINDOW
     ) -> None:
-        self._file, self._start_iter, self._size = json_file, start_iter, window_size
-        self._started = False
+        self._file, self._start_iter, self._window_size = json_file, start_iter, window_size
+        self._last_write: int | None = None
 
     def write(self) -> None:
-        if not self._started:
-            last = _keep_before(self._file, self._start_iter())
-            super().__init__(self._file, self._size)
-            self._last_write = last  # scalars up to here were written by the run before
-            self._started = True
-        super().write()
-
-    def close(self) -> None:
-        if self._started:
-            super().close()
+        if self._last_write is None:  # scalars up to here were written by the run before
+            self._last_write = _keep_before(self._file, self._start_iter())
+        lines: dict[int, dict[str, float]] = defaultdict(dict)
+        latest = get_event_storage().latest_with_smoothing_hint(self._window_size)
+        for name, (value, iteration) in latest.items():
+            if iteration > self._last_write:
+                lines[iteration][name] = value
+        if not lines:
+            return
+        with open(self._file, "a") as f:
+            for iteration, scalars in sorted(lines.items()):
+                f.write(json.dumps({**scalars, "iteration": iteration}, sort_keys=True) + "\n")
+            f.flush()
+            os.fsync(f.fileno())
+        self._last_write = max(lines)
 
 
 def _keep_before(path: str, start_iter: int) -> int:

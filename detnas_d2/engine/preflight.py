@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from detectron2.config import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from ..data import describe_missing, missing_datasets
+from ..space import Architecture, ArchitectureError, SpaceError, resolve_space
 from .config import ConfigError
 
 DATASET_KEYS = ("names", "dataset_name")
@@ -29,7 +31,13 @@ def check_run(cfg: DictConfig, *, processes: int = 1, resume: bool = False) -> N
     for key in ("model", "dataloader", "train"):
         if key not in cfg:
             raise ConfigError(f"The config has no '{key}'; it is not a config of a training step.")
-    problems = [*_datasets(cfg), *_device(cfg, processes), *_batch(cfg, processes), *_output(cfg)]
+    problems = [
+        *_datasets(cfg),
+        *_device(cfg, processes),
+        *_batch(cfg, processes),
+        *_architecture(cfg.model, "model"),
+        *_output(cfg),
+    ]
     if not (resume and os.path.exists(os.path.join(cfg.train.output_dir, "last_checkpoint"))):
         problems += _checkpoint(cfg)
     if problems:
@@ -76,6 +84,23 @@ def _batch(cfg: DictConfig, processes: int) -> Iterator[str]:
             f"dataloader.train.total_batch_size is {size}, which {processes} processes can't share "
             "evenly; choose a multiple."
         )
+
+
+def _architecture(node: DictConfig, key: str) -> Iterator[str]:
+    """Spaces and architectures that aren't any, wherever they stand in the model."""
+    if "space" in node:
+        try:
+            space = resolve_space(instantiate(node.space))
+            if "architecture" in node:
+                Architecture.parse(node.architecture, space)
+        except (SpaceError, ArchitectureError) as e:
+            yield f"{key}: {e}"
+        return
+    for name in map(str, node):
+        if OmegaConf.is_missing(node, name) or OmegaConf.is_interpolation(node, name):
+            continue
+        if isinstance(node[name], DictConfig):
+            yield from _architecture(node[name], f"{key}.{name}")
 
 
 def _checkpoint(cfg: DictConfig) -> Iterator[str]:

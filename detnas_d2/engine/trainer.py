@@ -29,7 +29,8 @@ from ..data.seeding import seeded
 from ..modeling import ShuffleNetV2Supernet, find_backbone
 from ..space import PathSampler
 from .checkpoint import DetNASCheckpointer
-from .hooks import Checkpointing, GracefulStop, PathResampling, StepSeeding
+from .config import ConfigError
+from .hooks import Checkpointing, GracefulStop, MetricsWriting, PathResampling, StepSeeding
 from .metrics import ResumableJSONWriter, restore_storage, storage_state
 from .train_step import PathwiseStep, broadcast_model
 
@@ -142,6 +143,8 @@ class LazyTrainer(DefaultTrainer):
         cfg, main = self.cfg.train, comm.is_main_process()
 
         def evaluate() -> dict[str, Any]:
+            # the first process's running statistics are the ones that checkpoints hold
+            broadcast_model(self.model)
             self._last_eval_results = self.test(self.cfg, self.model)
             return self._last_eval_results
 
@@ -152,7 +155,7 @@ class LazyTrainer(DefaultTrainer):
             StepSeeding(cfg.seed),
             hooks.LRScheduler(),
             hooks.EvalHook(cfg.eval_period, evaluate) if evaluates else None,
-            hooks.PeriodicWriter(self.build_writers(), period=cfg.log_period) if main else None,
+            MetricsWriting(self.build_writers(), period=cfg.log_period) if main else None,
             checkpointing,
             GracefulStop(self.checkpointer),
         ]
@@ -240,12 +243,19 @@ class SupernetTrainer(LazyTrainer):
 
 
 def build_trainer(cfg: DictConfig) -> LazyTrainer:
-    """The trainer that fits ``cfg``: path-wise where it has a ``path_sampler``."""
+    """The trainer that fits ``cfg``: path-wise where it has a ``path_sampler``.
+
+    Raises:
+        ConfigError: for a supernet without a path sampler.
+    """
     trainer_class = SupernetTrainer if cfg.get("path_sampler") is not None else LazyTrainer
     trainer = trainer_class(cfg)
     found = find_backbone(trainer.model)
     if trainer_class is LazyTrainer and found and isinstance(found[1], ShuffleNetV2Supernet):
-        raise ValueError("The model is a supernet, but the config has no 'path_sampler'.")
+        raise ConfigError(
+            "The model is a supernet, but the config has no 'path_sampler' "
+            "(see configs/common/paths.py)."
+        )
     return trainer
 
 

@@ -68,13 +68,14 @@ def _seeding(batches: Sequence[Any], seed: int, stack: ExitStack) -> Iterator[An
 
 
 @contextmanager
-def _restored(norms: list[nn.Module]) -> Iterator[None]:
-    """Restore statistics, momentum and hooks of `norms` on leaving."""
+def _restored(norms: list[Any]) -> Iterator[None]:
+    """Reset the statistics of `norms`; restore them, momentum and hooks on leaving."""
     saved = [(n.momentum, dict(n.named_buffers()), n._forward_pre_hooks.copy()) for n in norms]
     try:
         for n, (_, buffers, _) in zip(norms, saved, strict=True):
             for name, value in buffers.items():  # work on copies
                 setattr(n, name, value.clone())
+            n.reset_running_stats()  # 0 times a former infinity would stay NaN
         yield
     finally:
         for n, (momentum, buffers, hooks) in zip(norms, saved, strict=True):

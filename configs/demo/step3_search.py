@@ -1,0 +1,13 @@
+# reads output/demo/step2_supernet/model_final.pth, writes output/demo/step3_search/best_architecture.json
+from ..common.search import search
+from .step2_supernet import dataloader, model, train
+
+train.init_checkpoint = "output/demo/step2_supernet/model_final.pth"
+train.output_dir = "output/demo/step3_search"
+search.input_size = (128, 128)
+search.flops_limit = 13_500_000
+search.calibration_batches = 8
+search.algorithm.population = 10
+search.algorithm.generations = 4
+search.algorithm.parents = 4
+search.retrain = ["configs/demo/step4_classification.py", "configs/demo/step4_detection.py"]

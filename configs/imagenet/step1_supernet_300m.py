@@ -1,0 +1,10 @@
+# reads nothing, writes output/imagenet/step1_supernet_300m/model_final.pth
+from ..common.data.classification import dataloader
+from ..common.models.classifier import model
+from ..common.optim import classification as optimizer
+from ..common.paths import path_sampler_290m_360m as path_sampler
+from ..common.schedule import linear as lr_multiplier
+from ..common.train import train
+
+train.output_dir = "output/imagenet/step1_supernet_300m"
+train.max_iter = 300_000

@@ -1,0 +1,139 @@
+"""The images that the search scores candidates on, split off the training set by image id.
+
+    python -m detnas_d2.data.splits ANNOTATIONS --search-images 5000 --seed 0 --out DIR
+
+ANNOTATIONS is a COCO JSON file, e.g. datasets/coco/annotations/instances_train2017.json (which is
+the paper's train + val without minival). Writes two of the same form into DIR:
+instances_search.json, the search's validation images, and instances_supernet.json, the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detnas_d2.data.coco import SPLIT_FILES
+from detnas_d2.data.errors import DataError
+from detnas_d2.data.seeding import derive_seed
+
+_SPLIT = 17  # purpose of a derived seed
+
+
+def split_images(
+    dataset: list[dict[str, Any]], part: str, search_images: int = 5000, seed: int = 0
+) -> list[dict[str, Any]]:
+    """The images of one part of a data set (DetNAS section 4.1: 5k images for the search).
+
+    Which image is in which part is a function of the image ids and the seed alone, not of the
+    order of `dataset`; each part keeps that order.
+
+    Args:
+        dataset: dicts with "image_id" (all integers, or all texts), each id once.
+        part: "search" for `search_images` images drawn without replacement, "supernet" for the
+            rest, on which the supernet is trained.
+
+    Raises:
+        DataError: an unknown part, ids that are missing, mixed or not unique, or a number of
+            search images that leaves a part empty.
+    """
+    if part not in SPLIT_FILES:
+        raise DataError(f"part is {part!r}; expected {' or '.join(map(repr, SPLIT_FILES))}.")
+    try:
+        ids = [record["image_id"] for record in dataset]
+    except KeyError as error:
+        raise DataError("Every image of a data set to be split needs an 'image_id'.") from error
+    searched = search_ids(ids, search_images, seed)
+    return [r for r in dataset if (r["image_id"] in searched) == (part == "search")]
+
+
+def search_ids(ids: Iterable[Any], search_images: int, seed: int) -> set[Any]:
+    """The ids of the search's images; see `split_images`."""
+    ids = list(ids)
+    try:
+        ordered = sorted(set(ids))
+    except TypeError as error:
+        raise DataError("Image ids have to be all integers or all texts.") from error
+    if len(ordered) != len(ids):
+        raise DataError(f"{len(ids)} images have {len(ordered)} different image ids.")
+    if not 0 < search_images < len(ids):
+        raise DataError(
+            f"search_images is {search_images}; of {len(ids)} images, 1 to {len(ids) - 1} can be "
+            "split off."
+        )
+    rng = np.random.default_rng(derive_seed(seed, _SPLIT))
+    return {ordered[i] for i in rng.permutation(len(ordered))[:search_images]}
+
+
+def write_splits(
+    annotations: str | Path, out: str | Path, search_images: int = 5000, seed: int = 0
+) -> dict[str, Path]:
+    """Splits a COCO JSON file in two; the same bytes each time, each file whole or absent.
+
+    Returns:
+        the file of each part.
+
+    Raises:
+        DataError: the file can't be read or is not in COCO's form; see `split_images`.
+    """
+    try:
+        content = json.loads(Path(annotations).read_bytes())
+        images, objects = content["images"], content["annotations"]
+        ids = [image["id"] for image in images]
+        owners = [o["image_id"] for o in objects]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{annotations} can't be read as a COCO JSON file ({type(error).__name__}: {error}). "
+            "Give the training annotations, e.g. datasets/coco/annotations/"
+            "instances_train2017.json out of annotations_trainval2017.zip of cocodataset.org."
+        ) from error
+    searched = search_ids(ids, search_images, seed)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for part, name in SPLIT_FILES.items():
+        wanted = part == "search"
+        half = {
+            **content,
+            "images": [x for x, i in zip(images, ids, strict=True) if (i in searched) == wanted],
+            "annotations": [
+                x for x, i in zip(objects, owners, strict=True) if (i in searched) == wanted
+            ],
+        }
+        files[part] = out / name
+        partial = out / f".{name}.partial"
+        partial.write_text(json.dumps(half))
+        os.replace(partial, files[part])
+    return files
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m detnas_d2.data.splits",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("annotations", metavar="ANNOTATIONS", help="a COCO JSON file")
+    parser.add_argument("--search-images", type=int, default=5000, metavar="N")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the two files")
+    args = parser.parse_args(arguments)
+    try:
+        files = write_splits(args.annotations, args.out, args.search_images, args.seed)
+    except DataError as error:
+        sys.exit(f"splits: {error}")
+    for part, file in files.items():
+        content = file.read_bytes()
+        images = len(json.loads(content)["images"])
+        print(f"{part}: {images} images, {file}, sha256 {hashlib.sha256(content).hexdigest()}")
+
+
+if __name__ == "__main__":
+    main()
