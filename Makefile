@@ -37,7 +37,7 @@ types: venv
 	$(BIN)/mypy
 
 demo: venv
-	$(BIN)/python -m detnas_d2.demo
+	$(BIN)/python tools/run_steps.py demo
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -44,9 +44,8 @@ from detnas_d2.search import (
 )
 from detnas_d2.space import CostTable, SearchSpace
 
-DEFAULT_CONFIG = os.path.join(
-    os.path.dirname(os.path.abspath(__file__)), "configs/coco/step3_search_fpn_300m.py"
-)
+ROOT = os.path.dirname(os.path.abspath(__file__))
+DEFAULT_CONFIG = os.path.join(ROOT, "configs/coco/step3_search_fpn_300m.py")
 logger = logging.getLogger("detnas_d2.search_net")
 
 
@@ -57,7 +56,6 @@ def main(args: argparse.Namespace) -> None:
     check_run(cfg)
     if not cfg.train.init_checkpoint:
         raise ConfigError("train.init_checkpoint is empty; a search needs a trained supernet.")
-    setup(cfg, args)
     model = LazyTrainer.build_model(cfg)
     space = find_supernet(model).space
     cost = CostTable(space, tuple(cfg.search.input_size))
@@ -66,6 +64,7 @@ def main(args: argparse.Namespace) -> None:
     folder = cfg.train.output_dir
     ledger_file = os.path.join(folder, "ledger.jsonl")
     with Ledger(ledger_file, search_header(cfg, space), space, resume=args.resume) as ledger:
+        setup(cfg, args)  # writes config.yaml, so only once the folder is known to be this search's
         DetNASCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[])
         executor = InProcessExecutor(build_fitness(cfg, model))
         evaluator = Evaluator(executor, cost, ledger, Progress(candidates(cfg)))
@@ -99,7 +98,7 @@ def retrain_commands(cfg: DictConfig, best_file: str) -> list[str]:
     """The commands that train the best architecture alone (step 4)."""
     commands = []
     for config in cfg.search.retrain:
-        backbone = load_config(config).model.backbone
+        backbone = load_config(os.path.join(ROOT, config)).model.backbone
         key = "model.backbone" + (".bottom_up" if "bottom_up" in backbone else "")
         command = f"python train_net.py --config-file {config} {key}.architecture={best_file}"
         commands.append(command)

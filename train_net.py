@@ -53,7 +53,7 @@ if __name__ == "__main__":
     try:
         # every problem that can be seen beforehand ends here, before processes are started
         cfg = load_config(args.config_file, args.opts)
-        check_run(cfg, processes=args.num_gpus, resume=args.resume)
+        check_run(cfg, gpus=args.num_gpus, machines=args.num_machines, resume=args.resume)
         launch(
             main,
             args.num_gpus,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from detectron2.utils.registry import locate
 from omegaconf import DictConfig, OmegaConf
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -20,7 +21,8 @@ NO_EFFECT = ("num_workers", "output_dir", "retrain")
 def config_hash(cfg: DictConfig, keys: Iterable[str]) -> str:
     """SHA-256 of the resolved values of some top-level keys, without those that change no result.
 
-    Classes count by their name, so that the hash is the same in every process.
+    Classes count by their name, so that the hash is the same in every process, and the same for
+    a config and for its dump (a run's config.yaml).
     """
     relevant = {key: OmegaConf.to_container(cfg[key], resolve=True) for key in keys}
     text = json.dumps(_canonical(relevant), sort_keys=True)
@@ -38,7 +40,11 @@ def file_hash(path: str | os.PathLike[str]) -> str:
 
 def _canonical(node: Any) -> Any:
     if isinstance(node, dict):
-        return {str(k): _canonical(v) for k, v in node.items() if k not in NO_EFFECT}
+        return {
+            str(k): _canonical(locate(v) if k == "_target_" and isinstance(v, str) else v)
+            for k, v in node.items()
+            if k not in NO_EFFECT
+        }
     if isinstance(node, (list, tuple)):
         return [_canonical(v) for v in node]
     if isinstance(node, (set, frozenset)):

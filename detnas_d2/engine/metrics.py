@@ -14,6 +14,10 @@ SMOOTHING_WINDOW = 20
 """Iterations over which Detectron2's writers take the median of a scalar."""
 
 
+TIMES = ("time", "data_time", "rank_data_time", "eta_seconds")
+"""Scalars of Detectron2 that are no function of the step."""
+
+
 class ResumableJSONWriter(EventWriter):
     """Detectron2's metrics.json, started at an iteration.
 
@@ -75,7 +79,7 @@ def _keep_before(path: str, start_iter: int) -> int:
 
 
 def storage_state(storage: EventStorage, window_size: int = SMOOTHING_WINDOW) -> dict[str, Any]:
-    """The last `window_size` values of every scalar, as builtins that a checkpoint can hold."""
+    """The last `window_size` values of every scalar but times, as builtins for a checkpoint."""
     hints = storage.smoothing_hints()
     return {
         name: {
@@ -83,6 +87,7 @@ def storage_state(storage: EventStorage, window_size: int = SMOOTHING_WINDOW) ->
             "smooth": bool(hints[name]),
         }
         for name, history in storage.histories().items()
+        if name not in TIMES
     }
 
 

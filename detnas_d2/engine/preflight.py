@@ -14,27 +14,37 @@ from ..data import describe_missing, missing_datasets
 from ..space import Architecture, ArchitectureError, SpaceError, resolve_space
 from .config import ConfigError
 
+REQUIRED = (
+    *("model", "dataloader", "train"),
+    *("train.seed", "train.device", "train.output_dir", "train.init_checkpoint"),
+)
 DATASET_KEYS = ("names", "dataset_name")
 
 
-def check_run(cfg: DictConfig, *, processes: int = 1, resume: bool = False) -> None:
+def check_run(
+    cfg: DictConfig, *, gpus: int = 1, machines: int = 1, resume: bool = False
+) -> None:
     """Check what a run needs, before anything is built.
 
     Args:
         cfg: the config of a training, an evaluation or a search.
-        processes: on this machine.
+        gpus: processes on each machine, each with a GPU where the device is one.
+        machines: how many take part.
         resume: a run that goes on needs no initial checkpoint.
 
     Raises:
         ConfigError: with every problem found, each with what to do.
     """
-    for key in ("model", "dataloader", "train"):
-        if key not in cfg:
-            raise ConfigError(f"The config has no '{key}'; it is not a config of a training step.")
+    missing = [key for key in REQUIRED if OmegaConf.select(cfg, key) is None]
+    if missing:
+        raise ConfigError(
+            f"The config lacks {', '.join(missing)}; it is not a config of a training step. "
+            "Start from one in configs/, or take 'train' from configs/common/train.py."
+        )
     problems = [
         *_datasets(cfg),
-        *_device(cfg, processes),
-        *_batch(cfg, processes),
+        *_device(cfg, gpus),
+        *_batch(cfg, gpus * machines),
         *_architecture(cfg.model, "model"),
         *_output(cfg),
     ]
@@ -58,8 +68,8 @@ def _dataset_names(node: Any) -> Iterator[str]:
             yield from _dataset_names(value)
     elif isinstance(node, DictConfig):
         for key in map(str, node):
-            if OmegaConf.is_interpolation(node, key):
-                continue  # what it points to is found there
+            if OmegaConf.is_interpolation(node, key) or OmegaConf.is_missing(node, key):
+                continue  # what an interpolation points to is found there
             value = node[key]
             if key in DATASET_KEYS:
                 yield from [value] if isinstance(value, str) else list(value)
@@ -67,14 +77,14 @@ def _dataset_names(node: Any) -> Iterator[str]:
                 yield from _dataset_names(value)
 
 
-def _device(cfg: DictConfig, processes: int) -> Iterator[str]:
+def _device(cfg: DictConfig, gpus: int) -> Iterator[str]:
     if not str(cfg.train.device).startswith("cuda"):
         return
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if found == 0:
         yield "train.device is 'cuda', but PyTorch sees no GPU here; for a CPU: train.device=cpu."
-    elif processes > found:
-        yield f"--num-gpus is {processes}, but PyTorch sees {found} GPU(s) here."
+    elif gpus > found:
+        yield f"--num-gpus is {gpus}, but PyTorch sees {found} GPU(s) here."
 
 
 def _batch(cfg: DictConfig, processes: int) -> Iterator[str]:

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """DetNAS for users of yacs configs: Detectron2's DefaultTrainer with one hook more.
 
-    python projects/DetNAS/train_net.py --config-file projects/DetNAS/configs/supernet_fpn_300m.yaml
-    python projects/DetNAS/train_net.py --config-file projects/DetNAS/configs/detnasnet_fpn_300m.yaml \\
-        --num-gpus 8 MODEL.DETNAS.ARCHITECTURE output/best_architecture.json
+    cd projects/DetNAS
+    python train_net.py --config-file configs/supernet_fpn_300m.yaml MODEL.WEIGHTS model_final.pth
+    python train_net.py --config-file configs/detnasnet_fpn_300m.yaml --num-gpus 8 \\
+        MODEL.DETNAS.ARCHITECTURE output/best_architecture.json
 
 What one gives up relative to the top-level train_net.py:
 
@@ -22,6 +23,8 @@ from detectron2.config import get_cfg
 from detectron2.data import MetadataCatalog
 from detectron2.engine import DefaultTrainer, default_argument_parser, default_setup, launch
 from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
+from detectron2.utils import comm
+from detectron2.utils.logger import setup_logger
 
 import detnas_d2.data  # noqa: F401  registers its data sets
 from detnas_d2.engine import ConfigError, DetNASCheckpointer, PathResampling
@@ -63,6 +66,7 @@ def main(args):
     if "supernet" in cfg.MODEL.BACKBONE.NAME and args.num_gpus * args.num_machines > 1:
         raise ConfigError("Supernets train in one process here; take the top-level train_net.py.")
     default_setup(cfg, args)
+    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="detnas_d2")
     if args.eval_only:
         model = Trainer.build_model(cfg)
         DetNASCheckpointer(model, cfg.OUTPUT_DIR).resume_or_load(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 import runpy
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import torch
+from detectron2.utils.logger import setup_logger
 
 from detnas_d2.data import DigitsParameters, register_builtin_datasets, write_digits
 
@@ -89,12 +93,18 @@ from .step2 import dataloader, model, train
 train.init_checkpoint = "output/step2/model_final.pth"
 train.output_dir = "output/step3"
 search.input_size = (64, 64)
-search.flops_limit = 560_000
+search.flops_limit = 470_000
 search.calibration_batches = 2
 search.algorithm.population = 6
 search.algorithm.generations = 3
 search.algorithm.parents = 3
 search.retrain = ["configs/tiny/step4.py"]
+""",
+    "of_other_space": """from .other_space import space
+from .step4 import dataloader, lr_multiplier, model, optimizer, train
+
+model.backbone.bottom_up.space = space
+model.backbone.bottom_up.architecture = [0, 1, 2, 0]
 """,
     "step4": """from .step2 import dataloader, lr_multiplier, model, optimizer, train
 
@@ -112,40 +122,91 @@ class Workspace:
     """A folder with configs/tiny and a data set, in which the scripts are run."""
 
     folder: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def __truediv__(self, path: str) -> Path:
+        return self.folder / path
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            "DETECTRON2_DATASETS": str(self.folder / "datasets"),
+            "DETECTRON2_DATASETS": str(self / "datasets"),
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
         }
 
-    def command(self, script: str, step: str, *arguments: str) -> list[str]:
-        config = str(self.folder / "configs" / "tiny" / f"{step}.py")
-        return [sys.executable, str(ROOT / script), "--config-file", config, *arguments]
-
     def start(self, script: str, step: str, *arguments: str) -> subprocess.Popen[str]:
-        """The script in a process of its own."""
-        return subprocess.Popen(
-            self.command(script, step, *arguments),
+        """The script in a process of its own, with its children a process group."""
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / script), *self._config(step), *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
+        self.started.append(process)
+        return process
 
-    def run(self, script: str, step: str, *arguments: str) -> tuple[int, str]:
-        """Exit status and output of the script in a process of its own."""
-        process = self.start(script, step, *arguments)
-        output, _ = process.communicate(timeout=120)
-        return process.returncode, output
+    def call(self, script: str, step: str, *arguments: str) -> tuple[int | str, str]:
+        """The real script as __main__ in this process, which saves the seconds of a start.
+
+        Returns:
+            what it ended with (a status or an error's message), and what it printed.
+        """
+        status: int | str | None = 0
+        output = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, _one_thread(), _logging_restored():
+            patch.chdir(self.folder)
+            for name in ("DETECTRON2_DATASETS", "PYTHONPATH"):
+                patch.setenv(name, self.environment[name])
+            patch.setattr(sys, "argv", [script, *self._config(step), *arguments])
+            register_builtin_datasets()
+            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+                try:
+                    runpy.run_path(str(ROOT / script), run_name="__main__")
+                except SystemExit as e:
+                    status = e.code
+        register_builtin_datasets()
+        return status or 0, output.getvalue()
+
+    def _config(self, step: str) -> list[str]:
+        return ["--config-file", f"configs/tiny/{step}.py"]
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """As OMP_NUM_THREADS=1 in a process of its own: convolutions round alike."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def _logging_restored() -> Iterator[None]:
+    """Detectron2's setup_logger adds handlers and stops propagation, which others' caplog needs."""
+    loggers = [logging.getLogger(name) for name in ("detectron2", "detnas_d2", "fvcore")]
+    saved = [(x, x.handlers[:], x.level, x.propagate) for x in loggers]
+    yield
+    for logger, handlers, level, propagate in saved:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+        logger.propagate = propagate
+    setup_logger.cache_clear()  # it remembers what it has set up
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    """For tests that call Detectron2's default_setup."""
+    with _logging_restored():
+        yield
 
 
 @pytest.fixture(scope="session")
-def workspace(tmp_path_factory) -> Workspace:
+def workspace(tmp_path_factory) -> Iterator[Workspace]:
     folder = tmp_path_factory.mktemp("workspace")
     write_digits(folder / "datasets" / "digits", DIGITS)
     tiny = folder / "configs" / "tiny"
@@ -153,52 +214,25 @@ def workspace(tmp_path_factory) -> Workspace:
     (tiny.parent / "common").symlink_to(ROOT / "configs" / "common")
     for name, text in STEPS.items():
         (tiny / f"{name}.py").write_text(text)
-    return Workspace(folder)
+    workspace = Workspace(folder)
+    yield workspace
+    for process in workspace.started:  # left by a test that failed
+        if process.poll() is None:
+            process.kill()
 
 
-@pytest.fixture
-def call(workspace, monkeypatch, capfd):
-    """call(script, step, *arguments) -> (exit status or message, output): the real script as
-    __main__ in this process, which saves the seconds of a start."""
-    monkeypatch.chdir(workspace.folder)
-    monkeypatch.setenv("DETECTRON2_DATASETS", str(workspace.folder / "datasets"))
-    monkeypatch.setenv("PYTHONPATH", workspace.environment["PYTHONPATH"])
-    register_builtin_datasets()
-
-    def run(script: str, step: str, *arguments: str) -> tuple[int | str, str]:
-        monkeypatch.setattr(sys, "argv", workspace.command(script, step, *arguments)[1:])
-        status: int | str = 0
-        capfd.readouterr()
-        with _logging_restored():
-            try:
-                runpy.run_path(str(ROOT / script), run_name="__main__")
-            except SystemExit as e:
-                status = e.code if e.code is not None else 0
-        captured = capfd.readouterr()
-        return status, captured.out + captured.err
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield run
-    torch.set_num_threads(threads)
-    monkeypatch.undo()
-    register_builtin_datasets()
+@pytest.fixture(scope="session")
+def supernet(workspace) -> Path:
+    """A detection supernet, trained from a classification supernet by the real script."""
+    for step in ("step1", "step2"):
+        status, output = workspace.call("train_net.py", step)
+        assert status == 0, output
+    return workspace / "output/step2/model_final.pth"
 
 
-class _logging_restored:
-    """Detectron2's setup_logger adds handlers and stops propagation, which others' caplog needs."""
-
-    names = ("detectron2", "detnas_d2", "fvcore")
-
-    def __enter__(self) -> None:
-        loggers = map(logging.getLogger, self.names)
-        self.saved = [(x, x.handlers[:], x.level, x.propagate) for x in loggers]
-
-    def __exit__(self, *_: object) -> None:
-        from detectron2.utils.logger import setup_logger
-
-        for logger, handlers, level, propagate in self.saved:
-            logger.handlers[:] = handlers
-            logger.setLevel(level)
-            logger.propagate = propagate
-        setup_logger.cache_clear()  # it remembers what it has set up
+@pytest.fixture(scope="session")
+def searched(workspace, supernet) -> tuple[Path, str]:
+    """The folder of an uninterrupted search of that supernet, and what the script printed."""
+    status, output = workspace.call("search_net.py", "step3")
+    assert status == 0, output
+    return workspace / "output/step3", output

@@ -1,0 +1,135 @@
+"""search_net.py itself: killed and resumed, its files, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from detnas_d2.space import CostTable, SearchSpace, ShuffleChoice, Stage, XceptionChoice
+
+SPACE = SearchSpace(
+    "tiny",
+    8,
+    [Stage(12, 1), Stage(16, 1), Stage(24, 2), Stage(32, 1)],
+    [ShuffleChoice(3), ShuffleChoice(5), XceptionChoice()],
+)
+
+
+def without_seconds(ledger: Path) -> bytes:
+    return re.sub(rb'"seconds": [0-9.e-]+', b"", ledger.read_bytes())
+
+
+def lines_of(ledger: Path) -> int:
+    return ledger.read_bytes().count(b"\n") if ledger.exists() else 0
+
+
+def test_files(searched):
+    """ledger.jsonl and best_architecture.json hold what the contract says, and no more."""
+    folder, _ = searched
+    header, *lines = [json.loads(x) for x in (folder / "ledger.jsonl").read_text().splitlines()]
+    assert {"space", "config_hash", "checkpoint_hash", "seed"} <= header["header"].keys()
+    assert header["header"]["space"] == "tiny"
+    assert len(lines) == 18  # population 6, 3 generations
+    cost = CostTable(SPACE, (64, 64))
+    keys = "architecture, status, fitness, metrics, flops, params, generation, seconds"
+    for line in lines:
+        assert ", ".join(line) == keys and line["status"] == "ok"
+        assert line["fitness"] == line["metrics"]["bbox/AP"]
+        a = tuple(line["architecture"])
+        assert line["flops"] == cost.flops(list(a)) <= 470_000
+        assert line["params"] == cost.params(list(a))
+    assert len({tuple(x["architecture"]) for x in lines}) == 18
+    assert [x["generation"] for x in lines] == [g for g in range(3) for _ in range(6)]
+
+    best = json.loads((folder / "best_architecture.json").read_text())
+    assert list(best) == ["space", "architecture", "fitness", "flops", "params"]
+    top = max(lines, key=lambda x: x["fitness"])
+    assert best == {"space": "tiny"} | {k: top[k] for k in list(best)[1:]}
+
+
+def test_output(searched):
+    """The top ten in order, and the command that retrains the best."""
+    folder, output = searched
+    lines = [json.loads(x) for x in (folder / "ledger.jsonl").read_text().splitlines()[1:]]
+    best = sorted((x["fitness"] for x in lines), reverse=True)[:10]
+    table = output[output.index("The top ten of 18 architectures") :].splitlines()[2:12]
+    assert [row.split()[0] for row in table] == [str(i) for i in range(1, 11)]
+    assert [row.split()[1] for row in table] == [f"{x:.4f}" for x in best]
+    assert (
+        "python train_net.py --config-file configs/tiny/step4.py model.backbone.bottom_up."
+        "architecture=output/step3/best_architecture.json" in output
+    )
+
+
+def test_killed_and_resumed(workspace, searched):
+    """SIGKILL before the first candidate, in generations 0 and 1, a torn line: the same end."""
+    reference, _ = searched
+    output_dir = "train.output_dir=output/killed"
+    folder = workspace / "output/killed"
+    ledger = folder / "ledger.jsonl"
+    for lines, flags in ((1, ()), (4, ("--resume",)), (11, ("--resume",))):
+        process = workspace.start("search_net.py", "step3", *flags, output_dir)
+        while lines_of(ledger) < lines:
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+        assert lines <= lines_of(ledger) < 19
+        assert not (folder / "best_architecture.json").exists()
+    with open(ledger, "ab") as f:
+        f.write(b'{"architecture": [0, 1, 2')
+
+    status, output = workspace.call("search_net.py", "step3", "--resume", output_dir)
+    assert status == 0, output
+    assert "its last line is torn" in output
+    assert "The top ten of 18" in output and "python train_net.py" in output
+    assert without_seconds(ledger) == without_seconds(reference / "ledger.jsonl")
+    best = "best_architecture.json"
+    assert (folder / best).read_bytes() == (reference / best).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "holds a search already. Pass --resume"),
+        (["--resume", "search.seed=1"], "  seed: 0 in the ledger, 1 now"),
+        (["--resume", "train.init_checkpoint=output/step1/model_final.pth"], "  checkpoint_hash: "),
+        (["--resume", "search.calibration_batches=3"], "  config_hash: "),
+    ],
+)
+def test_another_search_is_refused(workspace, searched, arguments, message):
+    folder, _ = searched
+    before = (folder / "ledger.jsonl").read_bytes()
+    status, _ = workspace.call("search_net.py", "step3", *arguments)
+    assert isinstance(status, str) and status.startswith("search_net.py: ")
+    assert message in status
+    assert (folder / "ledger.jsonl").read_bytes() == before
+
+
+def test_a_finished_search_resumed_evaluates_nothing(workspace, searched):
+    folder, _ = searched
+    before = (folder / "ledger.jsonl").read_bytes()
+    status, output = workspace.call("search_net.py", "step3", "--resume")
+    assert status == 0 and "The top ten of 18" in output
+    assert (folder / "ledger.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("step", "override", "message"),
+    [
+        ("step3", "search.flops_limit=1000", "has at most 1,000 multiply-adds; the smallest has"),
+        ("step2", "train.max_iter=1", "has no 'search'; it is not a config of a search"),
+        ("step3", "train.init_checkpoint=''", "train.init_checkpoint is empty"),
+        ("step3", "search.seeed=1", "Did you mean 'search.seed'"),
+    ],
+)
+def test_refused(workspace, supernet, step, override, message):
+    """Before any architecture is evaluated."""
+    output_dir = "train.output_dir=output/refused_search"
+    status, _ = workspace.call("search_net.py", step, output_dir, override)
+    assert isinstance(status, str) and message in status
+    assert not (workspace / "output/refused_search/ledger.jsonl").exists()
