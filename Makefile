@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 help:
 	@echo "make test    set up .venv, then lint, check types and run the tests"
-	@echo "make demo    set up .venv, then run the three steps of DetNAS on a small data set"
+	@echo "make demo    set up .venv, then run all steps of DetNAS on a small data set"
 	@echo "make venv    only set up .venv (from PYTHON, now $(PYTHON))"
 	@echo "make lint    ruff;  make types   mypy"
 	@echo "make clean   remove .venv, caches and build folders; output/ and datasets/ stay"

@@ -61,6 +61,7 @@ def main(args: argparse.Namespace) -> None:
     cost = CostTable(space, tuple(cfg.search.input_size))
     limit = FlopsLimit(cost, cfg.search.flops_limit)
     limit.witness()
+    commands = retrain_commands(cfg)
     folder = cfg.train.output_dir
     ledger_file = os.path.join(folder, "ledger.jsonl")
     with Ledger(ledger_file, search_header(cfg, space), space, resume=args.resume) as ledger:
@@ -82,8 +83,10 @@ def main(args: argparse.Namespace) -> None:
     write_best(best_file, result.best)
     top = format_top(result.evaluations)
     logger.info(f"The top ten of {len(result.evaluations)} architectures:\n{top}")
-    commands = "".join(f"\n  {c}" for c in retrain_commands(cfg, best_file))
-    logger.info(f"The best is in {best_file}. To retrain it:{commands}")
+    if result.stopped_because:
+        logger.info(f"The search ended early: {result.stopped_because}.")
+    lines = "".join(f"\n  {c}" for c in commands).replace("BEST", best_file)
+    logger.info(f"The best is in {best_file}. To retrain it:{lines}")
 
 
 def search_header(cfg: DictConfig, space: SearchSpace) -> dict[str, Any]:
@@ -94,13 +97,17 @@ def search_header(cfg: DictConfig, space: SearchSpace) -> dict[str, Any]:
     return {**header, "device": cfg.train.device, "threads": torch.get_num_threads()}
 
 
-def retrain_commands(cfg: DictConfig, best_file: str) -> list[str]:
-    """The commands that train the best architecture alone (step 4)."""
-    commands = []
+def retrain_commands(cfg: DictConfig) -> list[str]:
+    """The commands that train the best architecture, written BEST, alone (step 4)."""
+    commands = (
+        []
+        if cfg.search.retrain
+        else ["python train_net.py --config-file STEP4_CONFIG model.backbone.architecture=BEST"]
+    )
     for config in cfg.search.retrain:
         backbone = load_config(os.path.join(ROOT, config)).model.backbone
         key = "model.backbone" + (".bottom_up" if "bottom_up" in backbone else "")
-        command = f"python train_net.py --config-file {config} {key}.architecture={best_file}"
+        command = f"python train_net.py --config-file {config} {key}.architecture=BEST"
         commands.append(command)
     return commands
 

@@ -39,7 +39,15 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> DictConfig:
         raise ConfigError(f"The config file {path!r} does not exist.{_files_near(path)}")
     try:
         cfg = LazyConfig.load(path)
-    except (SyntaxError, ImportError, AttributeError, NameError, KeyError, ValueError) as e:
+    except (
+        SyntaxError,
+        ImportError,
+        AttributeError,
+        NameError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as e:
         raise ConfigError(
             f"The config file {path!r} could not be read: {type(e).__name__}: {e}"
         ) from e

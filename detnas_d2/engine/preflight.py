@@ -10,7 +10,7 @@ import torch
 from detectron2.config import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from ..data import describe_missing, missing_datasets
+from ..data import DataError, describe_missing, missing_datasets
 from ..space import Architecture, ArchitectureError, SpaceError, resolve_space
 from .config import ConfigError
 
@@ -21,9 +21,7 @@ REQUIRED = (
 DATASET_KEYS = ("names", "dataset_name")
 
 
-def check_run(
-    cfg: DictConfig, *, gpus: int = 1, machines: int = 1, resume: bool = False
-) -> None:
+def check_run(cfg: DictConfig, *, gpus: int = 1, machines: int = 1, resume: bool = False) -> None:
     """Check what a run needs, before anything is built.
 
     Args:
@@ -57,7 +55,12 @@ def check_run(
 
 def _datasets(cfg: DictConfig) -> Iterator[str]:
     names = list(dict.fromkeys(_dataset_names(cfg.dataloader)))
-    missing = missing_datasets(names)
+    missing = []
+    for name in names:
+        try:
+            missing += missing_datasets(name)
+        except DataError as e:  # no such name
+            yield str(e)
     if missing:
         yield describe_missing(missing).replace("\n", "\n     ")
 

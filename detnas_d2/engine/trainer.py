@@ -194,7 +194,10 @@ class LazyTrainer(DefaultTrainer):
                 "The train loader's batch_sampler has no 'start_step' (see build_train_loader): "
                 "the resumed training sees other images than an uninterrupted one would."
             )
-        TrainerBase.train(self, self.start_iter, self.max_iter)
+        try:
+            TrainerBase.train(self, self.start_iter, self.max_iter)
+        finally:
+            self._trainer.close()
         return self._last_eval_results
 
     def before_train(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import io
 import itertools
 import logging
@@ -59,7 +60,8 @@ class SupernetFitness:
             the fitness, unrounded as the evaluator gives it, and all metrics by flattened name.
 
         Raises:
-            KeyError: if the evaluator gives no such metric (e.g. nothing was detected).
+            ConfigError: if the evaluator gives other metrics; that is no candidate's fault.
+            RuntimeError: if it gives none, as where nothing was detected.
         """
         with (
             _quiet(),
@@ -69,10 +71,13 @@ class SupernetFitness:
         ):
             results = self._evaluate(self._model)
         metrics = {k: float(v) for k, v in flatten_results_dict(dict(results)).items()}
+        if not metrics:
+            raise RuntimeError("The evaluator gives no metrics: no object was detected.")
         if self._metric not in metrics:
-            raise KeyError(
-                f"The evaluator gives no metric {self._metric!r} (search.metric), "
-                f"only {sorted(metrics) or 'nothing: no object was detected'}."
+            near = difflib.get_close_matches(self._metric, metrics, n=3)
+            raise ConfigError(
+                f"search.metric is {self._metric!r}, which the evaluator does not give; choose "
+                f"one of {', '.join(near or sorted(metrics))}."
             )
         return metrics[self._metric], metrics
 

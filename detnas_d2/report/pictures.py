@@ -40,9 +40,10 @@ def draw_detections(
         for prediction in json.load(f):
             if prediction["score"] >= threshold:
                 by_image[prediction["image_id"]].append(prediction)
+    records = DatasetCatalog.get(dataset_name)  # first: loading completes the metadata
     metadata = MetadataCatalog.get(dataset_name)
     drawn = []
-    for record in DatasetCatalog.get(dataset_name)[:images]:
+    for record in records[:images]:
         image = read_image(record["file_name"], format="RGB")
         found = _instances(by_image[record["image_id"]], image.shape[:2], metadata)
         picture = Visualizer(image, metadata, scale=SCALE).draw_instance_predictions(found)

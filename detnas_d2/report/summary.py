@@ -38,7 +38,8 @@ def summarise(
     for name, path in tests.items():
         with open(path) as f:
             metrics = json.load(f)
-        summary[name] = {m: metrics[f"bbox/{m}"] for m in ("AP", "AP50")}
+        # a network that detects nothing has no metrics, or NaN, which is null in the file
+        summary[name] = {m: metrics.get(f"bbox/{m}") for m in ("AP", "AP50")}
     summary["search"] = {
         "evaluated": len(evaluations),
         "best_fitness": max(fitness),
@@ -58,7 +59,9 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     ]
     for key, label in (("test", "searched, test set"), ("random", "random, test set")):
         if key in summary:
-            lines.append(f"{label:24s}{summary[key]['AP']:8.2f}{summary[key]['AP50']:8.2f}")
+            figures = (summary[key][m] for m in ("AP", "AP50"))
+            cells = "".join("    none" if f is None else f"{f:8.2f}" for f in figures)
+            lines.append(f"{label:24s}{cells}")
     total = sum(summary["seconds"].values())
     lines.append(f"{'step':24s}{'seconds':>8s}")
     lines += [f"{step:24s}{s:8.0f}" for step, s in summary["seconds"].items()]

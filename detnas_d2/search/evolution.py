@@ -17,8 +17,8 @@ The comments of EvolutionarySearch.run refer to these lines. What the paper leav
 * No architecture is drawn twice in a search, so none is evaluated twice (as the authors' code).
 * A child that breaks the limit or was seen is drawn again, ATTEMPTS times at most; random
   architectures fill what is then missing (as the authors' code).
-* Failed candidates are neither parents nor best. A population that failed as a whole is followed
-  by a random one.
+* Failed candidates are neither parents nor best. Where all of the first population failed, the
+  search ends with an error; a later population that failed as a whole is followed by a random one.
 * Without any unseen architecture under the limit the search ends early and says so.
 """
 
@@ -110,6 +110,8 @@ class EvolutionarySearch:
             evaluations += evaluated
             best = best_of(evaluations)  # line 5
             top = select_parents(evaluated, self.parents)  # line 6
+            if best is None:  # not even one of the first: the fault is not the candidates'
+                break
         if stopped_because is not None:
             logger.info("The search ends before generation %d: %s.", generation, stopped_because)
         return make_result(best, evaluations, stopped_because)  # line 10

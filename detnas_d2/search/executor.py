@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from ..errors import DetNASError
 from ..space import Architecture
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,8 @@ class InProcessExecutor:
 def measure(fitness: Fitness, architecture: Architecture) -> Measurement:
     """Run the fitness function once; any Exception, and a NaN or infinite fitness, is a failure.
 
-    KeyboardInterrupt and SystemExit pass through: the user's wish is not the candidate's fault.
+    KeyboardInterrupt and SystemExit pass through, and so does DetNASError: neither the user's wish
+    nor a damaged image or a wrong setting is the candidate's fault, and the next would fail alike.
     """
     start = time.perf_counter()
     value: float | None = None
@@ -71,6 +73,8 @@ def measure(fitness: Fitness, architecture: Architecture) -> Measurement:
         value = _finite_or_none(float(raw_value))
         if value is None:
             error = f"NotFinite: the fitness is {float(raw_value)}"
+    except DetNASError:
+        raise
     except Exception as exception:
         error = f"{type(exception).__name__}: {exception}"
         logger.warning("The fitness function failed on %s", architecture, exc_info=True)

@@ -21,7 +21,14 @@ from ..space import Architecture, SearchSpace
 from .errors import LedgerError, LedgerLocked
 from .evaluation import Evaluation
 from .files import sync_directory
-from .ledger_format import check_header, complete_lines, header_line, parse_evaluations, to_line
+from .ledger_format import (
+    check_header,
+    complete_lines,
+    header_line,
+    is_header_alone,
+    parse_evaluations,
+    to_line,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +109,9 @@ class Ledger:
 
     def _load(self, space: SearchSpace, resume: bool) -> None:
         content = self.path.read_bytes()
+        if is_header_alone(content):  # a search that failed to start: nothing is lost
+            os.ftruncate(self._require_open(), 0)
+            content = b""
         if content and not resume:
             raise LedgerError(
                 f"{self.path} holds a search already. Pass --resume to go on with it, or choose "

@@ -29,6 +29,19 @@ def make_header(
     }
 
 
+def is_header_alone(content: bytes) -> bool:
+    """Whether this is a ledger in which nothing was evaluated yet."""
+    try:
+        record = json.loads(content) if content.endswith(b"\n") else None
+    except ValueError:
+        return False
+    return (
+        isinstance(record, dict)
+        and list(record) == ["header"]
+        and isinstance(record["header"], dict)
+    )
+
+
 def read_ledger(
     path: str | os.PathLike[str], space: SearchSpace
 ) -> tuple[dict[str, Any], list[Evaluation]]:

@@ -60,8 +60,6 @@ def interrupt(cfg, how, at):
     except (SystemExit, Interrupted) as error:
         assert isinstance(error, SystemExit) == (how == "SIGTERM")
         assert how != "SIGTERM" or error.code == 128 + signal.SIGTERM
-        # the traceback holds torch's iterator in a cycle, in which it ends its workers slowly
-        error.__traceback__ = None
     else:
         pytest.fail("was not interrupted")
     if how != "kill":
@@ -108,7 +106,9 @@ def test_what_is_compared_holds_something(uninterrupted):
     # by turns of two, evaluations of three, the last iteration, and the evaluation after it
     assert [line["iteration"] for line in lines] == [1, 2, 3, 5, 7, 8, 9]
     assert [i for i, line in enumerate(lines) if "classification/top1" in line] == [1, 3, 6]
-    assert all({"total_loss", "lr"} <= line.keys() for i, line in enumerate(lines) if i not in (1, 6))
+    assert all(
+        {"total_loss", "lr"} <= line.keys() for i, line in enumerate(lines) if i not in (1, 6)
+    )
     state = tiny.state(folder)
     assert state["iteration"] == 8 and state["hooks"]["LRScheduler"]["last_epoch"] == 9
     assert state["optimizer"]["state"][0]["exp_avg"].abs().sum() > 0
@@ -118,12 +118,15 @@ def test_what_is_compared_holds_something(uninterrupted):
 
 
 # before the first checkpoint, right after one, between two, in the last iteration
-@pytest.mark.parametrize("at", [1, 3, 5, 8])
-@pytest.mark.parametrize("how", ["exception", "kill", "SIGTERM"])
-@pytest.mark.parametrize("kind", ["supernet", "fixed"])
+@pytest.mark.parametrize(
+    ("kind", "how", "at"),
+    [
+        *(("fixed", how, at) for how in ("exception", "kill", "SIGTERM") for at in (1, 3, 5)),
+        *(("fixed", "exception", 8), ("fixed", "kill", 8)),
+        *(("supernet", "exception", 1), ("supernet", "kill", 5), ("supernet", "SIGTERM", 3)),
+    ],
+)
 def test_a_classifier_resumes_bit_identically(tmp_path, uninterrupted, kind, how, at):
-    if (how, at) == ("SIGTERM", 8):
-        pytest.skip("the last iteration is not interrupted, see below")
     cfg = config(kind, tmp_path)
     interrupt(cfg, how, at)
     start = train(cfg, resume=True)

@@ -242,4 +242,9 @@ def state(folder: Path | str, name: str = "model_final") -> dict[str, Any]:
     trainer = checkpoint["trainer"]
     kept = {key: trainer[key] for key in ("iteration", "hooks", "optimizer", "grad_scaler")}
     history = {k: v for k, v in trainer["metrics"].items() if k not in TIME_KEYS}
-    return {"model": checkpoint["model"], "detnas": checkpoint["detnas"], "metrics": history, **kept}
+    return {
+        "model": checkpoint["model"],
+        "detnas": checkpoint["detnas"],
+        "metrics": history,
+        **kept,
+    }

@@ -8,6 +8,7 @@ import logging
 import numpy as np
 import pytest
 
+from detnas_d2.errors import DetNASError
 from detnas_d2.search import Evaluator, InProcessExecutor, Progress, measure
 from detnas_d2.space import Architecture
 
@@ -59,7 +60,7 @@ def test_fitness_function_that_breaks_its_contract_is_a_failure(tiny, bad):
     assert measure(lambda _: bad, a).error is not None
 
 
-@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, DetNASError])
 def test_interrupts_pass_through_and_lose_nothing(tiny, make_evaluator, open_ledger, interrupt):
     def fitness(a):
         if a.choices == (0, 0, 1):

@@ -70,6 +70,13 @@ def test_resume_of_nothing_is_a_new_ledger(tiny, open_ledger, path):
     assert read_ledger(path, tiny)[1] == []
 
 
+def test_header_alone_is_replaced(tiny, path):
+    """A search that failed to start leaves a header; the mended one starts as if anew."""
+    for resume, seed in ((False, 1), (False, 2), (True, 3)):
+        Ledger(path, {"seed": seed}, tiny, resume=resume).close()
+        assert path.read_text() == f'{{"header": {{"seed": {seed}}}}}\n'
+
+
 def test_folder_is_made(tiny, tmp_path):
     Ledger(tmp_path / "a" / "b" / "ledger.jsonl", {"seed": 1}, tiny).close()
     assert (tmp_path / "a" / "b" / "ledger.jsonl").read_text() == '{"header": {"seed": 1}}\n'

@@ -1,0 +1,344 @@
+"""Checkpoints are whole or absent, and load entirely or not at all."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from detectron2.config import instantiate
+from torch import nn
+
+from detnas_d2.engine import CheckpointError, DetNASCheckpointer, LazyTrainer, build_trainer
+from detnas_d2.engine.checkpoint import write_atomically
+from detnas_d2.errors import DetNASError
+
+KILLED_WHILE_SAVING = """
+import os, signal, sys
+import tiny
+import detnas_d2.engine.checkpoint as checkpoint
+from detnas_d2.engine import build_trainer
+
+trainer = build_trainer(tiny.classifier(sys.argv[1]))
+save, saved = checkpoint.torch.save, []
+
+def killed(data, file):
+    saved.append(save(data, file))
+    if len(saved) == 2:
+        file.flush()
+        file.truncate(file.tell() // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoint.torch.save = killed
+trainer.train()
+"""
+
+
+def model(architecture=None, space=tiny.SPACE, seed=0):
+    torch.manual_seed(seed)
+    cfg = tiny.classifier("unused", architecture)
+    cfg.model.backbone.space = tiny.space_node(space)
+    return instantiate(cfg.model)
+
+
+def weights(model):
+    return {k: v.clone() for k, v in model.state_dict().items()}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A folder with one checkpoint of a supernet."""
+    DetNASCheckpointer(model(), str(tmp_path)).save("first")
+    return tmp_path
+
+
+def test_a_checkpoint_says_what_it_is_and_needs_no_pickle(saved):
+    checkpoint = torch.load(saved / "first.pth", weights_only=True)
+    assert checkpoint["detnas"] == {
+        "space": "tiny",
+        "fingerprint": tiny.SPACE.fingerprint,
+        "architecture": None,
+    }
+    assert (saved / "last_checkpoint").read_text() == "first.pth"
+    assert tiny.same(checkpoint["model"], model().state_dict())
+    fixed = DetNASCheckpointer(model(tiny.ARCHITECTURE), str(saved))
+    fixed.save("second", extra=1)
+    checkpoint = torch.load(saved / "second.pth", weights_only=True)
+    assert checkpoint["detnas"]["architecture"] == list(tiny.ARCHITECTURE)
+    assert checkpoint["extra"] == 1
+
+
+def test_a_trainers_checkpoint_holds_builtins_and_tensors(tmp_path):
+    cfg = tiny.classifier(tmp_path)
+    cfg.train.max_iter = 1
+    build_trainer(cfg).train()
+    checkpoint = torch.load(tmp_path / "model_final.pth", weights_only=True)
+    assert {"model", "detnas", "trainer", "iteration"} <= set(checkpoint)
+
+
+def test_nothing_is_written_where_nothing_shall_be(tmp_path):
+    DetNASCheckpointer(model(), "").save("first")
+    DetNASCheckpointer(model(), str(tmp_path), save_to_disk=False).save("first")
+    assert not list(tmp_path.iterdir())
+
+
+class FullDisk:
+    """A file that takes so many bytes, then has no space left."""
+
+    def __init__(self, file, room):
+        self._file, self._room = file, room
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        self._file.close()
+
+    def write(self, data):
+        self._room -= len(data)
+        if self._room < 0:
+            raise OSError(28, "No space left on device")
+        return self._file.write(data)
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+
+@pytest.mark.parametrize("room", [0, 2000, 30000])
+def test_a_full_disk_leaves_the_last_checkpoint(saved, monkeypatch, room):
+    before = (saved / "first.pth").read_bytes()
+    real = open
+    monkeypatch.setattr(
+        "builtins.open",
+        lambda path, mode="r", *args, **kwargs: (
+            FullDisk(real(path, mode), room) if mode == "wb" else real(path, mode, *args, **kwargs)
+        ),
+    )
+    with pytest.raises(
+        CheckpointError, match=r"first\.pth' could not be written.*--resume"
+    ) as info:
+        DetNASCheckpointer(model(seed=1), str(saved)).save("first")
+    monkeypatch.undo()
+    assert isinstance(info.value, DetNASError)
+    assert sorted(p.name for p in saved.iterdir()) == ["first.pth", "last_checkpoint"]
+    assert (saved / "first.pth").read_bytes() == before
+
+
+def test_a_limit_on_file_sizes_ends_a_training_with_a_clear_error(saved):
+    before = (saved / "first.pth").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10000, hard))
+    try:
+        with pytest.raises(CheckpointError, match="could not be written"):
+            DetNASCheckpointer(model(seed=1), str(saved)).save("second")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sorted(p.name for p in saved.iterdir()) == ["first.pth", "last_checkpoint"]
+    assert (saved / "last_checkpoint").read_text() == "first.pth"
+    assert (saved / "first.pth").read_bytes() == before
+
+
+def test_what_cannot_be_saved_leaves_nothing_behind(saved):
+    with pytest.raises(AttributeError):
+        DetNASCheckpointer(model(), str(saved)).save("second", local=lambda: None)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(str(saved / "third"), lambda f: signal.raise_signal(signal.SIGINT))
+    assert sorted(p.name for p in saved.iterdir()) == ["first.pth", "last_checkpoint"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="could not be written"):
+        DetNASCheckpointer(model(), str(tmp_path / "file" / "folder")).save("first")
+
+
+def test_killed_while_saving(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_SAVING, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": f"{tiny.ROOT}:{Path(tiny.__file__).parent}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (tmp_path / "last_checkpoint").read_text() == "model_0000002.pth"
+    assert not (tmp_path / "model_0000005.pth").exists()
+    trainer = build_trainer(tiny.classifier(tmp_path))
+    trainer.resume_or_load(resume=True)
+    assert trainer.start_iter == 3
+    trainer.train()
+    whole = tmp_path / "whole"
+    build_trainer(tiny.classifier(whole)).train()
+    assert tiny.same(tiny.state(tmp_path), tiny.state(whole))
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+# loading
+
+
+def refused(target, path, match):
+    before = weights(target)
+    with pytest.raises(CheckpointError, match=match):
+        DetNASCheckpointer(target).load(str(path))
+    assert tiny.same(weights(target), before)
+
+
+def test_a_supernet_of_another_space_is_refused(saved):
+    refused(model(space=tiny.OTHER), saved / "first.pth", "space 'tiny'.*space 'other'")
+
+
+def test_another_architecture_is_refused(saved):
+    DetNASCheckpointer(model(tiny.ARCHITECTURE), str(saved)).save("fixed")
+    refused(model((0, 0, 0, 0, 0)), saved / "fixed.pth", "architecture 2,0,1,2,0")
+    refused(model(), saved / "fixed.pth", "takes a supernet's weights only")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:100],
+        lambda data: b"",
+        lambda data: b"no checkpoint at all",
+        lambda data: data[:-1000] + bytes(1000),
+    ],
+    ids=["half", "start", "empty", "text", "end"],
+)
+def test_a_damaged_file_is_refused(saved, damage):
+    path = saved / "first.pth"
+    path.write_bytes(damage(path.read_bytes()))
+    refused(model(seed=1), path, r"(?s)first\.pth' could not be loaded.*truncated")
+
+
+@pytest.mark.parametrize("content", [5, [1, 2], {"model": 3}, {"model": {"a": 1}}, {}])
+def test_what_is_no_checkpoint_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "other.pth")
+    refused(model(), tmp_path / "other.pth", "")
+
+
+def test_a_missing_key_or_a_wrong_shape_leaves_the_model_whole(saved):
+    path = saved / "first.pth"
+    checkpoint = torch.load(path, weights_only=True)
+    last = list(checkpoint["model"])[-1]
+    tensor = checkpoint["model"].pop(last)
+    torch.save(checkpoint, path)
+    refused(model(seed=1), path, last)
+    checkpoint["model"][last] = torch.zeros(*tensor.shape, 2)
+    torch.save(checkpoint, path)
+    refused(model(seed=1), path, "shape")
+
+
+def test_a_missing_file(tmp_path):
+    refused(model(), tmp_path / "none.pth", r"none\.pth' does not exist")
+
+
+def test_after_a_failure_the_checkpointer_still_loads(saved):
+    (saved / "broken.pth").write_bytes(b"")
+    target = model(seed=1)
+    checkpointer = DetNASCheckpointer(target)
+    with pytest.raises(CheckpointError):
+        checkpointer.load(str(saved / "broken.pth"))
+    checkpointer.load(str(saved / "first.pth"))
+    assert tiny.same(weights(target), weights(model()))
+
+
+def test_a_fixed_network_is_cut_out_of_a_supernet(saved):
+    supernet, fixed = model(), model(tiny.ARCHITECTURE, seed=1)
+    DetNASCheckpointer(fixed).load(str(saved / "first.pth"))
+    images = [{"image": torch.rand(3, 40, 40) * 255}]
+    with supernet.backbone.use_path(tiny.ARCHITECTURE), torch.no_grad():
+        expected = supernet.eval()(images)[0]["scores"]
+        assert torch.equal(fixed.eval()(images)[0]["scores"], expected)
+
+
+def test_a_classification_checkpoint_fills_a_detectors_backbone(saved, bccd_images):
+    classifier, detector = model(), instantiate(tiny.detector("unused").model)
+    before = weights(detector)
+    DetNASCheckpointer(detector).load(str(saved / "first.pth"), checkpointables=[])
+    body = {f"backbone.bottom_up.{k}": v for k, v in classifier.backbone.state_dict().items()}
+    after = weights(detector)
+    assert tiny.same({k: after[k] for k in body}, body)
+    rest = [k for k in after if k not in body]
+    assert rest and tiny.same({k: after[k] for k in rest}, {k: before[k] for k in rest})
+
+
+def test_a_model_without_our_backbone_loads_as_detectron2_does(tmp_path):
+    plain, other = nn.Linear(2, 2), nn.Linear(2, 2)
+    DetNASCheckpointer(plain, str(tmp_path)).save("plain")
+    DetNASCheckpointer(other).load(str(tmp_path / "plain.pth"))
+    assert tiny.same(weights(other), weights(plain))
+    assert "detnas" not in torch.load(tmp_path / "plain.pth", weights_only=True)
+
+
+def test_no_checkpoint_is_no_error():
+    assert DetNASCheckpointer(model()).load("") == {}
+
+
+# in training
+
+
+def numbered(folder):
+    return sorted(p.name for p in folder.glob("model_0*.pth"))
+
+
+def run(folder, max_iter, stop=None, resume=True):
+    cfg = tiny.classifier(folder)
+    cfg.train.max_iter = max_iter
+    cfg.train.checkpointer = {"period": 2, "max_to_keep": 2}
+    trainer = build_trainer(cfg)
+    if stop is not None:
+        hook = trainer._hooks[-1]
+        real = hook.after_step
+
+        def after_step():
+            if trainer.iter == stop:
+                signal.raise_signal(signal.SIGTERM)
+            real()
+
+        hook.after_step = after_step
+    trainer.resume_or_load(resume=resume)
+    trainer.train()
+
+
+def test_max_to_keep_holds_over_interruptions(tmp_path):
+    with pytest.raises(SystemExit):
+        run(tmp_path, 20, stop=6)  # saves 1, 3, 5 and, on the way out, 6
+    with pytest.raises(SystemExit):
+        run(tmp_path, 20, stop=8)  # 7 and 8
+    run(tmp_path, 12)  # 9 and 11
+    assert numbered(tmp_path) == ["model_0000009.pth", "model_0000011.pth"]
+    assert (tmp_path / "model_final.pth").exists()
+
+
+def test_a_new_run_in_an_old_folder_keeps_its_own_checkpoints(tmp_path):
+    run(tmp_path, 6)
+    with pytest.raises(SystemExit):
+        run(tmp_path, 6, stop=2, resume=False)  # its only files: 1 and 2
+    last = (tmp_path / "last_checkpoint").read_text()
+    assert last == "model_0000002.pth" and (tmp_path / last).exists()
+    assert (tmp_path / "model_0000001.pth").exists()
+
+
+def test_a_resume_without_the_file_says_so(tmp_path):
+    run(tmp_path, 2)
+    (tmp_path / "model_final.pth").unlink()
+    with pytest.raises(CheckpointError, match=r"model_final\.pth' does not exist"):
+        run(tmp_path, 4)
+
+
+def test_a_resume_with_another_optimizer_is_refused(tmp_path):
+    run(tmp_path, 2)
+    cfg = tiny.classifier(tmp_path)
+
+    class Other(LazyTrainer):
+        @classmethod
+        def build_optimizer(cls, cfg, model):
+            return torch.optim.SGD(list(model.parameters())[:3], lr=0.1)
+
+    with pytest.raises(CheckpointError, match="parameter group"):
+        Other(cfg).resume_or_load(resume=True)

@@ -1,0 +1,176 @@
+"""LazyConfig files and overrides: what is taken, and what each refusal says."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+
+import pytest
+from detectron2.config import LazyConfig
+from omegaconf import OmegaConf
+
+from detnas_d2.engine import ConfigError, load_config
+from detnas_d2.errors import DetNASError
+
+CONFIG = """
+from detectron2.config import LazyCall as L
+from torch import nn
+
+train = dict(
+    max_iter=10, lr=0.1, device="cpu", output_dir="output", init_checkpoint=None,
+    amp=dict(enabled=False), names=["a", "b", "c"], checkpointer=dict(period=5, max_to_keep=2),
+)
+model = L(nn.Linear)(in_features=3, out_features="???", bias=True)
+backbone = dict(architecture="some/best_architecture.json", waiting="${nowhere.else}")
+copy = dict(amp="${train.amp}", seed="${train.max_iter}")
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "step1_supernet.py").write_text(textwrap.dedent(CONFIG))
+    return str(tmp_path / "step1_supernet.py")
+
+
+def plain(cfg):
+    return OmegaConf.to_container(cfg, resolve=False)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["train.max_iter=20", "train.lr=0.5", "train.lr=1"],
+        ["train.device=cuda:1", "train.output_dir=/tmp/a-b_c.d/e", "train.output_dir=''"],
+        ["train.amp.enabled=true", "model.bias=False"],
+        ["train.init_checkpoint=model.pth", "train.init_checkpoint=null"],
+        ["train.names=[x,y,z]", "backbone.architecture=other/best_architecture.json"],
+        ["+train.extra=3", "+new.key.below='a b'"],
+        ["train.amp={enabled: true}", "copy.seed=4"],
+        ["train.lr=1e-3", "train.output_dir='\"quoted = text\"'"],
+    ],
+)
+def test_harmless_overrides_do_what_detectron2s_do(path, overrides):
+    theirs = LazyConfig.apply_overrides(LazyConfig.load(path), overrides)
+    assert plain(load_config(path, overrides)) == plain(theirs)
+
+
+def test_a_value_that_waits_to_be_set(path):
+    assert load_config(path, ["model.out_features=7"]).model.out_features == 7
+    assert load_config(path, ["backbone.waiting=7"]).backbone.waiting == 7
+
+
+@pytest.mark.parametrize("value", ["2,1,2,0", "[2,1,2,0]", "[2, 1, 2, 0]"])
+def test_an_architecture(path, value):
+    cfg = load_config(path, [f"backbone.architecture={value}"])
+    assert cfg.backbone.architecture == [2, 1, 2, 0]
+    # a list takes the place of a list, whatever their lengths
+    shorter = load_config(path, [f"backbone.architecture={value}", "backbone.architecture=1,0"])
+    assert shorter.backbone.architecture == [1, 0]
+
+
+def test_an_architecture_from_a_file(path, tmp_path):
+    best = tmp_path / "best_architecture.json"
+    best.write_text(json.dumps({"architecture": [0, 1]}))
+    cfg = load_config(path, [f"backbone.architecture={best}"])
+    assert cfg.backbone.architecture == str(best)
+
+
+def test_a_list_replaces_the_list(path):
+    cfg = load_config(path, ["train.names=[d]", "+train.more=[1,2,3]"])
+    assert cfg.train.names == ["d"] and cfg.train.more == [1, 2, 3]
+    assert load_config(path, ["train.names=[]"]).train.names == []
+
+
+def test_text_that_looks_like_a_number_stays_text(path):
+    cfg = load_config(path, ["train.output_dir=2026", "train.device=1e3"])
+    assert (cfg.train.output_dir, cfg.train.device) == ("2026", "1e3")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.max_iters=5", "no key 'train.max_iters'.*'train.max_iter'.*'\\+train.max_iters="),
+        ("max_iter=5", "no key 'max_iter'.*'train.max_iter'"),
+        ("quite.another=5", "no key 'quite.another'\\. To add"),
+        ("train.checkpointer={perod: 3}", "no key 'train.checkpointer.perod'.*checkpointer.period"),
+        ("train.max_iter.more=5", "no key 'train.max_iter.more'"),
+        ("+train.max_iter.more=5", "'train.max_iter' holds the value 10; no key"),
+        ("train.max_iter=1e3", "type int \\(now 10\\), got 1000.0 of type float"),
+        ("train.max_iter=many", "type int .*'many' of type str"),
+        ("train.max_iter=", "type int .*'' of type str"),
+        ("train.max_iter=[1,2]", "type int .* of type list"),
+        ("train.max_iter=true", "type int .*True of type bool"),
+        ("train.max_iter=1,2", "type int .* of type list"),
+        ("train.lr=fast", "type float"),
+        ("train.amp.enabled=1", "type bool \\(now False\\), got 1 of type int"),
+        ("train.amp={enabled: 1}", "type bool"),
+        ("train.checkpointer={period: {a: 1}}", "type int"),
+        ("train=5", "that key is a group; set one of its keys: max_iter, lr"),
+        ("model=[1]", "that key is a group"),
+        ("train.max_iter", "has no '='.*before the overrides"),
+        ("--resume", "has no '='"),
+        ("~train.lr", "can't be deleted; set the key to null"),
+        ("~train.lr=0.1", "can't be deleted"),
+        ("train.device=cpu,cuda", "a list is written \\[a,b\\]"),
+        ("train.output_dir=a=b", "cannot be parsed.*quotes"),
+        ("train.names=[a", "cannot be parsed"),
+    ],
+)
+def test_refused_overrides(path, override, message):
+    with pytest.raises(ConfigError, match=f"(?s){message}") as info:
+        load_config(path, [override])
+    assert override in str(info.value) or override.partition("=")[0] in str(info.value)
+    assert isinstance(info.value, DetNASError)
+
+
+def test_the_first_override_that_is_wrong_stops(path):
+    with pytest.raises(ConfigError, match="train.nothing"):
+        load_config(path, ["train.lr=1", "train.nothing=1", "train.none=1"])
+
+
+# files
+
+
+def test_a_missing_file_names_those_near(path, tmp_path, monkeypatch):
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "step1_supernet.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    for wrong in ("step1_supernt.py", "sub/step1_supernet.py", str(tmp_path / "step1_supernt.py")):
+        with pytest.raises(
+            ConfigError, match=r"does not exist\. Did you mean step1_supernet\.py\?$"
+        ):
+            load_config(wrong)
+
+
+def test_a_missing_file_with_nothing_near(tmp_path):
+    with pytest.raises(ConfigError, match=r"x\.py' does not exist\.$"):
+        load_config(str(tmp_path / "x.py"))
+
+
+def test_a_path_of_which_nothing_exists_is_not_searched_for_on_the_whole_disk(monkeypatch):
+    monkeypatch.setattr("os.walk", lambda folder: pytest.fail(f"walks {folder}"))
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_config("/nowhere/at/all/step1.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train = dict(", "has syntax error"),
+        ("from no_such_module import x", "No module named 'no_such_module'"),
+        ("from detnas_d2.engine import nothing", "nothing"),
+        ("from .beside import x", "beside"),
+        ("train = unknown", "name 'unknown'"),
+        ("train = dict(a=1)\ntrain['a']['b']['c'] = int('x')", ""),
+        ("import torch\ntorch.nothing", "nothing"),
+        ("train = {}['key']", "key"),
+        ("train = int('x')", "invalid literal"),
+        ("train = dict() + 1", "unsupported operand"),
+    ],
+)
+def test_a_broken_file(tmp_path, text, message):
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"(?s)broken\.py' could not be read: \w+.*{message}"):
+        load_config(str(path))

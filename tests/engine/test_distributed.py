@@ -1,0 +1,118 @@
+"""Two processes on a CPU (gloo): the same path and weights, the gradient of the whole batch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+import two_processes
+
+from detnas_d2.engine.train_step import BUCKET_ELEMENTS, _buckets
+from detnas_d2.space import UniformPathSampler
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What each rank of a world of two and of one saw: [[rank 0, rank 1], [rank 0]]."""
+    folder = tmp_path_factory.mktemp("processes")
+    path = f"{tiny.ROOT}:{Path(tiny.__file__).parent}"
+    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "ignore", two_processes.__file__, str(folder), "2"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    two_processes.work(str(folder))
+    two, one = (
+        [torch.load(folder / f"of{n}_rank{r}.pth", weights_only=False) for r in range(n)]
+        for n in (2, 1)
+    )
+    return folder, two, one[0]
+
+
+def test_all_ranks_take_the_same_path(results):
+    _, two, one = results
+    sampler = UniformPathSampler(tiny.SPACE, 3)
+    expected = [sampler(i).choices for i in range(9)]
+    assert two[0]["paths"] == two[1]["paths"] == one["paths"] == expected
+
+
+def test_all_ranks_have_the_same_weights(results):
+    _, two, one = results
+    assert tiny.same(two[0]["weights"], two[1]["weights"])
+    for name, tensor in one["weights"].items():  # the trajectory of the whole batch on one process
+        # naiveSyncBN neither counts batches nor takes Bessel's correction
+        if not name.endswith(("num_batches_tracked", "running_var")):
+            torch.testing.assert_close(two[0]["weights"][name], tensor, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("kind", "rtol"), [("gradients", 1e-4), ("detector", 1e-4)])
+def test_the_gradient_is_that_of_the_whole_batch(results, kind, rtol):
+    _, two, one = results
+    assert tiny.same(two[0][kind], two[1][kind])
+    found, expected = two[0][kind], one[kind]
+    used = [name for name, gradient in expected.items() if gradient is not None]
+    assert 20 < len(used) < len(expected) - 20
+    for name, gradient in expected.items():
+        if gradient is None:
+            assert found[name] is None, name
+        else:
+            largest = float(gradient.abs().max())
+            assert largest > 0 or "bias" in name, name
+            torch.testing.assert_close(
+                found[name], gradient, rtol=rtol, atol=rtol * max(largest, 1e-3)
+            )
+
+
+def test_a_gradient_that_is_missing_counts_as_zero(results):
+    _, two, one = results
+    for rank in two:
+        everywhere, last, nowhere, frozen = rank["partial"]
+        assert everywhere.tolist() == [1.5, 1.5]  # the mean of 1 and 2
+        assert last.tolist() == [3, 3]  # of 0 and 6
+        assert nowhere is None and frozen is None
+    assert [g if g is None else g.tolist() for g in one["partial"]] == [[1, 1], [6, 6], None, None]
+
+
+def test_broadcast_gives_all_ranks_the_first_ones_weights_and_buffers(results):
+    _, two, one = results
+    assert tiny.same(two[0]["broadcast"], two[1]["broadcast"])
+    assert tiny.same(two[0]["broadcast"], one["broadcast"])
+
+
+def test_resumed_on_two_processes(results):
+    folder, two, _ = results
+    for rank in two:
+        assert tiny.same(rank["resumed"], rank["weights"])
+    for whole, resumed in (("supernet", "resumed"), ("plain", "plain_resumed")):
+        whole, resumed = folder / "of2" / whole, folder / "of2" / resumed
+        assert tiny.same(tiny.state(resumed), tiny.state(whole))
+        assert tiny.metrics(resumed) == tiny.metrics(whole)
+    assert any("classification/top1" in line for line in tiny.metrics(whole))
+
+
+def test_a_signal_to_one_rank_stops_all_after_the_same_iteration(results):
+    _, two, _ = results
+    # agreed on every 20 iterations
+    assert [rank["stopped"] for rank in two] == [(128 + 15, 39, "model_0000039.pth")] * 2
+
+
+def test_accuracy_is_gathered(results):
+    _, two, one = results
+    assert two[0]["accuracy"] == one["accuracy"]
+    assert two[1]["accuracy"] == {}
+
+
+def test_buckets_hold_all_tensors_in_order_and_one_type_each():
+    tensors = [torch.empty(n, dtype=d) for n, d in ((3, torch.float32), (2, torch.float64))] * 2
+    assert [[t.numel() for t in b] for b in _buckets(tensors)] == [[3], [2], [3], [2]]
+    large = [
+        torch.empty(n, device="meta") for n in (BUCKET_ELEMENTS - 5, 5, 1, BUCKET_ELEMENTS + 1)
+    ]
+    buckets = list(_buckets(large))
+    assert [len(b) for b in buckets] == [2, 1, 1]
+    assert all(a is b for a, b in zip(large, [t for b in buckets for t in b], strict=True))
+    assert list(_buckets([])) == []

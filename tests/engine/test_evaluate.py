@@ -1,0 +1,90 @@
+"""train_net.py --eval-only."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import pytest
+import tiny
+import torch
+from detectron2.evaluation import DatasetEvaluator
+
+from detnas_d2.engine import (
+    CheckpointError,
+    ConfigError,
+    DetNASCheckpointer,
+    LazyTrainer,
+    evaluate_checkpoint,
+    setup,
+)
+
+
+@pytest.fixture
+def cfg(tmp_path):
+    """A fixed network with a checkpoint."""
+    cfg = tiny.classifier(tmp_path / "out", tiny.ARCHITECTURE)
+    DetNASCheckpointer(LazyTrainer.build_model(cfg), str(tmp_path)).save("model")
+    cfg.train.init_checkpoint = str(tmp_path / "model.pth")
+    return cfg
+
+
+def test_it_writes_what_the_evaluator_gives(cfg, tmp_path):
+    results = evaluate_checkpoint(cfg)
+    written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert written == {f"classification/{k}": v for k, v in results["classification"].items()}
+    # by hand: the share of the images whose true class has the highest score
+    model = LazyTrainer.build_model(cfg).eval()
+    model.load_state_dict(torch.load(tmp_path / "model.pth", weights_only=True)["model"])
+    images = [tiny.NoiseMapper(augment=False)(r) for r in tiny.records("val")]
+    with torch.no_grad():
+        right = [
+            int(o["scores"].argmax()) == i["category_id"]
+            for o, i in zip(model(images), images, strict=True)
+        ]
+    assert written["classification/top1"] == 100 * sum(right) / len(right)
+
+
+def test_a_metric_that_is_not_finite_is_null(cfg, tmp_path):
+    class NotFinite(DatasetEvaluator):
+        def reset(self):
+            pass
+
+        def process(self, inputs, outputs):
+            pass
+
+        def evaluate(self):
+            return {"bbox": {"AP": float("nan"), "AP50": float("inf"), "AP75": 1.5}}
+
+    class Users(LazyTrainer):
+        @classmethod
+        def build_evaluator(cls, cfg, dataset_name):
+            return NotFinite()
+
+    evaluate_checkpoint(cfg, Users)
+    written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert written == {"bbox/AP": None, "bbox/AP50": None, "bbox/AP75": 1.5}
+
+
+def test_a_supernet_is_refused(cfg, tmp_path):
+    supernet = tiny.classifier(tmp_path / "out")
+    supernet.train.init_checkpoint = cfg.train.init_checkpoint
+    with pytest.raises(ConfigError, match=r"no metric of its own.*step 4"):
+        evaluate_checkpoint(supernet)
+    assert not (tmp_path / "out" / "evaluation.json").exists()
+
+
+def test_without_a_checkpoint(cfg, monkeypatch, tmp_path):
+    cfg.train.init_checkpoint = str(tmp_path / "none.pth")
+    with pytest.raises(CheckpointError, match="does not exist"):
+        evaluate_checkpoint(cfg)
+    monkeypatch.setattr(LazyTrainer, "build_model", lambda cfg: pytest.fail("builds a model"))
+    cfg.train.init_checkpoint = ""
+    with pytest.raises(ConfigError, match=r"train\.init_checkpoint is empty"):
+        evaluate_checkpoint(cfg)
+
+
+def test_setup_writes_the_config_and_the_log(cfg, tmp_path):
+    setup(cfg, argparse.Namespace(config_file="", eval_only=False))
+    assert "num_classes: 3" in (tmp_path / "out" / "config.yaml").read_text()
+    assert "Environment info" in (tmp_path / "out" / "log.txt").read_text()

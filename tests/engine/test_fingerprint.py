@@ -1,0 +1,123 @@
+"""Hashes of configs and files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from omegaconf import OmegaConf
+
+from detnas_d2.engine.fingerprint import config_hash, file_hash
+from detnas_d2.modeling import Norm
+
+KEYS = ("model", "dataloader", "search")
+PRINT_HASHES = """
+import tiny
+from detnas_d2.engine.fingerprint import config_hash
+from tests_values import odd
+print(config_hash(tiny.classifier("a"), ("model", "dataloader", "search")))
+print(config_hash(odd(), ("model",)))
+"""
+ODD = """
+from omegaconf import OmegaConf
+import functools, torch
+from detnas_d2.modeling import Norm
+class Thing: pass
+def odd():
+    return OmegaConf.create(
+        {"model": {"a": torch.nn.ReLU, "b": Norm("BN"), "c": Thing(), "d": {"z", "y", "x", "w"},
+                   "e": functools.partial(max, 1)}}, flags={"allow_objects": True})
+"""
+
+
+def hashed(cfg, keys=KEYS):
+    return config_hash(cfg, keys)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("dataloader.test.num_workers", 7),
+        ("dataloader.train.num_workers", 7),
+        ("dataloader.evaluator.output_dir", "elsewhere"),
+        ("search.retrain", ["a.py"]),
+        ("train.output_dir", "elsewhere"),
+        ("train.max_iter", 77),  # of a key that is not asked for
+    ],
+)
+def test_what_changes_no_result_changes_no_hash(key, value):
+    cfg = tiny.classifier("a")
+    before = hashed(cfg)
+    OmegaConf.update(cfg, key, value, force_add=True)
+    assert hashed(cfg) == before
+    assert len(before) == 64
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model.num_classes", 4),
+        ("model.backbone.norm.momentum", 0.2),
+        ("model.backbone.norm.momentum", 0.1 + 1e-12),
+        ("model.backbone.space.stages.0.channels", 10),
+        ("model._target_", "torch.nn.ReLU"),
+        ("dataloader.test.dataset.names", "test"),
+        ("dataloader.calibration.seed", 1),
+        ("search.metric", "classification/top2"),
+        ("search.new", None),
+        ("train.seed", 9),  # dataloader.train.seed points to it
+        ("dataloader.test.batch_size", "5"),
+        ("dataloader.evaluator.topk", [2, 1]),
+    ],
+)
+def test_everything_else_changes_it(key, value):
+    cfg = tiny.classifier("a")
+    before = hashed(cfg)
+    OmegaConf.update(cfg, key, value, merge=False, force_add=True)
+    assert hashed(cfg) != before
+
+
+def test_the_keys_asked_for_count_and_the_order_of_a_dict_does_not():
+    cfg = tiny.classifier("a")
+    assert hashed(cfg, ("model",)) != hashed(cfg)
+    a, b = (OmegaConf.create({"m": m}) for m in ({"x": 1, "y": 2}, {"y": 2, "x": 1}))
+    assert hashed(a, ("m",)) == hashed(b, ("m",))
+
+
+def test_it_is_the_same_in_every_process(tmp_path):
+    (tmp_path / "tests_values.py").write_text(ODD)
+    outputs = set()
+    for seed in ("1", "2"):
+        path = f"{tiny.ROOT}:{Path(tiny.__file__).parent}:{tmp_path}"
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", PRINT_HASHES],
+            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        outputs.add(done.stdout)
+    (output,) = outputs
+    assert output.split()[0] == hashed(tiny.classifier("b"))
+
+
+def test_classes_functions_and_objects():
+    def one(value):
+        return hashed(OmegaConf.create({"m": {"v": value}}, flags={"allow_objects": True}), ("m",))
+
+    assert one(torch.nn.ReLU) != one(torch.nn.ReLU6)
+    assert one(max) != one(min)
+    assert one(Norm("BN")) == one(Norm("BN")) != one(Norm("SyncBN"))
+    assert one({1, 2}) == one({2, 1}) != one({1, 3})
+
+
+def test_a_files_hash(tmp_path):
+    data = bytes(range(256)) * 9000  # more than one read
+    (tmp_path / "file").write_bytes(data)
+    assert file_hash(tmp_path / "file") == hashlib.sha256(data).hexdigest()

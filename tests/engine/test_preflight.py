@@ -1,0 +1,134 @@
+"""A run that cannot work is refused with every reason at once, before anything is built."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import tiny
+import torch
+
+from detnas_d2.engine import ConfigError
+from detnas_d2.engine.preflight import check_run
+
+
+@pytest.fixture
+def cfg(tmp_path, bccd_images):
+    return tiny.detector(tmp_path / "out", tiny.ARCHITECTURE)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_built(monkeypatch):
+    monkeypatch.setattr(torch.nn.Module, "__init__", lambda *a: pytest.fail("builds a module"))
+
+
+def refusal(cfg, **kwargs):
+    with pytest.raises(ConfigError) as info:
+        check_run(cfg, **kwargs)
+    return str(info.value)
+
+
+def test_a_run_that_can_start(cfg, tmp_path):
+    check_run(cfg)
+    check_run(cfg, gpus=2)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("key", ["model", "dataloader", "train"])
+def test_what_is_no_training(cfg, key):
+    del cfg[key]
+    assert f"lacks {key}" in refusal(cfg)
+
+
+def test_settings_that_are_missing(cfg):
+    del cfg.train["seed"], cfg.train["init_checkpoint"]
+    message = refusal(cfg)
+    assert "train.seed, train.init_checkpoint" in message and "configs/common/train.py" in message
+
+
+def test_missing_data(cfg):
+    cfg.dataloader.train.dataset.names = "nothing_of_the_kind"
+    assert "nothing_of_the_kind" in refusal(cfg)
+    cfg.dataloader.train.dataset.names = "coco_2017_train"
+    message = refusal(cfg)
+    assert "coco_2017_train" in message and "DETECTRON2_DATASETS" in message
+
+
+def test_data_sets_are_found_wherever_they_are_named(cfg):
+    cfg.dataloader.test.dataset.names = ["bccd_val", "not_here"]
+    cfg.dataloader.evaluator = {"dataset_name": "nor_here"}
+    message = refusal(cfg)
+    assert "not_here" in message and "nor_here" in message and "bccd_val" not in message
+
+
+def test_the_device(cfg, monkeypatch):
+    cfg.train.device = "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "train.device=cpu" in refusal(cfg)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    check_run(cfg, gpus=2)
+    cfg.dataloader.train.total_batch_size = 8
+    assert "--num-gpus is 4, but PyTorch sees 2" in refusal(cfg, gpus=4)
+
+
+def test_the_batch(cfg):
+    message = refusal(cfg, gpus=3)
+    assert "total_batch_size is 2, which 3 processes can't share" in message
+    assert "4 processes" in refusal(cfg, gpus=2, machines=2)
+
+
+def test_the_checkpoint(cfg, tmp_path):
+    cfg.train.init_checkpoint = str(tmp_path / "before" / "model_final.pth")
+    message = refusal(cfg)
+    assert "before/model_final.pth" in message and "the step before" in message
+    assert refusal(cfg, resume=True)  # nothing to resume from
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "last_checkpoint").write_text("model_0000005.pth")
+    check_run(cfg, resume=True)
+    assert refusal(cfg, resume=False)
+    cfg.train.init_checkpoint = "https://example.org/model.pth"
+    check_run(cfg)
+
+
+def test_the_architecture(cfg, tmp_path):
+    bottom_up = cfg.model.backbone.bottom_up
+    bottom_up.architecture = str(tmp_path / "best_architecture.json")
+    assert "there is no file" in refusal(cfg)
+    content = {"space": "tiny", "architecture": [0, 1, 2, 0, 1]}
+    (tmp_path / "best_architecture.json").write_text(json.dumps(content))
+    check_run(cfg)
+    bottom_up.architecture = [0, 1, 9, 0, 1]
+    assert "block 3 of 5" in refusal(cfg)
+    bottom_up.space = "400m"
+    assert "400m" in refusal(cfg)
+
+
+def test_the_output_folder(cfg, tmp_path):
+    (tmp_path / "file").write_text("")
+    cfg.train.output_dir = str(tmp_path / "file" / "folder")
+    assert "train.output_dir" in refusal(cfg)
+
+
+def test_all_at_once(cfg, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (tmp_path / "file").write_text("")
+    cfg.train.device = "cuda"
+    cfg.train.output_dir = str(tmp_path / "file")
+    cfg.train.init_checkpoint = "missing.pth"
+    cfg.dataloader.train.dataset.names = "missing_set"
+    cfg.dataloader.train.total_batch_size = 3
+    cfg.model.backbone.bottom_up.architecture = [1]
+    lines = refusal(cfg, gpus=2).splitlines()
+    numbers = [line.strip()[0] for line in lines if line.startswith("  ") and line[2] != " "]
+    assert numbers == list("123456")
+    message = "\n".join(lines)
+    for part in (
+        "missing_set",
+        "cuda",
+        "total_batch_size",
+        "got 1 choices",
+        "output_dir",
+        "missing.pth",
+    ):
+        assert part in message, part

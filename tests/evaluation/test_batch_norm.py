@@ -1,0 +1,253 @@
+"""Batch-norm statistics of one path: true averages, and nothing left behind."""
+
+from __future__ import annotations
+
+import copy
+import random
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from detectron2.config import instantiate
+from detectron2.utils.events import EventStorage, get_event_storage
+from fvcore.nn.precise_bn import update_bn_stats
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from detnas_d2.evaluation import calibrated
+from detnas_d2.modeling import load_weights
+
+PATH = tiny.ARCHITECTURE
+
+
+def supernet(seed=0):
+    torch.manual_seed(seed)
+    model = instantiate(tiny.classifier("unused").model)
+    fill(model)
+    model.backbone.set_path(PATH)
+    return model
+
+
+def fill(model):
+    """Statistics that no two norms share, as a trained supernet has."""
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            module.num_batches_tracked.fill_(random.randrange(100))
+
+
+def batches(count=3, size=4):
+    mapper = tiny.NoiseMapper(augment=False)
+    images = [mapper(r) for r in tiny.records("train", count * size)]
+    return [images[i * size : (i + 1) * size] for i in range(count)]
+
+
+def statistics(model):
+    return {
+        name: (module.running_mean.clone(), module.running_var.clone())
+        for name, module in model.named_modules()
+        if isinstance(module, _BatchNorm)
+    }
+
+
+def everything(model):
+    """All that a calibration may not change."""
+    return {
+        "state": {k: v.clone() for k, v in model.state_dict().items()},
+        "ids": [id(t) for t in model.state_dict(keep_vars=True).values()],
+        "modes": [m.training for m in model.modules()],
+        "momentum": [m.momentum for m in model.modules() if isinstance(m, _BatchNorm)],
+        "hooks": [
+            (list(m._forward_pre_hooks.values()), list(m._forward_hooks.values()))
+            for m in model.modules()
+        ],
+        "grads": [p.grad is None for p in model.parameters()],
+        "rng": (torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()),
+    }
+
+
+def test_a_first_layers_statistics_are_those_of_the_whole_population():
+    model, data = supernet(), batches()
+    with calibrated(model, data, seed=0):
+        found = model.backbone.stem.norm
+        mean, var = found.running_mean.numpy(), found.running_var.numpy()
+    # by hand: the convolution of all images at once, its mean and (biased) variance by channel
+    images = torch.stack([x["image"] for batch in data for x in batch]).double()
+    weight = model.backbone.stem.conv.weight.detach().double()
+    y = nn.functional.conv2d(images, weight, stride=2, padding=1).numpy()
+    np.testing.assert_allclose(mean, y.mean(axis=(0, 2, 3)), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(var, y.var(axis=(0, 2, 3)), rtol=1e-3)
+
+
+def test_batches_of_different_sizes_count_by_their_size():
+    model, data = supernet(), batches()
+    data = [data[0] + data[1], data[2]]
+    with calibrated(model, data, seed=0):
+        mean = model.backbone.stem.norm.running_mean.numpy()
+    images = torch.stack([x["image"] for batch in data for x in batch]).double()
+    weight = model.backbone.stem.conv.weight.detach().double()
+    y = nn.functional.conv2d(images, weight, stride=2, padding=1).numpy()
+    np.testing.assert_allclose(mean, y.mean(axis=(0, 2, 3)), rtol=1e-4, atol=1e-3)
+
+
+def test_a_paths_statistics_are_those_of_the_network_alone():
+    model, data = supernet(), batches()
+    alone = instantiate(tiny.classifier("unused", PATH).model)
+    load_weights(alone, {"model": model.state_dict()})
+    alone.train().dropout.eval()
+    model.dropout.p = 0.0
+    with EventStorage():
+        update_bn_stats(alone, data, len(data))
+    with calibrated(model, data, seed=0):
+        sliced = instantiate(tiny.classifier("unused", PATH).model)
+        load_weights(sliced, {"model": model.state_dict()})
+    assert tiny.same(statistics(sliced), statistics(alone))
+    assert len(statistics(alone)) > 10
+
+
+def test_what_the_buffers_held_plays_no_part():
+    first, second = supernet(), supernet()
+    for module in second.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean.fill_(float("nan"))
+            module.running_var.fill_(float("inf"))
+            module.momentum = 0.7
+    inactive = {id(n) for b in first.backbone.inactive_blocks() for n in b.modules()}
+    data = batches()
+    with calibrated(first, data, seed=0), calibrated(second, data, seed=0):
+        a, b = statistics(first), statistics(second)
+        active = [n for n, m in first.named_modules() if n in a and id(m) not in inactive]
+    assert len(active) > 10
+    assert tiny.same({n: a[n] for n in active}, {n: b[n] for n in active})
+
+
+@pytest.mark.parametrize("kind", ["classifier", "detector"])
+def test_inside_the_model_is_in_eval_mode_and_off_the_path_nothing_moves(kind, bccd_images):
+    model, data = (supernet(), batches()) if kind == "classifier" else detector()
+    body = model.backbone if kind == "classifier" else model.backbone.bottom_up
+    before = statistics(model)
+    inactive = {id(n) for block in body.inactive_blocks() for n in block.modules()}
+    with calibrated(model, data, seed=0):
+        assert not any(m.training for m in model.modules())
+        for name, module in model.named_modules():
+            if isinstance(module, _BatchNorm):
+                moved = not torch.equal(module.running_mean, before[name][0])
+                assert moved == (id(module) not in inactive), name
+    assert tiny.same(statistics(model), before)
+
+
+def detector():
+    cfg = tiny.detector("unused")
+    torch.manual_seed(0)
+    model = instantiate(cfg.model)
+    fill(model)
+    model.backbone.bottom_up.set_path(PATH)
+    loader = iter(instantiate(cfg.dataloader.calibration))
+    return model, [next(loader) for _ in range(2)]
+
+
+def test_norms_of_fpn_and_box_head_are_collected_too(bccd_images):
+    model, data = detector()
+    names = [n for n in statistics(model) if not n.startswith("backbone.bottom_up.")]
+    assert any(n.startswith("backbone.fpn_lateral") for n in names)
+    assert any(n.startswith("backbone.fpn_output") for n in names)
+    assert any(n.startswith("roi_heads.box_head") for n in names)
+    before = statistics(model)
+    with calibrated(model, data, seed=0):
+        inside = statistics(model)
+    for name in names:
+        assert not torch.equal(inside[name][0], before[name][0]), name
+    with calibrated(model, data, seed=0):
+        assert tiny.same(statistics(model), inside)  # the sampling of proposals included
+    with calibrated(model, data, seed=1):
+        other = statistics(model)
+    head = [n for n in names if n.startswith("roi_heads")]
+    assert not tiny.same([other[n] for n in head], [inside[n] for n in head])
+
+
+class Trouble(Exception):
+    pass
+
+
+def prepared():
+    """A model with modes, hooks and momentum of its own."""
+    model = supernet()
+    model.train()
+    model.dropout.eval()
+    model.backbone.stem.norm.momentum = 0.03
+    model.backbone.stem.norm.register_forward_pre_hook(lambda module, x: None)
+    return model
+
+
+def test_everything_is_restored():
+    model, data = prepared(), batches()
+    before = everything(model)
+    with calibrated(model, data, seed=0):
+        torch.rand(1), np.random.rand(), random.random()
+        rng = everything(model)["rng"]
+    after = everything(model)
+    assert tiny.same(after.pop("rng"), rng)
+    before.pop("rng")
+    assert tiny.same(after, before)
+
+
+def test_the_global_generators_are_as_they_were():
+    model, data = prepared(), batches()
+    before = everything(model)
+    with calibrated(model, data, seed=0):
+        assert tiny.same(everything(model)["rng"], before["rng"])
+    assert tiny.same(everything(model), before)
+
+
+def test_everything_is_restored_after_an_exception_inside():
+    model, data = prepared(), batches()
+    before = everything(model)
+    with pytest.raises(Trouble), calibrated(model, data, seed=0):
+        raise Trouble
+    assert tiny.same(everything(model), before)
+
+
+@pytest.mark.parametrize("batch", [0, 1])
+def test_everything_is_restored_after_an_exception_in_the_forward(batch):
+    model, data = prepared(), batches()
+    before = everything(model)
+    data[batch] = copy.deepcopy(data[batch])
+    data[batch][0]["category_id"] = 99
+    with pytest.raises(ValueError, match="99"), calibrated(model, data, seed=0):
+        pytest.fail("unreached")
+    assert tiny.same(everything(model), before)
+    with calibrated(model, batches(), seed=0):  # and works again
+        pass
+
+
+def test_without_a_path_or_without_batches():
+    model = prepared()
+    with pytest.raises(ValueError, match="at least one batch"), calibrated(model, [], seed=0):
+        pass
+    model.backbone.clear_path()
+    before = everything(model)
+    with pytest.raises(RuntimeError, match="no path"), calibrated(model, batches(), seed=0):
+        pass
+    assert tiny.same(everything(model), before)
+
+
+def test_a_running_trainings_metrics_are_left_alone():
+    model = supernet()
+    with EventStorage(5) as storage:
+        with calibrated(model, batches(), seed=0):
+            assert get_event_storage() is storage
+        assert get_event_storage() is storage
+        assert not storage.histories()
+
+
+def test_a_fixed_network_and_a_plain_one():
+    fixed = instantiate(tiny.classifier("unused", PATH).model)
+    before = statistics(fixed)
+    with calibrated(fixed, batches(), seed=0):
+        assert all(not torch.equal(statistics(fixed)[n][0], before[n][0]) for n in before)
+    assert tiny.same(statistics(fixed), before)
+    plain = nn.BatchNorm1d(2)
+    with calibrated(plain, [torch.tensor([[0.0, 2.0], [4.0, 4.0]])], seed=0):
+        assert plain.running_mean.tolist() == [2, 3] and plain.running_var.tolist() == [4, 1]

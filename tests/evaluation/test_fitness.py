@@ -1,0 +1,177 @@
+"""Fitness: a pure function of weights, architecture and data."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import pytest
+import tiny
+import torch
+from detectron2.config import LazyCall as L
+from detectron2.config import instantiate
+from detectron2.evaluation import COCOEvaluator
+from detectron2.utils.logger import setup_logger
+
+from detnas_d2.engine import ConfigError, LazyTrainer
+from detnas_d2.evaluation import SupernetFitness, build_fitness, calibrated, find_supernet
+from detnas_d2.modeling import load_weights
+from detnas_d2.space import Architecture, UniformPathSampler
+
+ARCHITECTURES = [UniformPathSampler(tiny.SPACE, 1)(i) for i in range(4)]
+
+
+def classifier_cfg(architecture=None):
+    cfg = tiny.classifier("unused", architecture)
+    cfg.dataloader.evaluator = L(tiny.OutputSum)(dataset_name="val")
+    cfg.search.metric = "bbox/AP"
+    return cfg
+
+
+def detector_cfg(architecture=None):
+    cfg = tiny.detector("unused", architecture)
+    cfg.search.calibration_batches = 2
+    return cfg
+
+
+CFGS = {"classifier": classifier_cfg, "detector": detector_cfg}
+
+
+def build(cfg, seed=0):
+    torch.manual_seed(seed)
+    model = LazyTrainer.build_model(cfg)
+    with torch.no_grad():
+        for name, buffer in model.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.normal_()
+    return model
+
+
+@pytest.mark.parametrize("kind", ["classifier", "detector"])
+def test_the_order_plays_no_part_and_the_model_is_left_as_it_was(kind, bccd_images):
+    cfg = CFGS[kind]()
+    model = build(cfg)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    fitness = build_fitness(cfg, model)
+    fitness.supernet.set_path(ARCHITECTURES[3])
+    forward = [fitness(a) for a in ARCHITECTURES]
+    torch.manual_seed(99)  # no global state plays a part either
+    model.eval()
+    backward = [fitness(a) for a in reversed(ARCHITECTURES)][::-1]
+    assert forward == backward
+    assert len({value for value, _ in forward}) == len(ARCHITECTURES)
+    assert tiny.same(dict(model.state_dict()), before)
+    assert fitness.supernet.path == ARCHITECTURES[3]
+    # interleaved with another supernet, in another object of the same weights
+    other, twin = build_fitness(cfg, build(cfg, seed=5)), build_fitness(cfg, build(cfg))
+    interleaved = [
+        (other(b)[0], twin(a))[1] for a, b in zip(ARCHITECTURES, ARCHITECTURES[::-1], strict=True)
+    ]
+    assert interleaved == forward
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("kind", ["classifier", "detector"])
+def test_the_network_alone_scores_the_same(kind, bccd_images):
+    cfg = CFGS[kind]()
+    model = build(cfg)
+    value, metrics = build_fitness(cfg, model)(ARCHITECTURES[0])
+    alone_cfg = CFGS[kind](ARCHITECTURES[0].choices)
+    alone = instantiate(alone_cfg.model)
+    load_weights(alone, {"model": model.state_dict()})
+    loader = iter(instantiate(cfg.dataloader.calibration))
+    data = [next(loader) for _ in range(cfg.search.calibration_batches)]
+    with calibrated(alone, data, cfg.dataloader.calibration.seed):
+        results = LazyTrainer.test(alone_cfg, alone)
+    assert results["bbox"]["AP"] == value
+    assert metrics == {f"bbox/{k}": v for k, v in results["bbox"].items()}
+
+
+def test_statistics_are_collected(bccd_images):
+    """Were they not, the running statistics of the supernet would decide the fitness."""
+    cfg = classifier_cfg()
+    model = build(cfg)
+    value, _ = build_fitness(cfg, model)(ARCHITECTURES[0])
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_var"):
+            buffer.mul_(50)
+    assert build_fitness(cfg, model)(ARCHITECTURES[0])[0] == value
+    cfg.search.calibration_batches = 1
+    assert build_fitness(cfg, model)(ARCHITECTURES[0])[0] != value
+
+
+def test_real_average_precision_is_unrounded_and_quiet(bccd_images, capfd, caplog):
+    setup_logger()  # Detectron2's logger would print
+    setup_logger(name="fvcore")
+    cfg = detector_cfg()
+    cfg.dataloader.evaluator = L(COCOEvaluator)(dataset_name="bccd_val")
+    fitness = build_fitness(cfg, build(cfg))
+    levels = {
+        n: logging.getLogger(n).level for n in ("detectron2.evaluation", "fvcore.nn.precise_bn")
+    }
+    capfd.readouterr(), caplog.clear()
+    value, metrics = fitness(ARCHITECTURES[0])
+    out, err = capfd.readouterr()
+    assert out == "" and err == ""
+    assert metrics["bbox/AP"] == value and {"bbox/AP50", "bbox/AP-RBC"} <= metrics.keys()
+    assert {n: logging.getLogger(n).level for n in levels} == levels
+
+
+def simple(results, metric="bbox/AP"):
+    model = build(classifier_cfg())
+    data = [[tiny.NoiseMapper()(r) for r in tiny.records("train", 4)]]
+    return SupernetFitness(model, data, lambda model: results, metric, seed=0)
+
+
+def test_a_metric_that_is_missing():
+    with pytest.raises(KeyError, match=r"no metric 'bbox/AP' \(search.metric\).*'segm/AP'"):
+        simple({"segm": {"AP": 1.0}})(ARCHITECTURES[0])
+    with pytest.raises(KeyError, match="no object was detected"):
+        simple({})(ARCHITECTURES[0])
+
+
+def test_nan_passes_as_nan():
+    value, metrics = simple({"bbox": {"AP": float("nan"), "AP50": 2}})(ARCHITECTURES[0])
+    assert math.isnan(value) and math.isnan(metrics["bbox/AP"]) and metrics["bbox/AP50"] == 2.0
+
+
+def test_an_evaluator_that_fails_leaves_all_as_it_was():
+    fitness = simple({})
+    before = {k: v.clone() for k, v in fitness._model.state_dict().items()}
+    modes = [m.training for m in fitness._model.modules()]
+
+    def fails(model):
+        print("half a report")
+        raise ZeroDivisionError
+
+    fitness._evaluate = fails
+    with pytest.raises(ZeroDivisionError):
+        fitness(ARCHITECTURES[0])
+    assert tiny.same(dict(fitness._model.state_dict()), before)
+    assert [m.training for m in fitness._model.modules()] == modes
+    assert fitness.supernet.path is None
+
+
+def test_an_architecture_of_another_space_is_refused():
+    with pytest.raises(ValueError, match="other"):
+        simple({})(Architecture(tiny.OTHER, (0,) * 5))
+
+
+def test_a_users_trainer_builds_the_evaluation(bccd_images):
+    class Users(LazyTrainer):
+        @classmethod
+        def build_evaluator(cls, cfg, dataset_name):
+            evaluator = tiny.OutputSum(dataset_name)
+            evaluator.evaluate = lambda: {"mine": {"score": 4.25}}
+            return evaluator
+
+    cfg = classifier_cfg()
+    cfg.search.metric = "mine/score"
+    assert build_fitness(cfg, build(cfg), Users)(ARCHITECTURES[0]) == (4.25, {"mine/score": 4.25})
+
+
+def test_a_model_without_a_supernet():
+    with pytest.raises(ConfigError, match="this one has ShuffleNetV2"):
+        find_supernet(build(classifier_cfg(tiny.ARCHITECTURE)))
+    with pytest.raises(ConfigError, match="no DetNAS backbone"):
+        find_supernet(torch.nn.Linear(1, 1))

@@ -1,0 +1,181 @@
+"""Run by tests/engine/test_distributed.py: trainings and gradients on several gloo processes.
+
+python two_processes.py FOLDER PROCESSES
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import tiny
+import torch
+from detectron2.config import instantiate
+from detectron2.engine import HookBase, launch
+from detectron2.utils import comm
+from detectron2.utils.events import EventStorage
+from torch import nn
+
+from detnas_d2.engine import build_trainer
+from detnas_d2.engine.train_step import average_gradients, broadcast_model
+from detnas_d2.evaluation import ClassificationEvaluator
+
+
+def classifier(folder, architecture=None, norm="naiveSyncBN"):
+    """A classifier without dropout, which would draw other numbers on other ranks."""
+    cfg = tiny.classifier(folder, architecture, norm=norm)
+    cfg.model.dropout = 0.0
+    cfg.train.eval_period = 2 if architecture else 0
+    return cfg
+
+
+def gradients(model, batch, path):
+    supernet = model.backbone.bottom_up if hasattr(model.backbone, "bottom_up") else model.backbone
+    supernet.set_path(path)
+    with EventStorage(), torch.random.fork_rng():
+        losses = model.train()(batch)
+    sum(losses.values()).backward()
+    average_gradients(model.parameters())
+    return {n: None if p.grad is None else p.grad.clone() for n, p in model.named_parameters()}
+
+
+def share(batch):
+    """This process's part of the whole batch."""
+    per_rank = len(batch) // comm.get_world_size()
+    return batch[comm.get_rank() * per_rank :][:per_rank]
+
+
+def comparable_detector():
+    """Faster R-CNN whose losses of several images average to the loss of the whole batch.
+
+    RPN's losses are sums over an equal number of anchors of each image, drawn at random: here
+    all of them count. The losses of the ROI heads are means over all proposals, drawn at random:
+    here each image has 10 (nothing is suppressed, 10 are kept) besides its 2 boxes, and all
+    count. Images are of one size, so that the norms average equal shares. Proposals are ranked,
+    and a rounding that swaps two of them would change the loss by a jump: so the scores are
+    spread.
+    """
+    model = tiny.detector("unused").model
+    model.proposal_generator.batch_size_per_image = 10**6
+    model.proposal_generator.nms_thresh = 1.1
+    model.proposal_generator.post_nms_topk = (10, 10)
+    model.roi_heads.batch_size_per_image = 10**6
+    torch.manual_seed(0)
+    model = instantiate(model)
+    with torch.no_grad():
+        model.proposal_generator.rpn_head.objectness_logits.weight *= 100
+    return model
+
+
+def detector_batch():
+    mapper = tiny.NoiseMapper(size=96, augment=False, boxes=2)
+    return [mapper(record) for record in tiny.records("train", 4)]
+
+
+def partial_gradients():
+    """One parameter is used everywhere, one on the last rank only, one nowhere, one is frozen."""
+    everywhere, last, nowhere, frozen = (nn.Parameter(torch.ones(2)) for _ in range(4))
+    frozen.requires_grad_(False)
+    rank, size = comm.get_rank(), comm.get_world_size()
+    loss = (everywhere * (rank + 1)).sum()
+    if rank == size - 1:
+        loss = loss + (last * 6).sum()
+    loss.backward()
+    average_gradients([everywhere, last, nowhere, frozen])
+    return [everywhere.grad, last.grad, nowhere.grad, frozen.grad]
+
+
+class Paths(HookBase):
+    def __init__(self):
+        self.paths = []
+
+    def before_step(self):
+        self.paths.append(tuple(self.trainer.model.backbone.path))
+
+
+class Fail(HookBase):
+    def before_step(self):
+        if self.trainer.iter == 5:
+            raise ZeroDivisionError
+
+
+def train(cfg, *hooks, resume=False):
+    trainer = build_trainer(cfg)
+    trainer.register_hooks(hooks)
+    trainer.resume_or_load(resume=resume)
+    trainer.train()
+    return {k: v.clone() for k, v in trainer.model.state_dict().items()}
+
+
+def interrupted(cfg):
+    try:
+        train(cfg, Fail())
+    except ZeroDivisionError:
+        comm.synchronize()
+    return train(cfg, resume=True)
+
+
+def stopped(cfg, folder):
+    """SIGTERM on one rank ends all of them, after the same iteration."""
+    cfg.train.max_iter = 45
+    trainer = build_trainer(cfg)
+
+    class Term(HookBase):
+        def before_step(self):
+            if self.trainer.iter == 25 and comm.get_rank() == comm.get_world_size() - 1:
+                signal.raise_signal(signal.SIGTERM)
+
+    trainer.register_hooks([Term()])
+    try:
+        trainer.train()
+    except SystemExit as e:
+        return e.code, trainer.iter, (Path(folder) / "last_checkpoint").read_text()
+    return None
+
+
+def accuracy():
+    """Each rank has a share of ten images; the labels are the images' numbers modulo 3."""
+    evaluator = ClassificationEvaluator("set", topk=(1, 2))
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.rand(10, 4, generator=generator)
+    mine = range(comm.get_rank(), 10, comm.get_world_size())
+    evaluator.process([{"category_id": i % 3} for i in mine], [{"scores": scores[i]} for i in mine])
+    return evaluator.evaluate()
+
+
+def work(folder: str) -> None:
+    torch.set_num_threads(1)
+    world, rank = comm.get_world_size(), comm.get_rank()
+    out = Path(folder) / f"of{world}"
+    result = {"partial": partial_gradients(), "accuracy": accuracy()}
+
+    torch.manual_seed(0)
+    model = instantiate(classifier("unused").model)
+    batch = [tiny.NoiseMapper(augment=False)(r) for r in tiny.records("train", 8)]
+    result["gradients"] = gradients(model, share(batch), tiny.ARCHITECTURE)
+    result["detector"] = gradients(
+        comparable_detector(), share(detector_batch()), tiny.ARCHITECTURE
+    )
+
+    torch.manual_seed(rank)
+    other = nn.BatchNorm1d(3)
+    nn.init.normal_(other.weight)
+    other.running_mean.fill_(rank)
+    broadcast_model(other)
+    result["broadcast"] = other.state_dict()
+
+    paths = Paths()
+    result["weights"] = train(classifier(out / "supernet"), paths)
+    result["paths"] = paths.paths
+    if world > 1:
+        result["resumed"] = interrupted(classifier(out / "resumed"))
+        # running statistics of plain BN differ between the ranks
+        train(classifier(out / "plain", tiny.ARCHITECTURE, "BN"))
+        interrupted(classifier(out / "plain_resumed", tiny.ARCHITECTURE, "BN"))
+        result["stopped"] = stopped(classifier(out / "stopped"), out / "stopped")
+    torch.save(result, Path(folder) / f"of{world}_rank{rank}.pth")
+
+
+if __name__ == "__main__":
+    launch(work, int(sys.argv[2]), dist_url="auto", args=(sys.argv[1],))
