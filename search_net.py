@@ -22,7 +22,6 @@ from detectron2.config import instantiate
 from omegaconf import DictConfig
 
 from detnas_d2.engine import (
-    ConfigError,
     DetNASCheckpointer,
     LazyTrainer,
     load_config,
@@ -51,11 +50,7 @@ logger = logging.getLogger("detnas_d2.search_net")
 
 def main(args: argparse.Namespace) -> None:
     cfg = load_config(args.config_file, args.opts)
-    if "search" not in cfg:
-        raise ConfigError(f"{args.config_file} has no 'search'; it is not a config of a search.")
-    check_run(cfg)
-    if not cfg.train.init_checkpoint:
-        raise ConfigError("train.init_checkpoint is empty; a search needs a trained supernet.")
+    check_run(cfg, "search")
     model = LazyTrainer.build_model(cfg)
     space = find_supernet(model).space
     cost = CostTable(space, tuple(cfg.search.input_size))

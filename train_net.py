@@ -14,11 +14,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 
 from detectron2.engine import default_argument_parser, launch
+from detectron2.utils import comm
 from torch.multiprocessing import ProcessExitedException
 
 from detnas_d2.engine import build_trainer, evaluate_checkpoint, load_config, setup
+from detnas_d2.engine.lock import folder_lock
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.errors import DetNASError
 
@@ -37,13 +40,14 @@ def main(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> None:
     cfg = load_config(args.config_file, args.opts)
-    setup(cfg, args)
-    if args.eval_only:
-        evaluate_checkpoint(cfg)
-        return
-    trainer = build_trainer(cfg)
-    trainer.resume_or_load(resume=args.resume)
-    trainer.train()
+    with folder_lock(cfg.train.output_dir) if comm.is_main_process() else nullcontext():
+        setup(cfg, args)
+        if args.eval_only:
+            evaluate_checkpoint(cfg)
+            return
+        trainer = build_trainer(cfg)
+        trainer.resume_or_load(resume=args.resume)
+        trainer.train()
 
 
 if __name__ == "__main__":
@@ -53,7 +57,13 @@ if __name__ == "__main__":
     try:
         # every problem that can be seen beforehand ends here, before processes are started
         cfg = load_config(args.config_file, args.opts)
-        check_run(cfg, gpus=args.num_gpus, machines=args.num_machines, resume=args.resume)
+        check_run(
+            cfg,
+            "test" if args.eval_only else "train",
+            gpus=args.num_gpus,
+            machines=args.num_machines,
+            resume=args.resume,
+        )
         launch(
             main,
             args.num_gpus,
@@ -64,5 +74,7 @@ if __name__ == "__main__":
         )
     except DetNASError as e:
         sys.exit(f"train_net.py: {e}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     except ProcessExitedException as e:  # it has said why, or was stopped
         sys.exit(e.exit_code)

@@ -13,12 +13,15 @@ Writes output/NAME/summary.json (with --detector: output/NAME/summary_DETECTOR.j
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +32,9 @@ from detnas_d2.engine import ConfigError, load_config
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.errors import DetNASError
 from detnas_d2.report import draw_detections, summarise, summary_table
-from detnas_d2.search import FlopsLimit, random_architecture
-from detnas_d2.space import Architecture, CostTable, SearchSpace, resolve_space
+from detnas_d2.search import FlopsLimit
+from detnas_d2.search.sampling import draw_unseen
+from detnas_d2.space import CostTable, SearchSpace, resolve_space
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRESS = re.compile(r"eta: |\d+/\d+, generation|Inference done|left out|Traceback|Error")
@@ -52,6 +56,10 @@ class Step:
     def command(self) -> list[str]:
         script = [sys.executable, str(ROOT / self.script), "--config-file", str(self.config)]
         return [*script, *self.flags, *self.overrides]
+
+
+class StepError(DetNASError):
+    """A step that failed."""
 
 
 def config_file(dataset: str, step: str, detector: str | None) -> Path:
@@ -112,20 +120,12 @@ def run(step: Step, number: str) -> float:
     print(f"[{number}] {step.name}: {' '.join(step.command[1:])}", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    with open(folder / "console.txt", "a") as console:
-        process = subprocess.Popen(
-            step.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
-        )
-        assert process.stdout is not None
-        for line in process.stdout:
-            console.write(line)
-            if PROGRESS.search(line):
-                print(f"    {line.rstrip()[:160]}", flush=True)
-        status = process.wait()
+    status, last_lines = call(step.command, folder / "console.txt")
     if status:
-        raise ConfigError(
+        raise StepError(
             f"{step.name} ended with status {status}; its output is in {folder / 'console.txt'}. "
-            "Run the same command again to go on from there."
+            "Run the same command again to go on from there. Its last lines:\n"
+            + "".join(last_lines)
         )
     seconds = time.monotonic() - start
     text = json.dumps({"config": now, "seconds": round(seconds, 1)})
@@ -139,6 +139,46 @@ def output_of(step: Step) -> Path:
     return Path(load_config(str(step.config), step.overrides).train.output_dir)
 
 
+def call(command: list[str], console_file: Path) -> tuple[int, list[str]]:
+    """Run a command, with its output in a file and its progress shown.
+
+    The child ends with this process, however that ends: it would otherwise go on in the folder
+    that the next run takes up.
+
+    Returns:
+        exit status and the last lines of the output.
+    """
+    last_lines: deque[str] = deque(maxlen=15)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=end_with_parent if sys.platform == "linux" else None,
+    )
+    assert process.stdout is not None
+    try:
+        with open(console_file, "a") as console:
+            for line in process.stdout:
+                console.write(line)
+                last_lines.append(line)
+                if PROGRESS.search(line):
+                    print(f"    {line.rstrip()[:160]}", flush=True)
+    except BaseException:  # Ctrl-C, or SIGTERM by way of SystemExit
+        process.terminate()
+        raise
+    finally:
+        process.wait()
+    return process.returncode, list(last_lines)
+
+
+def end_with_parent() -> None:
+    """In the child: ask Linux for SIGTERM when the parent is gone, be it by kill -9."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
 def draw_random(search_config: Path, path: Path) -> SearchSpace:
     """Write a random architecture under the search's limit; returns the space."""
     cfg = load_config(str(search_config))
@@ -146,10 +186,7 @@ def draw_random(search_config: Path, path: Path) -> SearchSpace:
     space = resolve_space(bottom.space)
     limit = FlopsLimit(CostTable(space, tuple(cfg.search.input_size)), cfg.search.flops_limit)
     limit.witness()
-    rng = np.random.default_rng(RANDOM_SEED)
-    architecture: Architecture = random_architecture(space, rng)
-    while not limit.allows(np.array([architecture.choices]))[0]:
-        architecture = random_architecture(space, rng)
+    (architecture,) = draw_unseen(space, 1, set(), limit, np.random.default_rng(RANDOM_SEED))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(architecture.to_json()) + "\n")
     return space
@@ -195,7 +232,10 @@ if __name__ == "__main__":
     args = parser.parse_args()
     if args.dataset == "bccd" and args.detector is None:
         parser.error("bccd needs --detector fpn or --detector retinanet")
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         main(args.dataset, args.detector)
     except DetNASError as e:
         sys.exit(f"run_steps.py: {e}")
+    except KeyboardInterrupt:
+        sys.exit("run_steps.py: stopped; the same command goes on from there.")

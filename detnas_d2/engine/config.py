@@ -61,6 +61,8 @@ def _apply(cfg: DictConfig, text: str) -> None:
     if override.is_sweep_override():
         raise ConfigError(f"Override {text!r}: several values; a list is written [a,b].")
     key, value = override.key_or_group, override.value()
+    if type(_current(cfg, key)) is int and isinstance(value, float) and value.is_integer():
+        value = int(value)  # 3e8
     if isinstance(_current(cfg, key), str) and isinstance(value, (bool, int, float)):
         value = text.partition("=")[2]  # output_dir=2026 is a name
     _check(cfg, text, key, value, override.is_add())
@@ -88,6 +90,7 @@ def _current(cfg: DictConfig, key: str) -> Any:
 
 def _check(cfg: DictConfig, text: str, key: str, value: Any, add: bool) -> None:
     """Refuse a key that the config lacks, or a value of another type, also inside a dict."""
+    _refuse_alias(cfg, text, key)
     current = _current(cfg, key)
     if current is not _ABSENT:
         _check_type(text, current, value)
@@ -109,6 +112,21 @@ def _check(cfg: DictConfig, text: str, key: str, value: Any, add: bool) -> None:
                 "below it."
             )
         parent = parent.rpartition(".")[0]
+
+
+def _refuse_alias(cfg: DictConfig, text: str, key: str) -> None:
+    """Refuse a key that leads through an interpolation: setting it would cut the node off."""
+    parts = key.split(".")
+    for i, part in enumerate(parts[:-1]):
+        node = OmegaConf.select(cfg, ".".join(parts[:i])) if i else cfg
+        if not isinstance(node, DictConfig) or part not in node:
+            return
+        if OmegaConf.is_interpolation(node, part):
+            raw = OmegaConf.to_container(node, resolve=False)
+            raise ConfigError(
+                f"Override {text!r}: {'.'.join(parts[: i + 1])!r} stands for "
+                f"{raw[part]}, as seen from where it is; override that key."  # type: ignore[index,call-overload]
+            )
 
 
 def _parse(text: str) -> Override:
@@ -139,9 +157,19 @@ def _check_type(text: str, current: Any, value: Any) -> None:
             raise ConfigError(
                 f"Override {text!r}: that key is a group; set one of its keys: {keys}"
             )
+        is_list = value is None or isinstance(value, (list, str))  # text: an architecture's
+        if isinstance(current, ListConfig) and not is_list:
+            raise ConfigError(
+                f"Override {text!r}: expected a list (now {list(current)}), got {value!r}; a list "
+                "is written [a,b]."
+            )
         return
     if current is None or value is None:
         return
+    if isinstance(current, str) and isinstance(value, (list, dict)) and not _is_architecture(text):
+        raise ConfigError(
+            f"Override {text!r}: expected one value (now {current!r}), got {value!r}."
+        )
     expected = (int, float) if type(current) is float else type(current)
     # bool is an int to Python, but never what is meant
     wrong_bool = isinstance(value, bool) != isinstance(current, bool)
@@ -152,6 +180,11 @@ def _check_type(text: str, current: Any, value: Any) -> None:
             f"Override {text!r}: expected a value of type {type(current).__name__} "
             f"(now {current!r}), got {value!r} of type {type(value).__name__}."
         )
+
+
+def _is_architecture(text: str) -> bool:
+    """Architectures are files, text or lists of numbers; any of them may replace another."""
+    return text.partition("=")[0].rpartition(".")[2] == "architecture"
 
 
 def _all_keys(node: Any, prefix: str = "") -> Iterator[str]:

@@ -83,6 +83,30 @@ class PathResampling(HookBase):
         self._supernet.set_path(self._sampler(self.trainer.iter))
 
 
+class LossNormalizer(HookBase):
+    """Carry RetinaNet's moving average of positive anchors over a resume, one for all processes.
+
+    Detectron2 keeps it as a plain attribute of the model (``loss_normalizer``), in no state dict
+    and of each process its own. Other models have none, and the hook does nothing.
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._model = model
+
+    def after_step(self) -> None:
+        value = getattr(self._model, "loss_normalizer", None)
+        if value is not None and comm.get_world_size() > 1:
+            mean = float(np.mean(comm.all_gather(float(value))))
+            self._model.loss_normalizer = mean  # type: ignore[assignment]
+
+    def state_dict(self) -> dict[str, float]:
+        value = getattr(self._model, "loss_normalizer", None)
+        return {} if value is None else {"loss_normalizer": float(value)}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self._model.loss_normalizer = state_dict["loss_normalizer"]  # type: ignore[assignment]
+
+
 class MetricsWriting(hooks.PeriodicWriter):
     """Detectron2's periodic writer, which after an interruption only closes its writers.
 
@@ -140,10 +164,13 @@ class GracefulStop(HookBase):
     def __init__(self, checkpointer: Any, period: int = 20) -> None:
         self._checkpointer = checkpointer
         self._period = period if comm.get_world_size() > 1 else 1
+        self._process = os.getpid()
         self._signal = 0
         self._former: dict[int, Any] = {}
 
     def _on_signal(self, number: int, frame: Any) -> None:
+        if os.getpid() != self._process:
+            return  # a forked data worker, which is needed until the iteration is done
         # The second Ctrl-C is for those who can't wait. Other second signals are the same wish
         # again: children of a parent that SIGTERM ended get SIGINT besides.
         if number == self._signal == signal.SIGINT:

@@ -14,18 +14,38 @@ from ..data import DataError, describe_missing, missing_datasets
 from ..space import Architecture, ArchitectureError, SpaceError, resolve_space
 from .config import ConfigError
 
-REQUIRED = (
-    *("model", "dataloader", "train"),
-    *("train.seed", "train.device", "train.output_dir", "train.init_checkpoint"),
-)
+_ALWAYS = ("model", "train.seed", "train.device", "train.output_dir")
+_TRAINING = ("max_iter", "amp", "checkpointer", "eval_period", "log_period")
+REQUIRED = {
+    "train": (
+        *_ALWAYS,
+        *(f"train.{key}" for key in _TRAINING),
+        *("optimizer", "lr_multiplier", "dataloader.train"),
+    ),
+    "test": (*_ALWAYS, "train.init_checkpoint", "dataloader.test", "dataloader.evaluator"),
+    "search": (
+        *_ALWAYS,
+        *("train.init_checkpoint", "search", "dataloader.test", "dataloader.evaluator"),
+        "dataloader.calibration",
+    ),
+}
+"""Keys that must be there and not null, by kind of run."""
+PURPOSE = {
+    "train": "a training (train_net.py; steps 1, 2 and 4)",
+    "test": "a test (train_net.py --eval-only; step 5)",
+    "search": "a search (search_net.py; step 3)",
+}
 DATASET_KEYS = ("names", "dataset_name")
 
 
-def check_run(cfg: DictConfig, *, gpus: int = 1, machines: int = 1, resume: bool = False) -> None:
+def check_run(
+    cfg: DictConfig, kind: str, *, gpus: int = 1, machines: int = 1, resume: bool = False
+) -> None:
     """Check what a run needs, before anything is built.
 
     Args:
-        cfg: the config of a training, an evaluation or a search.
+        cfg: the config.
+        kind: "train", "test" or "search".
         gpus: processes on each machine, each with a GPU where the device is one.
         machines: how many take part.
         resume: a run that goes on needs no initial checkpoint.
@@ -33,28 +53,39 @@ def check_run(cfg: DictConfig, *, gpus: int = 1, machines: int = 1, resume: bool
     Raises:
         ConfigError: with every problem found, each with what to do.
     """
-    missing = [key for key in REQUIRED if OmegaConf.select(cfg, key) is None]
+    missing = [key for key in REQUIRED[kind] if OmegaConf.select(cfg, key) in (None, "")]
     if missing:
         raise ConfigError(
-            f"The config lacks {', '.join(missing)}; it is not a config of a training step. "
-            "Start from one in configs/, or take 'train' from configs/common/train.py."
+            f"The config lacks {', '.join(missing)}; it is not a config of {PURPOSE[kind]}. Start "
+            "from one in configs/, or take 'train' from configs/common/train.py."
         )
+    gpus = max(gpus, 1)  # as Detectron2's launch takes --num-gpus 0
     problems = [
-        *_datasets(cfg),
+        *_datasets(cfg, kind),
         *_device(cfg, gpus),
-        *_batch(cfg, gpus * machines),
+        *(_batch(cfg, gpus * machines) if kind == "train" else ()),
         *_architecture(cfg.model, "model"),
         *_output(cfg),
     ]
-    if not (resume and os.path.exists(os.path.join(cfg.train.output_dir, "last_checkpoint"))):
+    trained = os.path.exists(os.path.join(cfg.train.output_dir, "last_checkpoint"))
+    if kind == "train" and trained and not resume:
+        problems.append(
+            f"{cfg.train.output_dir!r} holds a training already; pass --resume to go on with it, "
+            "or choose another train.output_dir."
+        )
+    if not (kind == "train" and trained and resume):
         problems += _checkpoint(cfg)
     if problems:
         lines = [f"  {i}. {p}" for i, p in enumerate(problems, 1)]
         raise ConfigError("The run cannot start:\n" + "\n".join(lines))
 
 
-def _datasets(cfg: DictConfig) -> Iterator[str]:
-    names = list(dict.fromkeys(_dataset_names(cfg.dataloader)))
+def _datasets(cfg: DictConfig, kind: str) -> Iterator[str]:
+    evaluated = kind != "train" or cfg.get("path_sampler") is None  # a supernet is not tested
+    loaders = {"train": ["train"], "test": [], "search": ["calibration"]}[kind]
+    loaders += ["test", "evaluator"] if evaluated else []
+    nodes = [cfg.dataloader.get(key) for key in loaders]
+    names = list(dict.fromkeys(name for node in nodes for name in _dataset_names(node)))
     missing = []
     for name in names:
         try:
@@ -71,8 +102,8 @@ def _dataset_names(node: Any) -> Iterator[str]:
             yield from _dataset_names(value)
     elif isinstance(node, DictConfig):
         for key in map(str, node):
-            if OmegaConf.is_interpolation(node, key) or OmegaConf.is_missing(node, key):
-                continue  # what an interpolation points to is found there
+            if OmegaConf.is_missing(node, key):
+                continue
             value = node[key]
             if key in DATASET_KEYS:
                 yield from [value] if isinstance(value, str) else list(value)
@@ -82,6 +113,8 @@ def _dataset_names(node: Any) -> Iterator[str]:
 
 def _device(cfg: DictConfig, gpus: int) -> Iterator[str]:
     if not str(cfg.train.device).startswith("cuda"):
+        if OmegaConf.select(cfg, "train.amp.enabled"):
+            yield "train.amp.enabled needs a GPU; on a CPU: train.amp.enabled=False."
         return
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if found == 0:
@@ -117,7 +150,7 @@ def _architecture(node: DictConfig, key: str) -> Iterator[str]:
 
 
 def _checkpoint(cfg: DictConfig) -> Iterator[str]:
-    path = cfg.train.init_checkpoint
+    path = cfg.train.get("init_checkpoint")
     if path and "://" not in path and not os.path.isfile(path):
         yield (
             f"train.init_checkpoint: {path!r} does not exist. It is what the step before writes; "

@@ -30,7 +30,14 @@ from ..modeling import ShuffleNetV2Supernet, find_backbone
 from ..space import PathSampler
 from .checkpoint import DetNASCheckpointer
 from .config import ConfigError
-from .hooks import Checkpointing, GracefulStop, MetricsWriting, PathResampling, StepSeeding
+from .hooks import (
+    Checkpointing,
+    GracefulStop,
+    LossNormalizer,
+    MetricsWriting,
+    PathResampling,
+    StepSeeding,
+)
 from .metrics import ResumableJSONWriter, restore_storage, storage_state
 from .train_step import PathwiseStep, broadcast_model
 
@@ -44,8 +51,8 @@ class LazyTrainer(DefaultTrainer):
     the keys of Detectron2's own LazyConfigs: ``model``, ``optimizer``, ``lr_multiplier``,
     ``dataloader.{train,test,evaluator}`` and ``train`` (see configs/common/train.py).
 
-    A training interrupted at any iteration and resumed gives the weights, optimizer state and
-    metrics of the uninterrupted one, bit for bit: weight initialisation, data, augmentation and
+    On a CPU, a training interrupted at any iteration and resumed gives the weights, optimizer state
+    and metrics of the uninterrupted one, bit for bit: weight initialisation, data, augmentation and
     the detector's sampling are derived from ``train.seed`` and the iteration. The global batch is
     the same for any number of processes.
 
@@ -148,11 +155,12 @@ class LazyTrainer(DefaultTrainer):
             self._last_eval_results = self.test(self.cfg, self.model)
             return self._last_eval_results
 
-        evaluates = self._evaluates and "evaluator" in self.cfg.dataloader
+        evaluates = self._evaluates and self.cfg.dataloader.get("evaluator") is not None
         checkpointing = Checkpointing(self.checkpointer, **cfg.checkpointer) if main else None
         return [
             hooks.IterationTimer(),
             StepSeeding(cfg.seed),
+            LossNormalizer(self.model),
             hooks.LRScheduler(),
             hooks.EvalHook(cfg.eval_period, evaluate) if evaluates else None,
             MetricsWriting(self.build_writers(), period=cfg.log_period) if main else None,
@@ -179,7 +187,7 @@ class LazyTrainer(DefaultTrainer):
         Raises:
             CheckpointError: if the file is missing, damaged, or of another network.
         """
-        self.checkpointer.resume_or_load(self.cfg.train.init_checkpoint, resume=resume)
+        self.checkpointer.resume_or_load(self.cfg.train.get("init_checkpoint"), resume=resume)
         if resume and self.checkpointer.has_checkpoint():
             self.start_iter = self.iter + 1
         broadcast_model(self.model)

@@ -24,7 +24,8 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
     ``update_bn_stats``), forward only, in the mode that training uses. What was there before
     plays no part, so the result does not depend on the paths scored earlier.
 
-    Modes, statistics and momentum are restored at the end, also after an exception.
+    Modes, statistics, momentum and RetinaNet's loss normaliser are restored at the end, also after
+    an exception.
 
     Args:
         model: a detector or classifier, with or without a supernet in it; a supernet has a path.
@@ -37,6 +38,8 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
     if not batches:
         raise ValueError("Batch-norm statistics need at least one batch of training images.")
     modes = [(m, m.training) for m in model.modules()]
+    # a moving average that RetinaNet updates in each training-mode forward
+    normalizer = getattr(model, "loss_normalizer", None)
     try:
         model.train()
         for block in _inactive_blocks(model):
@@ -50,6 +53,8 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
     finally:
         for module, training in modes:
             module.training = training
+        if normalizer is not None:
+            model.loss_normalizer = normalizer
 
 
 def _inactive_blocks(model: nn.Module) -> list[nn.Module]:

@@ -218,7 +218,7 @@ def test_a_damaged_file_is_refused(saved, damage):
 @pytest.mark.parametrize("content", [5, [1, 2], {"model": 3}, {"model": {"a": 1}}, {}])
 def test_what_is_no_checkpoint_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "other.pth")
-    refused(model(), tmp_path / "other.pth", "")
+    refused(model(), tmp_path / "other.pth", "checkpoint")
 
 
 def test_a_missing_key_or_a_wrong_shape_leaves_the_model_whole(saved):

@@ -96,7 +96,7 @@ def test_text_that_looks_like_a_number_stays_text(path):
         ("train.checkpointer={perod: 3}", "no key 'train.checkpointer.perod'.*checkpointer.period"),
         ("train.max_iter.more=5", "no key 'train.max_iter.more'"),
         ("+train.max_iter.more=5", "'train.max_iter' holds the value 10; no key"),
-        ("train.max_iter=1e3", "type int \\(now 10\\), got 1000.0 of type float"),
+        ("train.max_iter=1.5", "type int \\(now 10\\), got 1.5 of type float"),
         ("train.max_iter=many", "type int .*'many' of type str"),
         ("train.max_iter=", "type int .*'' of type str"),
         ("train.max_iter=[1,2]", "type int .* of type list"),

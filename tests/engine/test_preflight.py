@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 
 import pytest
 import tiny
@@ -22,28 +23,69 @@ def _nothing_is_built(monkeypatch):
     monkeypatch.setattr(torch.nn.Module, "__init__", lambda *a: pytest.fail("builds a module"))
 
 
-def refusal(cfg, **kwargs):
+def refusal(cfg, kind="train", **kwargs):
     with pytest.raises(ConfigError) as info:
-        check_run(cfg, **kwargs)
+        check_run(cfg, kind, **kwargs)
     return str(info.value)
 
 
 def test_a_run_that_can_start(cfg, tmp_path):
-    check_run(cfg)
-    check_run(cfg, gpus=2)
+    check_run(cfg, "train")
+    check_run(cfg, "train", gpus=2)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("key", ["model", "dataloader", "train"])
 def test_what_is_no_training(cfg, key):
     del cfg[key]
-    assert f"lacks {key}" in refusal(cfg)
+    assert key in refusal(cfg).partition("; it is")[0]
 
 
-def test_settings_that_are_missing(cfg):
-    del cfg.train["seed"], cfg.train["init_checkpoint"]
+@pytest.mark.parametrize("key", ["seed", "amp", "checkpointer"])
+def test_settings_that_are_missing_or_null(cfg, key):
+    cfg.train[key] = None
     message = refusal(cfg)
-    assert "train.seed, train.init_checkpoint" in message and "configs/common/train.py" in message
+    assert f"lacks train.{key};" in message and "configs/common/train.py" in message
+    del cfg.train[key]
+    assert refusal(cfg) == message
+
+
+def test_no_checkpoint_to_start_from_is_none(cfg):
+    cfg.train.init_checkpoint = None
+    check_run(cfg, "train")
+
+
+def test_each_kind_of_run_needs_its_own(cfg):
+    """The config of one step given to another is refused before a model is built."""
+    assert "train.init_checkpoint" in refusal(cfg, "test")
+    assert "search" in refusal(cfg, "search") and "step 3" in refusal(cfg, "search")
+    del cfg["optimizer"]
+    assert "lacks optimizer; it is not a config of a training" in refusal(cfg)
+
+
+def test_only_the_data_of_the_run_is_looked_for(cfg, tmp_path):
+    (tmp_path / "model.pth").touch()
+    cfg.train.init_checkpoint = str(tmp_path / "model.pth")
+    cfg.dataloader.train.dataset.names = "nothing_of_the_kind"
+    cfg.dataloader.train.total_batch_size = 3
+    check_run(cfg, "test", gpus=2)
+
+
+def test_a_folder_that_holds_a_training(cfg):
+    folder = pathlib.Path(cfg.train.output_dir)
+    folder.mkdir()
+    (folder / "last_checkpoint").write_text("model_final.pth")
+    assert "holds a training already; pass --resume" in refusal(cfg)
+    check_run(cfg, "train", resume=True)
+
+
+def test_gpus_none_is_one_process(cfg):
+    check_run(cfg, "train", gpus=0)
+
+
+def test_amp_on_a_cpu(cfg):
+    cfg.train.amp.enabled = True
+    assert "train.amp.enabled needs a GPU" in refusal(cfg)
 
 
 def test_missing_data(cfg):
@@ -67,7 +109,7 @@ def test_the_device(cfg, monkeypatch):
     assert "train.device=cpu" in refusal(cfg)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    check_run(cfg, gpus=2)
+    check_run(cfg, "train", gpus=2)
     cfg.dataloader.train.total_batch_size = 8
     assert "--num-gpus is 4, but PyTorch sees 2" in refusal(cfg, gpus=4)
 
@@ -85,10 +127,11 @@ def test_the_checkpoint(cfg, tmp_path):
     assert refusal(cfg, resume=True)  # nothing to resume from
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "last_checkpoint").write_text("model_0000005.pth")
-    check_run(cfg, resume=True)
+    check_run(cfg, "train", resume=True)
     assert refusal(cfg, resume=False)
+    (tmp_path / "out" / "last_checkpoint").unlink()
     cfg.train.init_checkpoint = "https://example.org/model.pth"
-    check_run(cfg)
+    check_run(cfg, "train")
 
 
 def test_the_architecture(cfg, tmp_path):
@@ -97,7 +140,7 @@ def test_the_architecture(cfg, tmp_path):
     assert "there is no file" in refusal(cfg)
     content = {"space": "tiny", "architecture": [0, 1, 2, 0, 1]}
     (tmp_path / "best_architecture.json").write_text(json.dumps(content))
-    check_run(cfg)
+    check_run(cfg, "train")
     bottom_up.architecture = [0, 1, 9, 0, 1]
     assert "block 3 of 5" in refusal(cfg)
     bottom_up.space = "400m"

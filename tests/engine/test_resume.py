@@ -75,6 +75,7 @@ MAKE = {
     "supernet": lambda folder: tiny.classifier(folder),
     "fixed": lambda folder: tiny.classifier(folder, tiny.ARCHITECTURE, tiny.ADAMW),
     "detector": lambda folder: tiny.detector(folder),
+    "retinanet": lambda folder: tiny.retinanet(folder),
     "fixed detector": lambda folder: tiny.detector(folder, tiny.ARCHITECTURE),
 }
 
@@ -147,6 +148,7 @@ def test_with_workers_too(tmp_path, uninterrupted, how):
     [
         ("detector", "kill", 5, 0),
         ("detector", "SIGTERM", 4, 2),
+        ("retinanet", "kill", 5, 0),
         ("fixed detector", "exception", 7, 0),
     ],
 )

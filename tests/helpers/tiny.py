@@ -211,6 +211,20 @@ def detector(
     return cfg
 
 
+def retinanet(output_dir: Path | str, architecture: Any = None) -> DictConfig:
+    """The same with RetinaNet, whose loss is divided by a moving average."""
+    cfg = detector(output_dir, architecture)
+    model = LazyConfig.load(str(ROOT / "configs/common/models/retinanet_small.py")).model
+    norm = L(Norm)(name="naiveSyncBN")
+    model.backbone.bottom_up = backbone_node(architecture, norm, ["res3", "res4", "res5"])
+    model.backbone.top_block.in_channels = SPACE.stages[-1].channels
+    model.backbone.out_channels = 8
+    model.head.conv_dims = [8]
+    model.num_classes = 3
+    cfg.model = model
+    return cfg
+
+
 def first(names: str, count: int) -> list[dict[str, Any]]:
     """The first images of a registered data set."""
     return get_detection_dataset_dicts(names, filter_empty=False)[:count]

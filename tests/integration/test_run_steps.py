@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -123,11 +126,15 @@ def test_all_steps_once(whole, tmp_path, capsys):
     assert again["seconds"] == pytest.approx(summary["seconds"], abs=0.06)  # as first measured
 
 
-def test_a_failing_step_stops_and_is_gone_on_with(whole, tmp_path):
+def test_a_failing_step_stops_and_is_gone_on_with(tool, whole, tmp_path):
     (tmp_path / "fail").write_text("step3_search.py")
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(tool.StepError) as error:
         whole("demo", None)
-    for part in ("step3_search ended with status 3", "output/demo/step3_search/console.txt"):
+    for part in (
+        "step3_search ended with status 3",
+        "output/demo/step3_search/console.txt",
+        "a line for the console file only",
+    ):
         assert part in str(error.value)
     assert len(calls(tmp_path)) == 3
     (tmp_path / "fail").unlink()
@@ -162,6 +169,29 @@ def test_a_kill_before_the_end_runs_the_step_again(tool, tmp_path, monkeypatch):
     assert not (tmp_path / "output/demo/step1_supernet/done.json").exists()
     tool.run(step, "1/9")
     assert len(calls(tmp_path)) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_child_ends_with_its_parent(tmp_path, number):
+    """Else a step would go on in the folder that the next run takes up."""
+    console = tmp_path / "console.txt"
+    child = "import os, time; print(os.getpid(), flush=True); time.sleep(100)"
+    parent = (
+        f"import sys, pathlib; sys.path.insert(0, {str(ROOT / 'tools')!r}); import run_steps\n"
+        "import signal; signal.signal(signal.SIGTERM, lambda *args: sys.exit(1))\n"
+        "run_steps.PROGRESS = run_steps.re.compile('.')\n"
+        f"run_steps.call([sys.executable, '-c', {child!r}], pathlib.Path({str(console)!r}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    process.send_signal(number)
+    process.wait(timeout=20)
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_the_random_architecture(tool, tmp_path):
