@@ -15,18 +15,14 @@ import argparse
 import logging
 import os
 import sys
+from importlib.metadata import version
 from typing import Any
 
 import torch
 from detectron2.config import instantiate
 from omegaconf import DictConfig
 
-from detnas_d2.engine import (
-    DetNASCheckpointer,
-    LazyTrainer,
-    load_config,
-    setup,
-)
+from detnas_d2.engine import DetNASCheckpointer, LazyTrainer, load_config, setup
 from detnas_d2.engine.fingerprint import config_hash, file_hash
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.errors import DetNASError
@@ -88,8 +84,15 @@ def search_header(cfg: DictConfig, space: SearchSpace) -> dict[str, Any]:
     """The ledger's header: all that the candidates and their fitness depend on."""
     config = config_hash(cfg, ("model", "dataloader", "search"))
     header = make_header(space, config, file_hash(cfg.train.init_checkpoint), cfg.search.seed)
-    # convolutions round otherwise with another number of threads
-    return {**header, "device": cfg.train.device, "threads": torch.get_num_threads()}
+    # convolutions round otherwise with another number of threads, ties are ordered otherwise by
+    # another Detectron2
+    return {
+        **header,
+        "device": cfg.train.device,
+        "threads": torch.get_num_threads(),
+        "torch": version("torch"),
+        "detectron2": version("detectron2"),
+    }
 
 
 def retrain_commands(cfg: DictConfig) -> list[str]:
@@ -100,7 +103,8 @@ def retrain_commands(cfg: DictConfig) -> list[str]:
         else ["python train_net.py --config-file STEP4_CONFIG model.backbone.architecture=BEST"]
     )
     for config in cfg.search.retrain:
-        backbone = load_config(os.path.join(ROOT, config)).model.backbone
+        here = config if os.path.isfile(config) else os.path.join(ROOT, config)
+        backbone = load_config(here).model.backbone
         key = "model.backbone" + (".bottom_up" if "bottom_up" in backbone else "")
         command = f"python train_net.py --config-file {config} {key}.architecture=BEST"
         commands.append(command)

@@ -3,7 +3,7 @@
 Detectron2 has no PyPI project of its own name. The sdist `pb1-detectron2` 0.6 on PyPI holds
 exactly the Python files of its tag v0.6, without the C++ sources. This script
 
-1. does nothing where `import detectron2` works already;
+1. does nothing where a Detectron2 is installed already;
 2. lets pip download that sdist, held to its SHA-256 before anything in it runs;
 3. unpacks it in a temporary folder and applies `FIXES`, what Detectron2's head changed since
    for today's torch, numpy, Pillow and Python; each has to match exactly as often as it says;

@@ -31,6 +31,7 @@ from detnas_d2.data import DigitsParameters, datasets_root, write_bccd_boxes, wr
 from detnas_d2.engine import ConfigError, load_config
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.errors import DetNASError
+from detnas_d2.files import write_atomically
 from detnas_d2.report import draw_detections, summarise, summary_table
 from detnas_d2.search import FlopsLimit
 from detnas_d2.search.sampling import draw_unseen
@@ -128,10 +129,8 @@ def run(step: Step, number: str) -> float:
             + "".join(last_lines)
         )
     seconds = time.monotonic() - start
-    text = json.dumps({"config": now, "seconds": round(seconds, 1)})
-    partial = done_file.with_suffix(".tmp")
-    partial.write_text(text + "\n")
-    os.replace(partial, done_file)
+    done = {"config": now, "seconds": round(seconds, 1)}
+    write_atomically(done_file, json.dumps(done) + "\n")
     return seconds
 
 
@@ -187,8 +186,7 @@ def draw_random(search_config: Path, path: Path) -> SearchSpace:
     limit = FlopsLimit(CostTable(space, tuple(cfg.search.input_size)), cfg.search.flops_limit)
     limit.witness()
     (architecture,) = draw_unseen(space, 1, set(), limit, np.random.default_rng(RANDOM_SEED))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(architecture.to_json()) + "\n")
+    write_atomically(path, json.dumps(architecture.to_json()) + "\n")
     return space
 
 
@@ -212,7 +210,7 @@ def main(dataset: str, detector: str | None) -> None:
     }
     summary = summarise(folders["step3_search"], space, tests, seconds)
     summary_file = output / f"summary{suffix}.json"
-    summary_file.write_text(json.dumps(summary, indent=1) + "\n")
+    write_atomically(summary_file, json.dumps(summary, indent=1) + "\n")
     print(summary_table(summary))
     predictions = folders["step5_test"] / "coco_instances_results.json"
     if predictions.exists():

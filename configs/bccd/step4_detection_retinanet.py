@@ -1,4 +1,4 @@
-# reads output/bccd/step4_classification_retinanet/model_final.pth, writes output/bccd/step4_detection_retinanet/model_final.pth
+# reads output/bccd/step4_classification_retinanet/model_final.pth and output/bccd/step3_search_retinanet/best_architecture.json, writes output/bccd/step4_detection_retinanet/model_final.pth
 from .step2_supernet_retinanet import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone.bottom_up._target_ = "detnas_d2.modeling.ShuffleNetV2"

@@ -1,4 +1,4 @@
-# reads output/bccd/step4_detection_fpn/model_final.pth, writes output/bccd/step5_test_fpn/evaluation.json
+# reads output/bccd/step4_detection_fpn/model_final.pth and output/bccd/step3_search_fpn/best_architecture.json, writes output/bccd/step5_test_fpn/evaluation.json
 # (train_net.py --eval-only)
 from .step4_detection_fpn import dataloader, model, train
 

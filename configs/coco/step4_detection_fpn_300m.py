@@ -1,4 +1,4 @@
-# reads output/imagenet/step4_classification_coco_fpn_300m/model_final.pth, writes output/coco/step4_detection_fpn_300m/model_final.pth
+# reads output/imagenet/step4_classification_coco_fpn_300m/model_final.pth and output/coco/step3_search_fpn_300m/best_architecture.json, writes output/coco/step4_detection_fpn_300m/model_final.pth
 from ..common.data.detection import dataloader
 from .step2_supernet_fpn_300m import lr_multiplier, model, optimizer, train
 

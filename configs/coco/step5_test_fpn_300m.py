@@ -1,4 +1,4 @@
-# reads output/coco/step4_detection_fpn_300m/model_final.pth, writes output/coco/step5_test_fpn_300m/evaluation.json
+# reads output/coco/step4_detection_fpn_300m/model_final.pth and output/coco/step3_search_fpn_300m/best_architecture.json, writes output/coco/step5_test_fpn_300m/evaluation.json
 # (train_net.py --eval-only)
 from .step4_detection_fpn_300m import dataloader, model, train
 

@@ -1,4 +1,4 @@
-# reads output/demo/step4_classification/model_final.pth, writes output/demo/step4_detection/model_final.pth
+# reads output/demo/step4_classification/model_final.pth and output/demo/step3_search/best_architecture.json, writes output/demo/step4_detection/model_final.pth
 from .step2_supernet import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone.bottom_up._target_ = "detnas_d2.modeling.ShuffleNetV2"

@@ -1,4 +1,4 @@
-# reads output/demo/step4_detection/model_final.pth, writes output/demo/step5_test/evaluation.json
+# reads output/demo/step4_detection/model_final.pth and output/demo/step3_search/best_architecture.json, writes output/demo/step5_test/evaluation.json
 # (train_net.py --eval-only)
 from .step4_detection import dataloader, model, train
 

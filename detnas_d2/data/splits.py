@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 from detnas_d2.data.coco import SPLIT_FILES
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.seeding import derive_seed
+from detnas_d2.files import write_atomically
 
 _SPLIT = 17  # purpose of a derived seed
 
@@ -108,9 +108,7 @@ def write_splits(
             ],
         }
         files[part] = out / name
-        partial = out / f".{name}.partial"
-        partial.write_text(json.dumps(half))
-        os.replace(partial, files[part])
+        write_atomically(files[part], json.dumps(half))
     return files
 
 

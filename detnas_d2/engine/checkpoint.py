@@ -6,12 +6,14 @@ import logging
 import os
 import pickle
 import shutil
-from typing import Any
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
 
 from ..errors import DetNASError
+from ..files import write_atomically
 from ..modeling import describe, find_backbone, load_weights
 
 logger = logging.getLogger(__name__)
@@ -45,18 +47,18 @@ class DetNASCheckpointer(DetectionCheckpointer):
         data.update(kwargs)
         path = os.path.join(self.save_dir, f"{name}.pth")
         self.logger.info(f"Saving checkpoint to {path}")
-        write_atomically(path, lambda f: torch.save(data, f))
+        _save(path, lambda f: torch.save(data, f))
         self.tag_last_checkpoint(os.path.basename(path))
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
         path = os.path.join(self.save_dir, "last_checkpoint")
-        write_atomically(path, lambda f: f.write(last_filename_basename.encode()))
+        _save(path, last_filename_basename)
 
     def copy_last(self, name: str) -> None:
         """Save the last checkpoint once more, under another name."""
         path = os.path.join(self.save_dir, f"{name}.pth")
         with open(self.get_checkpoint_file(), "rb") as last:
-            write_atomically(path, lambda f: shutil.copyfileobj(last, f))
+            _save(path, lambda f: shutil.copyfileobj(last, f))
         self.tag_last_checkpoint(os.path.basename(path))
 
     def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -98,21 +100,11 @@ class DetNASCheckpointer(DetectionCheckpointer):
         return None
 
 
-def write_atomically(path: str, write: Any) -> None:
-    """Write by `write(file)` to another name, flush to the disk, move into place."""
-    partial = f"{path}.tmp"
+def _save(path: str, write: str | Callable[[BinaryIO], Any]) -> None:
     try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with open(partial, "wb") as f:
-            write(f)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(partial, path)
+        write_atomically(path, write)
     except (OSError, RuntimeError) as e:  # torch.save reports a failed write as RuntimeError
         raise CheckpointError(
             f"{path!r} could not be written ({e}); is the disk full or the folder read-only? "
             "What was saved before is untouched: free some space and go on with --resume."
         ) from e
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)

@@ -10,8 +10,9 @@ from detectron2.evaluation.testing import flatten_results_dict
 from detectron2.utils import comm
 from omegaconf import DictConfig
 
+from ..files import write_atomically
 from ..modeling import ShuffleNetV2Supernet, find_backbone
-from .checkpoint import DetNASCheckpointer, write_atomically
+from .checkpoint import DetNASCheckpointer
 from .config import ConfigError
 from .trainer import LazyTrainer
 
@@ -49,5 +50,5 @@ def evaluate_checkpoint(
         finite = {k: v if abs(v) < float("inf") else None for k, v in flat.items()}
         text = json.dumps(finite, indent=1) + "\n"
         path = os.path.join(cfg.train.output_dir, EVALUATION_FILE)
-        write_atomically(path, lambda f: f.write(text.encode()))
+        write_atomically(path, text)
     return results

@@ -10,6 +10,8 @@ from typing import Any
 
 from detectron2.utils.events import EventStorage, EventWriter, get_event_storage
 
+from ..files import write_atomically
+
 SMOOTHING_WINDOW = 20
 """Iterations over which Detectron2's writers take the median of a scalar."""
 
@@ -70,11 +72,7 @@ def _keep_before(path: str, start_iter: int) -> int:
             if iteration < start_iter:
                 kept.append(line if line.endswith("\n") else line + "\n")
                 last = max(last, iteration)
-    with open(path + ".tmp", "w") as f:
-        f.writelines(kept)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(path + ".tmp", path)
+    write_atomically(path, "".join(kept))
     return last
 
 

@@ -139,7 +139,7 @@ def _architecture(node: DictConfig, key: str) -> Iterator[str]:
             space = resolve_space(instantiate(node.space))
             if "architecture" in node:
                 Architecture.parse(node.architecture, space)
-        except (SpaceError, ArchitectureError) as e:
+        except (SpaceError, ArchitectureError, TypeError) as e:
             yield f"{key}: {e}"
         return
     for name in map(str, node):

@@ -12,6 +12,7 @@ from torch import nn
 
 from ..space import BlockSpec, SearchSpace, resolve_space
 from .blocks import ConvNorm
+from .errors import ModelError
 from .norm import NormFactory, resolve_norm
 
 RES2_TO_RES5 = ("res2", "res3", "res4", "res5")
@@ -97,7 +98,7 @@ def _checked_features(out_features: Sequence[str], space: SearchSpace) -> list[s
     names = space.stage_names
     wanted = [out_features] if isinstance(out_features, str) else list(out_features)
     if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(names):
-        raise ValueError(
+        raise ModelError(
             f"out_features is {wanted}; expected one or more of {', '.join(names)} (the stages of "
             f"space {space.name!r}), each at most once"
         )

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..space import Choice, Conv
+from .errors import ModelError
 from .norm import NormFactory
 
 
@@ -80,13 +81,13 @@ class ShuffleBlock(nn.Module):
         branches = choice.branches(in_channels, out_channels, stride)
         what = f"choice {choice.name!r}, {in_channels} -> {out_channels} channels, stride {stride}"
         if len(branches) not in (1, 2) or not all(branches):
-            raise ValueError(
+            raise ModelError(
                 f"{what}: a shuffle block has one branch (main) or two (main, projection) of at "
                 f"least one convolution, got {[len(b) for b in branches]} convolutions"
             )
         split = len(branches) == 1
         if split and (stride != 1 or in_channels % 2):
-            raise ValueError(
+            raise ModelError(
                 f"{what}: one branch means that half of the input passes unchanged, which takes "
                 "stride 1 and an even number of input channels"
             )
@@ -95,7 +96,7 @@ class ShuffleBlock(nn.Module):
         if any(b[0].in_channels != entry for b in branches) or (
             passed + branches[0][-1].out_channels != out_channels
         ):
-            raise ValueError(
+            raise ModelError(
                 f"{what}: each branch must start from {entry} channels and the concatenation "
                 f"must have {out_channels}, got branches "
                 f"{[(b[0].in_channels, b[-1].out_channels) for b in branches]}"
@@ -127,12 +128,12 @@ def build_block(
     try:
         block = locate(choice.block)
     except Exception as e:
-        raise ValueError(
+        raise ModelError(
             f"choice {choice.name!r}: its block {choice.block!r} cannot be imported ({e}); "
             "expected the dotted path of an nn.Module class, importable from where the program runs"
         ) from e
     if not (isinstance(block, type) and issubclass(block, nn.Module)):
-        raise ValueError(
+        raise ModelError(
             f"choice {choice.name!r}: its block {choice.block!r} is {block!r}; expected the dotted "
             "path of an nn.Module class"
         )

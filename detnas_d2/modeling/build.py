@@ -13,6 +13,7 @@ from detectron2.utils.file_io import PathManager
 
 from ..space import SearchSpace, SpaceError, resolve_space
 from .backbone import RES2_TO_RES5, ShuffleNetV2Base
+from .errors import ModelError
 from .network import ShuffleNetV2
 from .norm import Norm
 from .supernet import ShuffleNetV2Supernet
@@ -50,7 +51,7 @@ def build_detnas_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ShuffleNetV2:
     """The stand-alone network of MODEL.DETNAS.ARCHITECTURE."""
     architecture = cfg.MODEL.DETNAS.ARCHITECTURE
     if not architecture:
-        raise ValueError(
+        raise ModelError(
             "MODEL.DETNAS.ARCHITECTURE is not set; expected 2,1,2,0,... or the path of a "
             "best_architecture.json (or take a supernet backbone as MODEL.BACKBONE.NAME)"
         )

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ..space import Conv
 from .blocks import ConvNorm
+from .errors import ModelError
 from .norm import Norm, NormFactory, resolve_norm
 
 HEAD_MODULES = ("last_conv", "fc")  # by these a classifier's checkpoint is told from a detector's
@@ -58,12 +59,12 @@ class Classifier(nn.Module):
         super().__init__()
         shapes = backbone.output_shape()
         if in_feature not in shapes:
-            raise ValueError(
+            raise ModelError(
                 f"in_feature is {in_feature!r}, which is none of the backbone's out_features: "
                 + ", ".join(shapes)
             )
         if num_classes < 1 or not 0 <= label_smoothing < 1:
-            raise ValueError(
+            raise ModelError(
                 f"num_classes is {num_classes} and label_smoothing {label_smoothing}; expected at "
                 "least 1, and from 0 to below 1"
             )
@@ -124,7 +125,7 @@ class Classifier(nn.Module):
         labels = [int(inputs["category_id"]) for inputs in batched_inputs]
         wrong = sorted({label for label in labels if not 0 <= label < self.num_classes})
         if wrong:
-            raise ValueError(
+            raise ModelError(
                 f"category_id {wrong}: this classifier has the labels 0 to "
                 f"{self.num_classes - 1}; set num_classes to the data set's number of classes"
             )
@@ -136,7 +137,7 @@ class Classifier(nn.Module):
         images = [inputs["image"] for inputs in batched_inputs]
         sizes = {tuple(image.shape) for image in images}
         if len(sizes) != 1:
-            raise ValueError(
+            raise ModelError(
                 f"a batch of {len(images)} images of the sizes {sorted(sizes)} (C, H, W); a "
                 "classifier takes at least one image, all of one size: crop or resize them alike"
             )

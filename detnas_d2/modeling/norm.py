@@ -9,6 +9,8 @@ from detectron2.layers import get_norm
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .errors import ModelError
+
 NormFactory = Callable[[int], nn.Module]
 
 
@@ -38,13 +40,13 @@ class Norm:
 
     def __post_init__(self) -> None:
         if not 0 < self.momentum <= 1:
-            raise ValueError(f"norm momentum must be in (0, 1], got {self.momentum}")
+            raise ModelError(f"norm momentum must be in (0, 1], got {self.momentum}")
         try:
             known = get_norm(self.name, 32) is not None  # 32: the least that GN takes
         except KeyError:
             known = False
         if not known:
-            raise ValueError(
+            raise ModelError(
                 f"unknown norm {self.name!r}; expected a name of detectron2.layers.get_norm: "
                 "BN, SyncBN, naiveSyncBN, FrozenBN or GN"
             )

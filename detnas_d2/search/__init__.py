@@ -4,7 +4,6 @@ Pure Python and numpy. It knows nothing of detectors: fitness and cost are hande
 """
 
 from .errors import LedgerError, LedgerLocked, LedgerMismatch, LimitError, SearchError
-from .evaluation import Evaluation, rank
 from .evaluator import Evaluate, Evaluator
 from .evolution import EvolutionarySearch
 from .executor import Executor, Fitness, InProcessExecutor, Measurement, measure
@@ -14,6 +13,7 @@ from .limits import FlopsLimit, Limit
 from .operators import crossover, mutate, random_architecture
 from .progress import Progress
 from .random_search import RandomSearch
+from .record import Evaluation, rank
 from .results import SearchResult, format_top, write_best
 
 __all__ = [

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from ..space import Architecture, CostTable
-from .evaluation import FAILED, OK, Evaluation
 from .executor import Executor, Measurement
 from .ledger import Ledger
 from .progress import Progress
+from .record import FAILED, OK, Evaluation
 
 # (architectures, generation) -> their evaluations, in the same order
 Evaluate: TypeAlias = Callable[[Sequence[Architecture], int], list[Evaluation]]

@@ -31,10 +31,10 @@ import numpy as np
 
 from ..space import Architecture, SearchSpace
 from .errors import SearchError
-from .evaluation import Evaluation, best_of, rank
 from .evaluator import Evaluate
 from .limits import Limit
 from .operators import crossover, mutate
+from .record import Evaluation, best_of, rank
 from .results import SearchResult, make_result
 from .sampling import draw_unseen, why_none_left
 

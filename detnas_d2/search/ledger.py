@@ -17,10 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..files import sync_directory
 from ..space import Architecture, SearchSpace
 from .errors import LedgerError, LedgerLocked
-from .evaluation import Evaluation
-from .files import sync_directory
 from .ledger_format import (
     check_header,
     complete_lines,
@@ -29,6 +28,7 @@ from .ledger_format import (
     parse_evaluations,
     to_line,
 )
+from .record import Evaluation
 
 logger = logging.getLogger(__name__)
 

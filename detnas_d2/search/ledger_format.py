@@ -10,7 +10,7 @@ from typing import Any
 
 from ..space import Architecture, SearchSpace
 from .errors import LedgerError, LedgerMismatch
-from .evaluation import Evaluation
+from .record import Evaluation
 
 VERSION = 1
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from .evaluation import Evaluation, best_of
+from .record import Evaluation, best_of
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from ..space import SearchSpace
 from .errors import SearchError
-from .evaluation import best_of
 from .evaluator import Evaluate
 from .limits import Limit
+from .record import best_of
 from .results import SearchResult, make_result
 from .sampling import draw_unseen, why_none_left
 

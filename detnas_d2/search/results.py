@@ -6,11 +6,10 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from ..files import write_atomically
 from .errors import SearchError
-from .evaluation import Evaluation, rank
-from .files import write_atomically
+from .record import Evaluation, rank
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def write_best(path: str | os.PathLike[str], best: Evaluation) -> None:
         "flops": best.flops,
         "params": best.params,
     }
-    write_atomically(Path(path), json.dumps(record, allow_nan=False) + "\n")
+    write_atomically(path, json.dumps(record, allow_nan=False) + "\n")
 
 
 def format_top(evaluations: Iterable[Evaluation], count: int = 10) -> str:

@@ -16,8 +16,8 @@ from detectron2.config import instantiate
 from torch import nn
 
 from detnas_d2.engine import CheckpointError, DetNASCheckpointer, LazyTrainer, build_trainer
-from detnas_d2.engine.checkpoint import write_atomically
 from detnas_d2.errors import DetNASError
+from detnas_d2.files import write_atomically
 
 KILLED_WHILE_SAVING = """
 import os, signal, sys

@@ -72,7 +72,7 @@ def test_alone_without_coco(script, tmp_path):
         ("step2", ["train.max_itr=3"], "Did you mean 'train.max_iter'"),
         ("step2", ["train.max_iter=many"], "expected a value of type int"),
         ("step22", [], "step22.py' does not exist. Did you mean configs/tiny/step2.py"),
-        ("space", [], "The config lacks model, dataloader"),
+        ("space", [], "The config lacks model, .*dataloader.train"),
         ("step2", ["dataloader.train.dataset.names=digits_trian"], "Did you mean digits_train"),
         ("step2", ["train.init_checkpoint=no.pth"], "'no.pth' does not exist"),
         ("step4", [f"{ARCHITECTURE}=0,1"], "got 2 choices, expected 5"),
@@ -205,4 +205,4 @@ def test_the_status_of_child_processes_is_passed_on(workspace, supernet, monkeyp
         raise ProcessExitedException("process 1 terminated", 1, 1234, 77)
 
     monkeypatch.setattr("detectron2.engine.launch", launch)
-    assert workspace.call("train_net.py", "step2", "--num-gpus", "2")[0] == 77
+    assert workspace.call("train_net.py", "step2", "--num-gpus", "2", "--resume")[0] == 77

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from detnas_d2.search import Evaluation, rank
-from detnas_d2.search.evaluation import best_of
+from detnas_d2.search.record import best_of
 
 
 def test_json_has_exactly_the_keys_of_the_contract(tiny, record):

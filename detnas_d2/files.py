@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 
 def sync_directory(folder: Path) -> None:
@@ -15,15 +17,25 @@ def sync_directory(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: str | os.PathLike[str], write: str | Callable[[BinaryIO], Any]) -> None:
     """Write to another name, bring it to the disk, and move it into place.
 
-    Raises OSError; the former file, if any, is then still there, whole.
+    Args:
+        path: the file; its folder is made where missing.
+        write: the text, or a function that writes to the open binary file.
+
+    Raises:
+        OSError, or what `write` raises; the former file, if any, is then still there, whole.
     """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with open(temporary, "wb") as stream:
+            if isinstance(write, str):
+                stream.write(write.encode())
+            else:
+                write(stream)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
