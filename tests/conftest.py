@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import pytest
@@ -18,3 +19,13 @@ def bccd_images():
 
     if not bccd_root().is_dir():
         pytest.skip(f"BCCD is not at {bccd_root()}")
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_before():
+    """Scripts run in-process give loggers handlers on streams that end with their test."""
+    loggers = [logging.getLogger(name) for name in ("detectron2", "fvcore", "detnas_d2")]
+    before = [(x.handlers[:], x.level, x.propagate) for x in loggers]
+    yield
+    for x, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        x.handlers[:], x.level, x.propagate = handlers, level, propagate

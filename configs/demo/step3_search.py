@@ -8,6 +8,6 @@ search.input_size = (128, 128)
 search.flops_limit = 13_500_000
 search.calibration_batches = 8
 search.algorithm.population = 10
-search.algorithm.generations = 4
+search.algorithm.generations = 3
 search.algorithm.parents = 4
 search.retrain = ["configs/demo/step4_classification.py", "configs/demo/step4_detection.py"]

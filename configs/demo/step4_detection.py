@@ -5,4 +5,4 @@ model.backbone.bottom_up._target_ = "detnas_d2.modeling.ShuffleNetV2"
 model.backbone.bottom_up.architecture = "output/demo/step3_search/best_architecture.json"
 train.init_checkpoint = "output/demo/step4_classification/model_final.pth"
 train.output_dir = "output/demo/step4_detection"
-train.max_iter = 400
+train.max_iter = 300

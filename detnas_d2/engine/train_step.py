@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -51,15 +52,25 @@ class PathwiseStep(SimpleTrainer):
         data = next(self._data_loader_iter)
         data_time = time.perf_counter() - start
 
-        with torch.autocast("cuda", enabled=self.amp):
-            loss_dict = self.model(data)
-            losses = sum(loss_dict.values())
-        self.optimizer.zero_grad(set_to_none=True)
-        self.grad_scaler.scale(losses).backward()
+        with self._same_rounding():
+            with torch.autocast("cuda", enabled=self.amp):
+                loss_dict = self.model(data)
+                losses = sum(loss_dict.values())
+            self.optimizer.zero_grad(set_to_none=True)
+            self.grad_scaler.scale(losses).backward()
         average_gradients(self.model.parameters())
         self._write_metrics(loss_dict, data_time)
         self.grad_scaler.step(self.optimizer)
         self.grad_scaler.update()
+
+    def _same_rounding(self) -> AbstractContextManager[Any]:
+        """On a CPU, hold back TorchScript's optimiser.
+
+        It rewrites a scripted function (RetinaNet's focal loss) after a process's first calls of
+        it, and what it makes of it rounds otherwise: a resumed training would not be bit-identical.
+        """
+        on_cpu = next(self.model.parameters()).device.type == "cpu"
+        return torch.jit.optimized_execution(False) if on_cpu else nullcontext()
 
     def close(self) -> None:
         """End the data workers; left to the garbage collector, each takes torch 5 seconds."""

@@ -28,13 +28,17 @@ def classifier_cfg(architecture=None):
     return cfg
 
 
-def detector_cfg(architecture=None):
-    cfg = tiny.detector("unused", architecture)
+def detector_cfg(architecture=None, make=tiny.detector):
+    cfg = make("unused", architecture)
     cfg.search.calibration_batches = 2
     return cfg
 
 
-CFGS = {"classifier": classifier_cfg, "detector": detector_cfg}
+def retinanet_cfg(architecture=None):
+    return detector_cfg(architecture, tiny.retinanet)
+
+
+CFGS = {"classifier": classifier_cfg, "detector": detector_cfg, "retinanet": retinanet_cfg}
 
 
 def build(cfg, seed=0):
@@ -47,7 +51,7 @@ def build(cfg, seed=0):
     return model
 
 
-@pytest.mark.parametrize("kind", ["classifier", "detector"])
+@pytest.mark.parametrize("kind", list(CFGS))
 def test_the_order_plays_no_part_and_the_model_is_left_as_it_was(kind, bccd_images):
     cfg = CFGS[kind]()
     model = build(cfg)
@@ -71,7 +75,7 @@ def test_the_order_plays_no_part_and_the_model_is_left_as_it_was(kind, bccd_imag
     assert all(p.grad is None for p in model.parameters())
 
 
-@pytest.mark.parametrize("kind", ["classifier", "detector"])
+@pytest.mark.parametrize("kind", list(CFGS))
 def test_the_network_alone_scores_the_same(kind, bccd_images):
     cfg = CFGS[kind]()
     model = build(cfg)

@@ -220,6 +220,7 @@ def retinanet(output_dir: Path | str, architecture: Any = None) -> DictConfig:
     model.backbone.top_block.in_channels = SPACE.stages[-1].channels
     model.backbone.out_channels = 8
     model.head.conv_dims = [8]
+    model.test_score_thresh = 0.0  # untrained, it gives every class 1%
     model.num_classes = 3
     cfg.model = model
     return cfg

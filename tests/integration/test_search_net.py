@@ -122,7 +122,7 @@ def test_a_finished_search_resumed_evaluates_nothing(workspace, searched):
     ("step", "override", "message"),
     [
         ("step3", "search.flops_limit=1000", "has at most 1,000 multiply-adds; the smallest has"),
-        ("step2", "train.max_iter=1", "lacks search, .*; it is not a config of a search"),
+        ("step2", "train.max_iter=1", "lacks search; it is not a config of a search"),
         ("step3", "train.init_checkpoint=''", "lacks train.init_checkpoint; "),
         ("step3", "search.seeed=1", "Did you mean 'search.seed'"),
     ],

@@ -141,12 +141,12 @@ def test_published_networks_equal_fvcore_and_the_table(name, architecture, size,
     assert flops in (want[0], None)
 
 
-def test_weights_start_with_the_variance_of_their_inputs():
-    # Depthwise and 1x1 alike: a mean square of about 2 per unit of input, of which ReLU halves.
+def test_weights_start_as_detectron2_fills_them():
+    """He et al.'s fan-out: a variance of 2 / (output channels * kernel area), groups not counted."""
     block = ShuffleBlock(ShuffleChoice(3), 256, 256, 1, Norm("BN"))
     for layer in block.main:
-        out = layer.conv(torch.randn(1, layer.conv.in_channels, 32, 32))
-        assert 1.5 < out[:, :, 1:-1, 1:-1].var() < 2.5
+        wanted = 2 / (layer.conv.out_channels * layer.conv.kernel_size[0] ** 2)
+        assert layer.conv.weight.var().item() == pytest.approx(wanted, rel=0.15)
 
 
 class Three(Choice):
