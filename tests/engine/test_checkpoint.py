@@ -13,6 +13,7 @@ import pytest
 import tiny
 import torch
 from detectron2.config import instantiate
+from detectron2.engine import HookBase
 from torch import nn
 
 from detnas_d2.engine import CheckpointError, DetNASCheckpointer, LazyTrainer, build_trainer
@@ -316,11 +317,21 @@ def test_max_to_keep_holds_over_interruptions(tmp_path):
 
 
 def test_a_new_run_in_an_old_folder_keeps_its_own_checkpoints(tmp_path):
-    run(tmp_path, 6)
-    with pytest.raises(SystemExit):
-        run(tmp_path, 6, stop=2, resume=False)  # its only files: 1 and 2
-    last = (tmp_path / "last_checkpoint").read_text()
-    assert last == "model_0000002.pth" and (tmp_path / last).exists()
+    run(tmp_path, 4)  # leaves 1 and 3
+    cfg = tiny.classifier(tmp_path)
+    cfg.train.checkpointer = {"period": 2, "max_to_keep": 2}
+    trainer = build_trainer(cfg)
+
+    class Fail(HookBase):
+        def before_step(self):
+            if self.trainer.iter == 2:
+                raise ZeroDivisionError
+
+    trainer.register_hooks([Fail()])
+    with pytest.raises(ZeroDivisionError):
+        trainer.train()
+    # its own 1 is not the surplus of 1, 3 and 1
+    assert (tmp_path / "last_checkpoint").read_text() == "model_0000001.pth"
     assert (tmp_path / "model_0000001.pth").exists()
 
 

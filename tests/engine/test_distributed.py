@@ -91,7 +91,7 @@ def test_resumed_on_two_processes(results):
         whole, resumed = folder / "of2" / whole, folder / "of2" / resumed
         assert tiny.same(tiny.state(resumed), tiny.state(whole))
         assert tiny.metrics(resumed) == tiny.metrics(whole)
-    assert any("classification/top1" in line for line in tiny.metrics(whole))
+    assert sum("bbox/AP" in line for line in tiny.metrics(whole)) > 3
 
 
 def test_a_signal_to_one_rank_stops_all_after_the_same_iteration(results):

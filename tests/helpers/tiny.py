@@ -15,6 +15,7 @@ from detectron2.data import get_detection_dataset_dicts
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.solver.build import get_default_optimizer_params
 from detectron2.structures import Boxes, Instances
+from detectron2.utils import comm
 from fvcore.common.param_scheduler import LinearParamScheduler
 from omegaconf import DictConfig, OmegaConf
 
@@ -111,7 +112,11 @@ class OutputSum(DatasetEvaluator):
             self.sums[1] += float((boxes.double() ** 2).sum())
 
     def evaluate(self) -> dict[str, Any]:
-        return OrderedDict(bbox={"AP": self.sums[0], "squares": self.sums[1]})
+        gathered = comm.gather(self.sums)
+        if not comm.is_main_process():
+            return {}
+        ap, squares = (sum(values) for values in zip(*gathered, strict=True))
+        return OrderedDict(bbox={"AP": ap, "squares": squares})
 
 
 # configs

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import tiny
 import torch
+from detectron2.config import LazyCall as L
 from detectron2.config import instantiate
 from detectron2.engine import HookBase, launch
 from detectron2.utils import comm
@@ -27,6 +28,7 @@ def classifier(folder, architecture=None, norm="naiveSyncBN"):
     cfg = tiny.classifier(folder, architecture, norm=norm)
     cfg.model.dropout = 0.0
     cfg.train.eval_period = 2 if architecture else 0
+    cfg.dataloader.evaluator = L(tiny.OutputSum)(dataset_name="val")
     return cfg
 
 

@@ -142,7 +142,7 @@ def test_published_networks_equal_fvcore_and_the_table(name, architecture, size,
 
 
 def test_weights_start_as_detectron2_fills_them():
-    """He et al.'s fan-out: a variance of 2 / (output channels * kernel area), groups not counted."""
+    """He et al., fan-out: a variance of 2 / (output channels * kernel area), groups not counted."""
     block = ShuffleBlock(ShuffleChoice(3), 256, 256, 1, Norm("BN"))
     for layer in block.main:
         wanted = 2 / (layer.conv.out_channels * layer.conv.kernel_size[0] ** 2)
