@@ -10,6 +10,7 @@ search = dict(
     flops_limit=300_000_000,  # multiply-adds of the backbone's convolutions ...
     input_size=(224, 224),  # ... at this (height, width)
     calibration_batches=250,  # of dataloader.calibration: 500 images for the norms' statistics
+    # the baseline is L(RandomSearch)(count=1000)
     algorithm=L(EvolutionarySearch)(
         population=50, generations=20, parents=10, mutation_probability=0.1
     ),

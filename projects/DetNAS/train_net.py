@@ -57,7 +57,7 @@ class Trainer(DefaultTrainer):
         raise ConfigError(f"No evaluator for the data set {dataset_name!r} of type {kind!r}.")
 
 
-def main(args):
+def load_cfg(args):
     cfg = get_cfg()
     add_detnas_config(cfg)
     cfg.merge_from_file(args.config_file)
@@ -65,6 +65,11 @@ def main(args):
     cfg.freeze()
     if "supernet" in cfg.MODEL.BACKBONE.NAME and args.num_gpus * args.num_machines > 1:
         raise ConfigError("Supernets train in one process here; take the top-level train_net.py.")
+    return cfg
+
+
+def main(args):
+    cfg = load_cfg(args)
     default_setup(cfg, args)
     setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="detnas_d2")
     if args.eval_only:
@@ -81,6 +86,7 @@ def main(args):
 if __name__ == "__main__":
     args = default_argument_parser().parse_args()
     try:
+        load_cfg(args)  # what it refuses is refused before processes are started
         launch(
             main,
             args.num_gpus,
