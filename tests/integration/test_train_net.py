@@ -173,7 +173,14 @@ def test_two_processes(workspace, supernet):
     folder = workspace / "output/two"
     output_dir = "train.output_dir=output/two"
     process = workspace.start(
-        "train_net.py", "step2", "--num-gpus", "2", "train.max_iter=1000", output_dir
+        "train_net.py",
+        "step2",
+        "--num-gpus",
+        "2",
+        "--dist-url",
+        "auto",
+        "train.max_iter=1000",
+        output_dir,
     )
     try:
         wait_for(process, lambda: len(metrics(folder)) >= 3)
