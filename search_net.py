@@ -22,11 +22,18 @@ import torch
 from detectron2.config import instantiate
 from omegaconf import DictConfig
 
-from detnas_d2.engine import DetNASCheckpointer, LazyTrainer, load_config, setup
+from detnas_d2.engine import (
+    DetNASCheckpointer,
+    LazyTrainer,
+    backbone_key,
+    load_config,
+    require_supernet,
+    setup,
+)
 from detnas_d2.engine.fingerprint import config_hash, file_hash
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.errors import DetNASError
-from detnas_d2.evaluation import build_fitness, find_supernet
+from detnas_d2.evaluation import build_fitness
 from detnas_d2.search import (
     Evaluator,
     FlopsLimit,
@@ -48,7 +55,7 @@ def main(args: argparse.Namespace) -> None:
     cfg = load_config(args.config_file, args.opts)
     check_run(cfg, "search")
     model = LazyTrainer.build_model(cfg)
-    space = find_supernet(model).space
+    space = require_supernet(model, "A search").space
     cost = CostTable(space, tuple(cfg.search.input_size))
     limit = FlopsLimit(cost, cfg.search.flops_limit)
     limit.witness()
@@ -104,8 +111,7 @@ def retrain_commands(cfg: DictConfig) -> list[str]:
     )
     for config in cfg.search.retrain:
         here = config if os.path.isfile(config) else os.path.join(ROOT, config)
-        backbone = load_config(here).model.backbone
-        key = "model.backbone" + (".bottom_up" if "bottom_up" in backbone else "")
+        key = backbone_key(load_config(here))
         command = f"python train_net.py --config-file {config} {key}.architecture=BEST"
         commands.append(command)
     return commands

@@ -23,12 +23,14 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from omegaconf import DictConfig, OmegaConf
 
 from detnas_d2.data import DigitsParameters, datasets_root, write_bccd_boxes, write_digits
-from detnas_d2.engine import ConfigError, load_config
+from detnas_d2.engine import ConfigError, backbone_key, load_config
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.errors import DetNASError
 from detnas_d2.files import write_atomically
@@ -52,6 +54,14 @@ class Step:
     config: Path
     overrides: tuple[str, ...] = ()
     flags: tuple[str, ...] = ("--resume",)
+
+    @cached_property
+    def cfg(self) -> DictConfig:
+        return load_config(str(self.config), self.overrides)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.cfg.train.output_dir)
 
     @property
     def command(self) -> list[str]:
@@ -91,10 +101,9 @@ def steps_of(dataset: str, detector: str | None, random_file: Path) -> list[Step
 
 def as_random(step: Step, random_file: Path) -> Step:
     """The same step for the random architecture, in a folder of its own."""
-    cfg = load_config(str(step.config))
-    key = "model.backbone.bottom_up" if "bottom_up" in cfg.model.backbone else "model.backbone"
+    cfg = step.cfg
     overrides = [
-        f"{key}.architecture={random_file}",
+        f"{backbone_key(cfg)}.architecture={random_file}",
         f"train.output_dir={cfg.train.output_dir}_random",
     ]
     if cfg.train.init_checkpoint:
@@ -105,10 +114,9 @@ def as_random(step: Step, random_file: Path) -> Step:
 
 def run(step: Step, number: str) -> float:
     """Run a step unless it is done; returns its seconds."""
-    cfg = load_config(str(step.config), step.overrides)
-    folder = Path(cfg.train.output_dir)
+    folder = step.folder
     done_file = folder / "done.json"
-    now = config_hash(cfg, sorted(cfg))
+    now = config_hash(step.cfg, sorted(step.cfg))
     if done_file.exists():
         done = json.loads(done_file.read_text())
         if done["config"] != now:
@@ -132,10 +140,6 @@ def run(step: Step, number: str) -> float:
     done = {"config": now, "seconds": round(seconds, 1)}
     write_atomically(done_file, json.dumps(done) + "\n")
     return seconds
-
-
-def output_of(step: Step) -> Path:
-    return Path(load_config(str(step.config), step.overrides).train.output_dir)
 
 
 def call(command: list[str], console_file: Path) -> tuple[int, list[str]]:
@@ -181,8 +185,7 @@ def end_with_parent() -> None:
 def draw_random(search_config: Path, path: Path) -> SearchSpace:
     """Write a random architecture under the search's limit; returns the space."""
     cfg = load_config(str(search_config))
-    bottom = cfg.model.backbone.get("bottom_up", cfg.model.backbone)
-    space = resolve_space(bottom.space)
+    space = resolve_space(OmegaConf.select(cfg, backbone_key(cfg)).space)
     limit = FlopsLimit(CostTable(space, tuple(cfg.search.input_size)), cfg.search.flops_limit)
     limit.witness()
     (architecture,) = draw_unseen(space, 1, set(), limit, np.random.default_rng(RANDOM_SEED))
@@ -203,7 +206,7 @@ def main(dataset: str, detector: str | None) -> None:
     steps = steps_of(dataset, detector, random_file)
     seconds = {s.name: run(s, f"{i}/{len(steps)}") for i, s in enumerate(steps, 1)}
 
-    folders = {s.name: output_of(s) for s in steps}
+    folders = {s.name: s.folder for s in steps}
     tests = {
         "test": folders["step5_test"] / "evaluation.json",
         "random": folders["step5_test_random"] / "evaluation.json",
@@ -215,7 +218,7 @@ def main(dataset: str, detector: str | None) -> None:
     predictions = folders["step5_test"] / "coco_instances_results.json"
     if predictions.exists():
         picture = output / f"test_images{suffix}.png"
-        name = load_config(str(steps[5].config)).dataloader.test.dataset.names
+        name = steps[5].cfg.dataloader.test.dataset.names
         draw_detections(name, str(predictions), str(picture))
         print(f"some test images: {picture}")
     print(f"figures: {summary_file}")

@@ -1,9 +1,9 @@
 """Training: configs, trainer, hooks and checkpoints."""
 
 from .checkpoint import CheckpointError, DetNASCheckpointer
-from .config import ConfigError, load_config
+from .config import ConfigError, backbone_key, load_config
 from .evaluate import evaluate_checkpoint
-from .hooks import PathResampling, StepSeeding
+from .hooks import PathResampling, StepSeeding, require_supernet
 from .setup import setup
 from .trainer import LazyTrainer, SupernetTrainer, build_trainer
 
@@ -15,8 +15,10 @@ __all__ = [
     "PathResampling",
     "StepSeeding",
     "SupernetTrainer",
+    "backbone_key",
     "build_trainer",
     "evaluate_checkpoint",
     "load_config",
+    "require_supernet",
     "setup",
 ]

@@ -41,8 +41,8 @@ class DetNASCheckpointer(DetectionCheckpointer):
         if not self.save_dir or not self.save_to_disk:
             return
         data = {"model": self.model.state_dict()}
-        if find_backbone(self.model) is not None:
-            data["detnas"] = describe(self.model)
+        if described := describe(self.model):
+            data["detnas"] = described
         data.update({key: obj.state_dict() for key, obj in self.checkpointables.items()})
         data.update(kwargs)
         path = os.path.join(self.save_dir, f"{name}.pth")

@@ -56,14 +56,20 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> DictConfig:
     return cfg
 
 
+def backbone_key(cfg: DictConfig) -> str:
+    """Where the DetNAS backbone stands in a config: in a detector it is the bottom of an FPN."""
+    return "model.backbone" + (".bottom_up" if "bottom_up" in cfg.model.backbone else "")
+
+
 def _apply(cfg: DictConfig, text: str) -> None:
     override = _parse(text)
     if override.is_sweep_override():
         raise ConfigError(f"Override {text!r}: several values; a list is written [a,b].")
     key, value = override.key_or_group, override.value()
-    if type(_current(cfg, key)) is int and isinstance(value, float) and value.is_integer():
+    current = _current(cfg, key)
+    if type(current) is int and isinstance(value, float) and value.is_integer():
         value = int(value)  # 3e8
-    if isinstance(_current(cfg, key), str) and isinstance(value, (bool, int, float)):
+    if isinstance(current, str) and isinstance(value, (bool, int, float)):
         value = text.partition("=")[2]  # output_dir=2026 is a name
     _check(cfg, text, key, value, override.is_add())
     try:

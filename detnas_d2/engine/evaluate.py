@@ -11,7 +11,7 @@ from detectron2.utils import comm
 from omegaconf import DictConfig
 
 from ..files import write_atomically
-from ..modeling import ShuffleNetV2Supernet, find_backbone
+from ..modeling import find_supernet
 from .checkpoint import DetNASCheckpointer
 from .config import ConfigError
 from .trainer import LazyTrainer
@@ -37,8 +37,7 @@ def evaluate_checkpoint(
     if not cfg.train.init_checkpoint:
         raise ConfigError("train.init_checkpoint is empty; give the checkpoint to evaluate.")
     model = trainer.build_model(cfg)
-    found = find_backbone(model)
-    if found and isinstance(found[1], ShuffleNetV2Supernet):
+    if find_supernet(model) is not None:
         raise ConfigError(
             "A supernet has no metric of its own: search_net.py scores its paths, each with "
             "batch-norm statistics of its own. To evaluate one network, take a config of step 4."

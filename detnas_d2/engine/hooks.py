@@ -15,7 +15,7 @@ from detectron2.engine import HookBase, hooks
 from detectron2.utils import comm
 
 from ..data.seeding import derive_seed
-from ..modeling import ShuffleNetV2Supernet, find_backbone
+from ..modeling import ShuffleNetV2Supernet, find_backbone, find_supernet
 from .config import ConfigError
 
 if TYPE_CHECKING:
@@ -24,6 +24,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STEP = 21  # purpose of the derived seeds; those of detnas_d2.data are smaller
+
+
+def require_supernet(model: torch.nn.Module, who: str) -> ShuffleNetV2Supernet:
+    """The supernet in a model, for `who` can't do without.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    supernet = find_supernet(model)
+    if supernet is None:
+        found = find_backbone(model)
+        raise ConfigError(
+            f"{who} needs a model with a ShuffleNetV2Supernet in it; this one has "
+            f"{type(found[1]).__name__ if found else 'no DetNAS backbone'}."
+        )
+    return supernet
 
 
 class StepSeeding(HookBase):
@@ -66,13 +82,7 @@ class PathResampling(HookBase):
 
     def before_train(self) -> None:
         model = self._model if self._model is not None else self.trainer.model
-        found = find_backbone(model)
-        if found is None or not isinstance(found[1], ShuffleNetV2Supernet):
-            raise ConfigError(
-                "PathResampling needs a model with a ShuffleNetV2Supernet in it; this one has "
-                f"{type(found[1]).__name__ if found else 'no DetNAS backbone'}."
-            )
-        self._supernet = found[1]
+        self._supernet = require_supernet(model, "PathResampling")
         if self._sampler.space != self._supernet.space:
             raise ConfigError(
                 f"The path sampler draws from the space {self._sampler.space.name!r}, the supernet "

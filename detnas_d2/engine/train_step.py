@@ -131,11 +131,12 @@ def broadcast_model(model: nn.Module) -> None:
 def _buckets(tensors: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
     """Lists of tensors of one type, of about BUCKET_ELEMENTS elements each, in order."""
     bucket: list[torch.Tensor] = []
+    size = 0
     for t in tensors:
-        full = sum(b.numel() for b in bucket) + t.numel() > BUCKET_ELEMENTS
-        if bucket and (full or bucket[0].dtype != t.dtype):
+        if bucket and (size + t.numel() > BUCKET_ELEMENTS or bucket[0].dtype != t.dtype):
             yield bucket
-            bucket = []
+            bucket, size = [], 0
         bucket.append(t)
+        size += t.numel()
     if bucket:
         yield bucket

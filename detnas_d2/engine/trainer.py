@@ -26,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from ..data.seeding import seeded
-from ..modeling import ShuffleNetV2Supernet, find_backbone
+from ..modeling import find_supernet
 from ..space import PathSampler
 from .checkpoint import DetNASCheckpointer
 from .config import ConfigError
@@ -261,8 +261,7 @@ def build_trainer(cfg: DictConfig) -> LazyTrainer:
     """
     trainer_class = SupernetTrainer if cfg.get("path_sampler") is not None else LazyTrainer
     trainer = trainer_class(cfg)
-    found = find_backbone(trainer.model)
-    if trainer_class is LazyTrainer and found and isinstance(found[1], ShuffleNetV2Supernet):
+    if trainer_class is LazyTrainer and find_supernet(trainer.model) is not None:
         raise ConfigError(
             "The model is a supernet, but the config has no 'path_sampler' "
             "(see configs/common/paths.py)."

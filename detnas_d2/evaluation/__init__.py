@@ -2,12 +2,11 @@
 
 from .batch_norm import calibrated
 from .classification import ClassificationEvaluator
-from .fitness import SupernetFitness, build_fitness, find_supernet
+from .fitness import SupernetFitness, build_fitness
 
 __all__ = [
     "ClassificationEvaluator",
     "SupernetFitness",
     "build_fitness",
     "calibrated",
-    "find_supernet",
 ]

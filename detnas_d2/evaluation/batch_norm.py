@@ -11,7 +11,7 @@ from fvcore.nn.precise_bn import get_bn_modules, update_bn_stats
 from torch import nn
 
 from ..data.seeding import seeded
-from ..modeling import ShuffleNetV2Supernet, find_backbone
+from ..modeling import find_supernet
 
 
 @contextmanager
@@ -42,7 +42,8 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
     normalizer = getattr(model, "loss_normalizer", None)
     try:
         model.train()
-        for block in _inactive_blocks(model):
+        supernet = find_supernet(model)
+        for block in supernet.inactive_blocks() if supernet else ():
             block.eval()
         norms = get_bn_modules(model)  # those in training mode: the ones on the path
         with _restored(norms):
@@ -55,13 +56,6 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
             module.training = training
         if normalizer is not None:
             model.loss_normalizer = normalizer
-
-
-def _inactive_blocks(model: nn.Module) -> list[nn.Module]:
-    found = find_backbone(model)
-    if found is None or not isinstance(found[1], ShuffleNetV2Supernet):
-        return []
-    return list(found[1].inactive_blocks())
 
 
 def _seeding(batches: Sequence[Any], seed: int, stack: ExitStack) -> Iterator[Any]:

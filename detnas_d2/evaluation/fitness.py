@@ -17,9 +17,8 @@ from omegaconf import DictConfig
 from torch import nn
 
 from ..data.seeding import seeded
-from ..engine import ConfigError
+from ..engine import ConfigError, require_supernet
 from ..engine.trainer import LazyTrainer
-from ..modeling import ShuffleNetV2Supernet, find_backbone
 from ..space import Architecture
 from .batch_norm import calibrated
 
@@ -47,7 +46,7 @@ class SupernetFitness:
         metric: str,
         seed: int,
     ) -> None:
-        self.supernet = find_supernet(model)
+        self.supernet = require_supernet(model, "A search")
         self._model = model
         self._calibration = calibration
         self._evaluate = evaluate
@@ -102,21 +101,6 @@ def build_fitness(
 
     seed = cfg.dataloader.calibration.seed
     return SupernetFitness(model, batches, evaluate, cfg.search.metric, seed)
-
-
-def find_supernet(model: nn.Module) -> ShuffleNetV2Supernet:
-    """The supernet in a model.
-
-    Raises:
-        ConfigError: if there is none.
-    """
-    found = find_backbone(model)
-    if found is None or not isinstance(found[1], ShuffleNetV2Supernet):
-        raise ConfigError(
-            "A search needs a model with a ShuffleNetV2Supernet in it; this one has "
-            f"{type(found[1]).__name__ if found else 'no DetNAS backbone'}."
-        )
-    return found[1]
 
 
 @contextlib.contextmanager

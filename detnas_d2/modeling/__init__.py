@@ -10,7 +10,14 @@ from .classifier import Classifier
 from .network import ShuffleNetV2
 from .norm import Norm
 from .supernet import ShuffleNetV2Supernet
-from .weights import WeightsError, describe, find_backbone, load_weights, slice_supernet
+from .weights import (
+    WeightsError,
+    describe,
+    find_backbone,
+    find_supernet,
+    load_weights,
+    slice_supernet,
+)
 
 __all__ = [
     "Classifier",
@@ -25,6 +32,7 @@ __all__ = [
     "build_block",
     "describe",
     "find_backbone",
+    "find_supernet",
     "load_weights",
     "slice_supernet",
 ]

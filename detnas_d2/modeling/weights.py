@@ -13,6 +13,7 @@ from ..space import Architecture, SearchSpace
 from .backbone import ShuffleNetV2Base
 from .classifier import HEAD_MODULES
 from .network import ShuffleNetV2
+from .supernet import ShuffleNetV2Supernet
 
 State = Mapping[str, torch.Tensor]
 
@@ -44,6 +45,16 @@ def find_backbone(model: nn.Module) -> tuple[str, ShuffleNetV2Base] | None:
             + ", ".join(prefix for prefix, _ in found)
         )
     return found[0] if found else None
+
+
+def find_supernet(model: nn.Module) -> ShuffleNetV2Supernet | None:
+    """The supernet in a model; None if its backbone is another, or none of ours.
+
+    Raises:
+        WeightsError: as `find_backbone`.
+    """
+    found = find_backbone(model)
+    return found[1] if found and isinstance(found[1], ShuffleNetV2Supernet) else None
 
 
 def describe(model: nn.Module) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from detectron2.utils.logger import setup_logger
 import detnas_d2.data  # noqa: F401  registers its data sets
 from detnas_d2.engine import ConfigError, DetNASCheckpointer, PathResampling
 from detnas_d2.errors import DetNASError
-from detnas_d2.modeling import ShuffleNetV2Supernet, add_detnas_config, find_backbone
+from detnas_d2.modeling import add_detnas_config, find_supernet
 from detnas_d2.space import UniformPathSampler
 
 
@@ -41,9 +41,9 @@ class Trainer(DefaultTrainer):
             model, self.cfg.OUTPUT_DIR, trainer=weakref.proxy(self)
         )
         hooks = super().build_hooks()
-        _, backbone = find_backbone(model)
-        if isinstance(backbone, ShuffleNetV2Supernet):
-            sampler = UniformPathSampler(backbone.space, max(self.cfg.SEED, 0))
+        supernet = find_supernet(model)
+        if supernet is not None:
+            sampler = UniformPathSampler(supernet.space, max(self.cfg.SEED, 0))
             hooks.insert(0, PathResampling(sampler, model))
         return hooks
 

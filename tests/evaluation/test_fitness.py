@@ -13,8 +13,8 @@ from detectron2.config import instantiate
 from detectron2.evaluation import COCOEvaluator
 from detectron2.utils.logger import setup_logger
 
-from detnas_d2.engine import ConfigError, LazyTrainer
-from detnas_d2.evaluation import SupernetFitness, build_fitness, calibrated, find_supernet
+from detnas_d2.engine import ConfigError, LazyTrainer, require_supernet
+from detnas_d2.evaluation import SupernetFitness, build_fitness, calibrated
 from detnas_d2.modeling import load_weights
 from detnas_d2.space import Architecture, UniformPathSampler
 
@@ -176,6 +176,6 @@ def test_a_users_trainer_builds_the_evaluation(bccd_images):
 
 def test_a_model_without_a_supernet():
     with pytest.raises(ConfigError, match="this one has ShuffleNetV2"):
-        find_supernet(build(classifier_cfg(tiny.ARCHITECTURE)))
+        require_supernet(build(classifier_cfg(tiny.ARCHITECTURE)), "A search")
     with pytest.raises(ConfigError, match="no DetNAS backbone"):
-        find_supernet(torch.nn.Linear(1, 1))
+        require_supernet(torch.nn.Linear(1, 1), "A search")

@@ -97,7 +97,7 @@ def test_steps_in_order(tool, dataset, detector):
         written.add(f"{cfg.train.output_dir}/{file}")
         flag = "--eval-only" if "step5" in step.name else "--resume"
         assert step.command[2:5] == ["--config-file", str(step.config), flag]
-    folders = [tool.output_of(s) for s in steps]
+    folders = [s.folder for s in steps]
     assert len(set(folders)) == len(folders)
 
 
