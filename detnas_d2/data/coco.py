@@ -57,8 +57,9 @@ def register_coco(
 def register_coco_splits(root: str | Path | None = None, *, is_default: bool = False) -> None:
     """Registers coco_2017_detnas_supernet and coco_2017_detnas_search, parts of train2017.
 
-    The search is scored on images that the supernet was not trained on and that are no test
-    images; COCO's val2017 (the paper's minival) is the test set.
+    COCO's 2017 lists are those of the paper: train2017 (118,287 images) is its trainval35k, train
+    and val of 2014 without minival, and val2017 (5,000 images) is its minival, the test set. The
+    search is scored on images that the supernet was not trained on and that are no test images.
 
     Args:
         root: COCO's folder; left out: $DETECTRON2_DATASETS/coco.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from detectron2.data import MetadataCatalog
 
-from detnas_d2.data.catalog import first_of, register_dataset
+from detnas_d2.data.catalog import datasets_root, first_of, register_dataset
 from detnas_d2.data.errors import DataError, MissingDatasetError
 from detnas_d2.data.seeding import derive_seed
 
@@ -19,6 +19,7 @@ _FORM = (
     "class folders (ImageNet: n01440764 ...) in both"
 )
 _HOLD_OUT = 13  # purpose of a derived seed
+_SEARCH_SHARE = 25  # one in so many training images is held out for the search
 
 
 def load_image_folder(root: str | Path, split: str) -> list[dict[str, Any]]:
@@ -95,18 +96,23 @@ def register_image_folder(
     root: str | Path,
     split: str,
     *,
+    held_out: bool | None = None,
     required: dict[Path, str] | None = None,
     is_default: bool = False,
 ) -> None:
     """Registers one split of an image folder; its class names are known once it is loaded.
 
     Args:
+        held_out: True for one image in 25 of each class (`held_out_split`, seed 0), False for the
+            others, None for all.
         required: what has to exist, beyond the two folders.
     """
     root = Path(root)
 
     def load() -> list[dict[str, Any]]:
         records = load_image_folder(root, split)
+        if held_out is not None:
+            records = held_out_split(records, of=_SEARCH_SHARE, held_out=held_out)
         MetadataCatalog.get(name).thing_classes = image_folder_classes(root)
         return records
 
@@ -118,7 +124,31 @@ def register_image_folder(
         evaluator_type="classification",
         root=str(root),
         split=split,
+        held_out=held_out,
     )
+
+
+def register_imagenet(root: str | Path | None = None, *, is_default: bool = False) -> None:
+    """Registers imagenet_{train,val} and imagenet_detnas_{supernet,search}, parts of train.
+
+    The search for a classification network (ClsNASNet, DetNAS table 4) scores candidates on
+    images that the supernet was not trained on and that are no test images: one in 25 of each
+    class, about 51,000 of 1.28 million. Which these are is a function of the file names.
+
+    Args:
+        root: ImageNet's folder; left out: $DETECTRON2_DATASETS/imagenet.
+    """
+    root = datasets_root() / "imagenet" if root is None else Path(root)
+    for split in ("train", "val"):
+        register_image_folder(f"imagenet_{split}", root, split, is_default=is_default)
+    for part in ("supernet", "search"):
+        register_image_folder(
+            f"imagenet_detnas_{part}",
+            root,
+            "train",
+            held_out=part == "search",
+            is_default=is_default,
+        )
 
 
 def held_out_split(

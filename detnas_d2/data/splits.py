@@ -2,8 +2,9 @@
 
     python -m detnas_d2.data.splits ANNOTATIONS --search-images 5000 --seed 0 --out DIR
 
-ANNOTATIONS is a COCO JSON file, e.g. datasets/coco/annotations/instances_train2017.json (which is
-the paper's train + val without minival). Writes two of the same form into DIR:
+ANNOTATIONS is a COCO JSON file, e.g. datasets/coco/annotations/instances_train2017.json (train2017
+is the paper's train + val without minival, and val2017 its minival). For Pascal VOC there is
+detnas_d2.data.voc_splits. Writes two of the same form into DIR:
 instances_search.json, the search's validation images, and instances_supernet.json, the rest.
 """
 
@@ -27,35 +28,18 @@ from detnas_d2.files import write_atomically
 _SPLIT = 17  # purpose of a derived seed
 
 
-def split_images(
-    dataset: list[dict[str, Any]], part: str, search_images: int = 5000, seed: int = 0
-) -> list[dict[str, Any]]:
-    """The images of one part of a data set (DetNAS section 4.1: 5k images for the search).
+def search_ids(ids: Iterable[Any], search_images: int, seed: int) -> set[Any]:
+    """The ids of the search's images (DetNAS section 4.1: 5k images), drawn without replacement.
 
-    Which image is in which part is a function of the image ids and the seed alone, not of the
-    order of `dataset`; each part keeps that order.
+    A function of the set of ids and the seed alone, not of the order of the ids.
 
     Args:
-        dataset: dicts with "image_id" (all integers, or all texts), each id once.
-        part: "search" for `search_images` images drawn without replacement, "supernet" for the
-            rest, on which the supernet is trained.
+        ids: all integers, or all texts; each once.
 
     Raises:
-        DataError: an unknown part, ids that are missing, mixed or not unique, or a number of
-            search images that leaves a part empty.
+        DataError: ids that are mixed or not unique, or a number of search images that leaves
+            nothing to draw or nothing to train on.
     """
-    if part not in SPLIT_FILES:
-        raise DataError(f"part is {part!r}; expected {' or '.join(map(repr, SPLIT_FILES))}.")
-    try:
-        ids = [record["image_id"] for record in dataset]
-    except KeyError as error:
-        raise DataError("Every image of a data set to be split needs an 'image_id'.") from error
-    searched = search_ids(ids, search_images, seed)
-    return [r for r in dataset if (r["image_id"] in searched) == (part == "search")]
-
-
-def search_ids(ids: Iterable[Any], search_images: int, seed: int) -> set[Any]:
-    """The ids of the search's images; see `split_images`."""
     ids = list(ids)
     try:
         ordered = sorted(set(ids))
@@ -81,7 +65,7 @@ def write_splits(
         the file of each part.
 
     Raises:
-        DataError: the file can't be read or is not in COCO's form; see `split_images`.
+        DataError: the file can't be read or is not in COCO's form; see `search_ids`.
     """
     try:
         content = json.loads(Path(annotations).read_bytes())

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from detectron2.data.datasets.pascal_voc import CLASS_NAMES
 from detectron2.structures import BoxMode
 
 from detnas_d2.data.annotations import drop_damaged_boxes
-from detnas_d2.data.catalog import first_of, register_dataset, voc_requirements
+from detnas_d2.data.catalog import datasets_root, first_of, register_dataset, voc_requirements
 from detnas_d2.data.errors import DataError
+
+VOC_PARTS = ("supernet", "search")
+"""The image sets of trainval 07 + 12 that `python -m detnas_d2.data.voc_splits` writes."""
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 
@@ -23,29 +27,41 @@ def load_voc_folder(
 
     Beyond Detectron2's ``load_voc_instances``: images may be PNG, a split may hold one image, and
     what is wrong in a file is said with its name. Boxes come out as that function gives them:
-    XYXY_ABS, VOC's 1-based inclusive [xmin, xmax] becoming [xmin - 1, xmax). Objects marked
-    difficult are included.
+    XYXY_ABS, VOC's 1-based inclusive [xmin, xmax] becoming [xmin - 1, xmax).
+
+    Objects marked difficult are loaded and trained on, as by that function (the authors' code
+    trains without them). Detectron2's evaluator takes them out of the figure: they are no ground
+    truth to be found, and a detection on one is neither right nor wrong.
 
     Raises:
         DataError: a damaged or missing XML file, an image that is missing, an unknown class.
     """
     dirname = Path(dirname)
-    split_file = dirname / "ImageSets" / "Main" / f"{split}.txt"
     class_ids = {class_name: i for i, class_name in enumerate(class_names)}
-    records = []
-    for line in split_file.read_text().splitlines():
-        image_id = line.strip()
-        if not image_id:
-            continue
+    return [_read_record(dirname, image_id, class_ids) for image_id in image_ids(dirname, split)]
+
+
+def image_ids(dirname: Path, split: str) -> list[str]:
+    """The ids that ImageSets/Main/<split>.txt names, in its order.
+
+    Raises:
+        DataError: the file is missing, empty, or holds more than one column.
+    """
+    split_file = dirname / "ImageSets" / "Main" / f"{split}.txt"
+    try:
+        lines = split_file.read_text().splitlines()
+    except OSError as error:
+        raise DataError(f"Cannot read the image set {split_file}: {error}.") from error
+    ids = [line.strip() for line in lines if line.strip()]
+    for image_id in ids:
         if len(image_id.split()) > 1:
             # Detectron2's evaluator separates its columns by blanks, and takes whole lines.
             raise DataError(
-                f"{split_file} has to hold one image id without blanks a line, got {line!r}."
+                f"{split_file} has to hold one image id without blanks a line, got {image_id!r}."
             )
-        records.append(_read_record(dirname, image_id, class_ids))
-    if not records:
+    if not ids:
         raise DataError(f"{split_file} names no image.")
-    return records
+    return ids
 
 
 def _read_record(dirname: Path, image_id: str, class_ids: dict[str, int]) -> dict[str, Any]:
@@ -71,7 +87,7 @@ def _read_record(dirname: Path, image_id: str, class_ids: dict[str, int]) -> dic
                 }
             )
         return {
-            "file_name": str(_image_file(dirname, image_id)),
+            "file_name": str(image_file(dirname, image_id)),
             "image_id": image_id,
             "height": int(_text(root, "size/height")),
             "width": int(_text(root, "size/width")),
@@ -90,7 +106,12 @@ def _text(element: ET.Element, path: str) -> str:
     return text
 
 
-def _image_file(dirname: Path, image_id: str) -> Path:
+def image_file(dirname: Path, image_id: str) -> Path:
+    """JPEGImages/<image_id> with the suffix that it has there.
+
+    Raises:
+        DataError: there is none.
+    """
     for suffix in _SUFFIXES:
         path = dirname / "JPEGImages" / f"{image_id}{suffix}"
         if path.exists():
@@ -138,3 +159,33 @@ def register_voc_folder(
         split=split,
         year=year,
     )
+
+
+def register_voc_0712_splits(root: str | Path | None = None, *, is_default: bool = False) -> None:
+    """Registers voc_0712_detnas_supernet and voc_0712_detnas_search, parts of trainval 07 + 12.
+
+    The evaluator wants one folder and one year a data set: the command in the message of a
+    missing folder mixes both years in one, and the metric is that of 2007, the one of the test
+    set voc_2007_test, by which the paper's figures are.
+
+    Args:
+        root: the folder of VOC2007, VOC2012 and VOC0712; left out: $DETECTRON2_DATASETS.
+    """
+    root = datasets_root() if root is None else Path(root)
+    mixed = root / "VOC0712"
+    contents = (
+        "trainval of VOC 2007 and 2012 in one folder; put VOC2007 and VOC2012 (of VOCtrainval_"
+        "06-Nov-2007.tar and VOCtrainval_11-May-2012.tar, host.robots.ox.ac.uk/pascal/VOC) into "
+        f"{root}, and make it with: python -m detnas_d2.data.voc_splits {root / 'VOC2007'} "
+        f"{root / 'VOC2012'} --search-images 5000 --seed 0 --out {mixed}"
+    )
+    for part in VOC_PARTS:
+        register_voc_folder(
+            f"voc_0712_detnas_{part}",
+            mixed,
+            part,
+            CLASS_NAMES,
+            2007,
+            required={mixed: contents, mixed / "ImageSets" / "Main" / f"{part}.txt": contents},
+            is_default=is_default,
+        )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from detectron2.config import LazyCall as L
 from detectron2.config import instantiate
-from detectron2.data import MetadataCatalog, get_detection_dataset_dicts
+from detectron2.data import DatasetCatalog, MetadataCatalog, get_detection_dataset_dicts
 from PIL import Image
 
 from detnas_d2.data import (
@@ -23,6 +25,8 @@ from detnas_d2.data import (
     imagenet_test_augmentations,
     imagenet_train_augmentations,
     load_image_folder,
+    missing_datasets,
+    register_builtin_datasets,
     register_image_folder,
     seeded,
     unregister_dataset,
@@ -115,6 +119,39 @@ def test_impossible_parts_are_refused():
         held_out_split(records, part=5, of=5, held_out=True)
     with pytest.raises(DataError, match="leaves no image"):
         held_out_split(records, part=1, of=2, held_out=True)
+
+
+def test_imagenet_less_what_the_search_is_scored_on(tmp_path, monkeypatch):
+    """One in 25 images of each class; 1 of a class with fewer. Test images are in neither part."""
+    counts = dict(zip(CLASSES, (50, 26, 3), strict=True))
+    for split in ("train", "val"):
+        for name, count in counts.items():
+            folder = tmp_path / "imagenet" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                (folder / f"{name}_{i}.JPEG").touch()
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
+    register_builtin_datasets()
+    names = ["imagenet_detnas_supernet", "imagenet_detnas_search"]
+    try:
+        assert missing_datasets(names) == []
+        supernet, search = (DatasetCatalog.get(name) for name in names)
+        assert Counter(r["category_id"] for r in search) == {0: 2, 1: 2, 2: 1}
+        everything = DatasetCatalog.get("imagenet_train")
+        assert sorted(supernet + search, key=lambda r: r["file_name"]) == everything
+        assert DatasetCatalog.get("imagenet_detnas_search") == search
+        # the same images in every version of this project, for results to be comparable
+        numbers = [Path(r["file_name"]).stem.rpartition("_")[2] for r in search]
+        assert numbers == ["26", "27", "23", "8", "0"]
+        for name in names:
+            assert MetadataCatalog.get(name).evaluator_type == "classification"
+            assert MetadataCatalog.get(name).thing_classes == list(CLASSES)
+        (tmp_path / "imagenet" / "train").rename(tmp_path / "imagenet" / "training")
+        with pytest.raises(MissingDatasetError, match=r"imagenet_detnas_search.*imagenet/train\n"):
+            DatasetCatalog.get("imagenet_detnas_search")
+    finally:
+        monkeypatch.undo()
+        register_builtin_datasets()
 
 
 def test_the_mapper_reads_bgr_bytes(tmp_path):

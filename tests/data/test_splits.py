@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
@@ -16,11 +17,9 @@ from detnas_d2.data import (
     missing_datasets,
     register_builtin_datasets,
 )
-from detnas_d2.data.splits import main, split_images, write_splits
+from detnas_d2.data.splits import main, search_ids, write_splits
 
-
-def records(count: int) -> list[dict]:
-    return [{"image_id": 7 * i, "file_name": f"{i}.jpg"} for i in range(count)]
+IDS = [7 * i for i in range(100)]
 
 
 def ids(dataset: list[dict]) -> list[int]:
@@ -43,55 +42,38 @@ def coco(count: int = 20) -> dict:
     }
 
 
-def test_parts_are_disjoint_and_complete():
-    dataset = records(100)
-    search = ids(split_images(dataset, "search", 30))
-    supernet = ids(split_images(dataset, "supernet", 30))
-    assert (len(search), len(supernet)) == (30, 70)
-    assert sorted(search + supernet) == ids(dataset)
-    assert search == sorted(search)  # in the order of the data set
-
-
 def test_a_function_of_ids_and_seed():
-    dataset = records(100)
-    shuffled = random.Random(0).sample(dataset, len(dataset))
-    search = ids(split_images(dataset, "search", 30))
-    assert sorted(ids(split_images(shuffled, "search", 30))) == search
-    assert ids(split_images(shuffled, "search", 30)) != search  # each keeps its own order
-    assert ids(split_images(dataset, "search", 30, seed=1)) != search
-    assert ids(split_images(dataset, "search", 30, seed=0)) == search
+    search = search_ids(IDS, 30, 0)
+    assert len(search) == 30 and search < set(IDS)
+    assert search_ids(random.Random(0).sample(IDS, len(IDS)), 30, 0) == search
+    assert search_ids(IDS, 30, 1) != search
     # the same images in every version of this project, for results to be comparable
-    assert search[:5] == [7, 21, 28, 35, 63]
+    assert sorted(search)[:5] == [7, 21, 28, 35, 63]
 
 
 def test_every_image_is_as_likely():
     """Over 200 seeds, each of 20 images is drawn about 50 times (5 of 20): within 5 sigma."""
-    counts = dict.fromkeys(ids(records(20)), 0)
-    for seed in range(200):
-        for i in ids(split_images(records(20), "search", 5, seed)):
-            counts[i] += 1
+    counts = Counter(i for seed in range(200) for i in search_ids(IDS[:20], 5, seed))
     sigma = (200 * 0.25 * 0.75) ** 0.5
-    assert all(abs(n - 50) < 5 * sigma for n in counts.values())
+    assert all(abs(counts[i] - 50) < 5 * sigma for i in IDS[:20])
 
 
 @pytest.mark.parametrize(
-    ("dataset", "part", "count", "message"),
+    ("ids", "count", "message"),
     [
-        (records(9), "train", 3, "part is 'train'; expected 'supernet' or 'search'"),
-        (records(9), "search", 9, "search_images is 9; of 9 images, 1 to 8"),
-        (records(9), "search", 0, "search_images is 0"),
-        ([*records(3), {"image_id": 7}], "search", 1, "4 images have 3 different image ids"),
-        ([*records(3), {"image_id": "7"}], "search", 1, "all integers or all texts"),
-        ([{"file_name": "a.jpg"}], "search", 1, "needs an 'image_id'"),
+        (IDS[:9], 9, "search_images is 9; of 9 images, 1 to 8"),
+        (IDS[:9], 0, "search_images is 0"),
+        ([0, 7, 14, 7], 1, "4 images have 3 different image ids"),
+        ([0, 7, "7"], 1, "all integers or all texts"),
     ],
 )
-def test_refused(dataset, part, count, message):
+def test_refused(ids, count, message):
     with pytest.raises(DataError, match=message):
-        split_images(dataset, part, count)
+        search_ids(ids, count, 0)
 
 
 def test_files(tmp_path):
-    """Both files are COCO's form, with the images of `split_images` and exactly their boxes."""
+    """Both files are COCO's form, disjoint and complete, and each image has its boxes."""
     content = coco()
     source = tmp_path / "instances_train2017.json"
     source.write_text(json.dumps(content))
@@ -100,10 +82,10 @@ def test_files(tmp_path):
         "supernet": "instances_supernet.json",
         "search": "instances_search.json",
     }
-    dataset = [{"image_id": image["id"]} for image in content["images"]]
+    searched = search_ids(range(20), 6, 3)
     for part, file in files.items():
         half = json.loads(file.read_text())
-        wanted = set(ids(split_images(dataset, part, 6, seed=3)))
+        wanted = searched if part == "search" else set(range(20)) - searched
         assert half["images"] == [x for x in content["images"] if x["id"] in wanted]
         assert half["annotations"] == [x for x in content["annotations"] if x["image_id"] in wanted]
         assert half["categories"] == content["categories"] and half["info"] == content["info"]
