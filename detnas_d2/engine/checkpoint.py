@@ -11,10 +11,17 @@ from typing import Any, BinaryIO
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
+from torch import nn
 
 from ..errors import DetNASError
 from ..files import write_atomically
-from ..modeling import describe, find_backbone, load_weights
+from ..modeling import (
+    backbone_prefix,
+    concerns_classifier,
+    describe,
+    find_backbone,
+    load_weights,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +31,7 @@ class CheckpointError(DetNASError):
 
 
 class DetNASCheckpointer(DetectionCheckpointer):
-    """Detectron2's checkpointer, with three differences.
+    """Detectron2's checkpointer, with four differences.
 
     * A checkpoint is written to another name, flushed and moved into place: a kill or a full
       disk while saving leaves the last good one, and ``last_checkpoint`` never points to a
@@ -32,9 +39,11 @@ class DetNASCheckpointer(DetectionCheckpointer):
     * It stores which space and architecture its backbone is of (key ``detnas``), and a checkpoint
       of another one is refused, not half loaded.
     * Loading slices a stand-alone network out of a supernet's weights, and a classification
-      checkpoint fills a detector's backbone (``detnas_d2.modeling.load_weights``).
+      checkpoint fills a detector's backbone, whichever it is (``detnas_d2.modeling.load_weights``).
+    * A checkpoint that leaves the whole backbone as it was is refused.
 
-    Models without a DetNAS backbone load as Detectron2 does.
+    All else loads as Detectron2 does: detectors without a DetNAS backbone, .pkl files by names
+    alike. What did not fit is then a warning.
     """
 
     def save(self, name: str, **kwargs: Any) -> None:
@@ -90,14 +99,29 @@ class DetNASCheckpointer(DetectionCheckpointer):
 
     def _load_model(self, checkpoint: Any) -> Any:
         native = not checkpoint.get("matching_heuristics", False)
-        if not native or find_backbone(self.model) is None:
-            return super()._load_model(checkpoint)
+        strict = find_backbone(self.model) or concerns_classifier(self.model, checkpoint)
+        if not native or not strict:
+            incompatible = super()._load_model(checkpoint)
+            _check_backbone(self.model, set(incompatible.missing_keys))
+            return incompatible
         try:
             report = load_weights(self.model, checkpoint)
         except ValueError as e:
             raise CheckpointError(f"The checkpoint does not fit the model: {e}") from e
         logger.info(report)
         return None
+
+
+def _check_backbone(model: nn.Module, missing: set[str]) -> None:
+    """Raise if the backbone got none of its parameters."""
+    prefix = backbone_prefix(model)
+    wanted = {name for name, _ in model.named_parameters() if name.startswith(prefix)}
+    if wanted and wanted <= missing:
+        raise CheckpointError(
+            f"The checkpoint holds none of the {len(wanted)} parameters of the model's backbone "
+            f"({prefix}*), for example {min(wanted)!r}; expected one of a network with this "
+            "backbone. Give the model_final.pth of the step before (train.init_checkpoint=...)."
+        )
 
 
 def _save(path: str, write: str | Callable[[BinaryIO], Any]) -> None:

@@ -7,11 +7,18 @@ from .backbone import ShuffleNetV2Base
 from .blocks import ConvNorm, ShuffleBlock, build_block
 from .build import add_detnas_config
 from .classifier import Classifier
+from .detnet import DetNet, PyramidROIPooler
+from .detnet_fpn import DetNetFPN
+from .halves import halves_space
 from .network import ShuffleNetV2
 from .norm import Norm
+from .released import convert_released
+from .released_state import Released, read_released
 from .supernet import ShuffleNetV2Supernet
 from .weights import (
     WeightsError,
+    backbone_prefix,
+    concerns_classifier,
     describe,
     find_backbone,
     find_supernet,
@@ -22,17 +29,26 @@ from .weights import (
 __all__ = [
     "Classifier",
     "ConvNorm",
+    "DetNet",
+    "DetNetFPN",
     "Norm",
+    "PyramidROIPooler",
+    "Released",
     "ShuffleBlock",
     "ShuffleNetV2",
     "ShuffleNetV2Base",
     "ShuffleNetV2Supernet",
     "WeightsError",
     "add_detnas_config",
+    "backbone_prefix",
     "build_block",
+    "concerns_classifier",
+    "convert_released",
     "describe",
     "find_backbone",
     "find_supernet",
+    "halves_space",
     "load_weights",
+    "read_released",
     "slice_supernet",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import nn
 from ..errors import DetNASError
 from ..space import Architecture, SearchSpace
 from .backbone import ShuffleNetV2Base
-from .classifier import HEAD_MODULES
+from .classifier import HEAD_MODULES, Classifier
 from .network import ShuffleNetV2
 from .supernet import ShuffleNetV2Supernet
 
@@ -75,6 +75,22 @@ def describe(model: nn.Module) -> dict[str, Any]:
     }
 
 
+def backbone_prefix(model: nn.Module) -> str:
+    """Where the state dict has the backbone, ours or another (bare, or in an FPN's bottom_up).
+
+    Raises:
+        WeightsError: as `find_backbone`.
+    """
+    found = find_backbone(model)
+    return found[0] if found else _other_prefix(model.state_dict())
+
+
+def concerns_classifier(model: nn.Module, checkpoint: Mapping[str, Any]) -> bool:
+    """Whether the model, or the network of the checkpoint, is a `Classifier`."""
+    heads = [k for k in map(str, checkpoint.get("model", ())) if not k.startswith("backbone.")]
+    return isinstance(model, Classifier) or _is_classifier(heads)
+
+
 def slice_supernet(
     state_dict: State, architecture: Architecture, prefix: str = ""
 ) -> dict[str, torch.Tensor]:
@@ -123,6 +139,9 @@ def load_weights(model: nn.Module, checkpoint: Mapping[str, Any]) -> str:
     or of a bare backbone gives a detector its backbone only, and that a bare backbone takes from
     any checkpoint what it needs.
 
+    Any other backbone (ResNet, DetNet) loads by the same rules, less the slicing, where it stands
+    at `backbone` or in an FPN at `backbone.bottom_up`.
+
     Args:
         checkpoint: {"model": state dict, "detnas": `describe(...)` of its model, ...}, or a plain
             state dict. Without "detnas", keys and shapes alone decide.
@@ -133,18 +152,21 @@ def load_weights(model: nn.Module, checkpoint: Mapping[str, Any]) -> str:
     Raises:
         WeightsError: anything that does not fit, with what was found and what was expected.
     """
-    found = find_backbone(model)
-    if found is None:
+    state, target = _state(checkpoint), model.state_dict()
+    prefix, backbone = find_backbone(model) or (_other_prefix(target), None)
+    body, heads = _split(state, _backbone_prefix(state) if backbone else _other_prefix(state))
+    target_body, target_heads = _split(target, prefix)
+    if not target_body:
         raise WeightsError(
-            f"the model ({type(model).__name__}) has no ShuffleNetV2 backbone to load into; load "
-            "it with Detectron2's DetectionCheckpointer"
+            f"the model ({type(model).__name__}) has no ShuffleNetV2 backbone and none named "
+            "'backbone' to load into; load it with Detectron2's DetectionCheckpointer"
         )
-    prefix, backbone = found
-    state = _state(checkpoint)
-    body, heads = _split(state, _backbone_prefix(state))
-    target_body, target_heads = _split(model.state_dict(), prefix)
 
-    fitted, sliced = _fit_backbone(body, checkpoint.get("detnas"), backbone, target_body)
+    if backbone:
+        fitted, sliced = _fit_backbone(body, checkpoint.get("detnas"), backbone, target_body)
+    else:
+        fitted, sliced = body, False
+        _compare(body, target_body, "the weights are of another backbone than the model's")
     whole = _takes_heads(heads, target_heads)
     if whole:
         _compare(heads, target_heads, "the heads do not fit; build the model with the same heads")
@@ -266,6 +288,11 @@ def _backbone_prefix(state: State) -> str:
     return prefixes[0]
 
 
+def _other_prefix(state: State) -> str:
+    in_fpn = any(key.startswith("backbone.bottom_up.") for key in state)
+    return "backbone.bottom_up." if in_fpn else "backbone."
+
+
 def _split(state: State, prefix: str) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """The backbone's entries without the prefix, and all others."""
     body = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
@@ -276,7 +303,7 @@ def _same_keys(a: State, b: State) -> bool:
     return {k for k in a if not k.endswith(_COUNTER)} == {k for k in b if not k.endswith(_COUNTER)}
 
 
-def _is_classifier(heads: State) -> bool:
+def _is_classifier(heads: Collection[str]) -> bool:
     return bool(heads) and all(key.split(".")[0] in HEAD_MODULES for key in heads)
 
 

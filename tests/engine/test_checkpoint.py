@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import pickle
 import resource
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 import torch
 from detectron2.config import instantiate
 from detectron2.engine import HookBase
+from detectron2.modeling import FPN
+from detectron2.modeling.backbone import BasicStem, ResNet
 from torch import nn
 
 from detnas_d2.engine import CheckpointError, DetNASCheckpointer, LazyTrainer, build_trainer
 from detnas_d2.errors import DetNASError
 from detnas_d2.files import write_atomically
+from detnas_d2.modeling import Classifier, DetNet, DetNetFPN
 
 KILLED_WHILE_SAVING = """
 import os, signal, sys
@@ -278,6 +283,132 @@ def test_a_model_without_our_backbone_loads_as_detectron2_does(tmp_path):
 
 def test_no_checkpoint_is_no_error():
     assert DetNASCheckpointer(model()).load("") == {}
+
+
+# backbones that are none of ours
+
+
+class Detector(nn.Module):
+    """The part of a detector that matters here: an FPN at `backbone`, and a head."""
+
+    def __init__(self, fpn):
+        super().__init__()
+        self.backbone = fpn
+        self.head = nn.Linear(8, 4)
+
+
+def resnet_detector(seed=0, norm="FrozenBN"):
+    torch.manual_seed(seed)
+    stages = ResNet.make_default_stages(50, norm=norm, stride_in_1x1=True)
+    bottom_up = ResNet(BasicStem(norm=norm), stages, out_features=["res4", "res5"])
+    return Detector(FPN(bottom_up, ["res4", "res5"], 8))
+
+
+def detnet_detector(seed=0, norm="BN"):
+    torch.manual_seed(seed)
+    return Detector(DetNetFPN(DetNet(norm=norm), out_channels=8))
+
+
+def detnet_classifier(seed=0, classes=4):
+    torch.manual_seed(seed)
+    backbone = DetNet(out_features=["res6"])
+    return Classifier(backbone, classes, last_channels=8, in_feature="res6")
+
+
+def msra_pickle(path, stages=(3, 4, 6, 3)):
+    """A file with the names of Detectron2's ImageNet R-50.pkl, and the values under ours."""
+    names = {"stem.conv1": ("conv1", "res_conv1_bn")}
+    for stage, blocks in enumerate(stages, start=2):
+        for block in range(blocks):
+            branches = {"conv1": "2a", "conv2": "2b", "conv3": "2c"}
+            branches.update({"shortcut": "1"} if block == 0 else {})
+            for layer, branch in branches.items():
+                theirs = f"res{stage}_{block}_branch{branch}"
+                names[f"res{stage}.{block}.{layer}"] = (theirs, f"{theirs}_bn")
+    shapes = resnet_detector().backbone.bottom_up.state_dict()
+    blobs, values = {}, {}
+    for ours, (conv, norm) in names.items():
+        for key, blob in (("weight", f"{conv}_w"), ("norm.weight", f"{norm}_s")):
+            values[f"{ours}.{key}"] = torch.randn(shapes[f"{ours}.{key}"].shape)
+            blobs[blob] = values[f"{ours}.{key}"].numpy()
+        values[f"{ours}.norm.bias"] = torch.randn(shapes[f"{ours}.norm.bias"].shape)
+        blobs[f"{norm}_b"] = values[f"{ours}.norm.bias"].numpy()
+    blobs.update(fc1000_w=np.zeros((1000, 2048), "float32"), fc1000_b=np.zeros(1000, "float32"))
+    path.write_bytes(pickle.dumps(blobs))
+    return values
+
+
+def test_imagenet_weights_of_resnet50_load_by_names_alike(tmp_path, caplog):
+    values = msra_pickle(tmp_path / "R-50.pkl")
+    detector = resnet_detector()
+    before = weights(detector)
+    with caplog.at_level("WARNING"):
+        DetNASCheckpointer(detector).load(str(tmp_path / "R-50.pkl"))
+    after = weights(detector)
+    loaded = {f"backbone.bottom_up.{k}": v for k, v in values.items()}
+    assert tiny.same({k: after[k] for k in loaded}, loaded)
+    assert {k for k, _ in detector.backbone.bottom_up.named_parameters()} <= set(values)
+    rest = [k for k in after if not k.startswith("backbone.bottom_up.")]
+    assert tiny.same({k: after[k] for k in rest}, {k: before[k] for k in rest})
+    assert "backbone.fpn_lateral4" in caplog.text and "head" in caplog.text  # what is not in it
+
+
+def test_imagenet_weights_of_resnet50_fill_detnets_first_stages(tmp_path):
+    values = msra_pickle(tmp_path / "R-50.pkl")
+    network = detnet_detector()
+    DetNASCheckpointer(network).load(str(tmp_path / "R-50.pkl"))
+    after = network.backbone.bottom_up.state_dict()
+    first = {k: v for k, v in values.items() if not k.startswith("res5")}
+    assert tiny.same({k: after[k] for k in first}, first)
+
+
+@pytest.mark.parametrize("norm", ["BN", "FrozenBN"])
+def test_detnets_classifier_fills_its_detector(tmp_path, norm):
+    classifier, detector = detnet_classifier(), detnet_detector(1, norm)
+    DetNASCheckpointer(classifier, str(tmp_path)).save("model_final")
+    before = weights(detector)
+    DetNASCheckpointer(detector).load(str(tmp_path / "model_final.pth"))
+    after, trained = weights(detector), classifier.backbone.state_dict()
+    body = detector.backbone.bottom_up.state_dict()
+    assert set(trained) - set(body) <= {k for k in trained if k.endswith("num_batches_tracked")}
+    assert tiny.same(body, {k: trained[k] for k in body})
+    rest = [k for k in after if not k.startswith("backbone.bottom_up.")]
+    assert rest and tiny.same({k: after[k] for k in rest}, {k: before[k] for k in rest})
+
+
+@pytest.mark.parametrize("case", ["other backbone", "other heads", "detector", "ours", "supernet"])
+def test_what_would_leave_the_backbone_as_it_was_is_refused(tmp_path, case):
+    source, target, message = {
+        "other backbone": lambda: (detnet_classifier(), resnet_detector(), "another backbone"),
+        "other heads": lambda: (detnet_classifier(classes=5), detnet_classifier(), "heads"),
+        "detector": lambda: (detnet_detector(), detnet_classifier(), "a detector's"),
+        "ours": lambda: (model(tiny.ARCHITECTURE), detnet_detector(), "another backbone"),
+        "supernet": lambda: (instantiate(tiny.detector("").model), detnet_detector(), "holds none"),
+    }[case]()
+    DetNASCheckpointer(source, str(tmp_path)).save("source")
+    before = weights(target)
+    with pytest.raises(CheckpointError, match=message):
+        DetNASCheckpointer(target).load(str(tmp_path / "source.pth"), checkpointables=[])
+    body = [k for k in before if k.startswith("backbone.bottom_up.")]
+    after = weights(target)
+    assert tiny.same({k: after[k] for k in body}, {k: before[k] for k in body})
+
+
+def test_a_bare_network_in_a_detector_is_refused(tmp_path):
+    DetNASCheckpointer(DetNet(), str(tmp_path)).save("bare")
+    with pytest.raises(CheckpointError, match=r"holds none of the 189 parameters.*bottom_up"):
+        DetNASCheckpointer(detnet_detector()).load(str(tmp_path / "bare.pth"))
+
+
+def test_a_detector_of_detectron2s_zoo_loads_and_leaves_other_heads(tmp_path, caplog):
+    source, target = resnet_detector(), resnet_detector(1)
+    source.head = nn.Linear(8, 9)
+    state = {k: v.numpy() for k, v in source.state_dict().items()}
+    (tmp_path / "zoo.pkl").write_bytes(pickle.dumps({"model": state, "__author__": "zoo"}))
+    with caplog.at_level("WARNING"):
+        DetNASCheckpointer(target).load(str(tmp_path / "zoo.pkl"))
+    assert tiny.same(target.backbone.state_dict(), source.backbone.state_dict())
+    assert "head.weight" in caplog.text
 
 
 # in training

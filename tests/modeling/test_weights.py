@@ -7,6 +7,8 @@ import pytest
 import torch
 from detectron2.layers import FrozenBatchNorm2d
 from detectron2.modeling import FPN
+from detectron2.modeling.backbone import BasicStem, ResNet
+from detectron2.modeling.backbone.resnet import BottleneckBlock
 from torch import nn
 
 from detnas_d2.modeling import (
@@ -15,6 +17,8 @@ from detnas_d2.modeling import (
     ShuffleNetV2,
     ShuffleNetV2Supernet,
     WeightsError,
+    backbone_prefix,
+    concerns_classifier,
     describe,
     find_backbone,
     load_weights,
@@ -299,3 +303,74 @@ def test_what_is_no_checkpoint_of_ours(space):
     refused(model, source, '"detnas" is damaged')
     two = {**fixed(space).state_dict(prefix="a."), **fixed(space).state_dict(prefix="b.")}
     refused(model, two, "2 ShuffleNetV2 backbones")
+
+
+# backbones of others
+
+
+def others(classes=5, width=8):
+    """A classifier and a detector on a ResNet, whose classes are none of ours."""
+    return (
+        Classifier(resnet(width), classes, last_channels=8),
+        Detector(resnet(width)),
+    )
+
+
+def resnet(width=8):
+    stages = [
+        ResNet.make_stage(
+            BottleneckBlock,
+            1,
+            in_channels=before,
+            out_channels=after,
+            bottleneck_channels=4,
+            stride_per_block=[stride],
+        )
+        for before, after, stride in ((width, 8, 1), (8, 8, 2), (8, 8, 2), (8, 16, 2))
+    ]
+    return ResNet(BasicStem(out_channels=width), stages, out_features=["res4", "res5"])
+
+
+def test_any_classifier_gives_its_detector_the_backbone(randomize):
+    (source, _), (_, model) = others(), others()
+    randomize(source)
+    before = snapshot(model)
+    report = load_weights(model, checkpoint(source))
+    after, prefix = model.state_dict(), "backbone.bottom_up."
+    assert equal(body(after, prefix), body(source.state_dict(), "backbone."))
+    rest = [key for key in after if not key.startswith(prefix)]
+    assert rest and all(torch.equal(after[key], before[key]) for key in rest)
+    assert "backbone, not the heads" in report
+
+
+def test_any_classifier_to_its_like(randomize):
+    (source, _), (model, _) = others(), others()
+    assert "whole model" in load_weights(model, checkpoint(randomize(source)))
+    assert equal(source.state_dict(), model.state_dict())
+    refused(others(classes=6)[0], checkpoint(source), "the heads do not fit", "fc.weight: (5, 8)")
+
+
+def test_another_backbone_is_refused(space):
+    classifier_of_resnet, detector_of_resnet = others()
+    refused(others(width=16)[1], checkpoint(classifier_of_resnet), "another backbone", "shape")
+    ours = checkpoint(classifier(fixed(space)))
+    refused(detector_of_resnet, ours, "another backbone", "missing", "stem.conv1.weight")
+    refused(Detector(fixed(space)), checkpoint(classifier_of_resnet), "0 ShuffleNetV2 backbones")
+    lacking = checkpoint(classifier_of_resnet)
+    del lacking["model"]["backbone.res4.0.conv2.weight"]
+    refused(detector_of_resnet, lacking, "1 missing", "res4.0.conv2.weight")
+    refused(classifier_of_resnet, checkpoint(detector_of_resnet), "detector's", "classifier")
+
+
+def test_which_checkpoints_concern_a_classifier(space):
+    a_classifier, detector = others()
+    assert concerns_classifier(a_classifier, checkpoint(detector))
+    assert concerns_classifier(detector, checkpoint(a_classifier))
+    assert not concerns_classifier(detector, checkpoint(detector))
+    assert not concerns_classifier(detector, {"model": resnet().state_dict()})
+    assert not concerns_classifier(detector, {"model": {"fc": [], "res2.conv1": []}})
+
+
+def test_backbone_prefix(space):
+    assert [backbone_prefix(model) for model in others()] == ["backbone.", "backbone.bottom_up."]
+    assert backbone_prefix(fixed(space)) == ""

@@ -1,0 +1,259 @@
+"""DetNet-59: the published count, its blocks, its pyramid, a detector and a classifier on it."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from detectron2 import model_zoo
+from detectron2.config import LazyCall as L
+from detectron2.config import instantiate
+from detectron2.layers import FrozenBatchNorm2d
+from detectron2.modeling import FPN
+from detectron2.modeling.backbone import BasicStem, ResNet
+from detectron2.modeling.poolers import ROIPooler
+from detectron2.structures import Boxes, Instances
+from detectron2.utils.events import EventStorage
+from fvcore.nn import FlopCountAnalysis
+from torch import nn
+from torch.nn import functional as F
+from torchvision.ops import roi_align
+
+from detnas_d2.modeling import Classifier, DetNet, DetNetFPN, Norm, PyramidROIPooler
+
+LEVELS = {"p2": 4, "p3": 8, "p4": 16, "p5": 16, "p6": 16}
+
+
+def resnet50(out_features=None, classes=None):
+    stages = ResNet.make_default_stages(50, norm="BN", stride_in_1x1=True)
+    return ResNet(BasicStem(), stages, classes, out_features)
+
+
+@pytest.fixture(scope="module")
+def detnet():
+    torch.manual_seed(1)
+    return DetNet().eval()
+
+
+def bottlenecks(side, width_in, width, width_out, blocks, stride):
+    """Multiply-adds by hand: 1x1 (with the stride), 3x3, 1x1, and a 1x1 shortcut in the first."""
+    pixels = (side // stride) ** 2
+    first = width_in * width + 9 * width**2 + width * width_out + width_in * width_out
+    other = width_out * width + 9 * width**2 + width * width_out
+    return pixels * (first + (blocks - 1) * other)
+
+
+def test_published_multiply_adds(detnet):
+    """4.8G at 224x224, with the classifier's linear layer; ResNet-50 is 3.8G by the same rule."""
+    stem = 112**2 * 49 * 3 * 64
+    shared = stem + bottlenecks(56, 64, 64, 256, 3, 1)
+    shared += bottlenecks(56, 256, 128, 512, 4, 2) + bottlenecks(28, 512, 256, 1024, 6, 2)
+    by_hand = shared + 2 * bottlenecks(14, 1024, 256, 1024, 3, 1)
+    resnet = shared + bottlenecks(14, 1024, 512, 2048, 3, 2)
+
+    def counted(model):
+        analysis = FlopCountAnalysis(model, torch.zeros(1, 3, 224, 224))
+        return analysis.unsupported_ops_warnings(False).by_operator()["conv"]
+
+    assert counted(detnet) == by_hand
+    assert counted(resnet50()) == resnet
+    assert by_hand + 1024 * 1000 == pytest.approx(4.8e9, rel=0.02)
+    assert resnet + 2048 * 1000 == pytest.approx(3.8e9, rel=0.02)
+
+
+def test_59_layers_without_the_shortcuts(detnet):
+    convs = [n for n, m in detnet.named_modules() if isinstance(m, nn.Conv2d)]
+    assert len([n for n in convs if "shortcut" not in n]) + 1 == 59  # and the linear layer
+    shortcuts = [n for n in convs if "shortcut" in n]
+    assert shortcuts == [f"res{i}.0.shortcut" for i in range(2, 7)]
+
+
+def test_strides_and_channels(detnet):
+    with torch.no_grad():
+        features = detnet(torch.randn(1, 3, 64, 96))
+    assert {k: (v.shape[1], 64 // v.shape[2], 96 // v.shape[3]) for k, v in features.items()} == {
+        "res2": (256, 4, 4),
+        "res3": (512, 8, 8),
+        "res4": (1024, 16, 16),
+        "res5": (1024, 16, 16),
+        "res6": (1024, 16, 16),
+    }
+    shapes = detnet.output_shape()
+    assert list(shapes) == list(features)
+    for name, feature in features.items():
+        assert (shapes[name].channels, shapes[name].stride) == (
+            feature.shape[1],
+            64 // feature.shape[2],
+        )
+
+
+def test_first_four_stages_are_those_of_resnet50(detnet):
+    resnet = resnet50(["res2", "res3", "res4"]).eval()
+    shared = {k: v for k, v in detnet.state_dict().items() if k[:4] not in ("res5", "res6")}
+    resnet.load_state_dict(shared)  # all keys and shapes
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        ours, theirs = detnet(x), resnet(x)
+    assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+
+
+@pytest.mark.parametrize("stage", ["res5", "res6"])
+def test_dilated_blocks_by_plain_functions(detnet, randomize, stage):
+    model = randomize(copy.deepcopy(detnet))
+    weights, x = model.state_dict(), torch.randn(1, 1024, 7, 6)
+
+    def conv_norm(x, name, **kwargs):
+        name = f"{stage}.{name}"
+        x = F.conv2d(x, weights[f"{name}.weight"], **kwargs)
+        values = (weights[f"{name}.norm.{k}"] for k in ("running_mean", "running_var"))
+        affine = (weights[f"{name}.norm.{k}"] for k in ("weight", "bias"))
+        return F.batch_norm(x, *values, *affine)
+
+    with torch.no_grad():
+        got = getattr(model, stage)(x)
+        for i, kind in enumerate("BAA"):
+            y = conv_norm(x, f"{i}.conv1").relu()
+            y = conv_norm(y, f"{i}.conv2", padding=2, dilation=2).relu()
+            y = conv_norm(y, f"{i}.conv3")
+            x = (y + (conv_norm(x, f"{i}.shortcut") if kind == "B" else x)).relu()
+    torch.testing.assert_close(got, x)
+
+
+def test_out_features():
+    model = DetNet(out_features=["res5", "res3"])
+    assert list(model.output_shape()) == list(model(torch.zeros(1, 3, 32, 32))) == ["res3", "res5"]
+    assert not hasattr(model, "res6")  # nothing without a gradient
+    for wrong in (["res7"], [], ["res6", "res6"], ["stem"], "res6"):
+        with pytest.raises(ValueError, match=r"out_features is .*res2, res3, res4, res5, res6"):
+            DetNet(out_features=wrong)
+
+
+def test_norm():
+    model = DetNetFPN(DetNet(norm=Norm("BN", 0.03)), norm=Norm("BN", 0.03))
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    convs = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    assert len(norms) == len(convs) == 63 + 10
+    assert {m.momentum for m in norms} == {0.03}
+    assert all(c.bias is None for c in convs)
+    assert sum(isinstance(m, FrozenBatchNorm2d) for m in DetNet(norm="FrozenBN").modules()) == 63
+    with pytest.raises(ValueError, match="unknown norm"):
+        DetNet(norm="XN")
+
+
+# the pyramid
+
+
+def test_fpn_is_detectron2s_where_strides_double():
+    features = ["res2", "res3", "res4", "res5"]
+    theirs = FPN(resnet50(features), features, 32, norm="BN").eval()
+    ours = DetNetFPN(resnet50(features), features, 32, norm="BN").eval()
+    ours.load_state_dict(theirs.state_dict())  # all keys and shapes
+    assert ours.size_divisibility == theirs.size_divisibility == 32
+    assert ours.output_shape() == theirs.output_shape()
+    x = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        got, want = ours(x), theirs(x)
+    assert list(got) == list(want) and all(torch.equal(got[k], want[k]) for k in want)
+
+
+def test_fpn_adds_levels_of_one_stride_as_they_are(detnet):
+    fpn = DetNetFPN(detnet, out_channels=16).eval()
+    shapes = fpn.output_shape()
+    assert {k: (s.stride, s.channels) for k, s in shapes.items()} == {
+        k: (stride, 16) for k, stride in LEVELS.items()
+    }
+    assert fpn.size_divisibility == 16
+    x = torch.randn(1, 3, 48, 80)
+    with torch.no_grad():
+        got, c = fpn(x), detnet(x)
+        lateral = {n: getattr(fpn, f"fpn_lateral{n}")(c[f"res{n}"]) for n in range(2, 7)}
+        p5 = lateral[5] + lateral[6]
+        top = lateral[4] + p5
+        p3 = lateral[3] + top.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        want = {"p6": lateral[6], "p5": p5, "p4": top, "p3": p3}
+        want["p2"] = lateral[2] + p3.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert list(got) == list(LEVELS)
+    for name, level in want.items():
+        torch.testing.assert_close(got[name], getattr(fpn, f"fpn_output{name[1:]}")(level))
+
+
+def test_fpn_wrong_features(detnet):
+    with pytest.raises(ValueError, match=r"in_features is .*res7.*out_features: res2"):
+        DetNetFPN(detnet, ["res2", "res7"])
+    with pytest.raises(ValueError, match=r"strides \[8, 4\].*first to the last"):
+        DetNetFPN(detnet, ["res3", "res2"])
+    with pytest.raises(ValueError, match="in_features"):
+        DetNetFPN(detnet, [])
+
+
+def boxes_of_sizes(*sizes):
+    return Boxes(torch.tensor([[3.0, 5.0, 3.0 + s, 5.0 + s] for s in sizes]))
+
+
+def test_pooler_is_detectron2s_where_scales_halve():
+    scales = (1 / 4, 1 / 8, 1 / 16, 1 / 32)
+    maps = [torch.randn(2, 3, 512 // s, 512 // s) for s in (4, 8, 16, 32)]
+    boxes = [boxes_of_sizes(20, 111, 113, 223), boxes_of_sizes(225, 447, 449, 900)]
+    ours, theirs = (p(7, scales, 0, "ROIAlignV2") for p in (PyramidROIPooler, ROIPooler))
+    assert torch.equal(ours(maps, boxes), theirs(maps, boxes))
+
+
+def test_pooler_goes_by_size_and_samples_at_the_levels_own_scale():
+    with pytest.raises(AssertionError, match="pyramid"):  # why there is another
+        ROIPooler(7, (1 / 4, 1 / 8, 1 / 16, 1 / 16), 0, "ROIAlignV2")
+    strides = (4, 8, 16, 16)
+    pooler = PyramidROIPooler(
+        output_size=7, scales=[1 / s for s in strides], sampling_ratio=0, pooler_type="ROIAlignV2"
+    )
+    maps = [torch.randn(1, 3, 512 // s, 512 // s) for s in strides]
+    sizes = {20: 0, 111: 0, 113: 1, 223: 1, 225: 2, 447: 2, 449: 3, 900: 3}  # FPN, equation 1
+    got = pooler(maps, [boxes_of_sizes(*sizes)])
+    for size, level, pooled in zip(sizes, sizes.values(), got, strict=True):
+        box = [boxes_of_sizes(size).tensor]
+        want = roi_align(maps[level], box, 7, 1 / strides[level], aligned=True)[0]
+        torch.testing.assert_close(pooled, want)
+
+
+# models
+
+
+def faster_rcnn():
+    model = model_zoo.get_config("common/models/mask_rcnn_fpn.py").model
+    for key in ("mask_in_features", "mask_pooler", "mask_head"):
+        model.roi_heads.pop(key)
+    model.backbone = L(DetNetFPN)(bottom_up=L(DetNet)(norm="BN"), out_channels=256, norm="BN")
+    model.proposal_generator.anchor_generator.strides = list(LEVELS.values())
+    model.roi_heads.box_pooler._target_ = PyramidROIPooler
+    model.roi_heads.box_pooler.scales = [1 / 4, 1 / 8, 1 / 16, 1 / 16]
+    model.roi_heads.num_classes = 3
+    model.roi_heads.batch_size_per_image = 32
+    model.proposal_generator.post_nms_topk = (50, 20)
+    return instantiate(model)
+
+
+def test_faster_rcnn_trains_and_detects():
+    model = faster_rcnn().train()
+    instances = Instances((70, 100))
+    instances.gt_boxes = Boxes(torch.tensor([[4.0, 6, 60, 50], [30, 20, 90, 65]]))
+    instances.gt_classes = torch.tensor([0, 2])
+    batch = [{"image": torch.randint(0, 256, (3, 70, 100)).float(), "instances": instances}] * 2
+    with EventStorage():
+        losses = model(batch)
+    assert set(losses) == {"loss_cls", "loss_box_reg", "loss_rpn_cls", "loss_rpn_loc"}
+    sum(losses.values()).backward()
+    assert not [n for n, p in model.named_parameters() if p.grad is None]
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+    with torch.no_grad():
+        (found,) = model.eval()([{"image": batch[0]["image"], "height": 140, "width": 200}])
+    assert found["instances"].image_size == (140, 200)
+
+
+def test_classifier_on_the_last_stage():
+    model = Classifier(DetNet(out_features=["res6"]), 5, last_channels=24, in_feature="res6")
+    image = torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)
+    batch = [{"image": image, "category_id": label} for label in (0, 4)]
+    model.train()(batch)["loss_cls"].backward()
+    assert all(p.grad is not None for p in model.parameters())
+    scores = model.eval()(batch)[0]["scores"]
+    assert scores.shape == (5,) and scores.sum().item() == pytest.approx(1)

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Convert weights that DetNAS's authors released into a checkpoint of this project.
+
+    python tools/convert_weights.py COCO_FPN_300M.pkl output/released/classifier.pth \\
+        --config-file configs/imagenet/step4_classification_detnasnet_coco_fpn_300m.py
+    python tools/convert_weights.py model_final.pth output/released/fpn.pth \\
+        --config-file configs/coco/step4_detection_detnasnet_fpn_300m.py
+
+The config says which model to fill; overrides may follow it (model.last_channels=1728). Its
+architecture is taken where it states one, else the one that the weights' names give. Load the
+result by train.init_checkpoint=OUT. What cannot be carried over (anchors, ROIAlign) is listed in
+detnas_d2/modeling/released.py. Files are read without unpickling objects: the authors' .pkl files
+are torch.save's too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from detectron2.config import LazyCall as L
+from detectron2.config import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from detnas_d2.engine import backbone_key, load_config
+from detnas_d2.errors import DetNASError
+from detnas_d2.files import write_atomically
+from detnas_d2.modeling import (
+    Released,
+    ShuffleNetV2,
+    ShuffleNetV2Supernet,
+    WeightsError,
+    convert_released,
+    halves_space,
+    read_released,
+)
+from detnas_d2.space import resolve_space
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", help="the authors' file, .pth, .pth.tar or .pkl")
+    parser.add_argument("out", help="the checkpoint to write, .pth")
+    parser.add_argument("--config-file", required=True, help="a config with the model to fill")
+    parser.add_argument("opts", nargs="*", help="overrides of the config, key=value")
+    args = parser.parse_intermixed_args(argv)
+    try:
+        convert(args)
+    except DetNASError as e:
+        sys.exit(f"convert_weights.py: {e}")
+
+
+def convert(args: argparse.Namespace) -> None:
+    """Read, convert and write; prints what was found and what was written."""
+    if not args.out.endswith(".pth"):
+        raise WeightsError(f"OUT is {args.out!r}; expected a name that ends with .pth")
+    cfg = load_config(args.config_file, args.opts)
+    released = read_released(load(args.source))
+    kind = f"supernet {released.kind}" if released.supernet else released.kind
+    print(
+        f"{args.source}: {kind}, {released.num_blocks} blocks, {released.stem_channels} stem "
+        f"channels, {len(released.state)} tensors"
+    )
+    notes = adapt(cfg, released)
+    model = instantiate(cfg.model)
+    checkpoint = convert_released(released, model)
+    try:
+        write_atomically(args.out, lambda f: torch.save(checkpoint, f))
+    except (OSError, RuntimeError) as e:  # torch.save reports a failed write as RuntimeError
+        raise WeightsError(f"{args.out!r} could not be written: {e}") from e
+    described = checkpoint["detnas"]
+    architecture = described["architecture"]
+    what = "supernet" if architecture is None else ",".join(map(str, architecture))
+    params = sum(p.numel() for p in model.parameters())
+    print(
+        f"{args.out}: {type(model).__name__}, space {described['space']}, {what}, "
+        f"{len(checkpoint['model'])} tensors, {params:,} parameters"
+    )
+    for note in notes:
+        print(f"a config that loads it needs: {note}")
+
+
+def load(path: str) -> Any:
+    """What torch.save wrote to a file: tensors and containers, no other objects.
+
+    Raises:
+        WeightsError: a missing file, or one that holds other objects or is damaged.
+    """
+    if not os.path.isfile(path):
+        raise WeightsError(f"there is no file {path!r}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as e:
+        raise WeightsError(
+            f"{path!r} could not be read: {str(e).splitlines()[0]}\nExpected a file of torch.save "
+            "with nothing but tensors in containers. Files with other objects run code when they "
+            "are loaded and are refused; if you trust it, write its state dict anew: "
+            "torch.save(torch.load(IN, weights_only=False)['state_dict'], OUT)."
+        ) from e
+
+
+def adapt(cfg: DictConfig, released: Released) -> list[str]:
+    """Make the config's model the one the weights are of, as far as it leaves that open.
+
+    Returns:
+        what another config has to set to load the result.
+    """
+    if "model" not in cfg or "backbone" not in cfg.model:
+        raise WeightsError("the config has no model with a backbone")
+    key = backbone_key(cfg)
+    node = OmegaConf.select(cfg, key)
+    if "space" not in node:
+        raise WeightsError(f"the config's {key} is no DetNAS backbone (it has no space)")
+    notes = []
+    stated = node.get("architecture")
+    space = resolve_space(instantiate(node.space))
+    if released.supernet:
+        node._target_ = ShuffleNetV2Supernet
+        node.pop("architecture", None)
+        node.space = L(halves_space)(space=node.space)
+        notes.append(f"{key}.space = L(halves_space)(space=...)  # {space.name}, as it was")
+    elif stated is None or str(stated).endswith(".json"):
+        node._target_ = ShuffleNetV2
+        node.architecture = list(released.architecture(space))
+    last = released.state.get("last_conv.conv.weight")
+    if last is not None and "last_channels" in cfg.model and cfg.model.last_channels != len(last):
+        # 1728 in the public code of the 3.8G classifier, but 1024 by its published parameters
+        cfg.model.last_channels = len(last)
+        notes.append(f"model.last_channels = {len(last)}")
+    top = cfg.model.backbone.get("top_block", {})
+    if released.kind == "retinanet" and top.get("in_feature") != "p5":
+        top.in_feature, top.in_channels = "p5", cfg.model.backbone.out_channels
+        notes.append(
+            f"model.backbone.top_block.in_feature = 'p5' and .in_channels = {top.in_channels}"
+        )
+    return notes
+
+
+if __name__ == "__main__":
+    main()
