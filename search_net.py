@@ -120,6 +120,8 @@ def retrain_commands(cfg: DictConfig) -> list[str]:
 def candidates(cfg: DictConfig) -> int:
     """How many candidates the search evaluates at most."""
     algorithm = cfg.search.algorithm
+    if "architectures" in algorithm:
+        return len(algorithm.architectures)
     return algorithm.get("count") or algorithm.population * algorithm.generations
 
 

@@ -7,6 +7,7 @@ from .errors import LedgerError, LedgerLocked, LedgerMismatch, LimitError, Searc
 from .evaluator import Evaluate, Evaluator
 from .evolution import EvolutionarySearch
 from .executor import Executor, Fitness, InProcessExecutor, Measurement, measure
+from .given import GivenArchitectures
 from .ledger import Ledger
 from .ledger_format import make_header, read_ledger
 from .limits import FlopsLimit, Limit
@@ -24,6 +25,7 @@ __all__ = [
     "Executor",
     "Fitness",
     "FlopsLimit",
+    "GivenArchitectures",
     "InProcessExecutor",
     "Ledger",
     "LedgerError",

@@ -1,4 +1,8 @@
-"""Loaders of a classification data set; names and sizes are set by the files that import this."""
+"""Loaders of a classification data set; names and sizes are set by the files that import this.
+
+The calibration loader gives the images of the batch-norm statistics, where a search's fitness is
+the accuracy: the training set at test size.
+"""
 
 from detectron2.config import LazyCall as L
 from detectron2.data import get_detection_dataset_dicts
@@ -23,6 +27,14 @@ dataloader.train = L(build_train_loader)(
     total_batch_size=1024,
     num_workers=8,
     seed="${train.seed}",
+    aspect_ratio_grouping=False,
+)
+dataloader.calibration = L(build_train_loader)(
+    dataset="${..train.dataset}",
+    mapper=L(ClassificationMapper)(is_train=True, augmentations="${...test.mapper.augmentations}"),
+    total_batch_size=64,
+    num_workers=0,
+    seed=0,  # always the same images, whatever seed trains or searches
     aspect_ratio_grouping=False,
 )
 dataloader.test = L(build_test_loader)(

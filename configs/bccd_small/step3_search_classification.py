@@ -1,0 +1,12 @@
+# reads output/bccd_small/step1_supernet/model_final.pth, writes output/bccd_small/step3_search_classification/best_architecture.json
+# ClsNASNet: the fitness is the accuracy
+from ..common.search_small import search
+from .step1_supernet import dataloader, model, train
+
+train.init_checkpoint = "output/bccd_small/step1_supernet/model_final.pth"
+train.output_dir = "output/bccd_small/step3_search_classification"
+search.metric = "classification/top1"
+search.retrain = [
+    "configs/bccd_small/step4_classification.py",
+    "configs/bccd_small/step4_detection_fpn.py",
+]

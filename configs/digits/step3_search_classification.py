@@ -1,0 +1,9 @@
+# reads output/digits/step1_supernet/model_final.pth, writes output/digits/step3_search_classification/best_architecture.json
+# ClsNASNet: the fitness is the accuracy
+from ..common.search_small import search
+from .step1_supernet import dataloader, model, train
+
+train.init_checkpoint = "output/digits/step1_supernet/model_final.pth"
+train.output_dir = "output/digits/step3_search_classification"
+search.metric = "classification/top1"
+search.retrain = ["configs/digits/step4_classification.py", "configs/digits/step4_detection_fpn.py"]

@@ -1,0 +1,247 @@
+"""Steps of DetNAS as calls of train_net.py and search_net.py, each run once and gone on with."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+
+from omegaconf import DictConfig, OmegaConf
+
+from ..errors import DetNASError
+from ..files import write_atomically
+from .config import ConfigError, backbone_key, load_config
+from .fingerprint import config_hash
+
+DONE_FILE = "done.json"
+PROGRESS = re.compile(r"eta: |\d+/\d+, generation|Inference done|left out|Traceback|Error")
+_WRITES = {
+    "search": "best_architecture.json",
+    "test": "evaluation.json",
+    "train": "model_final.pth",
+}
+
+
+class StepError(DetNASError):
+    """A step that failed."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of train_net.py or search_net.py.
+
+    Args:
+        name: what it is called, unique among the steps of a run.
+        kind: "train", "search" or "test" (``train_net.py --eval-only``).
+        config: a LazyConfig file, with overrides.
+        root: the folder of the two scripts; output folders are relative to it.
+        gpus: ``--num-gpus`` of a training or test.
+    """
+
+    name: str
+    kind: str
+    config: Path
+    root: Path
+    overrides: tuple[str, ...] = ()
+    gpus: int = 0
+
+    @cached_property
+    def cfg(self) -> DictConfig:
+        return load_config(str(self.config), self.overrides)
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.cfg.train.output_dir
+
+    @cached_property
+    def writes(self) -> str:
+        """The file that others read, as their configs name it."""
+        return f"{self.cfg.train.output_dir}/{_WRITES[self.kind]}"
+
+    @cached_property
+    def reads(self) -> list[str]:
+        """Checkpoint and architecture file, as the config names them."""
+        node = OmegaConf.select(self.cfg, backbone_key(self.cfg))
+        files = [self.cfg.train.init_checkpoint, node.get("architecture")]
+        return [f for f in files if isinstance(f, str) and f.endswith((".pth", ".json"))]
+
+    @property
+    def command(self) -> list[str]:
+        script = self.root / ("search_net.py" if self.kind == "search" else "train_net.py")
+        flag = "--eval-only" if self.kind == "test" else "--resume"
+        options = ["--config-file", str(self.config), flag]
+        if self.gpus and self.kind != "search":
+            options += ["--num-gpus", str(self.gpus)]
+        return [sys.executable, str(script), *options, *self.overrides]
+
+    def for_architecture(self, architecture: str, suffix: str, *overrides: str) -> Step:
+        """The same step of another network, with `suffix` at the folders it reads and writes.
+
+        Args:
+            architecture: in any form that ``Architecture.parse`` takes.
+        """
+        cfg = self.cfg
+        more = [
+            f"{backbone_key(cfg)}.architecture={architecture}",
+            f"train.output_dir={cfg.train.output_dir}_{suffix}",
+        ]
+        if cfg.train.init_checkpoint:
+            folder, _, name = cfg.train.init_checkpoint.rpartition("/")
+            more.append(f"train.init_checkpoint={folder}_{suffix}/{name}")
+        return replace(
+            self,
+            name=f"{self.name}_{suffix}",
+            overrides=(*self.overrides, *more, *overrides),
+        )
+
+    def seconds(self) -> float | None:
+        """How long it took; None if it is still to be run.
+
+        Raises:
+            ConfigError: the folder holds the results of another config.
+        """
+        try:
+            done = json.loads((self.folder / DONE_FILE).read_text())
+        except FileNotFoundError:
+            return None
+        if done["config"] != config_hash(self.cfg, sorted(self.cfg)):
+            raise ConfigError(
+                f"{self.folder} holds the results of another config of {self.name}. Remove the "
+                "folder (and those of the steps after it) to run the step anew."
+            )
+        return float(done["seconds"])
+
+
+def run_steps(
+    steps: Sequence[Step], show: Callable[[str], None] = print, *, jobs: int = 1
+) -> dict[str, float]:
+    """Run steps, each after those whose files it reads, and skip what is done.
+
+    A step that was stopped half-way goes on from there. The output of each goes to console.txt in
+    its folder; with one job its lines of progress are shown too.
+
+    Args:
+        steps: in the order of their importance; names and output folders are unique.
+        show: takes the lines for the user.
+        jobs: how many run at a time; several share the CPU's cores between them.
+
+    Returns:
+        seconds by name.
+
+    Raises:
+        StepError: one failed; those that run beside it are stopped.
+        ConfigError: a folder holds the results of another config.
+    """
+    seconds = {s.name: took for s in steps if (took := s.seconds()) is not None}
+    waiting = [s for s in steps if s.name not in seconds]
+    if seconds:
+        show(f"{len(seconds)} of {len(steps)} steps were done before")
+    running: list[_Running] = []
+    try:
+        while waiting or running:
+            for step in _ready(waiting, running)[: jobs - len(running)]:
+                waiting.remove(step)
+                show(f"{step.name}: {' '.join(step.command[1:])}")
+                running.append(_Running(step, jobs))
+            time.sleep(0.1)
+            for job in list(running):
+                if jobs == 1:
+                    job.show_progress(show)
+                if job.process.poll() is not None:
+                    running.remove(job)
+                    seconds[job.step.name] = job.finish()
+                    took = seconds[job.step.name]
+                    left = _time_left(steps, seconds, jobs)
+                    show(f"[{len(seconds)}/{len(steps)}] {job.step.name}: {took:.0f} s{left}")
+    finally:
+        for job in running:  # a failure, Ctrl-C, or SIGTERM by way of SystemExit
+            job.process.terminate()
+        for job in running:
+            job.process.wait()
+    return seconds
+
+
+def _ready(waiting: list[Step], running: list[_Running]) -> list[Step]:
+    """Those that read no file that is still to be written."""
+    to_come = {s.writes for s in waiting} | {job.step.writes for job in running}
+    return [s for s in waiting if to_come.isdisjoint(s.reads)]
+
+
+def _time_left(steps: Sequence[Step], seconds: Mapping[str, float], jobs: int) -> str:
+    """By the mean of the steps with the same config file, where one has run."""
+    known: dict[Path, list[float]] = {}
+    for s in steps:
+        if s.name in seconds:
+            known.setdefault(s.config, []).append(seconds[s.name])
+    left = [s for s in steps if s.name not in seconds]
+    if not left:
+        return ""
+    total = sum(fmean(known[s.config]) for s in left if s.config in known) / jobs
+    unknown = sum(s.config not in known for s in left)
+    more = f" and {unknown} steps that have not run yet" if unknown else ""
+    return f"; about {total / 60:.0f} min left{more}"
+
+
+class _Running:
+    """A step's process, with its output in console.txt."""
+
+    def __init__(self, step: Step, jobs: int) -> None:
+        self.step = step
+        step.folder.mkdir(parents=True, exist_ok=True)
+        self.console = step.folder / "console.txt"
+        env = dict(os.environ)
+        if jobs > 1:
+            env["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
+        self.start = time.monotonic()
+        with open(self.console, "a") as console:
+            self.position = console.tell()
+            self.process = subprocess.Popen(
+                step.command,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                cwd=step.root,
+                env=env,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            )
+
+    def show_progress(self, show: Callable[[str], None]) -> None:
+        with open(self.console, "rb") as console:
+            console.seek(self.position)
+            whole, newline, _ = console.read().rpartition(b"\n")
+        self.position += len(whole + newline)
+        for line in whole.decode(errors="replace").splitlines():
+            if PROGRESS.search(line):
+                show(f"    {line.rstrip()[:160]}")
+
+    def finish(self) -> float:
+        """Mark the step as done; returns its seconds."""
+        step, status = self.step, self.process.returncode
+        seconds = round(time.monotonic() - self.start, 1)
+        if status:
+            last = self.console.read_text(errors="replace").splitlines()[-15:]
+            raise StepError(
+                f"{step.name} ended with status {status}; its output is in {self.console}. Run "
+                "the same command again to go on from there. Its last lines:\n" + "\n".join(last)
+            )
+        done = {"config": config_hash(step.cfg, sorted(step.cfg)), "seconds": seconds}
+        write_atomically(str(step.folder / DONE_FILE), json.dumps(done) + "\n")
+        return seconds
+
+
+def _end_with_parent() -> None:
+    """In the child: ask Linux for SIGTERM when the parent is gone, be it by kill -9.
+
+    It would otherwise go on in the folder that the next run takes up.
+    """
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""The row "Random" of the paper's Table 4: architectures drawn under the limit, each retrained.
+
+    python projects/DetNAS/random_baseline.py \\
+        configs/coco/step3_search_fpn_300m.py configs/coco/step5_test_fpn_300m.py --num-gpus 8
+
+SEARCH_CONFIG gives the space, the limit and the configs of the retraining (search.retrain);
+TEST_CONFIG is the test of what they train. Each architecture goes through them in folders of its
+own, going on where it was stopped. Writes <TEST_CONFIG>_random_baseline.json beside the test's
+folders: the metrics of each, their mean and standard deviation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from detnas_d2.engine import backbone_key, load_config
+from detnas_d2.engine.steps import Step, run_steps
+from detnas_d2.errors import DetNASError
+from detnas_d2.files import write_atomically
+from detnas_d2.search import FlopsLimit, SearchError
+from detnas_d2.search.sampling import draw_unseen, why_none_left
+from detnas_d2.space import Architecture, CostTable, resolve_space
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def draw(search_config: str, count: int, seed: int) -> list[Architecture]:
+    """Different architectures under the limit of a search, uniformly.
+
+    Raises:
+        LimitError: no architecture meets the limit.
+        SearchError: fewer than `count` do.
+    """
+    cfg = load_config(search_config)
+    space = resolve_space(OmegaConf.select(cfg, backbone_key(cfg)).space)
+    limit = FlopsLimit(CostTable(space, tuple(cfg.search.input_size)), cfg.search.flops_limit)
+    limit.witness()
+    drawn = draw_unseen(space, count, set(), limit, np.random.default_rng(seed))
+    if len(drawn) < count:
+        raise SearchError(f"{count} architectures are wanted: {why_none_left(space, len(drawn))}")
+    return drawn
+
+
+def plan(search_config: str, test_config: str, drawn: list[Architecture], gpus: int) -> list[Step]:
+    """Retraining and test of each architecture; step names end with its number."""
+    configs = [Path(c) for c in load_config(search_config).search.retrain]
+    kinds = [*(("train", c) for c in configs), ("test", Path(test_config))]
+    return [
+        Step(config.stem, kind, config, ROOT, gpus=gpus).for_architecture(
+            str(architecture), f"random_{i}"
+        )
+        for i, architecture in enumerate(drawn)
+        for kind, config in kinds
+    ]
+
+
+def summarise(drawn: list[Architecture], files: list[Path]) -> dict[str, Any]:
+    """Metrics by architecture; mean and standard deviation of those that all have."""
+    runs = [json.loads(file.read_text()) for file in files]
+    figures = [m for m in runs[0] if all(run.get(m) is not None for run in runs)]
+    return {
+        "runs": [{"architecture": str(a), **r} for a, r in zip(drawn, runs, strict=True)],
+        "mean": {m: fmean(r[m] for r in runs) for m in figures},
+        "deviation": {m: stdev(r[m] for r in runs) for m in figures},
+    }
+
+
+def main(args: argparse.Namespace) -> None:
+    os.chdir(ROOT)
+    drawn = draw(args.search_config, args.count, args.seed)
+    steps = plan(args.search_config, args.test_config, drawn, args.num_gpus)
+    run_steps(steps, lambda line: print(line, flush=True))
+    tests = [s.folder / "evaluation.json" for s in steps if s.kind == "test"]
+    summary = summarise(drawn, tests)
+    path = tests[0].parents[1] / f"{Path(args.test_config).stem}_random_baseline.json"
+    write_atomically(str(path), json.dumps(summary, indent=1) + "\n")
+    for metric, mean in summary["mean"].items():
+        print(f"{metric:24s}{mean:8.2f} ± {summary['deviation'][metric]:.2f}")
+    print(f"figures: {path}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("search_config", metavar="SEARCH_CONFIG")
+    parser.add_argument("test_config", metavar="TEST_CONFIG")
+    parser.add_argument("--count", type=int, default=5, help="architectures (default: 5)")
+    parser.add_argument("--seed", type=int, default=0, help="of the drawing")
+    parser.add_argument("--num-gpus", type=int, default=0)
+    args = parser.parse_args()
+    if args.count < 2:
+        parser.error("--count has to be at least 2: a deviation is wanted")
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        main(args)
+    except DetNASError as e:
+        sys.exit(f"random_baseline.py: {e}")
+    except KeyboardInterrupt:
+        sys.exit("random_baseline.py: stopped; the same command goes on from there.")

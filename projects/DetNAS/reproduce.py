@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""The shape of the paper's Table 4 on data that every machine has.
+
+    python projects/DetNAS/reproduce.py            # all studies, in some two hours on 2 cores
+    python projects/DetNAS/reproduce.py --only digits_fpn
+
+Rows: ShuffleNetV2 (all 3x3), ClsNASNet (fitness: accuracy), Random (5 architectures), DetNAS-S
+(supernet from scratch) and DetNAS-P (with classification first), each retrained alike. Studies:
+handwriting over photographs with FPN and with RetinaNet, and BCCD with FPN. On the handwriting
+with FPN also: how well the supernet ranks 17 architectures that are trained alone.
+
+The same command goes on where it was stopped. Writes output/reproduce/results.json and table.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from studies import ROOT, STUDIES, Network, Study
+
+from detnas_d2.data import DigitsParameters, write_bccd_boxes, write_digits
+from detnas_d2.data.bccd import bccd_root
+from detnas_d2.data.builtin import register_builtin_datasets
+from detnas_d2.data.catalog import ROOT_VARIABLE
+from detnas_d2.engine.steps import run_steps
+from detnas_d2.errors import DetNASError
+from detnas_d2.evaluation.rescore import rescore_as_voc
+from detnas_d2.files import write_atomically
+from detnas_d2.report.correlation import kendall_tau
+from detnas_d2.search import read_ledger
+from detnas_d2.space import Architecture
+
+OUTPUT = ROOT / "output" / "reproduce"
+DIGITS = DigitsParameters(
+    classes=(0, 1, 2, 3, 4),
+    images=(600, 150, 300),
+    digits_per_image=(1, 3),
+    cls_images_per_class=(300, 100),
+)
+FIGURES = ("AP", "AP50", "VOC mAP")
+
+
+def make_data(folder: Path) -> None:
+    """The data sets of all studies in one folder, which is made $DETECTRON2_DATASETS."""
+    bccd = bccd_root().resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    if bccd.is_dir() and not (folder / "bccd").exists():
+        (folder / "bccd").symlink_to(bccd)
+    os.environ[ROOT_VARIABLE] = str(folder)
+    write_digits(folder / "digits", DIGITS)
+    register_builtin_datasets()
+    write_bccd_boxes()
+
+
+def figures(study: Study, network: Network, seed: int) -> dict[str, float | None]:
+    """What one retrained network reaches on the test set, in percent."""
+    *_, test = study.retraining(network, seed)
+    metrics = json.loads((test.folder / "evaluation.json").read_text())
+    predictions = str(test.folder / "coco_instances_results.json")
+    voc = rescore_as_voc(predictions, study.coco_test, study.voc_test)
+    return {"AP": metrics["bbox/AP"], "AP50": metrics["bbox/AP50"], "VOC mAP": voc["AP50"]}
+
+
+def results_of(study: Study, seconds: dict[str, float]) -> dict[str, Any]:
+    """The raw results of a study."""
+    runs = [
+        {"row": n.row, "network": n.name, "seed": seed, **figures(study, n, seed)}
+        for n in study.networks()
+        for seed in n.seeds
+    ]
+    steps = list(study.steps())
+    searches = {}
+    for step in (s for s in steps if s.kind == "search"):
+        _, evaluations = read_ledger(str(step.folder / "ledger.jsonl"), study.space)
+        searches[step.name] = [
+            {"architecture": str(e.architecture), "fitness": e.fitness, "flops": e.flops}
+            for e in evaluations
+        ]
+    minutes = round(sum(seconds[s.name] for s in steps) / 60, 1)
+    result = {"title": study.title, "minutes": minutes, "runs": runs, "searches": searches}
+    if study.ranks:
+        result["tau"] = rank_correlation(study, runs, searches[study.score_name])
+    return result
+
+
+def rank_correlation(
+    study: Study, runs: list[dict[str, Any]], scores: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Kendall's tau between fitness in the supernet and AP of the network trained alone."""
+    fitness = {s["architecture"]: s["fitness"] for s in scores}
+    alone = {r["network"]: r["AP"] for r in runs}
+    pairs = []
+    for n in (n for n in study.networks() if n.ranked):
+        architecture = str(Architecture.parse(str(ROOT / n.architecture), study.space))
+        pairs.append((fitness[architecture], alone[n.name]))
+    tau = kendall_tau(*zip(*pairs, strict=True))
+    return {**tau._asdict(), "architectures": len(pairs), "fitness_and_AP": pairs}
+
+
+def table(results: dict[str, Any]) -> str:
+    """Mean and standard deviation by row and study, as Markdown."""
+    lines = [
+        "| " + " | ".join(["AP / AP50 / VOC mAP", *(r["title"] for r in results.values())]) + " |",
+        "|---" * (1 + len(results)) + "|",
+    ]
+    rows = dict.fromkeys(run["row"] for r in results.values() for run in r["runs"] if run["row"])
+    for row in rows:
+        cells = []
+        for result in results.values():
+            runs = [run for run in result["runs"] if run["row"] == row]
+            cells.append(" / ".join(_mean([run[f] for run in runs]) for f in FIGURES))
+        lines.append("| " + " | ".join([row, *cells]) + " |")
+    minutes = " | ".join(f"{r['minutes']:.0f}" for r in results.values())
+    lines.append(f"| minutes of all steps | {minutes} |")
+    for result in results.values():
+        if tau := result.get("tau"):
+            lines.append(
+                f"\n{result['title']}: Kendall's tau {tau['tau']:.2f} (95%: {tau['low']:.2f} to "
+                f"{tau['high']:.2f}) over {tau['architectures']} architectures"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _mean(values: list[float | None]) -> str:
+    numbers = [v for v in values if v is not None]
+    if len(numbers) < len(values):
+        return "none"  # a network that detects nothing has no AP
+    return f"{fmean(numbers):.1f}±{stdev(numbers):.1f}"
+
+
+def main(names: list[str], jobs: int) -> None:
+    os.chdir(ROOT)
+    make_data(OUTPUT / "datasets")
+    studies = [s for s in STUDIES if not names or s.name in names]
+    for study in studies:
+        study.draw_architectures()
+    steps = {step.name: step for study in studies for step in study.steps()}
+    seconds = run_steps(list(steps.values()), lambda line: print(line, flush=True), jobs=jobs)
+    results = {study.name: results_of(study, seconds) for study in studies}
+    write_atomically(str(OUTPUT / "results.json"), json.dumps(results, indent=1) + "\n")
+    write_atomically(str(OUTPUT / "table.md"), table(results))
+    print(table(results), f"raw results: {OUTPUT / 'results.json'}", sep="\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=[s.name for s in STUDIES], default=[])
+    parser.add_argument("--jobs", type=int, default=2, help="steps run at a time (default: 2)")
+    args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        main(args.only, args.jobs)
+    except DetNASError as e:
+        sys.exit(f"reproduce.py: {e}")
+    except KeyboardInterrupt:
+        sys.exit("reproduce.py: stopped; the same command goes on from there.")

@@ -1,0 +1,151 @@
+"""What reproduce.py runs: the studies, their networks and steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from detnas_d2.engine import load_config
+from detnas_d2.engine.steps import Step
+from detnas_d2.files import write_atomically
+from detnas_d2.search import FlopsLimit
+from detnas_d2.search.sampling import draw_unseen
+from detnas_d2.space import CostTable, FlopsRangePathSampler, SearchSpace, resolve_space
+
+ROOT = Path(__file__).resolve().parents[2]
+SEEDS = (0, 1, 2)  # of each retraining
+RANDOM = 5  # architectures, one seed each
+SPREAD = 12  # architectures, one out of each twelfth of the range of multiply-adds
+
+
+@dataclass(frozen=True)
+class Network:
+    """An architecture to be trained alone: where it stands, with which seeds."""
+
+    row: str
+    name: str
+    architecture: str
+    seeds: tuple[int, ...] = SEEDS
+    ranked: bool = False  # its supernet fitness is compared
+
+
+@dataclass(frozen=True)
+class Study:
+    """One column of the table: the configs' folder, a detector, the names of the test set."""
+
+    name: str
+    title: str
+    folder: str
+    detector: str
+    coco_test: str
+    voc_test: str
+    ranks: bool = False
+
+    @property
+    def output(self) -> str:
+        return f"output/{self.folder}"
+
+    @property
+    def score_name(self) -> str:
+        """The step that scores the ranked architectures."""
+        return f"{self.folder}/step3_score_{self.detector}"
+
+    @property
+    def space(self) -> SearchSpace:
+        return resolve_space(load_config(str(self.config("step1_supernet"))).model.backbone.space)
+
+    def config(self, name: str) -> Path:
+        return ROOT / "configs" / self.folder / f"{name}.py"
+
+    def step(self, name: str, kind: str, *overrides: str) -> Step:
+        """The step of a config."""
+        return Step(f"{self.folder}/{name}", kind, self.config(name), ROOT, overrides)
+
+    def networks(self) -> list[Network]:
+        """The rows of the table, and the architectures whose rank is compared."""
+        best = f"{self.output}/step3_search_{{}}/best_architecture.json"
+        drawn = f"{self.output}/architectures/{{}}_{{}}.json"
+        plain = ",".join(["0"] * self.space.num_blocks)
+        rows = [
+            Network("DetNAS-P", f"detnas_p_{self.detector}", best.format(self.detector)),
+            *(
+                Network("Random", f"random_{i}", drawn.format("random", i), (0,), self.ranks)
+                for i in range(RANDOM)
+            ),
+            Network(
+                "DetNAS-S", f"detnas_s_{self.detector}", best.format(f"scratch_{self.detector}")
+            ),
+            Network("ClsNASNet", "clsnas", best.format("classification")),
+            Network("ShuffleNetV2, all 3x3", "shufflenetv2", plain),
+        ]
+        spread = [
+            Network("", f"spread_{i}", drawn.format("spread", i), (0,), True)
+            for i in range(SPREAD if self.ranks else 0)
+        ]
+        return [*rows, *spread]
+
+    def draw_architectures(self) -> None:
+        """Write the random architectures and those spread over the range of multiply-adds."""
+        search = load_config(str(self.config(f"step3_search_{self.detector}"))).search
+        space, size = self.space, tuple(search.input_size)
+        cost = CostTable(space, size)
+        limit = FlopsLimit(cost, search.flops_limit)
+        drawn = {"random": draw_unseen(space, RANDOM, set(), limit, np.random.default_rng(1))}
+        ends = np.linspace(cost.min_flops, cost.max_flops, SPREAD + 1)
+        drawn["spread"] = [
+            FlopsRangePathSampler(space, 0, low, high, size)(0)
+            for low, high in zip(ends[:-1], ends[1:], strict=True)
+        ]
+        for kind, architectures in drawn.items():
+            for i, architecture in enumerate(architectures):
+                file = ROOT / self.output / "architectures" / f"{kind}_{i}.json"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(str(file), json.dumps(architecture.to_json()) + "\n")
+
+    def steps(self) -> Iterator[Step]:
+        """All steps; those that studies share have the same name and config."""
+        d = self.detector
+        yield self.step("step1_supernet", "train")
+        yield self.step(f"step2_supernet_{d}", "train")
+        yield self.step(f"step2_supernet_scratch_{d}", "train")
+        for fitness in (d, f"scratch_{d}", "classification"):
+            yield self.step(f"step3_search_{fitness}", "search")
+        ranked = [n.architecture for n in self.networks() if n.ranked]
+        if ranked:
+            given = f"search.algorithm.architectures=[{','.join(ranked)}]"
+            yield self.step(f"step3_score_{d}", "search", given)
+        for network in self.networks():
+            for seed in network.seeds:
+                yield from self.retraining(network, seed)
+
+    def retraining(self, network: Network, seed: int) -> Iterator[Step]:
+        """Classification, detection and test of a network alone."""
+        kinds = {
+            "step4_classification": "train",
+            f"step4_detection_{self.detector}": "train",
+            f"step5_test_{self.detector}": "test",
+        }
+        for name, kind in kinds.items():
+            yield self.step(name, kind).for_architecture(
+                network.architecture, f"{network.name}_seed{seed}", f"train.seed={seed}"
+            )
+
+
+STUDIES = [
+    Study(
+        "digits_fpn", "handwriting, FPN", "digits", "fpn", "digits_test", "digits_voc_test", True
+    ),
+    Study(
+        "digits_retinanet",
+        "handwriting, RetinaNet",
+        "digits",
+        "retinanet",
+        "digits_test",
+        "digits_voc_test",
+    ),
+    Study("bccd_fpn", "BCCD, FPN", "bccd_small", "fpn", "bccd_test", "bccd_voc_test"),
+]

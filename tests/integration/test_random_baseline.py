@@ -1,0 +1,90 @@
+"""projects/DetNAS/random_baseline.py with fake scripts."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import statistics
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+from fake_scripts import calls, write_fake_scripts
+
+from detnas_d2.engine import load_config
+from detnas_d2.search import LimitError
+from detnas_d2.space import Architecture, CostTable, get_space
+
+ROOT = Path(__file__).resolve().parents[2]
+ARGUMENTS = {
+    "search_config": "configs/demo/step3_search.py",
+    "test_config": "configs/demo/step5_test.py",
+    "count": 3,
+    "seed": 0,
+    "num_gpus": 2,
+}
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    path = ROOT / "projects" / "DetNAS" / "random_baseline.py"
+    spec = importlib.util.spec_from_file_location("random_baseline", path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "random_baseline", module)
+    spec.loader.exec_module(module)
+    write_fake_scripts(tmp_path)
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return module
+
+
+def test_each_is_retrained_and_tested(tool, tmp_path, monkeypatch, capsys):
+    for i, (ap, small) in enumerate([(10.0, 1.0), (20.0, None), (40.0, 3.0)]):
+        folder = tmp_path / f"output/demo/step5_test_random_{i}"
+        folder.mkdir(parents=True)
+        (folder / "evaluation.json").write_text(json.dumps({"bbox/AP": ap, "bbox/APs": small}))
+    tool.main(Namespace(**ARGUMENTS))
+    lines = [c.split() for c in calls(tmp_path)]
+    assert [Path(c[2]).stem for c in lines] == 3 * [
+        *("step4_classification", "step4_detection", "step5_test")
+    ]
+    for i in range(3):
+        classification, detection, test = lines[3 * i : 3 * i + 3]
+        assert f"train.output_dir=output/demo/step4_classification_random_{i}" in classification
+        weights = f"train.init_checkpoint=output/demo/step4_{{}}_random_{i}/model_final.pth"
+        assert weights.format("classification") in detection
+        assert weights.format("detection") in test and "--eval-only" in test
+        assert all(c[4:6] == ["--num-gpus", "2"] for c in (classification, detection, test))
+        keys = [x.partition("architecture=")[2] for c in lines[3 * i : 3 * i + 3] for x in c]
+        assert len({k for k in keys if k}) == 1  # one architecture through all three
+    summary = json.loads((tmp_path / "output/demo/step5_test_random_baseline.json").read_text())
+    assert summary["mean"] == {"bbox/AP": pytest.approx(70 / 3)}
+    assert summary["deviation"] == {"bbox/AP": pytest.approx(statistics.stdev([10, 20, 40]))}
+    assert [r["bbox/APs"] for r in summary["runs"]] == [1.0, None, 3.0]
+    assert "23.33 ± 15.28" in capsys.readouterr().out
+    tool.main(Namespace(**ARGUMENTS))
+    assert len(calls(tmp_path)) == 9  # all was done
+
+
+def test_drawn_under_the_limit(tool):
+    search = load_config(ARGUMENTS["search_config"]).search
+    drawn = tool.draw(ARGUMENTS["search_config"], 50, 0)
+    cost = CostTable(get_space("demo"), tuple(search.input_size))
+    assert len(set(drawn)) == 50 and all(cost.flops(a) <= search.flops_limit for a in drawn)
+    assert drawn == tool.draw(ARGUMENTS["search_config"], 50, 0)
+    assert drawn != tool.draw(ARGUMENTS["search_config"], 50, 1)
+    assert Architecture.parse(str(drawn[0]), get_space("demo")) == drawn[0]
+
+
+def test_a_limit_that_nothing_meets(tool, tmp_path):
+    config = tmp_path / "search.py"
+    config.write_text(
+        "from omegaconf import OmegaConf\nfrom detectron2.config import LazyConfig\n"
+        f"cfg = LazyConfig.load({str(ROOT / ARGUMENTS['search_config'])!r})\n"
+        "model, train, search, dataloader = cfg.model, cfg.train, cfg.search, cfg.dataloader\n"
+        "search.flops_limit = 1000\n"
+    )
+    with pytest.raises(LimitError, match="the smallest has 10,565,632"):
+        tool.draw(str(config), 2, 0)
