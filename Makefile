@@ -7,13 +7,13 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test lint types demo clean
+.PHONY: help venv test lint types dry-run demo clean
 
 help:
-	@echo "make test    set up .venv, then lint, check types and run the tests"
+	@echo "make test    set up .venv, then lint, check types, try all configs and run the tests"
 	@echo "make demo    set up .venv, then run all steps of DetNAS on a small data set"
 	@echo "make venv    only set up .venv (from PYTHON, now $(PYTHON))"
-	@echo "make lint    ruff;  make types   mypy"
+	@echo "make lint    ruff;  make types   mypy;  make dry-run   a tiny step of every config"
 	@echo "make clean   remove .venv, caches and build folders; output/ and datasets/ stay"
 
 venv: $(STAMP)
@@ -27,7 +27,7 @@ $(STAMP): setup.cfg constraints.txt tools/install_detectron2.py
 	$(BIN)/python tools/install_detectron2.py
 	touch $@
 
-test: lint types
+test: lint types dry-run
 	$(BIN)/python -m pytest
 
 lint: venv
@@ -35,6 +35,9 @@ lint: venv
 
 types: venv
 	$(BIN)/mypy
+
+dry-run: venv
+	$(BIN)/python tools/dry_run.py
 
 demo: venv
 	$(BIN)/python tools/run_steps.py demo

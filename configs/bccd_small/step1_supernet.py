@@ -7,3 +7,4 @@ model.last_channels = 256
 model.dropout = 0.0
 optimizer.lr = 0.02
 train.output_dir = "output/bccd_small/step1_supernet"
+train.max_iter = 300

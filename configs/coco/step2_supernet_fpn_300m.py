@@ -3,7 +3,7 @@ from ..common.data.coco_supernet import dataloader
 from ..common.models.fpn import model
 from ..common.optim import detection as optimizer
 from ..common.paths import path_sampler
-from ..common.schedule import step_1x as lr_multiplier
+from ..common.schedule import coco_1x as lr_multiplier
 from ..common.train import train
 
 train.init_checkpoint = "output/imagenet/step1_supernet_300m/model_final.pth"

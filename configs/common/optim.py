@@ -12,6 +12,8 @@ detection = L(torch.optim.SGD)(
     weight_decay=1e-4,
 )
 
+retinanet = {**detection, "lr": 0.01}
+
 # ImageNet: none on norm and bias
 classification = L(torch.optim.SGD)(
     params=L(get_default_optimizer_params)(weight_decay_norm=0.0, weight_decay_bias=0.0),

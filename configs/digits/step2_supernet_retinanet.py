@@ -3,7 +3,6 @@ from ..common.models.retinanet_small import model
 from .step2_supernet_fpn import dataloader, lr_multiplier, optimizer, path_sampler, train
 
 model.backbone.bottom_up.space = "demo"
-model.backbone.top_block.in_channels = 256
 model.backbone.out_channels = 32
 model.head.conv_dims = [32, 32]
 model.num_classes = 5

@@ -6,5 +6,7 @@ from ..common.paths import path_sampler_290m_360m as path_sampler
 from ..common.schedule import linear as lr_multiplier
 from ..common.train import train
 
+# less the part on which step3_search_cls_300m measures accuracy
+dataloader.train.dataset.names = "imagenet_detnas_supernet"
 train.output_dir = "output/imagenet/step1_supernet_300m"
 train.max_iter = 300_000

@@ -51,6 +51,15 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> DictConfig:
         raise ConfigError(
             f"The config file {path!r} could not be read: {type(e).__name__}: {e}"
         ) from e
+    return apply_overrides(cfg, overrides)
+
+
+def apply_overrides(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Apply ``key=value`` overrides to a config, as `load_config` does; returns it.
+
+    Raises:
+        ConfigError: naming the key, and the nearest existing one.
+    """
     for text in overrides:
         _apply(cfg, text)
     return cfg

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import json
 import os
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from statistics import fmean
 
@@ -20,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ..errors import DetNASError
 from ..files import write_atomically
-from .config import ConfigError, backbone_key, load_config
+from .config import ConfigError, apply_overrides, backbone_key, load_config
 from .fingerprint import config_hash
 
 DONE_FILE = "done.json"
@@ -57,7 +58,7 @@ class Step:
 
     @cached_property
     def cfg(self) -> DictConfig:
-        return load_config(str(self.config), self.overrides)
+        return apply_overrides(copy.deepcopy(_load(self.config)), self.overrides)
 
     @property
     def folder(self) -> Path:
@@ -120,6 +121,11 @@ class Step:
                 "folder (and those of the steps after it) to run the step anew."
             )
         return float(done["seconds"])
+
+
+@cache  # many steps share a file
+def _load(config: Path) -> DictConfig:
+    return load_config(str(config))
 
 
 def run_steps(

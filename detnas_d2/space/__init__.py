@@ -10,7 +10,7 @@ from .cost import CostTable
 from .errors import ArchitectureError, SpaceError
 from .sampler import FlopsRangePathSampler, PathSampler, UniformPathSampler
 from .space import BlockSpec, SearchSpace, Stage
-from .spaces import SPACES, get_space, resolve_space
+from .spaces import SPACES, get_space, output_channels, resolve_space
 
 __all__ = [
     "SPACES",
@@ -29,5 +29,6 @@ __all__ = [
     "UniformPathSampler",
     "XceptionChoice",
     "get_space",
+    "output_channels",
     "resolve_space",
 ]

@@ -65,3 +65,13 @@ def resolve_space(space: SearchSpace | str) -> SearchSpace:
     raise SpaceError(
         f"the space is {space!r}; expected a SearchSpace or one of {', '.join(SPACES)}"
     )
+
+
+def output_channels(space: SearchSpace | str) -> int:
+    """
+    Channels of the last stage, for what stands on it in a config.
+
+    Raises:
+        SpaceError: as `resolve_space`.
+    """
+    return resolve_space(space).stages[-1].channels

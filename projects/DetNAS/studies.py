@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ class Study:
         """The step that scores the ranked architectures."""
         return f"{self.folder}/step3_score_{self.detector}"
 
-    @property
+    @cached_property
     def space(self) -> SearchSpace:
         return resolve_space(load_config(str(self.config("step1_supernet"))).model.backbone.space)
 

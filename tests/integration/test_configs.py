@@ -1,43 +1,61 @@
-"""Every config of the paper's steps and of the two CPU data sets, as a file and as networks."""
+"""Every config as a file: what it reads and writes, its data sets, and the published settings.
+
+That each can be built and trained is what tools/dry_run.py tries.
+"""
 
 from __future__ import annotations
 
-import copy
 import functools
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from detectron2.config import LazyConfig, instantiate
-from omegaconf import DictConfig, OmegaConf
+from detectron2.config import instantiate
+from omegaconf import DictConfig
 
-from detnas_d2.data import missing_datasets
-from detnas_d2.engine.fingerprint import config_hash
-from detnas_d2.modeling import ShuffleNetV2, ShuffleNetV2Supernet, find_backbone
-from detnas_d2.space import resolve_space
+from detnas_d2.data import missing_datasets, register_builtin_datasets
+from detnas_d2.engine import ConfigError, backbone_key, load_config
+from detnas_d2.engine.preflight import check_run
+from detnas_d2.space import Architecture, CostTable, resolve_space
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("imagenet", "coco", "bccd", "demo")
-CONFIGS = [
-    str(p.relative_to(ROOT)) for f in FOLDERS for p in sorted((ROOT / "configs" / f).glob("*.py"))
-]
+CONFIGS = sorted(
+    str(p.relative_to(ROOT)) for p in (ROOT / "configs").glob("*/*.py") if p.parent.name != "common"
+)
+PAPER = [p for p in CONFIGS if p.split("/")[1] in ("imagenet", "coco", "voc")]
+SEARCHES = [p for p in CONFIGS if "/step3" in p]
+DETECTION = [p for p in PAPER if re.search("/(coco|voc)/step[24]", p)]
+CLASSIFICATION = [p for p in PAPER if re.search("/imagenet/step[14]", p)]
 WRITES = {"step3": "best_architecture.json", "step5": "evaluation.json"}
+TEST_SETS = {"coco_2017_val", "voc_2007_test", "bccd_test", "bccd_voc_test", "digits_test"}
+BY_DETECTOR = ("fpn_300m", "retinanet_300m")
+LARGE = ("fpn_1_3g", "fpn_3_8g", "retinanet_1_3g", "retinanet_3_8g")
+ROWS = {
+    *(
+        f"{data}/step5_test_{row}{detector}"
+        for data in ("coco", "voc")
+        for row in ("", "scratch_", "scratch_without_imagenet_", "cls_", "detnasnet_")
+        for detector in BY_DETECTOR
+    ),
+    *(
+        f"{data}/step5_test_shufflenetv2_20_{d}"
+        for data in ("coco", "voc")
+        for d in ("fpn", "retinanet")
+    ),
+    *(f"coco/step5_test_{detector}" for detector in LARGE),
+    *(f"coco/step5_test_detnasnet_{detector}" for detector in LARGE[:2]),
+    *(
+        f"coco/step5_test_{network}_fpn"
+        for network in ("shufflenetv2_40", "resnet_50", "resnet_101", "detnet_59")
+    ),
+}
+"""The networks of the paper's Tables 3 and 4, by the config that tests them."""
 
 
 @functools.cache
-def _load_once(path: str) -> DictConfig:
-    return LazyConfig.load(str(ROOT / path))
-
-
 def load(path: str) -> DictConfig:
-    return copy.deepcopy(_load_once(path))
-
-
-@pytest.fixture
-def cfg(path) -> DictConfig:
-    return load(path)
+    return load_config(str(ROOT / path))
 
 
 def find(node: Any, key: str) -> list[Any]:
@@ -49,137 +67,269 @@ def find(node: Any, key: str) -> list[Any]:
     return values
 
 
-def test_all_steps_are_there():
-    steps = {p.split("/")[1]: set() for p in CONFIGS}
-    for path in CONFIGS:
-        folder, name = path.split("/")[1:]
-        steps[folder].add(name[:5])
-    assert steps["imagenet"] | steps["coco"] == {f"step{i}" for i in range(1, 6)}
-    assert steps["bccd"] == steps["demo"] == {f"step{i}" for i in range(1, 6)}
+def architecture(cfg: DictConfig) -> Any:
+    bottom = cfg.model.backbone.get("bottom_up", cfg.model.backbone)
+    return bottom.get("architecture")
+
+
+def files_read(path: str) -> list[str]:
+    """Files and addresses, as the config's keys name them."""
+    cfg = load(path)
+    found = architecture(cfg)
+    is_file = isinstance(found, str) and found.endswith(".json")
+    return [x for x in (cfg.train.init_checkpoint, found if is_file else "") if x]
+
+
+def writer(file: str) -> str:
+    """The config that writes output/FOLDER/NAME/..."""
+    return f"configs/{file.split('/', 1)[1].rpartition('/')[0]}.py"
+
+
+def written(path: str) -> str:
+    name = WRITES.get(Path(path).name[:5], "model_final.pth")
+    return f"{path.replace('configs/', 'output/').removesuffix('.py')}/{name}"
 
 
 @pytest.mark.parametrize("path", CONFIGS)
-def test_first_line_and_length(path, cfg):
+def test_first_line_and_length(path):
     """The first line names what is read and written, and the config does read and write that."""
     lines = (ROOT / path).read_text().splitlines()
     assert len(lines) <= 30
     reads, writes = re.fullmatch(r"# reads (\S+(?: and \S+)?), writes (\S+)", lines[0]).groups()
-    step = Path(path).name[:5]
-    assert writes == f"{cfg.train.output_dir}/{WRITES.get(step, 'model_final.pth')}"
-    # output/FOLDER/CONFIG: no two steps write to the same folder
-    assert cfg.train.output_dir == path.replace("configs/", "output/").removesuffix(".py")
-    architectures = find(cfg.model, "architecture")
-    from_files = [x for x in (cfg.train.init_checkpoint, *architectures) if x]
-    assert reads.split(" and ") == (from_files or ["nothing"])
-    if step == "step4":
-        assert architectures and architectures[0].endswith("best_architecture.json")
+    assert writes == written(path)
+    # output/FOLDER/CONFIG: no two runs write to the same folder
+    assert load(path).train.output_dir == path.replace("configs/", "output/").removesuffix(".py")
+    assert reads.split(" and ") == (files_read(path) or ["nothing"])
 
 
 @pytest.mark.parametrize("path", CONFIGS)
-def test_what_is_read_is_written_by_another(path, cfg):
-    written = {p: (ROOT / p).read_text().split("\n")[0].rpartition(" ")[2] for p in CONFIGS}
-    for file in (cfg.train.init_checkpoint, *find(cfg.model, "architecture")):
-        assert not file or file in written.values()
+def test_what_is_read_is_written_by_a_step_before(path):
+    for file in files_read(path):
+        if file.startswith("detectron2://"):
+            continue
+        before = writer(file)
+        assert before in CONFIGS and written(before) == file
+        assert Path(before).name[:5] <= Path(path).name[:5]
+
+
+@pytest.mark.parametrize("path", [p for p in PAPER if "/step" in p])
+def test_every_step_reads_one_and_the_same_network(path):
+    """Space and architecture of the checkpoint's config are those of this one, or a supernet's."""
+    cfg = load(path)
+    for file in files_read(path)[:1]:
+        if not file.endswith(".pth"):
+            continue
+        before = load(writer(file))
+        assert set(find(before.model, "space")) == set(find(cfg.model, "space"))
+        assert architecture(before) == architecture(cfg)
+
+
+def test_every_row_of_the_tables_has_its_test():
+    tests = {p[len("configs/") : -len(".py")] for p in PAPER if "/step5" in p}
+    assert tests == ROWS
+
+
+@pytest.mark.parametrize("path", [p for p in PAPER if "/step5" in p])
+def test_a_row_is_complete(path):
+    """From the test back to what reads nothing: each step is there."""
+    steps, waiting = set(), [path]
+    while waiting:
+        now = waiting.pop()
+        steps.add(now)
+        waiting += [writer(f) for f in files_read(now) if "://" not in f]
+    kinds = {
+        re.search(r"step\d_(supernet|search|classification|detection|test)", s)[0] for s in steps
+    }
+    expected = {"step4_detection", "step5_test"}
+    if "without_imagenet" not in path and "resnet" not in path:
+        expected |= {"step4_classification"}
+    if architecture(load(path)) and str(architecture(load(path))).endswith(".json"):
+        expected |= {"step3_search"}
+        expected |= {"step1_supernet"} if "scratch" not in path else {"step2_supernet"}
+        if "scratch" not in path and "cls" not in path:
+            expected |= {"step2_supernet"}
+    assert kinds == expected
 
 
 @pytest.mark.parametrize("path", CONFIGS)
-def test_saved_and_loaded_again(path, cfg, tmp_path):
-    """No lambda or object stands in it that the dump of a run (config.yaml) would lose."""
-    LazyConfig.save(cfg, str(tmp_path / "config.yaml"))
-    again = LazyConfig.load(str(tmp_path / "config.yaml"))
-    assert config_hash(again, sorted(again)) == config_hash(cfg, sorted(cfg))
+def test_data_sets(path):
+    """They are registered, and test sets are for what comes after the search."""
+    cfg = load(path)
+    names = {
+        n
+        for value in find(cfg.dataloader, "names") + find(cfg.dataloader, "dataset_name")
+        for n in ([value] if isinstance(value, str) else value)
+    }
+    missing_datasets(names)  # raises for an unknown name; missing files do not matter here
+    if "/step5" in path:
+        assert cfg.dataloader.test.dataset.names in TEST_SETS
+    elif not (path in DETECTION and "/step4" in path):
+        assert not TEST_SETS & names
+    if "/step3" in path:
+        assert cfg.dataloader.train.dataset.names != cfg.dataloader.test.dataset.names
+        assert cfg.dataloader.calibration.dataset == cfg.dataloader.train.dataset
 
 
-@pytest.mark.parametrize("path", CONFIGS)
-def test_data_sets_are_registered(path, cfg):
-    """Unknown names raise; missing files do not matter here."""
-    names = {*find(cfg.dataloader, "names"), *find(cfg.dataloader, "dataset_name")}
-    missing_datasets(names)
-    tests = {"coco_2017_val", "bccd_test", "bccd_voc_test", "digits_test"}
-    if "step5" in path:
-        assert cfg.dataloader.test.dataset.names in tests
-    elif path != "configs/coco/step4_detection_fpn_300m.py":  # after the search
-        assert not tests & names
-
-
-@pytest.mark.parametrize("path", CONFIGS)
-def test_the_model_is_built(path, cfg):
-    """On the meta device: a supernet, or one network of the same space."""
-    bottom = cfg.model.backbone.get("bottom_up", cfg.model.backbone)
-    space = resolve_space(bottom.space)
-    if "architecture" in bottom:  # the search has not written its file yet
-        bottom.architecture = [0] * space.num_blocks
-    with torch.device("meta"):
-        model = instantiate(cfg.model)
-    _, backbone = find_backbone(model)
-    assert all(p.is_meta for p in model.parameters())
-    kind = ShuffleNetV2 if re.search("step[45]", path) else ShuffleNetV2Supernet
-    assert type(backbone) is kind
-    assert backbone.space == space
-    assert ("path_sampler" in cfg) == bool(re.search("step[12]", path))
-    if "path_sampler" in cfg:
-        sampler = instantiate(cfg.path_sampler)
-        assert sampler.space == space
-        assert sampler.seed == cfg.train.seed
-
-
-@pytest.mark.parametrize("path", [p for p in CONFIGS if "step3" in p])
-def test_searches(path, cfg):
-    """The configs that a search tells to retrain its best with exist and read its best."""
+@pytest.mark.parametrize("path", SEARCHES)
+def test_searches(path):
+    """The configs that a search tells to retrain its best with exist and train that space."""
+    cfg = load(path)
     assert cfg.search.retrain
+    (space,) = set(find(cfg.model, "space"))
     for file in cfg.search.retrain:
         retrain = load(file)
-        assert find(retrain.model, "architecture") == [
-            f"{cfg.train.output_dir}/best_architecture.json"
-        ]
-    space = resolve_space(cfg.model.backbone.bottom_up.space)
-    assert find(retrain.model, "space") == [space.name]
+        assert "/step4" in file and set(find(retrain.model, "space")) == {space}
+        if path in PAPER:
+            assert architecture(retrain) == written(path)
+    if path in PAPER:  # and no other one trains it as the other rows are
+        reading = {p for p in PAPER if "/step4" in p and written(path) in files_read(p)}
+        assert {p for p in reading if "without" not in p} == set(cfg.search.retrain)
 
 
-def lr_at(cfg: DictConfig, iteration: int) -> float:
+def lr_at(cfg: DictConfig, iteration: float) -> float:
     return cfg.optimizer.lr * instantiate(cfg.lr_multiplier)(iteration / cfg.train.max_iter)
 
 
-def test_published_settings():
+@pytest.mark.parametrize("path", CLASSIFICATION)
+def test_published_classification(path):
     """The design page's table, by values read off the loaded configs."""
-    for name in ("imagenet/step1_supernet_300m", "imagenet/step4_classification_coco_fpn_300m"):
-        cfg = load(f"configs/{name}.py")
-        assert (cfg.train.max_iter, cfg.dataloader.train.total_batch_size) == (300_000, 1024)
-        rates = [lr_at(cfg, i) for i in (0, 150_000, 300_000)]
-        assert rates == pytest.approx([0.5, 0.25, 0])
-        optimizer = cfg.optimizer
-        assert (optimizer.momentum, optimizer.weight_decay) == (0.9, 4e-5)
-        decays = optimizer.params.weight_decay_norm, optimizer.params.weight_decay_bias
-        assert decays == (0, 0)
-        assert cfg.model.label_smoothing == 0.1
-    sampler = load("configs/imagenet/step1_supernet_300m.py").path_sampler
-    assert (sampler.low, sampler.high) == (290e6, 360e6)
+    cfg = load(path)
+    assert (cfg.train.max_iter, cfg.dataloader.train.total_batch_size) == (300_000, 1024)
+    assert [lr_at(cfg, i) for i in (0, 150_000, 300_000)] == pytest.approx([0.5, 0.25, 0])
+    optimizer = cfg.optimizer
+    assert (optimizer.momentum, optimizer.weight_decay) == (0.9, 4e-5)
+    assert (optimizer.params.weight_decay_norm, optimizer.params.weight_decay_bias) == (0, 0)
+    assert (cfg.model.label_smoothing, cfg.model.dropout) == (0.1, 0.2)
+    assert cfg.model.last_channels == (1728 if "3_8g" in path else 1024)
+    # the supernet does not see the images that ClsNASNet's search scores on
+    supernet = "/step1" in path
+    trained_on = "imagenet_detnas_supernet" if supernet else "imagenet_train"
+    assert cfg.dataloader.train.dataset.names == trained_on
+    assert cfg.dataloader.test.dataset.names == "imagenet_val"
 
-    for name, momentum in (
-        ("coco/step2_supernet_fpn_300m", 0.1),
-        ("coco/step4_detection_fpn_300m", 0.01),
-    ):
-        cfg = load(f"configs/{name}.py")
-        assert (cfg.train.max_iter, cfg.dataloader.train.total_batch_size) == (90_000, 16)
-        at = (500, 59_999, 60_001, 79_999, 80_001)
-        rates = [lr_at(cfg, i) for i in at]
-        assert rates == pytest.approx([0.02, 0.02, 0.002, 0.002, 0.0002])
-        assert cfg.optimizer.weight_decay == 1e-4
-        norms = [
-            cfg.model.backbone.norm,
-            cfg.model.backbone.bottom_up.norm,
-            cfg.model.roi_heads.box_head.conv_norm,
-        ]
-        assert {(n.name, n.momentum) for n in norms} == {("SyncBN", momentum)}
-    assert load("configs/coco/step2_supernet_fpn_300m.py").dataloader.train.dataset.names == (
-        "coco_2017_detnas_supernet"
+
+@pytest.mark.parametrize("path", DETECTION)
+def test_published_detection(path):
+    cfg = load(path)
+    voc, retinanet = "/voc/" in path, "retinanet" in path
+    scratch = "without_imagenet" in path or "supernet_scratch" in path
+    iterations = (22_500 if voc else 90_000) * (2 if scratch else 1)
+    assert (cfg.train.max_iter, cfg.dataloader.train.total_batch_size) == (iterations, 16)
+    assert bool(cfg.train.init_checkpoint) is not scratch
+    at = [500, *(iterations * x + y for x in (6 / 9, 8 / 9) for y in (-1, 1))]
+    factors = (1, 1, 0.1, 0.1, 0.01)
+    lr = 0.01 if retinanet else 0.02
+    assert [lr_at(cfg, i) for i in at] == pytest.approx([lr * f for f in factors])
+    assert lr_at(cfg, 250) == pytest.approx(lr / 2, rel=0.01)  # warm-up over the first 500
+    assert (cfg.optimizer.momentum, cfg.optimizer.weight_decay) == (0.9, 1e-4)
+    classes = cfg.model.num_classes if retinanet else cfg.model.roi_heads.num_classes
+    assert classes == (20 if voc else 80)
+
+
+@pytest.mark.parametrize("path", [p for p in DETECTION if not re.search("resnet|detnet_", p)])
+def test_published_norms_and_pixels(path):
+    cfg = load(path)
+    momentum = 0.1 if "/step2" in path else 0.01
+    backbone = cfg.model.backbone
+    norms = [backbone.bottom_up.norm]
+    scratch = "without_imagenet" in path or "supernet_scratch" in path
+    if "retinanet" not in path:
+        norms += [backbone.norm, cfg.model.roi_heads.box_head.conv_norm]
+        assert list(cfg.model.roi_heads.box_head.conv_dims) == [256] * 4
+    elif scratch:  # norm everywhere
+        norms += [backbone.norm]
+        assert cfg.model.head.norm == "SyncBN"
+    else:  # in the backbone only
+        assert not backbone.get("norm") and not cfg.model.head.get("norm")
+    assert {(n.name, n.momentum) for n in norms} == {("SyncBN", momentum)}
+    assert list(cfg.model.pixel_mean) == [0, 0, 0]
+
+
+def test_published_backbones_keep_their_pixels():
+    """What the weights were trained with: Detectron2's mean, and for DetNet-59 our own step 4's."""
+    for depth in (50, 101):
+        cfg = load(f"configs/coco/step4_detection_resnet_{depth}_fpn.py")
+        assert list(cfg.model.pixel_mean) == [103.53, 116.28, 123.675]
+        assert cfg.train.init_checkpoint.endswith(
+            f"R-{cfg.model.backbone.bottom_up.stages.depth}.pkl"
+        )
+        assert cfg.model.backbone.bottom_up.stages.depth == depth
+        assert list(cfg.model.roi_heads.box_head.fc_dims) == [1024, 1024]
+    assert list(load("configs/coco/step4_detection_detnet_59_fpn.py").model.pixel_mean) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("path", [p for p in DETECTION if "/step2" in p])
+def test_supernets_and_final_networks_see_their_own_images(path):
+    folder, name = path.split("/")[1:]
+    full = {"coco": "coco_2017", "voc": "voc_0712"}[folder]
+    assert load(path).dataloader.train.dataset.names == f"{full}_detnas_supernet"
+    search = load(path.replace("step2_supernet", "step3_search"))
+    assert search.dataloader.test.dataset.names == f"{full}_detnas_search"
+    final = load(path.replace("step2_supernet", "step4_detection")).dataloader
+    trained_on = {
+        "coco": "coco_2017_train",
+        "voc": ["voc_2007_trainval", "voc_2012_trainval"],
+    }
+    assert final.train.dataset.names == trained_on[folder]
+    assert final.test.dataset.names in TEST_SETS
+
+
+@pytest.mark.parametrize("path", [p for p in SEARCHES if p in PAPER])
+def test_published_search(path):
+    cfg = load(path)
+    algorithm = cfg.search.algorithm
+    keys = ("population", "generations", "parents", "mutation_probability")
+    assert [algorithm[k] for k in keys] == [50, 20, 10, 0.1]
+    assert tuple(cfg.search.input_size) == (224, 224)
+    metric = {"imagenet": "classification/top1", "coco": "bbox/AP", "voc": "bbox/AP50"}
+    assert cfg.search.metric == metric[path.split("/")[1]]
+    size = re.search(r"(300m|1_3g|3_8g)\.py$", path)[1]
+    assert cfg.search.flops_limit == {"300m": 300e6, "1_3g": 1.3e9, "3_8g": 4.0e9}[size]
+    if size != "300m":  # the published network would have been allowed
+        space = resolve_space(cfg.model.backbone.bottom_up.space)
+        found = load(f"configs/coco/step4_detection_detnasnet_fpn_{size}.py")
+        net = Architecture.parse(architecture(found), space)
+        assert CostTable(space).flops(net) <= cfg.search.flops_limit < CostTable(space).max_flops
+
+
+@pytest.mark.parametrize("path", PAPER)
+def test_spaces_and_path_samplers(path):
+    """The size in a name is the space, everywhere in the config."""
+    cfg = load(path)
+    spaces = {*find(cfg.model, "space"), *find(cfg.get("path_sampler"), "space")}
+    size = re.search(r"_(300m|1_3g|3_8g|shufflenetv2_20|shufflenetv2_40|resnet|detnet)", path)[1]
+    named = {"shufflenetv2_20": "300m", "shufflenetv2_40": "1.3g"}.get(size, size.replace("_", "."))
+    assert spaces == (set() if size in ("resnet", "detnet") else {named})
+    assert ("path_sampler" in cfg) == bool(re.search("/step[12]", path))
+    if "/step1" in path and size == "300m":
+        assert (cfg.path_sampler.low, cfg.path_sampler.high) == (290e6, 360e6)
+
+
+@pytest.mark.parametrize("path", PAPER)
+def test_a_run_lacks_data_checkpoint_and_gpu_only(path, tmp_path, monkeypatch):
+    """What train_net.py and search_net.py say on a machine that has none of them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    register_builtin_datasets()
+    kind = {"step3": "search", "step5": "test"}.get(Path(path).name[:5], "train")
+    try:
+        with pytest.raises(ConfigError) as caught:
+            check_run(load(path), kind, gpus=8)
+    finally:
+        monkeypatch.undo()
+        register_builtin_datasets()
+    first, *problems = re.split(r"\n  \d+\. ", str(caught.value))
+    assert first == "The run cannot start:"
+    known = (
+        "Data set .* is missing .*\n *There has to lie: ",
+        "train.device is 'cuda', but PyTorch sees no GPU here",
+        "train.init_checkpoint: .* It is what the step before writes",
+        rf"{re.escape(backbone_key(load(path)))}: .*there is no file '.*best_architecture.json'",
     )
-    search = load("configs/coco/step3_search_fpn_300m.py")
-    assert search.dataloader.test.dataset.names == "coco_2017_detnas_search"
-    algorithm = OmegaConf.to_container(search.search.algorithm)
-    assert [
-        algorithm[k] for k in ("population", "generations", "parents", "mutation_probability")
-    ] == [50, 20, 10, 0.1]
-    assert (search.search.flops_limit, tuple(search.search.input_size)) == (300e6, (224, 224))
-    final = load("configs/coco/step4_detection_fpn_300m.py")
-    assert final.dataloader.train.dataset.names == "coco_2017_train"
+    for problem in problems:
+        assert any(re.match(pattern, problem) for pattern in known), problem
+    assert problems[0].startswith("Data set") and problems[1].startswith("train.device")
+    starts = [f for f in files_read(path) if f.endswith(".pth")]
+    said = [p for p in problems if p.startswith("train.init_checkpoint")]
+    assert len(said) == len(starts) and all(f in p for f, p in zip(starts, said, strict=True))

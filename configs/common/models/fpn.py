@@ -1,16 +1,14 @@
 """Faster R-CNN with FPN on a DetNAS backbone (DetNAS section 4.1): Detectron2's own model with a
 4conv1fc box head and norm throughout. One norm serves backbone, FPN and box head."""
 
-from detectron2 import model_zoo
 from detectron2.config import LazyCall as L
 from detectron2.layers import ShapeSpec
 from detectron2.modeling.roi_heads import FastRCNNConvFCHead
 
 from detnas_d2.modeling import Norm, ShuffleNetV2Supernet
 
-model = model_zoo.get_config("common/models/mask_rcnn_fpn.py").model
-for key in ("mask_in_features", "mask_pooler", "mask_head"):
-    model.roi_heads.pop(key)
+from .faster_rcnn_fpn import model
+
 model.backbone.norm = L(Norm)(name="SyncBN", momentum=0.1)
 model.backbone.bottom_up = L(ShuffleNetV2Supernet)(
     space="300m", norm="${..norm}", out_features=["res2", "res3", "res4", "res5"]

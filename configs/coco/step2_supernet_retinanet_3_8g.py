@@ -1,0 +1,13 @@
+# reads output/imagenet/step1_supernet_3_8g/model_final.pth, writes output/coco/step2_supernet_retinanet_3_8g/model_final.pth
+from .step2_supernet_retinanet_300m import (
+    dataloader,
+    lr_multiplier,
+    model,
+    optimizer,
+    path_sampler,
+    train,
+)
+
+model.backbone.bottom_up.space = path_sampler.space = "3.8g"
+train.init_checkpoint = "output/imagenet/step1_supernet_3_8g/model_final.pth"
+train.output_dir = "output/coco/step2_supernet_retinanet_3_8g"

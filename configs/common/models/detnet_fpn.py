@@ -1,0 +1,19 @@
+"""Faster R-CNN with FPN on DetNet-59: Detectron2's own (frozen norm, 2fc head), with the pyramid of
+DetNet, section 3: p4, p5 and p6 at stride 16."""
+
+from detectron2.config import LazyCall as L
+
+from detnas_d2.modeling import DetNet, DetNetFPN, PyramidROIPooler
+
+from .faster_rcnn_fpn import model
+
+model.backbone = L(DetNetFPN)(
+    bottom_up=L(DetNet)(norm="FrozenBN"),
+    in_features=["res2", "res3", "res4", "res5", "res6"],
+    out_channels=256,
+)
+model.proposal_generator.anchor_generator.strides = [4, 8, 16, 16, 16]
+model.roi_heads.box_pooler._target_ = PyramidROIPooler
+model.roi_heads.box_pooler.scales = (1 / 4, 1 / 8, 1 / 16, 1 / 16)
+# pixels as step 4's classification takes them
+model.pixel_mean = [0.0, 0.0, 0.0]

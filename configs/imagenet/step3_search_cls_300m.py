@@ -1,0 +1,17 @@
+# reads output/imagenet/step1_supernet_300m/model_final.pth, writes output/imagenet/step3_search_cls_300m/best_architecture.json
+# ClsNASNet: the fitness is the accuracy on a part of ImageNet's training set that step 1 leaves out.
+from ..common.search import search
+from .step1_supernet_300m import dataloader, model, train
+
+dataloader.test.dataset.names = "imagenet_detnas_search"
+train.init_checkpoint = "output/imagenet/step1_supernet_300m/model_final.pth"
+train.output_dir = "output/imagenet/step3_search_cls_300m"
+search.metric = "classification/top1"
+search.calibration_batches = 100  # 6,400 images
+search.retrain = [
+    "configs/imagenet/step4_classification_cls_300m.py",
+    "configs/coco/step4_detection_cls_fpn_300m.py",
+    "configs/coco/step4_detection_cls_retinanet_300m.py",
+    "configs/voc/step4_detection_cls_fpn_300m.py",
+    "configs/voc/step4_detection_cls_retinanet_300m.py",
+]

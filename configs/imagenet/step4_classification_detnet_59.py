@@ -1,0 +1,11 @@
+# reads nothing, writes output/imagenet/step4_classification_detnet_59/model_final.pth
+# With the settings of all other classifiers here, their last 1x1 convolution too.
+from detectron2.config import LazyCall as L
+
+from detnas_d2.modeling import DetNet
+
+from ..common.retrain.imagenet import dataloader, lr_multiplier, model, optimizer, train
+
+model.backbone = L(DetNet)(norm="${..norm}", out_features=["res6"])
+model.in_feature = "res6"
+train.output_dir = "output/imagenet/step4_classification_detnet_59"

@@ -1,0 +1,11 @@
+# reads output/voc/step2_supernet_scratch_fpn_300m/model_final.pth, writes output/voc/step3_search_scratch_fpn_300m/best_architecture.json
+from ..common.search import search
+from .step2_supernet_scratch_fpn_300m import dataloader, model, train
+
+train.init_checkpoint = "output/voc/step2_supernet_scratch_fpn_300m/model_final.pth"
+train.output_dir = "output/voc/step3_search_scratch_fpn_300m"
+search.metric = "bbox/AP50"  # VOC's mAP
+search.retrain = [
+    "configs/imagenet/step4_classification_voc_scratch_fpn_300m.py",
+    "configs/voc/step4_detection_scratch_fpn_300m.py",
+]

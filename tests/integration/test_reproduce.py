@@ -1,0 +1,130 @@
+"""projects/DetNAS/reproduce.py: its plan, its figures and its table; the training is elsewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import pytest
+
+from detnas_d2.engine.steps import _ready
+from detnas_d2.space import Architecture, CostTable, get_space
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """studies and reproduce, writing into a temporary folder."""
+    modules = []
+    for name in ("studies", "reproduce"):
+        path = ROOT / "projects" / "DetNAS" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        modules.append(module)
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    for module in modules:
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return modules
+
+
+def test_the_plan_is_whole(tools):
+    """Every file that a step reads is written by another, or drawn; nothing is trained twice."""
+    studies, _ = tools
+    for study in studies.STUDIES:
+        study.draw_architectures()
+    named = [s for study in studies.STUDIES for s in study.steps()]
+    steps = {s.name: s for s in named}
+    assert all(steps[s.name] == s for s in named)  # shared steps are the same ones
+    written = [s.writes for s in steps.values()]
+    assert len(set(written)) == len(written)
+    assert len({s.folder for s in steps.values()}) == len(steps)
+    read = {file for s in steps.values() for file in s.reads}
+    assert all(Path(f).is_file() for f in read - set(written))
+    waiting = list(steps.values())
+    while waiting:  # in some order all of them can run
+        waiting.remove(_ready(waiting, [])[0])
+
+
+def test_rows_and_seeds(tools):
+    """Three seeds a row, and five random architectures with one seed each."""
+    studies, _ = tools
+    for study in studies.STUDIES:
+        rows: dict[str, list[tuple[str, int]]] = {}
+        for n in study.networks():
+            if n.row:
+                rows.setdefault(n.row, []).extend((n.architecture, seed) for seed in n.seeds)
+        random = rows.pop("Random")
+        assert len({architecture for architecture, _ in random}) == len(random) == 5
+        assert set(rows) == {"DetNAS-P", "DetNAS-S", "ClsNASNet", "ShuffleNetV2, all 3x3"}
+        for runs in rows.values():
+            assert len({architecture for architecture, _ in runs}) == 1
+            assert [seed for _, seed in runs] == [0, 1, 2]
+        for n in (n for n in study.networks() if n.row):
+            for step in study.retraining(n, n.seeds[-1]):
+                assert step.cfg.train.seed == n.seeds[-1]
+
+
+def test_drawn_architectures(tools):
+    """The random ones are under the limit, the others spread over the whole range of costs."""
+    studies, _ = tools
+    study = studies.STUDIES[0]
+    study.draw_architectures()
+    space = get_space("demo")
+    cost = CostTable(space, (128, 128))
+
+    def flops(kind):
+        files = sorted(Path(study.output, "architectures").glob(f"{kind}_*.json"))
+        return sorted(cost.flops(Architecture.parse(str(f), space)) for f in files)
+
+    assert max(flops("random")) <= 13_500_000 and len(flops("random")) == studies.RANDOM
+    spread, step = flops("spread"), (cost.max_flops - cost.min_flops) / studies.SPREAD
+    assert [int((f - cost.min_flops) / step) for f in spread] == list(range(studies.SPREAD))
+
+
+def runs_of(rows):
+    return [
+        {"row": row, "network": row, "seed": i, "AP": ap, "AP50": 2 * ap, "VOC mAP": 3 * ap}
+        for row, values in rows.items()
+        for i, ap in enumerate(values)
+    ]
+
+
+def test_table(tools):
+    _, reproduce = tools
+    rows = {"DetNAS-P": [30.0, 31.0, 33.0], "Random": [20.0, 26.0], "": [1.0, 2.0]}
+    results = {"a": {"title": "first", "minutes": 12.3, "runs": runs_of(rows)}}
+    results["a"]["tau"] = {"tau": 0.514, "low": 0.2, "high": 0.81, "architectures": 17}
+    text = reproduce.table(results)
+    p = statistics.stdev(rows["DetNAS-P"])
+    assert f"| DetNAS-P | 31.3±{p:.1f} / 62.7±{2 * p:.1f} / 94.0±{3 * p:.1f} |" in text
+    assert "| Random | 23.0±4.2 / 46.0±8.5 / 69.0±12.7 |" in text
+    assert "| minutes of all steps | 12 |" in text
+    assert "tau 0.51 (95%: 0.20 to 0.81) over 17 architectures" in text
+    results["a"]["runs"][0]["AP"] = None  # nothing was detected
+    assert "| DetNAS-P | none / " in reproduce.table(results)
+
+
+def test_rank_correlation_pairs_each_network_with_itself(tools):
+    """Fitness is found by architecture, AP by network."""
+    studies, reproduce = tools
+    study = studies.STUDIES[0]
+    study.draw_architectures()
+    ranked = [n for n in study.networks() if n.ranked]
+    assert len(ranked) == 17
+    scores, runs = [], []
+    for i, n in enumerate(ranked):
+        architecture = ",".join(
+            map(str, json.loads(Path(n.architecture).read_text())["architecture"])
+        )
+        scores.append({"architecture": architecture, "fitness": float(i)})
+        runs.append({"network": n.name, "AP": i**2})
+    found = reproduce.rank_correlation(study, runs[::-1], scores[3:] + scores[:3])
+    assert found["tau"] == pytest.approx(1) and found["architectures"] == 17
+    assert found["fitness_and_AP"] == [(float(i), i**2) for i in range(17)]

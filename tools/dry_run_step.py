@@ -1,0 +1,219 @@
+"""A run at small width on a CPU, with random images in the place of its data.
+
+Choices, stages, levels, heads, norms, losses, optimiser and schedule stay those of the config; the
+numbers of channels, blocks in a stage, proposals and classes become small, so that one step takes a
+fraction of a second.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from detectron2.config import LazyCall as L
+from detectron2.config import instantiate
+from detectron2.config.instantiate import dump_dataclass
+from detectron2.data import DatasetCatalog
+from detectron2.engine import hooks
+from detectron2.evaluation import DatasetEvaluator
+from detectron2.structures import Boxes, Instances
+from detectron2.utils.registry import locate
+from omegaconf import DictConfig, OmegaConf
+
+from detnas_d2.engine import ConfigError, LazyTrainer, SupernetTrainer
+from detnas_d2.engine.hooks import Checkpointing, GracefulStop
+from detnas_d2.modeling import Classifier, find_supernet
+from detnas_d2.space import (
+    Architecture,
+    CostTable,
+    SearchSpace,
+    Stage,
+    resolve_space,
+)
+
+IMAGE_SIZE = 64
+BLOCKS = 2  # of a stage: one with its stride, one without
+DATASET = "dry_run_stand_in"
+METRICS = {
+    "COCOEvaluator": ("bbox", ("AP", "AP50", "AP75", "APs", "APm", "APl")),
+    "PascalVOCDetectionEvaluator": ("bbox", ("AP", "AP50", "AP75")),
+    "ClassificationEvaluator": ("classification", ("top1", "top5")),
+}
+"""What the evaluators of the configs give."""
+_SAMPLING = {
+    "proposal_generator": {
+        "batch_size_per_image": 16,
+        "pre_nms_topk": (50, 50),
+        "post_nms_topk": (10, 10),
+    },
+    "roi_heads": {"batch_size_per_image": 8},
+}
+
+
+def at_small_width(cfg: DictConfig, output_dir: str) -> DictConfig:
+    """A copy of the config at small width, on stand-in data, that starts from no checkpoint."""
+    cfg = copy.deepcopy(cfg)
+    model = cfg.model
+    classifies = target_of(model) is Classifier
+    if classifies:
+        model.num_classes, model.last_channels = 4, 8
+    classes = OmegaConf.select(cfg, "model.roi_heads.num_classes") or model.num_classes
+    bottom = bottom_up(cfg)
+    if "space" in bottom:
+        full = resolve_space(instantiate(bottom.space))
+        space = _narrow(full)
+        bottom.space = dump_dataclass(space)
+        if reads_architecture(bottom):
+            bottom.architecture = str(CostTable(space).cheapest())
+        elif "architecture" in bottom:
+            choices = zip(full.blocks, Architecture.parse(bottom.architecture, full), strict=True)
+            kept = [c for block, c in choices if block.index_in_stage < BLOCKS]
+            bottom.architecture = str(Architecture(space, tuple(kept)))
+        if cfg.get("path_sampler") is not None:
+            cfg.path_sampler.space = dump_dataclass(space)
+            if "low" in cfg.path_sampler:
+                cfg.path_sampler.low, cfg.path_sampler.high = 0, 1e12
+        if not classifies:
+            _narrow_detector(model)
+    for part, values in _SAMPLING.items():
+        if part in model:
+            model[part].update(values)
+    _stand_in_data(cfg, classes)
+    cfg.train.device = "cpu"
+    cfg.train.amp.enabled = False
+    cfg.train.init_checkpoint = ""
+    cfg.train.output_dir = output_dir
+    return cfg
+
+
+def train_one_step(cfg: DictConfig) -> None:
+    """One iteration of the run's own trainer, with its own hooks less those that write files.
+
+    Raises:
+        CheckpointError: ``train.init_checkpoint`` does not fit.
+        ConfigError: if no weight was moved, or one off the supernet's path was.
+        FloatingPointError: for a loss that is not finite.
+    """
+    supernet_wanted = cfg.get("path_sampler") is not None
+
+    class OneStep(SupernetTrainer if supernet_wanted else LazyTrainer):  # type: ignore[misc]
+        def build_writers(self) -> list[Any]:
+            return []
+
+        def build_hooks(self) -> list[Any]:
+            files = (hooks.EvalHook, hooks.PeriodicWriter, Checkpointing, GracefulStop)
+            return [hook for hook in super().build_hooks() if not isinstance(hook, files)]
+
+    trainer = OneStep(cfg)
+    trainer.resume_or_load(resume=False)
+    trainer.max_iter = 1  # the schedule keeps its own length
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    trainer.train()
+    after = list(trainer.model.parameters())
+    moved = {id(p) for p, old in zip(after, before, strict=True) if not torch.equal(p, old)}
+    if not moved:
+        raise ConfigError("The step moved no weight.")
+    supernet = find_supernet(trainer.model)
+    if (supernet is not None) != supernet_wanted:
+        raise ConfigError("A supernet, and no other network, is trained with a 'path_sampler'.")
+    if supernet is not None:
+        off = supernet.inactive_parameters()
+        if any(p.grad is not None or id(p) in moved for p in off):
+            raise ConfigError("Weights off the supernet's path got a gradient, or were moved.")
+        on = {id(p) for p in supernet.parameters()} - {id(p) for p in off}
+        if any(p.grad is None for p in supernet.parameters() if id(p) in on):
+            raise ConfigError("Weights on the supernet's path got no gradient.")
+
+
+class StandInBatches:
+    """Batches of two random images with a class and two boxes each, always the same.
+
+    Args:
+        classes: labels are 0 to classes - 1.
+        dataset: with the key "names", as the loaders that this stands for.
+        seed: as those have it; plays no part.
+    """
+
+    def __init__(self, classes: int, dataset: Any = None, seed: int = 0) -> None:
+        self._classes = classes
+
+    def __len__(self) -> int:
+        return 2
+
+    def __iter__(self) -> Iterator[list[dict[str, Any]]]:
+        generator = torch.Generator().manual_seed(0)
+        return iter([[self._image(generator) for _ in range(2)] for _ in range(len(self))])
+
+    def _image(self, generator: torch.Generator) -> dict[str, Any]:
+        size = (IMAGE_SIZE, IMAGE_SIZE)
+        instances = Instances(size)
+        instances.gt_boxes = Boxes(torch.tensor([[4.0, 6.0, 40.0, 50.0], [20.0, 10.0, 60.0, 30.0]]))
+        instances.gt_classes = torch.randint(self._classes, (2,), generator=generator)
+        image = torch.randint(256, (3, *size), dtype=torch.uint8, generator=generator)
+        label = int(instances.gt_classes[0])
+        height, width = size
+        return {
+            "image": image,
+            "instances": instances,
+            "category_id": label,
+            "height": height,
+            "width": width,
+        }
+
+
+class StandInEvaluator(DatasetEvaluator):
+    """Zero for each metric of the evaluator that it stands for."""
+
+    def __init__(self, dataset_name: str, task: str, metrics: Iterable[str]) -> None:
+        self._results = OrderedDict([(task, dict.fromkeys(metrics, 0.0))])
+
+    def evaluate(self) -> dict[str, Any]:
+        return self._results
+
+
+def bottom_up(cfg: DictConfig) -> DictConfig:
+    """The config of the network below the FPN, or of a classifier's."""
+    return cfg.model.backbone.get("bottom_up", cfg.model.backbone)
+
+
+def reads_architecture(bottom: DictConfig) -> bool:
+    """Whether the architecture is a file that a search writes."""
+    return str(bottom.get("architecture", "")).endswith(".json")
+
+
+def target_of(node: DictConfig) -> Any:
+    """The class or function that a node calls, by name or itself."""
+    return locate(node._target_) if isinstance(node._target_, str) else node._target_
+
+
+def _narrow(space: SearchSpace) -> SearchSpace:
+    stages = tuple(
+        Stage(8 + 4 * i, min(s.blocks, BLOCKS), s.stride) for i, s in enumerate(space.stages)
+    )
+    return SearchSpace(space.name, 4, stages, space.choices)
+
+
+def _narrow_detector(model: DictConfig) -> None:
+    model.backbone.out_channels = 8
+    head = model.head if "head" in model else model.roi_heads.box_head
+    head.conv_dims = [8] * len(head.conv_dims)
+    if "fc_dims" in head:
+        head.fc_dims = [8] * len(head.fc_dims)
+
+
+def _stand_in_data(cfg: DictConfig, classes: int) -> None:
+    if DATASET not in DatasetCatalog:
+        DatasetCatalog.register(DATASET, list)
+    for key in ("train", "calibration", "test"):
+        if key in cfg.dataloader:
+            cfg.dataloader[key] = L(StandInBatches)(
+                classes=classes, dataset={"names": DATASET}, seed=0
+            )
+    if "evaluator" in cfg.dataloader:
+        task, metrics = METRICS[target_of(cfg.dataloader.evaluator).__name__]
+        cfg.dataloader.evaluator = L(StandInEvaluator)(
+            dataset_name=DATASET, task=task, metrics=list(metrics)
+        )
