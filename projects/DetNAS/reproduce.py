@@ -7,7 +7,7 @@
 Rows: ShuffleNetV2 (all 3x3), ClsNASNet (fitness: accuracy), Random (5 architectures), DetNAS-S
 (supernet from scratch) and DetNAS-P (with classification first), each retrained alike. Studies:
 handwriting over photographs with FPN and with RetinaNet, and BCCD with FPN. On the handwriting
-with FPN also: how well the supernet ranks 17 architectures that are trained alone.
+with FPN also: how well the supernet ranks 13 architectures that are trained alone.
 
 The same command goes on where it was stopped. Writes output/reproduce/results.json and table.md.
 """

@@ -20,7 +20,7 @@ from detnas_d2.space import CostTable, FlopsRangePathSampler, SearchSpace, resol
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = (0, 1, 2)  # of each retraining
 RANDOM = 5  # architectures, one seed each
-SPREAD = 12  # architectures, one out of each twelfth of the range of multiply-adds
+SPREAD = 8  # architectures, one out of each eighth of the range of multiply-adds
 
 
 @dataclass(frozen=True)
