@@ -19,7 +19,6 @@ import signal
 import sys
 from pathlib import Path
 
-import numpy as np
 from omegaconf import OmegaConf
 
 from detnas_d2.data import DigitsParameters, datasets_root, write_bccd_boxes, write_digits
@@ -29,7 +28,7 @@ from detnas_d2.errors import DetNASError
 from detnas_d2.files import write_atomically
 from detnas_d2.report import draw_detections, summarise, summary_table
 from detnas_d2.search import FlopsLimit
-from detnas_d2.search.sampling import draw_unseen
+from detnas_d2.search.sampling import draw_random
 from detnas_d2.space import CostTable, SearchSpace, resolve_space
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,13 +61,12 @@ def steps_of(dataset: str, detector: str | None, random_file: Path) -> list[Step
     return steps + [s.for_architecture(str(random_file), "random") for s in steps[3:]]
 
 
-def draw_random(search_config: Path, path: Path) -> SearchSpace:
+def write_random(search_config: Path, path: Path) -> SearchSpace:
     """Write a random architecture under the search's limit; returns the space."""
     cfg = load_config(str(search_config))
     space = resolve_space(OmegaConf.select(cfg, backbone_key(cfg)).space)
     limit = FlopsLimit(CostTable(space, tuple(cfg.search.input_size)), cfg.search.flops_limit)
-    limit.witness()
-    (architecture,) = draw_unseen(space, 1, set(), limit, np.random.default_rng(RANDOM_SEED))
+    (architecture,) = draw_random(space, 1, limit, RANDOM_SEED)
     write_atomically(path, json.dumps(architecture.to_json()) + "\n")
     return space
 
@@ -82,7 +80,7 @@ def main(dataset: str, detector: str | None) -> None:
     suffix = f"_{detector}" if detector else ""
     output = Path("output") / dataset
     random_file = output / f"random_architecture{suffix}.json"
-    space = draw_random(config_file(dataset, "step3_search", detector), random_file)
+    space = write_random(config_file(dataset, "step3_search", detector), random_file)
     steps = steps_of(dataset, detector, random_file)
     seconds = run_steps(steps, lambda line: print(line, flush=True))
 

@@ -142,7 +142,7 @@ def run_steps(
         jobs: how many run at a time; several share the CPU's cores between them.
 
     Returns:
-        seconds by name.
+        seconds by name; of a step that was stopped and gone on with, those of its last call.
 
     Raises:
         StepError: one failed; those that run beside it are stopped.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..space import Architecture, SearchSpace
+from .errors import SearchError
 from .limits import Limit
 
 # Up to this size a space is listed and what remains of it is known exactly; above it random draws
@@ -15,6 +16,20 @@ from .limits import Limit
 ENUMERABLE = 2**16
 MAX_DRAWS = 2**18
 _CHUNK = 2**11
+
+
+def draw_random(space: SearchSpace, count: int, limit: Limit, seed: int) -> list[Architecture]:
+    """`count` different architectures under the limit, uniformly; a function of the arguments.
+
+    Raises:
+        LimitError: no architecture meets the limit.
+        SearchError: fewer than `count` do.
+    """
+    limit.witness()
+    drawn = draw_unseen(space, count, set(), limit, np.random.default_rng(seed))
+    if len(drawn) < count:
+        raise SearchError(f"{count} architectures are wanted: {why_none_left(space, len(drawn))}")
+    return drawn
 
 
 def draw_unseen(

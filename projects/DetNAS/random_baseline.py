@@ -21,35 +21,25 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import numpy as np
 from omegaconf import OmegaConf
 
 from detnas_d2.engine import backbone_key, load_config
 from detnas_d2.engine.steps import Step, run_steps
 from detnas_d2.errors import DetNASError
 from detnas_d2.files import write_atomically
-from detnas_d2.search import FlopsLimit, SearchError
-from detnas_d2.search.sampling import draw_unseen, why_none_left
+from detnas_d2.search import FlopsLimit
+from detnas_d2.search.sampling import draw_random
 from detnas_d2.space import Architecture, CostTable, resolve_space
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def draw(search_config: str, count: int, seed: int) -> list[Architecture]:
-    """Different architectures under the limit of a search, uniformly.
-
-    Raises:
-        LimitError: no architecture meets the limit.
-        SearchError: fewer than `count` do.
-    """
+    """Random architectures under the limit of a search; errors as `draw_random`."""
     cfg = load_config(search_config)
     space = resolve_space(OmegaConf.select(cfg, backbone_key(cfg)).space)
     limit = FlopsLimit(CostTable(space, tuple(cfg.search.input_size)), cfg.search.flops_limit)
-    limit.witness()
-    drawn = draw_unseen(space, count, set(), limit, np.random.default_rng(seed))
-    if len(drawn) < count:
-        raise SearchError(f"{count} architectures are wanted: {why_none_left(space, len(drawn))}")
-    return drawn
+    return draw_random(space, count, limit, seed)
 
 
 def plan(search_config: str, test_config: str, drawn: list[Architecture], gpus: int) -> list[Step]:

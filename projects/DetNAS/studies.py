@@ -14,7 +14,7 @@ from detnas_d2.engine import load_config
 from detnas_d2.engine.steps import Step
 from detnas_d2.files import write_atomically
 from detnas_d2.search import FlopsLimit
-from detnas_d2.search.sampling import draw_unseen
+from detnas_d2.search.sampling import draw_random
 from detnas_d2.space import CostTable, FlopsRangePathSampler, SearchSpace, resolve_space
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +95,7 @@ class Study:
         space, size = self.space, tuple(search.input_size)
         cost = CostTable(space, size)
         limit = FlopsLimit(cost, search.flops_limit)
-        drawn = {"random": draw_unseen(space, RANDOM, set(), limit, np.random.default_rng(1))}
+        drawn = {"random": draw_random(space, RANDOM, limit, 1)}
         ends = np.linspace(cost.min_flops, cost.max_flops, SPREAD + 1)
         drawn["spread"] = [
             FlopsRangePathSampler(space, 0, low, high, size)(0)

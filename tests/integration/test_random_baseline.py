@@ -13,7 +13,6 @@ import pytest
 from fake_scripts import calls, write_fake_scripts
 
 from detnas_d2.engine import load_config
-from detnas_d2.search import LimitError
 from detnas_d2.space import Architecture, CostTable, get_space
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,15 +75,3 @@ def test_drawn_under_the_limit(tool):
     assert drawn == tool.draw(ARGUMENTS["search_config"], 50, 0)
     assert drawn != tool.draw(ARGUMENTS["search_config"], 50, 1)
     assert Architecture.parse(str(drawn[0]), get_space("demo")) == drawn[0]
-
-
-def test_a_limit_that_nothing_meets(tool, tmp_path):
-    config = tmp_path / "search.py"
-    config.write_text(
-        "from omegaconf import OmegaConf\nfrom detectron2.config import LazyConfig\n"
-        f"cfg = LazyConfig.load({str(ROOT / ARGUMENTS['search_config'])!r})\n"
-        "model, train, search, dataloader = cfg.model, cfg.train, cfg.search, cfg.dataloader\n"
-        "search.flops_limit = 1000\n"
-    )
-    with pytest.raises(LimitError, match="the smallest has 10,565,632"):
-        tool.draw(str(config), 2, 0)

@@ -109,7 +109,7 @@ def test_the_random_architecture(tool, tmp_path):
     """Under the search's limit, and always the same one."""
     config = ROOT / "configs/demo/step3_search.py"
     files = [tmp_path / "a/random.json", tmp_path / "b/random.json"]
-    space = [tool.draw_random(config, f) for f in files][0]
+    space = [tool.write_random(config, f) for f in files][0]
     assert files[0].read_bytes() == files[1].read_bytes()
     architecture = Architecture.parse(str(files[0]), space)
     search = load_config(str(config)).search

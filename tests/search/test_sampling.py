@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from detnas_d2.search import FlopsLimit, LimitError, sampling
+from detnas_d2.search import FlopsLimit, LimitError, SearchError, sampling
 from detnas_d2.space import Architecture
 
 
@@ -78,3 +78,19 @@ def test_limit_that_nothing_meets_gives_the_exact_minimum(tiny, cost):
     for impossible in (smallest - 1, 0, -5, float("nan")):
         with pytest.raises(LimitError, match=f"{smallest:,}"):
             FlopsLimit(table, impossible).witness()
+
+
+def test_random_architectures_for_a_baseline(tiny, cost):
+    """All under the limit, a function of the seed; too few and none are errors."""
+    table = cost(tiny)
+    costs = sorted(table.flops(a) for a in everything(tiny))
+    limit = FlopsLimit(table, costs[13])
+    allowed = sum(c <= costs[13] for c in costs)
+    drawn = sampling.draw_random(tiny, allowed - 1, limit, 3)
+    assert len(set(drawn)) == allowed - 1 and all(table.flops(a) <= costs[13] for a in drawn)
+    assert drawn == sampling.draw_random(tiny, allowed - 1, limit, 3)
+    assert drawn != sampling.draw_random(tiny, allowed - 1, limit, 4)
+    with pytest.raises(SearchError, match=f"no more than {allowed} architectures"):
+        sampling.draw_random(tiny, allowed + 1, limit, 3)
+    with pytest.raises(LimitError, match="the smallest has"):
+        sampling.draw_random(tiny, 1, FlopsLimit(table, costs[0] - 1), 3)
