@@ -125,7 +125,8 @@ def adapt(cfg: DictConfig, released: Released) -> list[str]:
         node._target_ = ShuffleNetV2Supernet
         node.pop("architecture", None)
         node.space = L(halves_space)(space=node.space)
-        notes.append(f"{key}.space = L(halves_space)(space=...)  # {space.name}, as it was")
+        for place in (key, "path_sampler"):
+            notes.append(f"{place}.space = L(halves_space)(space=...)  # {space.name}, as it was")
     elif stated is None or str(stated).endswith(".json"):
         node._target_ = ShuffleNetV2
         node.architecture = list(released.architecture(space))

@@ -6,7 +6,3 @@ from .step1_supernet import dataloader, model, train
 train.init_checkpoint = "output/bccd_small/step1_supernet/model_final.pth"
 train.output_dir = "output/bccd_small/step3_search_classification"
 search.metric = "classification/top1"
-search.retrain = [
-    "configs/bccd_small/step4_classification.py",
-    "configs/bccd_small/step4_detection_fpn.py",
-]

@@ -4,7 +4,3 @@ from .step2_supernet_scratch_fpn import dataloader, model, train
 
 train.init_checkpoint = "output/bccd_small/step2_supernet_scratch_fpn/model_final.pth"
 train.output_dir = "output/bccd_small/step3_search_scratch_fpn"
-search.retrain = [
-    "configs/bccd_small/step4_classification.py",
-    "configs/bccd_small/step4_detection_fpn.py",
-]

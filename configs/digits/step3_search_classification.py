@@ -6,4 +6,3 @@ from .step1_supernet import dataloader, model, train
 train.init_checkpoint = "output/digits/step1_supernet/model_final.pth"
 train.output_dir = "output/digits/step3_search_classification"
 search.metric = "classification/top1"
-search.retrain = ["configs/digits/step4_classification.py", "configs/digits/step4_detection_fpn.py"]

@@ -4,4 +4,3 @@ from .step2_supernet_scratch_fpn import dataloader, model, train
 
 train.init_checkpoint = "output/digits/step2_supernet_scratch_fpn/model_final.pth"
 train.output_dir = "output/digits/step3_search_scratch_fpn"
-search.retrain = ["configs/digits/step4_classification.py", "configs/digits/step4_detection_fpn.py"]

@@ -4,7 +4,3 @@ from .step2_supernet_scratch_retinanet import dataloader, model, train
 
 train.init_checkpoint = "output/digits/step2_supernet_scratch_retinanet/model_final.pth"
 train.output_dir = "output/digits/step3_search_scratch_retinanet"
-search.retrain = [
-    "configs/digits/step4_classification.py",
-    "configs/digits/step4_detection_retinanet.py",
-]

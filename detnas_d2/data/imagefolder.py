@@ -152,32 +152,28 @@ def register_imagenet(root: str | Path | None = None, *, is_default: bool = Fals
 
 
 def held_out_split(
-    dataset: list[dict[str, Any]], *, part: int = 0, of: int, held_out: bool, seed: int = 0
+    dataset: list[dict[str, Any]], *, of: int, held_out: bool
 ) -> list[dict[str, Any]]:
     """One ``of``-th of a classification set, or the rest of it; each class is split alike.
 
-    The images of each class are put in an order that depends on (seed, class) and dealt out to
-    ``of`` parts in turn. Parts are disjoint, and together they are the data set.
+    Which images are held out is a function of the class and of their order in `dataset`.
 
     Args:
         dataset: dicts with "category_id", in a fixed order.
-        part: which part is held out, 0 to of - 1.
         held_out: True gives the part, False everything else.
 
     Raises:
-        DataError: a part that does not exist, or one without images.
+        DataError: the part, or the rest, is without images.
     """
-    if not 0 <= part < of:
-        raise DataError(f"part={part} is not one of the parts 0 to {of - 1} (of={of}).")
     labels = np.array([record["category_id"] for record in dataset], dtype=np.int64)
     chosen = np.zeros(len(dataset), dtype=bool)
     for label in np.unique(labels):
-        rng = np.random.default_rng(derive_seed(seed, _HOLD_OUT, int(label)))
-        chosen[rng.permutation(np.flatnonzero(labels == label))[part::of]] = True
+        rng = np.random.default_rng(derive_seed(0, _HOLD_OUT, int(label)))
+        chosen[rng.permutation(np.flatnonzero(labels == label))[::of]] = True
     records = [r for r, c in zip(dataset, chosen, strict=True) if bool(c) == held_out]
     if not records:
         raise DataError(
-            f"part={part} of={of} of {len(dataset)} images leaves no image with "
+            f"one image in {of} of each class, out of {len(dataset)} images, leaves no image with "
             f"held_out={held_out}: choose another `of`."
         )
     return records

@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from ..errors import DetNASError
 from ..files import write_atomically
 from .config import ConfigError, apply_overrides, backbone_key, load_config
-from .fingerprint import config_hash
+from .fingerprint import config_hash, file_hash
 
 DONE_FILE = "done.json"
 PROGRESS = re.compile(r"eta: |\d+/\d+, generation|Inference done|left out|Traceback|Error")
@@ -71,9 +72,10 @@ class Step:
 
     @cached_property
     def reads(self) -> list[str]:
-        """Checkpoint and architecture file, as the config names them."""
+        """Checkpoint and architecture files, as the config names them."""
         node = OmegaConf.select(self.cfg, backbone_key(self.cfg))
-        files = [self.cfg.train.init_checkpoint, node.get("architecture")]
+        given = OmegaConf.select(self.cfg, "search.algorithm.architectures") or []
+        files = [self.cfg.train.init_checkpoint, node.get("architecture"), *given]
         return [f for f in files if isinstance(f, str) and f.endswith((".pth", ".json"))]
 
     @property
@@ -109,18 +111,28 @@ class Step:
         """How long it took; None if it is still to be run.
 
         Raises:
-            ConfigError: the folder holds the results of another config.
+            ConfigError: the folder holds the results of another config, or of other input.
         """
         try:
             done = json.loads((self.folder / DONE_FILE).read_text())
         except FileNotFoundError:
             return None
-        if done["config"] != config_hash(self.cfg, sorted(self.cfg)):
-            raise ConfigError(
-                f"{self.folder} holds the results of another config of {self.name}. Remove the "
-                "folder (and those of the steps after it) to run the step anew."
-            )
+        now = self.made_of()
+        for key, what in (("config", "config"), ("reads", "checkpoint or architecture")):
+            if done[key] != now[key]:
+                raise ConfigError(
+                    f"{self.folder} holds the results of another {what} of {self.name}. Remove "
+                    "the folder (and those of the steps after it) to run the step anew."
+                )
         return float(done["seconds"])
+
+    def made_of(self) -> dict[str, Any]:
+        """Hashes of the config and of the files that the step reads, as far as they are there."""
+        files = {f: self.root / f for f in self.reads}
+        return {
+            "config": config_hash(self.cfg, sorted(self.cfg)),
+            "reads": {f: file_hash(path) for f, path in files.items() if path.is_file()},
+        }
 
 
 @cache  # many steps share a file
@@ -145,8 +157,8 @@ def run_steps(
         seconds by name; of a step that was stopped and gone on with, those of its last call.
 
     Raises:
-        StepError: one failed; those that run beside it are stopped.
-        ConfigError: a folder holds the results of another config.
+        StepError: one failed; those that run beside it are stopped. Or they wait for each other.
+        ConfigError: a folder holds the results of another config or of other input.
     """
     seconds = {s.name: took for s in steps if (took := s.seconds()) is not None}
     waiting = [s for s in steps if s.name not in seconds]
@@ -159,6 +171,9 @@ def run_steps(
                 waiting.remove(step)
                 show(f"{step.name}: {' '.join(step.command[1:])}")
                 running.append(_Running(step, jobs))
+            if not running:
+                names = ", ".join(s.name for s in waiting)
+                raise StepError(f"each of these steps reads a file that another writes: {names}")
             time.sleep(0.1)
             for job in list(running):
                 if jobs == 1:
@@ -239,7 +254,7 @@ class _Running:
                 f"{step.name} ended with status {status}; its output is in {self.console}. Run "
                 "the same command again to go on from there. Its last lines:\n" + "\n".join(last)
             )
-        done = {"config": config_hash(step.cfg, sorted(step.cfg)), "seconds": seconds}
+        done = {**step.made_of(), "seconds": seconds}
         write_atomically(str(step.folder / DONE_FILE), json.dumps(done) + "\n")
         return seconds
 

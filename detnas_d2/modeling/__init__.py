@@ -11,7 +11,7 @@ from .detnet import DetNet, PyramidROIPooler
 from .detnet_fpn import DetNetFPN
 from .halves import halves_space
 from .network import ShuffleNetV2
-from .norm import Norm
+from .norm import LevelNorm, Norm
 from .released import convert_released
 from .released_state import Released, read_released
 from .supernet import ShuffleNetV2Supernet
@@ -31,6 +31,7 @@ __all__ = [
     "ConvNorm",
     "DetNet",
     "DetNetFPN",
+    "LevelNorm",
     "Norm",
     "PyramidROIPooler",
     "Released",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from detectron2.layers import get_norm
+from detectron2.layers import CycleBatchNormList, get_norm
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -57,6 +57,37 @@ class Norm:
             layer.momentum = self.momentum
         layer.eps = self.eps  # type: ignore[assignment]  # every norm above has one
         return layer
+
+
+@dataclass(frozen=True)
+class LevelNorm:
+    """A factory of norms with statistics of their own for each of several feature levels.
+
+    Detectron2's RetinaNetHead makes these of the names "BN" and "SyncBN", with no way to set the
+    momentum. This is the callable for it: `norm=L(LevelNorm)(norm=L(Norm)(...))`.
+
+    Args:
+        norm: a batch norm.
+        levels: how many feature maps pass through the head in turn.
+
+    Raises:
+        ValueError: a norm without batch statistics.
+    """
+
+    norm: Norm
+    levels: int = 5
+
+    def __call__(self, num_channels: int) -> nn.Module:
+        layer = self.norm(num_channels)
+        if not isinstance(layer, _BatchNorm):
+            raise ModelError(f"LevelNorm is for batch norms, got {self.norm.name!r}")
+        return CycleBatchNormList(
+            length=self.levels,
+            bn_class=type(layer),
+            num_features=num_channels,
+            momentum=self.norm.momentum,
+            eps=self.norm.eps,
+        )
 
 
 def resolve_norm(norm: str | NormFactory) -> NormFactory:

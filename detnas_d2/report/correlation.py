@@ -23,7 +23,7 @@ def kendall_tau(
 
     Args:
         confidence: of the percentile interval over 2,000 samples of the pairs, drawn with
-            replacement.
+            replacement; a pair drawn twice is a tie, which tau-b leaves out.
 
     Raises:
         ValueError: for fewer than 8 architectures, which say too little.

@@ -23,7 +23,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from detnas_d2.engine import backbone_key, load_config
+from detnas_d2.engine import ConfigError, backbone_key, load_config
 from detnas_d2.engine.steps import Step, run_steps
 from detnas_d2.errors import DetNASError
 from detnas_d2.files import write_atomically
@@ -43,8 +43,19 @@ def draw(search_config: str, count: int, seed: int) -> list[Architecture]:
 
 
 def plan(search_config: str, test_config: str, drawn: list[Architecture], gpus: int) -> list[Step]:
-    """Retraining and test of each architecture; step names end with its number."""
-    configs = [Path(c) for c in load_config(search_config).search.retrain]
+    """Retraining and test of each architecture; step names end with its number.
+
+    Raises:
+        ConfigError: the test config reads another checkpoint than the last retraining writes.
+    """
+    configs = [ROOT / c for c in load_config(search_config).search.retrain]
+    if not configs or load_config(test_config).train.init_checkpoint != (
+        f"{load_config(str(configs[-1])).train.output_dir}/model_final.pth"
+    ):
+        raise ConfigError(
+            f"{test_config} does not test what {search_config} retrains (search.retrain: "
+            f"{', '.join(c.stem for c in configs) or 'none'}); give its step5_test config."
+        )
     kinds = [*(("train", c) for c in configs), ("test", Path(test_config))]
     return [
         Step(config.stem, kind, config, ROOT, gpus=gpus).for_architecture(
@@ -67,6 +78,8 @@ def summarise(drawn: list[Architecture], files: list[Path]) -> dict[str, Any]:
 
 
 def main(args: argparse.Namespace) -> None:
+    args.search_config = os.path.abspath(args.search_config)
+    args.test_config = os.path.abspath(args.test_config)
     os.chdir(ROOT)
     drawn = draw(args.search_config, args.count, args.seed)
     steps = plan(args.search_config, args.test_config, drawn, args.num_gpus)

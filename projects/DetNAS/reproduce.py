@@ -47,8 +47,8 @@ DIGITS = DigitsParameters(
 FIGURES = ("AP", "AP50", "VOC mAP")
 
 
-def make_data(folder: Path) -> None:
-    """The data sets of all studies in one folder, which is made $DETECTRON2_DATASETS."""
+def make_data(folder: Path, studies: list[Study]) -> None:
+    """The data sets of the studies in one folder, which is made $DETECTRON2_DATASETS."""
     bccd = bccd_root().resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if bccd.is_dir() and not (folder / "bccd").exists():
@@ -56,7 +56,8 @@ def make_data(folder: Path) -> None:
     os.environ[ROOT_VARIABLE] = str(folder)
     write_digits(folder / "digits", DIGITS)
     register_builtin_datasets()
-    write_bccd_boxes()
+    if any(study.coco_test.startswith("bccd") for study in studies):
+        write_bccd_boxes()
 
 
 def figures(study: Study, network: Network, seed: int) -> dict[str, float | None]:
@@ -93,9 +94,13 @@ def results_of(study: Study, seconds: dict[str, float]) -> dict[str, Any]:
 def rank_correlation(
     study: Study, runs: list[dict[str, Any]], scores: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Kendall's tau between fitness in the supernet and AP of the network trained alone."""
-    fitness = {s["architecture"]: s["fitness"] for s in scores}
-    alone = {r["network"]: r["AP"] for r in runs}
+    """Kendall's tau between fitness in the supernet and AP of the network trained alone.
+
+    A network that detects nothing has no AP in the files, and counts as 0; so does a candidate
+    that failed.
+    """
+    fitness = {s["architecture"]: s["fitness"] or 0.0 for s in scores}
+    alone = {r["network"]: r["AP"] or 0.0 for r in runs}
     pairs = []
     for n in (n for n in study.networks() if n.ranked):
         architecture = str(Architecture.parse(str(ROOT / n.architecture), study.space))
@@ -118,7 +123,7 @@ def table(results: dict[str, Any]) -> str:
             cells.append(" / ".join(_mean([run[f] for run in runs]) for f in FIGURES))
         lines.append("| " + " | ".join([row, *cells]) + " |")
     minutes = " | ".join(f"{r['minutes']:.0f}" for r in results.values())
-    lines.append(f"| minutes of all steps | {minutes} |")
+    lines.append(f"| minutes of its steps, one thread each | {minutes} |")
     for result in results.values():
         if tau := result.get("tau"):
             lines.append(
@@ -137,8 +142,8 @@ def _mean(values: list[float | None]) -> str:
 
 def main(names: list[str], jobs: int) -> None:
     os.chdir(ROOT)
-    make_data(OUTPUT / "datasets")
     studies = [s for s in STUDIES if not names or s.name in names]
+    make_data(OUTPUT / "datasets", studies)
     for study in studies:
         study.draw_architectures()
     steps = {step.name: step for study in studies for step in study.steps()}
@@ -154,7 +159,13 @@ if __name__ == "__main__":
         epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="+", choices=[s.name for s in STUDIES], default=[])
-    parser.add_argument("--jobs", type=int, default=2, help="steps run at a time (default: 2)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=2,
+        help="steps run at a time, sharing the cores (default: 2); the same in all calls, for a "
+        "search goes on with the same number of threads only",
+    )
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:

@@ -130,10 +130,13 @@ class Study:
             f"step4_detection_{self.detector}": "train",
             f"step5_test_{self.detector}": "test",
         }
+        suffix = f"{network.name}_seed{seed}"
         for name, kind in kinds.items():
-            yield self.step(name, kind).for_architecture(
-                network.architecture, f"{network.name}_seed{seed}", f"train.seed={seed}"
-            )
+            more = [f"train.seed={seed}"]
+            if name.startswith("step4_detection"):  # detectors share the classification
+                weights = f"{self.output}/step4_classification_{suffix}/model_final.pth"
+                more.append(f"train.init_checkpoint={weights}")
+            yield self.step(name, kind).for_architecture(network.architecture, suffix, *more)
 
 
 STUDIES = [

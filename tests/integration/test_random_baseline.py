@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fake_scripts import calls, write_fake_scripts
 
-from detnas_d2.engine import load_config
+from detnas_d2.engine import ConfigError, load_config
 from detnas_d2.space import Architecture, CostTable, get_space
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,3 +75,10 @@ def test_drawn_under_the_limit(tool):
     assert drawn == tool.draw(ARGUMENTS["search_config"], 50, 0)
     assert drawn != tool.draw(ARGUMENTS["search_config"], 50, 1)
     assert Architecture.parse(str(drawn[0]), get_space("demo")) == drawn[0]
+
+
+def test_a_test_of_another_network_is_refused(tool):
+    """Before any of the retrainings, which take days."""
+    drawn = tool.draw(ARGUMENTS["search_config"], 2, 0)
+    with pytest.raises(ConfigError, match="does not test what .* retrains"):
+        tool.plan(ARGUMENTS["search_config"], "configs/bccd/step5_test_fpn.py", drawn, 0)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from detnas_d2.engine.steps import _ready
+from detnas_d2.search import Evaluator, InProcessExecutor, Ledger, make_header
 from detnas_d2.space import Architecture, CostTable, get_space
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,7 +106,7 @@ def test_table(tools):
     p = statistics.stdev(rows["DetNAS-P"])
     assert f"| DetNAS-P | 31.3±{p:.1f} / 62.7±{2 * p:.1f} / 94.0±{3 * p:.1f} |" in text
     assert "| Random | 23.0±4.2 / 46.0±8.5 / 69.0±12.7 |" in text
-    assert "| minutes of all steps | 12 |" in text
+    assert "| minutes of its steps, one thread each | 12 |" in text
     assert "tau 0.51 (95%: 0.20 to 0.81) over 17 architectures" in text
     results["a"]["runs"][0]["AP"] = None  # nothing was detected
     assert "| DetNAS-P | none / " in reproduce.table(results)
@@ -128,3 +129,68 @@ def test_rank_correlation_pairs_each_network_with_itself(tools):
     found = reproduce.rank_correlation(study, runs[::-1], scores[3:] + scores[:3])
     assert found["tau"] == pytest.approx(1) and found["architectures"] == 13
     assert found["fitness_and_AP"] == [(float(i), i**2) for i in range(13)]
+
+
+@pytest.fixture
+def stand_ins(tools, tmp_path, monkeypatch):
+    """Steps that write what the real ones write, one at a time, and may be stopped half-way."""
+    studies, reproduce = tools
+    ran: list[str] = []
+    stop_after = [10**6]
+
+    def run_steps(steps, show, *, jobs):
+        for i, step in enumerate(s for s in steps if not (s.folder / "done").exists()):
+            if i == stop_after[0]:
+                raise KeyboardInterrupt
+            ran.append(step.name)
+            step.folder.mkdir(parents=True)
+            if step.kind == "search":
+                drawn = [f for f in step.reads if f.endswith(".json")] or ["0" + ",0" * 9]
+                write_ledger(step.folder / "ledger.jsonl", drawn)
+            elif step.kind == "test":
+                metrics = {"bbox/AP": float(len(ran)), "bbox/AP50": None}
+                (step.folder / "evaluation.json").write_text(json.dumps(metrics))
+            (step.folder / "done").touch()
+        return {s.name: 60.0 for s in steps}
+
+    monkeypatch.setattr(reproduce, "run_steps", run_steps)
+    monkeypatch.setattr(
+        reproduce, "make_data", lambda folder, studies: folder.mkdir(parents=True, exist_ok=True)
+    )
+    monkeypatch.setattr(reproduce, "rescore_as_voc", lambda *args: {"AP50": 50.0})
+    monkeypatch.setattr(reproduce, "OUTPUT", tmp_path / "output" / "reproduce")
+    return ran, stop_after
+
+
+def write_ledger(path, architectures):
+    space = get_space("demo")
+    fitness = {Architecture.parse(a, space): float(i) for i, a in enumerate(architectures)}
+    with Ledger(str(path), make_header(space, "c", "k", 0), space, resume=False) as ledger:
+        executor = InProcessExecutor(lambda a: (fitness[a], {}))
+        Evaluator(executor, CostTable(space), ledger)(list(fitness), 0)
+
+
+def test_the_whole_command(tools, stand_ins, tmp_path, capsys):
+    """It goes on where it was stopped, and writes the raw results and one table."""
+    studies, reproduce = tools
+    ran, stop_after = stand_ins
+    stop_after[0] = 20
+    with pytest.raises(KeyboardInterrupt):
+        reproduce.main(["digits_fpn", "bccd_fpn"], jobs=2)
+    stop_after[0] = 10**6
+    reproduce.main(["digits_fpn", "bccd_fpn"], jobs=2)
+    assert len(set(ran)) == len(ran)  # nothing twice
+    results = json.loads((tmp_path / "output/reproduce/results.json").read_text())
+    assert list(results) == ["digits_fpn", "bccd_fpn"]
+    for study in (studies.STUDIES[0], studies.STUDIES[2]):
+        runs = results[study.name]["runs"]
+        assert len(runs) == sum(len(n.seeds) for n in study.networks())
+        assert len({r["AP"] for r in runs}) == len(runs)  # each has its own test's figure
+        assert {r["VOC mAP"] for r in runs} == {50.0}
+    assert results["digits_fpn"]["tau"]["architectures"] == 13
+    assert "tau" not in results["bccd_fpn"]
+    table = (tmp_path / "output/reproduce/table.md").read_text()
+    assert table in capsys.readouterr().out
+    assert table.startswith("| AP / AP50 / VOC mAP | handwriting, FPN | BCCD, FPN |")
+    for row in ("DetNAS-P", "DetNAS-S", "ClsNASNet", "Random", "ShuffleNetV2, all 3x3"):
+        assert f"\n| {row} | " in table

@@ -7,7 +7,7 @@ import torch
 from detectron2.layers import FrozenBatchNorm2d, NaiveSyncBatchNorm, get_norm
 from torch import nn
 
-from detnas_d2.modeling import Norm, ShuffleNetV2
+from detnas_d2.modeling import LevelNorm, Norm, ShuffleNetV2
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,19 @@ def test_momentum_out_of_range(momentum):
 def test_networks_refuse_an_unknown_norm(space, norm):
     with pytest.raises(ValueError, match="unknown norm"):
         ShuffleNetV2(space, [0] * 8, norm=norm)
+
+
+def test_each_level_has_statistics_of_its_own():
+    """Five maps in turn: each norm sees its own map only, with the momentum asked for."""
+    norm = LevelNorm(Norm("BN", momentum=0.01))(4)
+    maps = [
+        torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(i)) + i for i in range(5)
+    ]
+    norm.train()
+    for x in maps:
+        norm(x)
+    for layer, x in zip(list(norm), maps, strict=True):
+        assert layer.momentum == 0.01
+        torch.testing.assert_close(layer.running_mean, 0.01 * x.mean((0, 2, 3)))
+    with pytest.raises(ValueError, match="LevelNorm is for batch norms, got 'GN'"):
+        LevelNorm(Norm("GN"))(32)
