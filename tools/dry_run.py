@@ -22,11 +22,11 @@ import warnings
 from pathlib import Path
 
 import torch
-from detectron2.config import LazyConfig, get_cfg
-from detectron2.modeling import build_model
-from dry_run_cost import Report, check_full_size, check_yacs_model
+from detectron2.config import LazyConfig
+from dry_run_cost import Report, check_full_size
 from dry_run_keys import dataset_names, unknown_keys, unlike_references
 from dry_run_step import at_small_width, train_one_step
+from dry_run_yacs import check_yaml
 from omegaconf import DictConfig
 
 from detnas_d2.data import missing_datasets
@@ -40,7 +40,7 @@ from detnas_d2.engine import (
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.engine.preflight import PURPOSE, check_run
 from detnas_d2.evaluation import build_fitness
-from detnas_d2.modeling import add_detnas_config, find_supernet
+from detnas_d2.modeling import find_supernet
 from detnas_d2.space import CostTable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -128,22 +128,16 @@ def stand_in_checkpoint(file: str, folder: str) -> str:
     return checkpoint
 
 
-def check_yaml(path: Path) -> Report:
-    """A yacs config is built on the meta device, and its cost compared with its name."""
-    cfg = get_cfg()
-    add_detnas_config(cfg)
-    cfg.merge_from_file(str(path))
-    cfg.MODEL.DEVICE = "meta"
-    with torch.device("meta"):
-        model = build_model(cfg).eval()
-    return check_yacs_model(model, path.stem)
-
-
 def all_configs() -> list[Path]:
-    """Every config that is a run: all but those of configs/common and the yacs bases."""
-    lazy = [p for p in sorted((ROOT / "configs").glob("*/*.py")) if p.parent.name != "common"]
-    yaml = sorted((ROOT / "projects/DetNAS/configs").glob("[!B]*.yaml"))
+    """Every config there is."""
+    lazy = sorted((ROOT / "configs").glob("*/*.py"))
+    yaml = sorted((ROOT / "projects/DetNAS/configs").glob("*.yaml"))
     return lazy + yaml
+
+
+def is_run(path: Path) -> bool:
+    """Not one of configs/common, and no base of yacs configs."""
+    return path.parent.name != "common" and not path.name.startswith("Base-")
 
 
 def main(paths: list[Path]) -> int:
@@ -151,6 +145,7 @@ def main(paths: list[Path]) -> int:
     torch.set_num_threads(1)  # on images this small, more cost more than they bring
     logging.disable(logging.ERROR)
     warnings.simplefilter("ignore")
+    paths = [path for path in paths if is_run(path)]
     failed = []
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

@@ -197,12 +197,19 @@ def counting(network: nn.Module) -> Iterator[list[int]]:
 
 
 def check_yacs_model(model: nn.Module, name: str) -> Report:
-    """The same of a model that a yacs config built on the meta device."""
+    """The same of a model that a yacs config built on the meta device.
+
+    Of the fixed networks, those named after a size are the published ones for COCO.
+    """
     _, backbone = find_backbone(model)
-    cost = CostTable(backbone.space)
+    space, cost = backbone.space, CostTable(backbone.space)
     supernet = find_supernet(model)
     if supernet is not None:
         supernet.set_path(cost.cheapest())
-    check_fit(model, backbone)
-    check_size(name, cost.min_flops, cost.max_flops, f"space {backbone.space.name!r}")
-    return Report("yacs", f"{backbone.space.name} {type(backbone).__name__}", spread(cost))
+    flops = check_fit(model, backbone)
+    check_size(name, cost.min_flops, cost.max_flops, f"space {space.name!r}")
+    if supernet is not None:
+        return Report("yacs", f"{space.name} supernet", spread(cost))
+    if _SIZE.search(name):
+        check_published(name.replace("detnasnet_", "detnasnet_coco_"), flops)
+    return Report("yacs", f"{space.name} fixed", f"{flops / 1e6:.0f}")

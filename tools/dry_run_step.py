@@ -17,11 +17,12 @@ from detectron2.config import LazyCall as L
 from detectron2.config import instantiate
 from detectron2.config.instantiate import dump_dataclass
 from detectron2.data import DatasetCatalog
-from detectron2.engine import hooks
+from detectron2.engine import TrainerBase, hooks
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.registry import locate
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from detnas_d2.engine import ConfigError, LazyTrainer, SupernetTrainer
 from detnas_d2.engine.hooks import Checkpointing, GracefulStop
@@ -94,8 +95,7 @@ def train_one_step(cfg: DictConfig) -> None:
 
     Raises:
         CheckpointError: ``train.init_checkpoint`` does not fit.
-        ConfigError: if no weight was moved, or one off the supernet's path was.
-        FloatingPointError: for a loss that is not finite.
+        ConfigError, FloatingPointError: as `check_step`.
     """
     supernet_wanted = cfg.get("path_sampler") is not None
 
@@ -110,13 +110,23 @@ def train_one_step(cfg: DictConfig) -> None:
     trainer = OneStep(cfg)
     trainer.resume_or_load(resume=False)
     trainer.max_iter = 1  # the schedule keeps its own length
-    before = [p.detach().clone() for p in trainer.model.parameters()]
+    check_step(trainer, trainer.model, supernet_wanted)
+
+
+def check_step(trainer: TrainerBase, model: nn.Module, supernet_wanted: bool) -> None:
+    """Train, and see which weights of the model got gradients and were moved.
+
+    Raises:
+        ConfigError: if no weight was moved, or one off the supernet's path was.
+        FloatingPointError: for a loss that is not finite.
+    """
+    before = [p.detach().clone() for p in model.parameters()]
     trainer.train()
-    after = list(trainer.model.parameters())
+    after = list(model.parameters())
     moved = {id(p) for p, old in zip(after, before, strict=True) if not torch.equal(p, old)}
     if not moved:
         raise ConfigError("The step moved no weight.")
-    supernet = find_supernet(trainer.model)
+    supernet = find_supernet(model)
     if (supernet is not None) != supernet_wanted:
         raise ConfigError("A supernet, and no other network, is trained with a 'path_sampler'.")
     if supernet is not None:

@@ -1,4 +1,4 @@
-"""The backbones for yacs configs: registered builders and the keys they read."""
+"""What yacs configs name: registered backbones and a box head, and the keys they read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from detectron2.config import CfgNode, LazyConfig, instantiate
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, FPN
 from detectron2.modeling.backbone.fpn import LastLevelMaxPool, LastLevelP6P7
+from detectron2.modeling.roi_heads import ROI_BOX_HEAD_REGISTRY, FastRCNNConvFCHead
 from detectron2.utils.file_io import PathManager
 
 from ..space import SearchSpace, SpaceError, resolve_space
@@ -29,9 +30,14 @@ def add_detnas_config(cfg: CfgNode) -> None:
     # For the fixed networks: 2,1,2,0,... or a list, or the path of a best_architecture.json.
     # None, because yacs then takes either type.
     node.ARCHITECTURE = None
-    # Norm of the backbone's layers and its momentum (0.1 in the supernet, 0.01 in the final net).
+    # Norm of the backbone's layers.
     node.NORM = "SyncBN"
+    # Momentum of it, of MODEL.FPN.NORM and of DetNASConvFCHead's norm: 0.1 in the supernet, 0.01
+    # in the final net.
     node.NORM_MOMENTUM = 0.1
+    # What RetinaNet computes P6 from: "res5", as Detectron2, or "p5" (the last of
+    # MODEL.FPN.IN_FEATURES and its level). "" is the former, also in spaces of fewer stages.
+    node.P6_FROM = ""
     node.OUT_FEATURES = list(RES2_TO_RES5)
     # The rest is read by META_ARCHITECTURE "Classifier" alone.
     node.NUM_CLASSES = 1000
@@ -82,17 +88,40 @@ def build_retinanet_detnas_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) ->
     return _retinanet_fpn(cfg, build_detnas_backbone(cfg, input_shape))
 
 
+@ROI_BOX_HEAD_REGISTRY.register()
+class DetNASConvFCHead(FastRCNNConvFCHead):
+    """Detectron2's FastRCNNConvFCHead, its norm with the momentum MODEL.DETNAS.NORM_MOMENTUM."""
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec) -> dict[str, Any]:
+        arguments: dict[str, Any] = super().from_config(cfg, input_shape)
+        return {**arguments, "conv_norm": _norm(cfg, cfg.MODEL.ROI_BOX_HEAD.NORM)}
+
+
 def _fpn(cfg: CfgNode, bottom_up: ShuffleNetV2Base) -> FPN:
     top = LastLevelMaxPool()
-    stride = bottom_up.output_shape()[cfg.MODEL.FPN.IN_FEATURES[-1]].stride
-    top.in_feature = f"p{int(math.log2(stride))}"  # "p5", but for spaces of fewer stages
+    top.in_feature = _last_level(cfg, bottom_up)
     return _with_top(cfg, bottom_up, top)
 
 
 def _retinanet_fpn(cfg: CfgNode, bottom_up: ShuffleNetV2Base) -> FPN:
-    last, shape = list(bottom_up.output_shape().items())[-1]
-    top = LastLevelP6P7(shape.channels, cfg.MODEL.FPN.OUT_CHANNELS, in_feature=last)
+    stage, level = cfg.MODEL.FPN.IN_FEATURES[-1], _last_level(cfg, bottom_up)
+    out_channels = cfg.MODEL.FPN.OUT_CHANNELS
+    channels = {stage: bottom_up.output_shape()[stage].channels, level: out_channels}
+    source = cfg.MODEL.DETNAS.P6_FROM or stage
+    if source not in channels:
+        raise ModelError(
+            f"MODEL.DETNAS.P6_FROM is {source!r}; expected {stage!r} (the backbone's last stage, "
+            f"which an empty string is too) or {level!r} (the FPN's level of it)"
+        )
+    top = LastLevelP6P7(channels[source], out_channels, in_feature=source)
     return _with_top(cfg, bottom_up, top)
+
+
+def _last_level(cfg: CfgNode, bottom_up: ShuffleNetV2Base) -> str:
+    """The FPN's level of its last input: "p5", but for spaces of fewer stages."""
+    stride = bottom_up.output_shape()[cfg.MODEL.FPN.IN_FEATURES[-1]].stride
+    return f"p{int(math.log2(stride))}"
 
 
 def _with_top(cfg: CfgNode, bottom_up: ShuffleNetV2Base, top: Any) -> FPN:
@@ -100,7 +129,7 @@ def _with_top(cfg: CfgNode, bottom_up: ShuffleNetV2Base, top: Any) -> FPN:
         bottom_up=bottom_up,
         in_features=cfg.MODEL.FPN.IN_FEATURES,
         out_channels=cfg.MODEL.FPN.OUT_CHANNELS,
-        norm=cfg.MODEL.FPN.NORM,
+        norm=_norm(cfg, cfg.MODEL.FPN.NORM),
         top_block=top,
         fuse_type=cfg.MODEL.FPN.FUSE_TYPE,
     )
@@ -108,10 +137,15 @@ def _with_top(cfg: CfgNode, bottom_up: ShuffleNetV2Base, top: Any) -> FPN:
 
 def _common(cfg: CfgNode, input_shape: ShapeSpec) -> dict[str, Any]:
     return {
-        "norm": Norm(cfg.MODEL.DETNAS.NORM, cfg.MODEL.DETNAS.NORM_MOMENTUM),
+        "norm": _norm(cfg, cfg.MODEL.DETNAS.NORM),
         "out_features": cfg.MODEL.DETNAS.OUT_FEATURES,
         "input_channels": input_shape.channels,
     }
+
+
+def _norm(cfg: CfgNode, name: str) -> Norm | str:
+    """The norm of this name with the config's momentum; "" stays what Detectron2 takes for none."""
+    return Norm(name, cfg.MODEL.DETNAS.NORM_MOMENTUM) if name else ""
 
 
 def _space(cfg: CfgNode) -> SearchSpace:

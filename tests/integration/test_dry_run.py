@@ -188,3 +188,62 @@ def test_what_is_broken_is_named(tool, write, tmp_path, what):
     path = write(name, base, line)
     with pytest.raises(Exception, match=message):
         tool.check_config(path, str(tmp_path))
+
+
+YAMLS = ROOT / "projects/DetNAS/configs"
+BROKEN_YAML = {
+    "a key": ("supernet_fpn_300m", "MODEL: {DETNAS: {SPACES: demo}}", "SPACES"),
+    "a data set": ("supernet_fpn_300m", "DATASETS: {TRAIN: [coco_2018]}", "coco_2018"),
+    "a data set of the test": (
+        "detnasnet_fpn_bccd",
+        "DATASETS: {TEST: [bccd_vla]}",
+        "'bccd_vla'. Did you mean bccd_val",
+    ),
+    "a head": (
+        "supernet_fpn_300m",
+        "MODEL: {ROI_HEADS: {IN_FEATURES: [p2, p3, p4, p7]}}",
+        "p7",
+    ),
+    "a loss of the head": (
+        "supernet_retinanet_300m",
+        "MODEL: {RETINANET: {BBOX_REG_LOSS_TYPE: l3}}",
+        "Invalid dense box regression loss type .l3",
+    ),
+    "the space's size": (
+        "supernet_fpn_300m",
+        "MODEL: {DETNAS: {SPACE: demo}}",
+        "the name says 300M",
+    ),
+    "a published network": (
+        "detnasnet_fpn_300m",
+        'MODEL: {DETNAS: {ARCHITECTURE: "1,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2"}}',
+        "published for 'detnasnet_coco_fpn_300m'",
+    ),
+    "a loss that is not finite": (
+        "detnasnet_retinanet_300m",
+        "MODEL: {PIXEL_STD: [0.0, 0.0, 0.0]}",
+        "(infinite|finite|NaN|nan)",
+    ),
+    "nothing that learns": ("detnasnet_fpn_bccd", "SOLVER: {BASE_LR: 0.0}", "moved no weight"),
+}
+
+
+@pytest.mark.parametrize("name", ["detnasnet_fpn_bccd", "supernet_retinanet_300m"])
+def test_a_yaml_that_is_right_passes(tool, logging_restored, name):
+    report = tool.check_yaml(YAMLS / f"{name}.yaml")
+    assert report.kind == "yacs"
+
+
+@pytest.mark.parametrize("what", BROKEN_YAML)
+def test_what_is_broken_in_a_yaml_is_named(tool, logging_restored, tmp_path, what):
+    base, line, message = BROKEN_YAML[what]
+    path = tmp_path / f"{base}.yaml"
+    path.write_text(f"_BASE_: {YAMLS / base}.yaml\n{line}\n")
+    with pytest.raises(Exception, match=message):
+        tool.check_yaml(path)
+
+
+def test_bases_are_no_runs(tool):
+    runs = [p.name for p in tool.all_configs() if tool.is_run(p)]
+    assert "detnasnet_fpn_bccd.yaml" in runs and "step1_supernet_300m.py" in runs
+    assert not {"Base-DetNAS.yaml", "optim.py"} & set(runs)

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from detectron2.config import get_cfg
+from detectron2.config import get_cfg, instantiate
 from detectron2.engine import HookBase, default_argument_parser
 from detectron2.modeling import build_model
+from detectron2.solver import build_optimizer
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from detnas_d2.data import register_builtin_datasets
-from detnas_d2.engine import ConfigError
+from detnas_d2.engine import ConfigError, load_config
 from detnas_d2.modeling import (
     ShuffleNetV2,
     ShuffleNetV2Supernet,
@@ -96,6 +98,51 @@ def test_every_yaml_builds(path):
     assert rate == cfg.SOLVER.BASE_LR and cfg.SOLVER.MAX_ITER == 90000
     test = () if "supernet" in path.stem else ("coco_2017_val",)
     assert test == cfg.DATASETS.TEST
+
+
+LAZY = {"supernet": "step2_supernet", "detnasnet": "step4_detection_detnasnet"}
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda p: p.stem)
+def test_every_yaml_says_what_the_lazy_config_says(path):
+    """Every module with every setting that is one value, and every weight's decay."""
+    cfg = get_cfg()
+    add_detnas_config(cfg)
+    cfg.merge_from_file(str(path))
+    cfg.MODEL.DEVICE = "meta"
+    kind, _, rest = path.stem.partition("_")
+    lazy = load_config(str(ROOT / f"configs/coco/{LAZY[kind]}_{rest}.py"))
+    with torch.device("meta"):
+        model, other = build_model(cfg), instantiate(lazy.model)
+    lazy.optimizer.params.model = other
+    assert settings(model) == settings(other)
+    assert decays(model, build_optimizer(cfg, model)) == decays(other, instantiate(lazy.optimizer))
+    assert lazy.model.pixel_mean == cfg.MODEL.PIXEL_MEAN
+
+    momentum = {m.momentum for m in model.modules() if isinstance(m, _BatchNorm)}
+    assert momentum == {0.1 if kind == "supernet" else 0.01}
+    if "retinanet" in rest:
+        source = "res5" if kind == "supernet" else "p5"
+        assert model.backbone.top_block.in_feature == source
+    assert set(decays(model, build_optimizer(cfg, model)).values()) == {1e-4}
+
+
+def settings(model):
+    values = {name: tuple(x.shape) for name, x in model.state_dict().items()}
+    for name, module in model.named_modules():
+        for key, value in vars(module).items():
+            if isinstance(value, (bool, int, float, str)):
+                values[f"{name}:{key}"] = value
+    return values
+
+
+def decays(model, optimizer):
+    names = {id(p): name for name, p in model.named_parameters()}
+    return {
+        names[id(p)]: group["weight_decay"]
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
 
 
 def test_all_four_are_there():

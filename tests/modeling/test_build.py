@@ -11,6 +11,7 @@ from detectron2.modeling.roi_heads import FastRCNNConvFCHead
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import EventStorage
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from detnas_d2.modeling import (
     Norm,
@@ -19,6 +20,7 @@ from detnas_d2.modeling import (
     add_detnas_config,
     find_backbone,
 )
+from detnas_d2.modeling.errors import ModelError
 from detnas_d2.space import SpaceError
 
 A = "0,1,2,3,0,1,2,3"
@@ -112,6 +114,47 @@ def test_detectors_from_yacs(space_file, base, builder, levels, kind):
     assert model.backbone.size_divisibility == 32
     assert isinstance(model.backbone.fpn_lateral5.norm, nn.BatchNorm2d)
     train_and_test(model)
+
+
+@pytest.mark.parametrize(
+    ("source", "in_feature", "channels"), [("", "res5", 40), ("res5", "res5", 40), ("p5", "p5", 16)]
+)
+def test_source_of_p6(space_file, source, in_feature, channels):
+    opts = ["MODEL.DETNAS.ARCHITECTURE", A, "MODEL.DETNAS.P6_FROM", source]
+    name = "build_retinanet_detnas_fpn_backbone"
+    model = build_model(config("Base-RetinaNet.yaml", name, space_file, *opts))
+    assert model.backbone.top_block.in_feature == in_feature
+    with torch.no_grad():
+        image = torch.rand(1, 3, 64, 64)
+        levels = model.backbone.eval()(image)
+        stages = model.backbone.bottom_up(image)
+        top = model.backbone.top_block.p6
+        assert top.in_channels == channels
+        assert torch.allclose(levels["p6"], top({**levels, **stages}[in_feature]), atol=1e-5)
+
+
+@pytest.mark.parametrize("source", ["p6", "res4", "c5"])
+def test_unknown_source_of_p6(space_file, source):
+    opts = ["MODEL.DETNAS.ARCHITECTURE", A, "MODEL.DETNAS.P6_FROM", source]
+    name = "build_retinanet_detnas_fpn_backbone"
+    with pytest.raises(ModelError, match=f"P6_FROM is '{source}'; expected 'res5' .* or 'p5'"):
+        build_model(config("Base-RetinaNet.yaml", name, space_file, *opts))
+
+
+def test_momentum_of_every_norm(space_file):
+    """Of backbone, FPN and box head; without a norm the latter two have biases."""
+    opts = ["MODEL.DETNAS.ARCHITECTURE", A, "MODEL.ROI_BOX_HEAD.NAME", "DetNASConvFCHead"]
+    name = "build_detnas_fpn_backbone"
+    model = build_model(config("Base-RCNN-FPN.yaml", name, space_file, *opts))
+    norms = {n: m for n, m in model.named_modules() if isinstance(m, _BatchNorm)}
+    assert {m.momentum for m in norms.values()} == {0.01}
+    outside = [n for n in norms if not n.startswith("backbone.bottom_up.")]
+    assert len(outside) == 2 * 4 + 4  # lateral and output of each level, and the head's convs
+
+    opts += ["MODEL.FPN.NORM", "", "MODEL.ROI_BOX_HEAD.NORM", ""]
+    model = build_model(config("Base-RCNN-FPN.yaml", name, space_file, *opts))
+    for conv in (model.backbone.fpn_output3, model.roi_heads.box_head.conv4):
+        assert conv.norm is None and conv.bias is not None
 
 
 @pytest.mark.parametrize("supernet", [False, True])
