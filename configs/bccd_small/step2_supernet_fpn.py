@@ -9,4 +9,4 @@ dataloader.test.batch_size = 4
 model.roi_heads.num_classes = 3
 train.init_checkpoint = "output/bccd_small/step1_supernet/model_final.pth"
 train.output_dir = "output/bccd_small/step2_supernet_fpn"
-train.max_iter = 500
+train.max_iter = 400

@@ -4,4 +4,4 @@ from .step2_supernet_fpn import dataloader, lr_multiplier, model, optimizer, pat
 
 train.init_checkpoint = ""
 train.output_dir = "output/bccd_small/step2_supernet_scratch_fpn"
-train.max_iter = 1000
+train.max_iter = 800

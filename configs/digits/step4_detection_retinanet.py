@@ -7,4 +7,4 @@ model.backbone.bottom_up.architecture = (
 )
 train.init_checkpoint = "output/digits/step4_classification_retinanet/model_final.pth"
 train.output_dir = "output/digits/step4_detection_retinanet"
-train.max_iter = 250
+train.max_iter = 300

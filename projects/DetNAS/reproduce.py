@@ -7,7 +7,7 @@
 Rows: ShuffleNetV2 (all 3x3), ClsNASNet (fitness: accuracy), Random (5 architectures), DetNAS-S
 (supernet from scratch) and DetNAS-P (with classification first), each retrained alike. Studies:
 handwriting over photographs with FPN and with RetinaNet, and BCCD with FPN. On the handwriting
-with FPN also: how well the supernet ranks 13 architectures that are trained alone.
+with FPN also: how well the supernet ranks 12 architectures that are trained alone.
 
 The same command goes on where it was stopped. Writes output/reproduce/results.json and table.md.
 """
@@ -96,15 +96,15 @@ def rank_correlation(
 ) -> dict[str, Any]:
     """Kendall's tau between fitness in the supernet and AP of the network trained alone.
 
-    A network that detects nothing has no AP in the files, and counts as 0; so does a candidate
-    that failed.
+    AP is the mean over the seeds. A network that detects nothing has no AP in the files, and
+    counts as 0; so does a candidate that failed.
     """
     fitness = {s["architecture"]: s["fitness"] or 0.0 for s in scores}
-    alone = {r["network"]: r["AP"] or 0.0 for r in runs}
     pairs = []
     for n in (n for n in study.networks() if n.ranked):
-        architecture = str(Architecture.parse(str(ROOT / n.architecture), study.space))
-        pairs.append((fitness[architecture], alone[n.name]))
+        architecture = str(Architecture.parse(n.architecture, study.space))
+        alone = fmean(r["AP"] or 0.0 for r in runs if r["network"] == n.name)
+        pairs.append((fitness[architecture], alone))
     tau = kendall_tau(*zip(*pairs, strict=True))
     return {**tau._asdict(), "architectures": len(pairs), "fitness_and_AP": pairs}
 
