@@ -119,7 +119,7 @@ class Step:
             return None
         now = self.made_of()
         for key, what in (("config", "config"), ("reads", "checkpoint or architecture")):
-            if done[key] != now[key]:
+            if done.get(key) != now[key]:
                 raise ConfigError(
                     f"{self.folder} holds the results of another {what} of {self.name}. Remove "
                     "the folder (and those of the steps after it) to run the step anew."
