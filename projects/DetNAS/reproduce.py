@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The shape of the paper's Table 4 on data that every machine has.
 
-    python projects/DetNAS/reproduce.py            # all studies, in some two hours on 2 cores
+    python projects/DetNAS/reproduce.py            # all studies, in an hour and a half on 2 cores
     python projects/DetNAS/reproduce.py --only digits_fpn
 
 Rows: ShuffleNetV2 (all 3x3), ClsNASNet (fitness: accuracy), Random (5 architectures), DetNAS-S
