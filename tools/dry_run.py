@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from detectron2.config import LazyConfig
 from dry_run_cost import Report, check_full_size
-from dry_run_keys import dataset_names, unknown_keys, unlike_references
+from dry_run_keys import unknown_keys, unlike_references
 from dry_run_step import at_small_width, train_one_step
 from dry_run_yacs import check_yaml
 from omegaconf import DictConfig
@@ -38,7 +38,7 @@ from detnas_d2.engine import (
     load_config,
 )
 from detnas_d2.engine.fingerprint import config_hash
-from detnas_d2.engine.preflight import PURPOSE, check_run
+from detnas_d2.engine.preflight import PURPOSE, check_run, dataset_names
 from detnas_d2.evaluation import build_fitness
 from detnas_d2.modeling import find_supernet
 from detnas_d2.space import CostTable

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 from detectron2.config import instantiate
-from dry_run_step import bottom_up, reads_architecture
+from dry_run_step import reads_architecture
 from omegaconf import DictConfig
 from torch import nn
 
-from detnas_d2.engine import ConfigError, backbone_key
+from detnas_d2.engine import ConfigError, backbone_key, backbone_node
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.modeling import Classifier, find_backbone, find_supernet
 from detnas_d2.search import FlopsLimit
@@ -51,7 +51,7 @@ class Report:
 def check_full_size(cfg: DictConfig, kind: str, name: str) -> Report:
     """Build it on the meta device, fit its parts together, and compare its cost with its name."""
     cfg = cfg.copy()
-    bottom = bottom_up(cfg)
+    bottom = backbone_node(cfg)
     searched = reads_architecture(bottom)
     if searched:
         bottom.architecture = str(CostTable(resolve_space(instantiate(bottom.space))).cheapest())

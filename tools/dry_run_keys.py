@@ -12,8 +12,6 @@ from detectron2.config import LazyConfig
 from dry_run_step import target_of
 from omegaconf import DictConfig, OmegaConf
 
-from detnas_d2.engine.preflight import DATASET_KEYS
-
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -70,16 +68,3 @@ def _groups() -> dict[str, set[str]]:
             if isinstance(value, DictConfig) and "_target_" not in value:
                 groups[f"{group}.{name}"] = set(map(str, value))
     return groups
-
-
-def dataset_names(node: Any) -> Iterator[str]:
-    """The data sets that loaders and evaluator name."""
-    if OmegaConf.is_list(node):
-        for item in node:
-            yield from dataset_names(item)
-    elif isinstance(node, DictConfig):
-        for name, value in node.items():
-            if name in DATASET_KEYS:
-                yield from [value] if isinstance(value, str) else value
-            else:
-                yield from dataset_names(value)

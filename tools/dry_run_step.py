@@ -24,7 +24,7 @@ from detectron2.utils.registry import locate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from detnas_d2.engine import ConfigError, LazyTrainer, SupernetTrainer
+from detnas_d2.engine import ConfigError, LazyTrainer, SupernetTrainer, backbone_node
 from detnas_d2.engine.hooks import Checkpointing, GracefulStop
 from detnas_d2.modeling import Classifier, find_supernet
 from detnas_d2.space import (
@@ -62,7 +62,7 @@ def at_small_width(cfg: DictConfig, output_dir: str) -> DictConfig:
     if classifies:
         model.num_classes, model.last_channels = 4, 8
     classes = OmegaConf.select(cfg, "model.roi_heads.num_classes") or model.num_classes
-    bottom = bottom_up(cfg)
+    bottom = backbone_node(cfg)
     if "space" in bottom:
         full = resolve_space(instantiate(bottom.space))
         space = _narrow(full)
@@ -182,11 +182,6 @@ class StandInEvaluator(DatasetEvaluator):
 
     def evaluate(self) -> dict[str, Any]:
         return self._results
-
-
-def bottom_up(cfg: DictConfig) -> DictConfig:
-    """The config of the network below the FPN, or of a classifier's."""
-    return cfg.model.backbone.get("bottom_up", cfg.model.backbone)
 
 
 def reads_architecture(bottom: DictConfig) -> bool:

@@ -15,16 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import sys
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from detnas_d2.data import DigitsParameters, datasets_root, write_bccd_boxes, write_digits
-from detnas_d2.engine import ConfigError, backbone_key, load_config
-from detnas_d2.engine.steps import Step, run_steps
-from detnas_d2.errors import DetNASError
+from detnas_d2.engine import ConfigError, backbone_node, load_config
+from detnas_d2.engine.steps import Step, run_script, run_steps
 from detnas_d2.files import write_atomically
 from detnas_d2.report import draw_detections, summarise, summary_table
 from detnas_d2.search import FlopsLimit
@@ -64,7 +59,7 @@ def steps_of(dataset: str, detector: str | None, random_file: Path) -> list[Step
 def write_random(search_config: Path, path: Path) -> SearchSpace:
     """Write a random architecture under the search's limit; returns the space."""
     cfg = load_config(str(search_config))
-    space = resolve_space(OmegaConf.select(cfg, backbone_key(cfg)).space)
+    space = resolve_space(backbone_node(cfg).space)
     limit = FlopsLimit(CostTable(space, tuple(cfg.search.input_size)), cfg.search.flops_limit)
     (architecture,) = draw_random(space, 1, limit, RANDOM_SEED)
     write_atomically(path, json.dumps(architecture.to_json()) + "\n")
@@ -82,7 +77,7 @@ def main(dataset: str, detector: str | None) -> None:
     random_file = output / f"random_architecture{suffix}.json"
     space = write_random(config_file(dataset, "step3_search", detector), random_file)
     steps = steps_of(dataset, detector, random_file)
-    seconds = run_steps(steps, lambda line: print(line, flush=True))
+    seconds = run_steps(steps)
 
     folders = {s.name: s.folder for s in steps}
     tests = {
@@ -111,10 +106,4 @@ if __name__ == "__main__":
     args = parser.parse_args()
     if args.dataset == "bccd" and args.detector is None:
         parser.error("bccd needs --detector fpn or --detector retinanet")
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        main(args.dataset, args.detector)
-    except DetNASError as e:
-        sys.exit(f"run_steps.py: {e}")
-    except KeyboardInterrupt:
-        sys.exit("run_steps.py: stopped; the same command goes on from there.")
+    run_script("run_steps.py", lambda: main(args.dataset, args.detector))

@@ -1,7 +1,7 @@
 """Training: configs, trainer, hooks and checkpoints."""
 
 from .checkpoint import CheckpointError, DetNASCheckpointer
-from .config import ConfigError, backbone_key, load_config
+from .config import ConfigError, backbone_key, backbone_node, load_config
 from .evaluate import evaluate_checkpoint
 from .hooks import PathResampling, StepSeeding, require_supernet
 from .setup import setup
@@ -16,6 +16,7 @@ __all__ = [
     "StepSeeding",
     "SupernetTrainer",
     "backbone_key",
+    "backbone_node",
     "build_trainer",
     "evaluate_checkpoint",
     "load_config",

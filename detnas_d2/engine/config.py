@@ -70,6 +70,11 @@ def backbone_key(cfg: DictConfig) -> str:
     return "model.backbone" + (".bottom_up" if "bottom_up" in cfg.model.backbone else "")
 
 
+def backbone_node(cfg: DictConfig) -> DictConfig:
+    """The config of the DetNAS backbone, which stands at `backbone_key`."""
+    return OmegaConf.select(cfg, backbone_key(cfg))
+
+
 def _apply(cfg: DictConfig, text: str) -> None:
     override = _parse(text)
     if override.is_sweep_override():

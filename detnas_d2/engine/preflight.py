@@ -85,7 +85,7 @@ def _datasets(cfg: DictConfig, kind: str) -> Iterator[str]:
     loaders = {"train": ["train"], "test": [], "search": ["calibration"]}[kind]
     loaders += ["test", "evaluator"] if evaluated else []
     nodes = [cfg.dataloader.get(key) for key in loaders]
-    names = list(dict.fromkeys(name for node in nodes for name in _dataset_names(node)))
+    names = list(dict.fromkeys(name for node in nodes for name in dataset_names(node)))
     missing = []
     for name in names:
         try:
@@ -96,10 +96,11 @@ def _datasets(cfg: DictConfig, kind: str) -> Iterator[str]:
         yield describe_missing(missing).replace("\n", "\n     ")
 
 
-def _dataset_names(node: Any) -> Iterator[str]:
+def dataset_names(node: Any) -> Iterator[str]:
+    """The data sets that loaders and evaluator of a config name, at any depth."""
     if isinstance(node, ListConfig):
         for value in node:
-            yield from _dataset_names(value)
+            yield from dataset_names(value)
     elif isinstance(node, DictConfig):
         for key in map(str, node):
             if OmegaConf.is_missing(node, key):
@@ -108,7 +109,7 @@ def _dataset_names(node: Any) -> Iterator[str]:
             if key in DATASET_KEYS:
                 yield from [value] if isinstance(value, str) else list(value)
             else:
-                yield from _dataset_names(value)
+                yield from dataset_names(value)
 
 
 def _device(cfg: DictConfig, gpus: int) -> Iterator[str]:

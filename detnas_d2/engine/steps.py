@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ..errors import DetNASError
 from ..files import write_atomically
-from .config import ConfigError, apply_overrides, backbone_key, load_config
+from .config import ConfigError, apply_overrides, backbone_key, backbone_node, load_config
 from .fingerprint import config_hash, file_hash
 
 DONE_FILE = "done.json"
@@ -73,9 +73,9 @@ class Step:
     @cached_property
     def reads(self) -> list[str]:
         """Checkpoint and architecture files, as the config names them."""
-        node = OmegaConf.select(self.cfg, backbone_key(self.cfg))
+        architecture = backbone_node(self.cfg).get("architecture")
         given = OmegaConf.select(self.cfg, "search.algorithm.architectures") or []
-        files = [self.cfg.train.init_checkpoint, node.get("architecture"), *given]
+        files = [self.cfg.train.init_checkpoint, architecture, *given]
         return [f for f in files if isinstance(f, str) and f.endswith((".pth", ".json"))]
 
     @property
@@ -135,13 +135,28 @@ class Step:
         }
 
 
+def run_script(script: str, main: Callable[[], None]) -> None:
+    """Run the `main` of a script that runs steps: SIGTERM stops them, an error is one message."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        main()
+    except DetNASError as e:
+        sys.exit(f"{script}: {e}")
+    except KeyboardInterrupt:
+        sys.exit(f"{script}: stopped; the same command goes on from there.")
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
 @cache  # many steps share a file
 def _load(config: Path) -> DictConfig:
     return load_config(str(config))
 
 
 def run_steps(
-    steps: Sequence[Step], show: Callable[[str], None] = print, *, jobs: int = 1
+    steps: Sequence[Step], show: Callable[[str], None] = _print, *, jobs: int = 1
 ) -> dict[str, float]:
     """Run steps, each after those whose files it reads, and skip what is done.
 

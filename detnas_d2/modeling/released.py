@@ -55,8 +55,8 @@ from .released_keys import (
     rcnn_entries,
     retinanet_entries,
 )
-from .released_state import Released, State, some
-from .weights import WeightsError, describe, find_backbone
+from .released_state import Released, State
+from .weights import WeightsError, describe, find_backbone, some
 
 _ANCHOR_TOLERANCE = 0.1  # rounding gives up to 6.1%; the next anchor is 26% away
 

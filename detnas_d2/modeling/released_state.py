@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 
 from ..space import SPACES, Architecture, SearchSpace
 from .released_keys import operation
-from .weights import WeightsError
+from .weights import WeightsError, some
 
 State = Mapping[str, torch.Tensor]
 
@@ -134,9 +134,3 @@ def _kind(state: State) -> str:
     if any(key.startswith("rpn.head.cls_tower.") for key in state):
         return "retinanet"
     return "classifier" if any(key.startswith("fc.") for key in state) else "backbone"
-
-
-def some(keys: Iterable[str], most: int = 8) -> str:
-    """The first of the keys, and how many more there are."""
-    keys = list(keys)
-    return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")

@@ -253,7 +253,7 @@ def _compare(source: State, target: State, headline: str) -> None:
         if k in source and source[k].shape != target[k].shape
     ]
     lines = [
-        f"  {len(keys)} {label}: {_some(keys)}"
+        f"  {len(keys)} {label}: {some(keys)}"
         for label, keys in (
             ("missing in the checkpoint", missing),
             ("not in the model", unexpected),
@@ -273,7 +273,7 @@ def _state(checkpoint: Mapping[str, Any]) -> State:
         )
     wrong = [k for k, v in state.items() if not (isinstance(k, str) and torch.is_tensor(v))]
     if wrong:
-        raise WeightsError(f"not a state dict: no tensor under {_some(map(str, wrong))}")
+        raise WeightsError(f"not a state dict: no tensor under {some(map(str, wrong))}")
     return state
 
 
@@ -283,7 +283,7 @@ def _backbone_prefix(state: State) -> str:
     if len(prefixes) != 1:
         raise WeightsError(
             f"the checkpoint holds {len(prefixes)} ShuffleNetV2 backbones (keys that end with "
-            f"{_STEM_KEY!r}), expected one; its keys: {_some(state)}"
+            f"{_STEM_KEY!r}), expected one; its keys: {some(state)}"
         )
     return prefixes[0]
 
@@ -317,6 +317,7 @@ def _name(space: str, architecture: Iterable[int] | None) -> str:
     return f"architecture {','.join(map(str, architecture))} of space {space!r}"
 
 
-def _some(keys: Iterable[str], most: int = 8) -> str:
+def some(keys: Iterable[str], most: int = 8) -> str:
+    """The first of the keys, and how many more there are."""
     keys = list(keys)
     return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")

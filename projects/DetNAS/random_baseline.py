@@ -15,17 +15,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import sys
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from detnas_d2.engine import ConfigError, backbone_key, load_config
-from detnas_d2.engine.steps import Step, run_steps
-from detnas_d2.errors import DetNASError
+from detnas_d2.engine import ConfigError, backbone_node, load_config
+from detnas_d2.engine.steps import Step, run_script, run_steps
 from detnas_d2.files import write_atomically
 from detnas_d2.search import FlopsLimit
 from detnas_d2.search.sampling import draw_random
@@ -37,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def draw(search_config: str, count: int, seed: int) -> list[Architecture]:
     """Random architectures under the limit of a search; errors as `draw_random`."""
     cfg = load_config(search_config)
-    space = resolve_space(OmegaConf.select(cfg, backbone_key(cfg)).space)
+    space = resolve_space(backbone_node(cfg).space)
     limit = FlopsLimit(CostTable(space, tuple(cfg.search.input_size)), cfg.search.flops_limit)
     return draw_random(space, count, limit, seed)
 
@@ -83,7 +78,7 @@ def main(args: argparse.Namespace) -> None:
     os.chdir(ROOT)
     drawn = draw(args.search_config, args.count, args.seed)
     steps = plan(args.search_config, args.test_config, drawn, args.num_gpus)
-    run_steps(steps, lambda line: print(line, flush=True))
+    run_steps(steps)
     tests = [s.folder / "evaluation.json" for s in steps if s.kind == "test"]
     summary = summarise(drawn, tests)
     path = tests[0].parents[1] / f"{Path(args.test_config).stem}_random_baseline.json"
@@ -105,10 +100,4 @@ if __name__ == "__main__":
     args = parser.parse_args()
     if args.count < 2:
         parser.error("--count has to be at least 2: a deviation is wanted")
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        main(args)
-    except DetNASError as e:
-        sys.exit(f"random_baseline.py: {e}")
-    except KeyboardInterrupt:
-        sys.exit("random_baseline.py: stopped; the same command goes on from there.")
+    run_script("random_baseline.py", lambda: main(args))

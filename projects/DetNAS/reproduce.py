@@ -17,8 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import sys
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -29,8 +27,7 @@ from detnas_d2.data import DigitsParameters, write_bccd_boxes, write_digits
 from detnas_d2.data.bccd import bccd_root
 from detnas_d2.data.builtin import register_builtin_datasets
 from detnas_d2.data.catalog import ROOT_VARIABLE
-from detnas_d2.engine.steps import run_steps
-from detnas_d2.errors import DetNASError
+from detnas_d2.engine.steps import run_script, run_steps
 from detnas_d2.evaluation.rescore import rescore_as_voc
 from detnas_d2.files import write_atomically
 from detnas_d2.report.correlation import kendall_tau
@@ -147,7 +144,7 @@ def main(names: list[str], jobs: int) -> None:
     for study in studies:
         study.draw_architectures()
     steps = {step.name: step for study in studies for step in study.steps()}
-    seconds = run_steps(list(steps.values()), lambda line: print(line, flush=True), jobs=jobs)
+    seconds = run_steps(list(steps.values()), jobs=jobs)
     results = {study.name: results_of(study, seconds) for study in studies}
     write_atomically(str(OUTPUT / "results.json"), json.dumps(results, indent=1) + "\n")
     write_atomically(str(OUTPUT / "table.md"), table(results))
@@ -167,10 +164,4 @@ if __name__ == "__main__":
         "search goes on with the same number of threads only",
     )
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        main(args.only, args.jobs)
-    except DetNASError as e:
-        sys.exit(f"reproduce.py: {e}")
-    except KeyboardInterrupt:
-        sys.exit("reproduce.py: stopped; the same command goes on from there.")
+    run_script("reproduce.py", lambda: main(args.only, args.jobs))

@@ -225,3 +225,26 @@ def test_the_child_ends_with_its_parent(root, number):
     while Path(f"/proc/{waiting.read_text()}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{waiting.read_text()}").exists()
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        (StepError("x failed"), "script.py: x failed"),
+        (KeyboardInterrupt(), "script.py: stopped; the same command goes on from there."),
+    ],
+)
+def test_a_script_ends_with_one_message(raised, message):
+    def main():
+        raise raised
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as end:
+            module.run_script("script.py", main)
+        assert end.value.code == message
+        with pytest.raises(SystemExit) as end:
+            module.run_script("script.py", lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert end.value.code == 128 + signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -140,7 +140,7 @@ def stand_ins(tools, tmp_path, monkeypatch):
     ran: list[str] = []
     stop_after = [10**6]
 
-    def run_steps(steps, show, *, jobs):
+    def run_steps(steps, *, jobs):
         for i, step in enumerate(s for s in steps if not (s.folder / "done").exists()):
             if i == stop_after[0]:
                 raise KeyboardInterrupt
