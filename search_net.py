@@ -15,36 +15,19 @@ import argparse
 import logging
 import os
 import sys
-from importlib.metadata import version
-from typing import Any
 
-import torch
-from detectron2.config import instantiate
-from omegaconf import DictConfig
-
-from detnas_d2.engine import (
-    DetNASCheckpointer,
-    LazyTrainer,
-    backbone_key,
-    load_config,
-    require_supernet,
-    setup,
+from detnas_d2.driver import (
+    build_algorithm,
+    build_executor,
+    build_limit,
+    candidates,
+    retrain_commands,
+    search_header,
 )
-from detnas_d2.engine.fingerprint import config_hash, file_hash
+from detnas_d2.engine import LazyTrainer, load_config, require_supernet, setup
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.errors import DetNASError
-from detnas_d2.evaluation import build_fitness
-from detnas_d2.search import (
-    Evaluator,
-    FlopsLimit,
-    InProcessExecutor,
-    Ledger,
-    Progress,
-    format_top,
-    make_header,
-    write_best,
-)
-from detnas_d2.space import CostTable, SearchSpace
+from detnas_d2.search import Evaluator, Ledger, Progress, format_top, write_best
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 DEFAULT_CONFIG = os.path.join(ROOT, "configs/coco/step3_search_fpn_300m.py")
@@ -56,27 +39,15 @@ def main(args: argparse.Namespace) -> None:
     check_run(cfg, "search")
     model = LazyTrainer.build_model(cfg)
     space = require_supernet(model, "A search").space
-    cost = CostTable(space, tuple(cfg.search.input_size))
-    limit = FlopsLimit(cost, cfg.search.flops_limit)
-    limit.witness()
-    commands = retrain_commands(cfg)
+    cost, limit = build_limit(cfg, space)
+    commands = retrain_commands(cfg, ROOT)
     folder = cfg.train.output_dir
     ledger_file = os.path.join(folder, "ledger.jsonl")
     with Ledger(ledger_file, search_header(cfg, space), space, resume=args.resume) as ledger:
         setup(cfg, args)  # writes config.yaml, so only once the folder is known to be this search's
-        DetNASCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[])
-        executor = InProcessExecutor(build_fitness(cfg, model))
-        evaluator = Evaluator(executor, cost, ledger, Progress(candidates(cfg)))
-        algorithm = instantiate(
-            {
-                **cfg.search.algorithm,
-                "space": space,
-                "evaluate": evaluator,
-                "limit": limit,
-                "seed": cfg.search.seed,
-            }
-        )
-        result = algorithm.run()
+        with build_executor(cfg, model) as executor:
+            evaluator = Evaluator(executor, cost, ledger, Progress(candidates(cfg)))
+            result = build_algorithm(cfg, space, evaluator, limit).run()
     best_file = os.path.join(folder, "best_architecture.json")
     write_best(best_file, result.best)
     top = format_top(result.evaluations)
@@ -85,44 +56,6 @@ def main(args: argparse.Namespace) -> None:
         logger.info(f"The search ended early: {result.stopped_because}.")
     lines = "".join(f"\n  {c}" for c in commands).replace("BEST", best_file)
     logger.info(f"The best is in {best_file}. To retrain it:{lines}")
-
-
-def search_header(cfg: DictConfig, space: SearchSpace) -> dict[str, Any]:
-    """The ledger's header: all that the candidates and their fitness depend on."""
-    config = config_hash(cfg, ("model", "dataloader", "search"))
-    header = make_header(space, config, file_hash(cfg.train.init_checkpoint), cfg.search.seed)
-    # convolutions round otherwise with another number of threads, ties are ordered otherwise by
-    # another Detectron2
-    return {
-        **header,
-        "device": cfg.train.device,
-        "threads": torch.get_num_threads(),
-        "torch": version("torch"),
-        "detectron2": version("detectron2"),
-    }
-
-
-def retrain_commands(cfg: DictConfig) -> list[str]:
-    """The commands that train the best architecture, written BEST, alone (step 4)."""
-    commands = (
-        []
-        if cfg.search.retrain
-        else ["python train_net.py --config-file STEP4_CONFIG model.backbone.architecture=BEST"]
-    )
-    for config in cfg.search.retrain:
-        here = config if os.path.isfile(config) else os.path.join(ROOT, config)
-        key = backbone_key(load_config(here))
-        command = f"python train_net.py --config-file {config} {key}.architecture=BEST"
-        commands.append(command)
-    return commands
-
-
-def candidates(cfg: DictConfig) -> int:
-    """How many candidates the search evaluates at most."""
-    algorithm = cfg.search.algorithm
-    if "architectures" in algorithm:
-        return len(algorithm.architectures)
-    return algorithm.get("count") or algorithm.population * algorithm.generations
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "engine": {"errors", "files", "space", "modeling", "data"},
     "evaluation": {"errors", "files", "space", "modeling", "data", "engine"},
     "search": {"errors", "files", "space"},
+    "driver": {"errors", "files", "space", "modeling", "data", "engine", "evaluation", "search"},
     "report": {"errors", "files", "space", "modeling", "data", "engine", "evaluation", "search"},
 }
 NO_TORCH = {"errors", "files", "space", "search"}

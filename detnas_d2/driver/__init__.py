@@ -1,0 +1,16 @@
+"""What search_net.py puts together out of a config: header, limits, algorithm, executor."""
+
+from .algorithms import build_algorithm, candidates
+from .commands import retrain_commands
+from .executors import build_executor
+from .header import search_header
+from .limits import build_limit
+
+__all__ = [
+    "build_algorithm",
+    "build_executor",
+    "build_limit",
+    "candidates",
+    "retrain_commands",
+    "search_header",
+]
