@@ -7,11 +7,12 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test lint types dry-run demo clean
+.PHONY: help venv test lint types dry-run chaos demo clean
 
 help:
 	@echo "make test    set up .venv, then lint, check types, try all configs and run the tests"
 	@echo "make demo    set up .venv, then run all steps of DetNAS on a small data set"
+	@echo "make chaos   kill trainings and searches 100 times, resume them, compare the results"
 	@echo "make venv    only set up .venv (from PYTHON, now $(PYTHON))"
 	@echo "make lint    ruff;  make types   mypy;  make dry-run   a tiny step of every config"
 	@echo "make clean   remove .venv, caches and build folders; output/ and datasets/ stay"
@@ -38,6 +39,9 @@ types: venv
 
 dry-run: venv
 	$(BIN)/python tools/dry_run.py
+
+chaos: venv
+	$(BIN)/python tools/chaos.py
 
 demo: venv
 	$(BIN)/python tools/run_steps.py demo

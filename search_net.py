@@ -5,8 +5,11 @@
     python search_net.py --config-file configs/demo/step3_search.py
     python search_net.py --config-file CONFIG --resume    # goes on where it was stopped
     python search_net.py --config-file CONFIG search.flops_limit=250000000
+    python search_net.py --config-file CONFIG search.workers=8   # eight processes; docs/cluster.md
 
-Writes ledger.jsonl, one line for each evaluated architecture, and best_architecture.json.
+Writes ledger.jsonl, one line for each evaluated architecture, and best_architecture.json; a Pareto
+search writes pareto_front.json too. Other searches than the paper's:
+configs/common/search_algorithms.py.
 """
 
 from __future__ import annotations
@@ -20,14 +23,24 @@ from detnas_d2.driver import (
     build_algorithm,
     build_executor,
     build_limit,
-    candidates,
+    build_supernet,
     retrain_commands,
     search_header,
 )
-from detnas_d2.engine import LazyTrainer, load_config, require_supernet, setup
+from detnas_d2.engine import load_config, require_supernet, setup
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.errors import DetNASError
-from detnas_d2.search import Evaluator, Ledger, Progress, format_top, write_best
+from detnas_d2.files import disk_errors
+from detnas_d2.search import (
+    Evaluator,
+    Ledger,
+    ParetoResult,
+    Progress,
+    format_front,
+    format_top,
+    write_best,
+    write_front,
+)
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 DEFAULT_CONFIG = os.path.join(ROOT, "configs/coco/step3_search_fpn_300m.py")
@@ -37,21 +50,31 @@ logger = logging.getLogger("detnas_d2.search_net")
 def main(args: argparse.Namespace) -> None:
     cfg = load_config(args.config_file, args.opts)
     check_run(cfg, "search")
-    model = LazyTrainer.build_model(cfg)
+    model = build_supernet(cfg)
     space = require_supernet(model, "A search").space
     cost, limit = build_limit(cfg, space)
+    algorithm = build_algorithm(cfg, space, limit)
     commands = retrain_commands(cfg, ROOT)
     folder = cfg.train.output_dir
     ledger_file = os.path.join(folder, "ledger.jsonl")
-    with Ledger(ledger_file, search_header(cfg, space), space, resume=args.resume) as ledger:
+    header = search_header(cfg, space, algorithm)
+    resume = args.resume or args.retry_failed
+    with Ledger(ledger_file, header, space, resume=resume) as ledger:
         setup(cfg, args)  # writes config.yaml, so only once the folder is known to be this search's
         with build_executor(cfg, model) as executor:
-            evaluator = Evaluator(executor, cost, ledger, Progress(candidates(cfg)))
-            result = build_algorithm(cfg, space, evaluator, limit).run()
+            progress = Progress(algorithm.candidates)
+            evaluator = Evaluator(executor, cost, ledger, progress, retry_failed=args.retry_failed)
+            result = algorithm.run(evaluator)
     best_file = os.path.join(folder, "best_architecture.json")
     write_best(best_file, result.best)
     top = format_top(result.evaluations)
     logger.info(f"The top ten of {len(result.evaluations)} architectures:\n{top}")
+    if isinstance(result, ParetoResult):
+        front_file = os.path.join(folder, "pareto_front.json")
+        write_front(front_file, result)
+        logger.info(f"The front, written to {front_file}:\n{format_front(result)}")
+    if limit.limits:
+        logger.info(f"The best has {limit.describe(result.best.architecture)}.")
     if result.stopped_because:
         logger.info(f"The search ended early: {result.stopped_because}.")
     lines = "".join(f"\n  {c}" for c in commands).replace("BEST", best_file)
@@ -64,8 +87,12 @@ if __name__ == "__main__":
     )
     parser.add_argument("--config-file", default=DEFAULT_CONFIG, metavar="FILE")
     parser.add_argument("--resume", action="store_true", help="go on with the ledger")
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="go on, and try failed candidates again"
+    )
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="overrides: key=value")
     try:
-        main(parser.parse_args())
+        with disk_errors():
+            main(parser.parse_args())
     except DetNASError as e:
         sys.exit(f"search_net.py: {e}")

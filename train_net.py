@@ -24,6 +24,7 @@ from detnas_d2.engine import build_trainer, evaluate_checkpoint, load_config, se
 from detnas_d2.engine.lock import folder_lock
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.errors import DetNASError
+from detnas_d2.files import disk_errors
 
 DEFAULT_CONFIG = os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "configs/coco/step2_supernet_fpn_300m.py"
@@ -33,7 +34,8 @@ DEFAULT_CONFIG = os.path.join(
 def main(args: argparse.Namespace) -> None:
     """Run in each process."""
     try:
-        run(args)
+        with disk_errors():
+            run(args)
     except DetNASError as e:
         sys.exit(f"train_net.py: {e}")
 

@@ -1,11 +1,18 @@
-"""Files that are whole on the disk or not there at all."""
+"""Files that are whole on the disk or not there at all, and what a full disk means."""
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from .errors import DiskError
+
+TEMPORARY = ".tmp"
+"""Ending of the other name under which a file is written."""
 
 
 def sync_directory(folder: Path) -> None:
@@ -29,7 +36,7 @@ def write_atomically(path: str | os.PathLike[str], write: str | Callable[[Binary
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
+    temporary = path.with_name(path.name + TEMPORARY)
     try:
         with open(temporary, "wb") as stream:
             if isinstance(write, str):
@@ -42,3 +49,21 @@ def write_atomically(path: str | os.PathLike[str], write: str | Callable[[Binary
     finally:
         temporary.unlink(missing_ok=True)
     sync_directory(path.parent)
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Whatever fails because a disk is full or read-only, fails with one clear error.
+
+    Raises:
+        DiskError: in the place of an OSError of that kind.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        raise DiskError(
+            f"can't write to {error.filename or 'the output folder'}: {error.strerror}. What was "
+            "saved before is untouched: make room, then go on with --resume."
+        ) from error

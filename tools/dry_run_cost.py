@@ -15,10 +15,10 @@ from dry_run_step import reads_architecture
 from omegaconf import DictConfig
 from torch import nn
 
+from detnas_d2.driver import build_algorithm, build_limit
 from detnas_d2.engine import ConfigError, backbone_key, backbone_node
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.modeling import Classifier, find_backbone, find_supernet
-from detnas_d2.search import FlopsLimit
 from detnas_d2.space import Architecture, CostTable, SearchSpace, resolve_space
 
 PUBLISHED = {
@@ -66,8 +66,10 @@ def check_full_size(cfg: DictConfig, kind: str, name: str) -> Report:
     if "path_sampler" in cfg and instantiate(cfg.path_sampler).space != space:
         raise ConfigError("model and path_sampler have different spaces")
     if kind == "search":
+        build_algorithm(cfg, space, build_limit(cfg, space)[1])  # they raise what can't work
         limit = cfg.search.flops_limit
-        FlopsLimit(CostTable(space, tuple(cfg.search.input_size)), limit).witness()
+        if limit is None:
+            return Report(kind, f"{space.name} supernet", "no limit")
         check_size(name, limit * 0.9, limit * 1.1, "the search's limit, give or take a tenth,")
         return Report(kind, f"{space.name} supernet", f"<= {limit / 1e6:.0f}")
     if searched or network.is_supernet:

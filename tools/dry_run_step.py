@@ -38,8 +38,10 @@ from detnas_d2.space import (
 IMAGE_SIZE = 64
 BLOCKS = 2  # of a stage: one with its stride, one without
 DATASET = "dry_run_stand_in"
+_COCO = ("bbox", ("AP", "AP50", "AP75", "APs", "APm", "APl"))
 METRICS = {
-    "COCOEvaluator": ("bbox", ("AP", "AP50", "AP75", "APs", "APm", "APl")),
+    "COCOEvaluator": _COCO,
+    "FastCOCOEvaluator": _COCO,
     "PascalVOCDetectionEvaluator": ("bbox", ("AP", "AP50", "AP75")),
     "ClassificationEvaluator": ("classification", ("top1", "top5")),
 }

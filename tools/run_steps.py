@@ -18,13 +18,13 @@ import os
 from pathlib import Path
 
 from detnas_d2.data import DigitsParameters, datasets_root, write_bccd_boxes, write_digits
+from detnas_d2.driver import build_limit
 from detnas_d2.engine import ConfigError, backbone_node, load_config
 from detnas_d2.engine.steps import Step, run_script, run_steps
 from detnas_d2.files import write_atomically
 from detnas_d2.report import draw_detections, summarise, summary_table
-from detnas_d2.search import FlopsLimit
 from detnas_d2.search.sampling import draw_random
-from detnas_d2.space import CostTable, SearchSpace, resolve_space
+from detnas_d2.space import SearchSpace, resolve_space
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = DigitsParameters(classes=(0, 1, 2, 3, 4), images=(300, 60, 100), digits_per_image=(1, 3))
@@ -60,7 +60,7 @@ def write_random(search_config: Path, path: Path) -> SearchSpace:
     """Write a random architecture under the search's limit; returns the space."""
     cfg = load_config(str(search_config))
     space = resolve_space(backbone_node(cfg).space)
-    limit = FlopsLimit(CostTable(space, tuple(cfg.search.input_size)), cfg.search.flops_limit)
+    _, limit = build_limit(cfg, space)
     (architecture,) = draw_random(space, 1, limit, RANDOM_SEED)
     write_atomically(path, json.dumps(architecture.to_json()) + "\n")
     return space

@@ -9,6 +9,8 @@ from detectron2.data import DatasetFromList, MapDataset
 from detectron2.data.samplers import InferenceSampler
 from torch.utils.data import BatchSampler, DataLoader
 
+from .errors import DataError
+
 
 def build_test_loader(
     dataset: Sequence[dict[str, Any]],
@@ -27,7 +29,15 @@ def build_test_loader(
 
     Returns:
         A loader of lists of mapped dicts.
+
+    Raises:
+        DataError: an empty data set.
     """
+    if not len(dataset):
+        raise DataError(
+            "The data set to evaluate on (dataloader.test) holds no image; choose another, or "
+            "add images to it."
+        )
     images = MapDataset(DatasetFromList(list(dataset), copy=False), mapper)
     return DataLoader(
         images,

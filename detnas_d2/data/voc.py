@@ -41,13 +41,13 @@ def load_voc_folder(
     return [_read_record(dirname, image_id, class_ids) for image_id in image_ids(dirname, split)]
 
 
-def image_ids(dirname: Path, split: str) -> list[str]:
+def image_ids(dirname: str | Path, split: str) -> list[str]:
     """The ids that ImageSets/Main/<split>.txt names, in its order.
 
     Raises:
         DataError: the file is missing, empty, or holds more than one column.
     """
-    split_file = dirname / "ImageSets" / "Main" / f"{split}.txt"
+    split_file = Path(dirname) / "ImageSets" / "Main" / f"{split}.txt"
     try:
         lines = split_file.read_text().splitlines()
     except OSError as error:

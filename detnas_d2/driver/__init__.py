@@ -1,8 +1,8 @@
 """What search_net.py puts together out of a config: header, limits, algorithm, executor."""
 
-from .algorithms import build_algorithm, candidates
+from .algorithms import build_algorithm
 from .commands import retrain_commands
-from .executors import build_executor
+from .executors import build_executor, build_supernet
 from .header import search_header
 from .limits import build_limit
 
@@ -10,7 +10,7 @@ __all__ = [
     "build_algorithm",
     "build_executor",
     "build_limit",
-    "candidates",
+    "build_supernet",
     "retrain_commands",
     "search_header",
 ]

@@ -5,24 +5,50 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-import torch
+from detectron2.utils.file_io import PathManager
 from omegaconf import DictConfig
 
+from ..engine import CheckpointError
 from ..engine.fingerprint import config_hash, file_hash
-from ..search import make_header
+from ..engine.preflight import dataset_names
+from ..search import SearchAlgorithm, make_header
 from ..space import SearchSpace
+from .data_hash import dataset_hash
+from .threads import fitness_threads
+
+# convolutions round otherwise in another torch, boxes are chosen otherwise by another torchvision,
+# ties are ordered otherwise by another Detectron2 or hotcoco, images resized otherwise by another
+# Pillow
+PACKAGES = ("torch", "torchvision", "detectron2", "hotcoco", "pillow")
+_LOADERS = ("calibration", "test", "evaluator")
 
 
-def search_header(cfg: DictConfig, space: SearchSpace) -> dict[str, Any]:
-    """All that the candidates and their fitness depend on."""
+def search_header(
+    cfg: DictConfig, space: SearchSpace, algorithm: SearchAlgorithm
+) -> dict[str, Any]:
+    """All that the candidates and their fitness depend on.
+
+    Raises:
+        CheckpointError, DataError: a checkpoint or a data set's file that can't be read.
+    """
     config = config_hash(cfg, ("model", "dataloader", "search"))
-    header = make_header(space, config, file_hash(cfg.train.init_checkpoint), cfg.search.seed)
-    # convolutions round otherwise with another number of threads, ties are ordered otherwise by
-    # another Detectron2
+    header = make_header(space, config, _checkpoint_hash(cfg), cfg.search.seed)
+    table = cfg.search.get("latency_table")
+    names = [name for key in _LOADERS for name in dataset_names(cfg.dataloader[key])]
     return {
         **header,
+        "datasets": {name: dataset_hash(name) for name in dict.fromkeys(names)},
         "device": cfg.train.device,
-        "threads": torch.get_num_threads(),
-        "torch": version("torch"),
-        "detectron2": version("detectron2"),
+        "threads": fitness_threads(cfg),  # convolutions round otherwise with another number
+        **{package: version(package) for package in PACKAGES},
+        **({} if table is None else {"latency_table": file_hash(table)}),
+        **algorithm.depends_on,
     }
+
+
+def _checkpoint_hash(cfg: DictConfig) -> str:
+    path = cfg.train.init_checkpoint
+    try:
+        return file_hash(PathManager.get_local_path(path))
+    except OSError as error:
+        raise CheckpointError(f"train.init_checkpoint: can't read {path!r}: {error}") from error

@@ -26,12 +26,16 @@ from ..modeling import (
 logger = logging.getLogger(__name__)
 
 
+_HOW_TO_CONVERT = """If you trust it, write its weights anew and load the result:
+  python -c "import torch; {}\""""
+
+
 class CheckpointError(DetNASError):
     """A checkpoint that is missing, damaged, of another network, or cannot be written."""
 
 
 class DetNASCheckpointer(DetectionCheckpointer):
-    """Detectron2's checkpointer, with four differences.
+    """Detectron2's checkpointer, with five differences.
 
     * A checkpoint is written to another name, flushed and moved into place: a kill or a full
       disk while saving leaves the last good one, and ``last_checkpoint`` never points to a
@@ -41,10 +45,15 @@ class DetNASCheckpointer(DetectionCheckpointer):
     * Loading slices a stand-alone network out of a supernet's weights, and a classification
       checkpoint fills a detector's backbone, whichever it is (``detnas_d2.modeling.load_weights``).
     * A checkpoint that leaves the whole backbone as it was is refused.
+    * A file is data: it is read with weights_only, so that nothing in it is run. The .pkl files of
+      Detectron2's model zoo (detectron2://), which Detectron2 unpickles, come from where Detectron2
+      itself does; others are refused.
 
-    All else loads as Detectron2 does: detectors without a DetNAS backbone, .pkl files by names
-    alike. What did not fit is then a warning.
+    All else loads as Detectron2 does: detectors without a DetNAS backbone, the model zoo's weights
+    by names alike. What did not fit is then a warning.
     """
+
+    _from_zoo = False
 
     def save(self, name: str, **kwargs: Any) -> None:
         if not self.save_dir or not self.save_to_disk:
@@ -74,8 +83,10 @@ class DetNASCheckpointer(DetectionCheckpointer):
         """See ``fvcore.common.checkpoint.Checkpointer.load``.
 
         Raises:
-            CheckpointError: for a missing or damaged file, or one of another network.
+            CheckpointError: for a missing or damaged file, one of another network, or one that
+                would have to be run.
         """
+        self._from_zoo = bool(path) and path.startswith("detectron2://")
         if path and "://" not in path and not os.path.isfile(path):
             raise CheckpointError(
                 f"The checkpoint {path!r} does not exist on this machine. Give the model_final.pth "
@@ -84,9 +95,19 @@ class DetNASCheckpointer(DetectionCheckpointer):
             )
         try:
             return super().load(path, *args, **kwargs)
+        except pickle.UnpicklingError as e:  # whose own message advises against weights_only
+            raise CheckpointError(
+                f"The checkpoint {path!r} could not be loaded: it is truncated or otherwise "
+                "damaged, or it holds other objects than tensors, numbers and text, and reading "
+                "those runs code of whoever wrote it. "
+                + _HOW_TO_CONVERT.format(
+                    "c = torch.load('IN', 'cpu', weights_only=False); "
+                    "torch.save({'model': c.get('model', c)}, 'OUT.pth')"
+                )
+            ) from e
         except (
-            *(RuntimeError, EOFError, pickle.UnpicklingError, OSError),  # not a whole file
-            *(KeyError, TypeError, ValueError),  # not what this trainer saves
+            *(RuntimeError, EOFError, OSError, AssertionError),  # not there, or not a whole file
+            *(KeyError, TypeError, ValueError, AttributeError),  # not what this trainer saves
         ) as e:
             raise CheckpointError(
                 f"The checkpoint {path!r} could not be loaded: {type(e).__name__}: {e}\n"
@@ -96,6 +117,22 @@ class DetNASCheckpointer(DetectionCheckpointer):
         finally:
             # after a failure, Detectron2's would refuse the next file
             self._parsed_url_during_load = None
+
+    def _load_file(self, filename: str) -> Any:
+        if filename.endswith((".pkl", ".pyth")):
+            if self._from_zoo:
+                return super()._load_file(filename)
+            raise CheckpointError(
+                f"The checkpoint {filename!r} is not read: Detectron2 unpickles such files, which "
+                "runs code of whoever wrote it. Only its own model zoo's are (detectron2://...). "
+                + _HOW_TO_CONVERT.format(
+                    "from detectron2.checkpoint import DetectionCheckpointer; "
+                    "c = DetectionCheckpointer(torch.nn.Module()); d = c._load_file('IN'); "
+                    "c._convert_ndarray_to_tensor(d['model']); torch.save(d, 'OUT.pth')"
+                )
+            )
+        loaded = torch.load(filename, map_location="cpu", weights_only=True)
+        return loaded if "model" in loaded else {"model": loaded}
 
     def _load_model(self, checkpoint: Any) -> Any:
         native = not checkpoint.get("matching_heuristics", False)

@@ -14,8 +14,20 @@ from omegaconf import DictConfig, OmegaConf
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
-NO_EFFECT = ("num_workers", "output_dir", "retrain")
-"""Keys of a config that change no result."""
+NO_EFFECT = (
+    "address",
+    "cache_memory",
+    "initial_ledger",
+    "latency_table",
+    "num_workers",
+    "output_dir",
+    "retrain",
+    "retries",
+    "threads",
+    "time_limit",
+    "workers",
+)
+"""Keys of a config that change no result, or what they do counts otherwise in a ledger's header."""
 
 
 def config_hash(cfg: DictConfig, keys: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from detectron2.engine import HookBase, hooks
 from detectron2.utils import comm
 
 from ..data.seeding import derive_seed
+from ..files import TEMPORARY
 from ..modeling import ShuffleNetV2Supernet, find_backbone, find_supernet
 from .config import ConfigError
 
@@ -142,12 +144,16 @@ class Checkpointing(hooks.PeriodicCheckpointer):
         super().before_train()
         start = self.trainer.start_iter
         files = self._numbered_files()
-        # those of later iterations are of another run, and will be written anew
-        former = [files[iteration] for iteration in sorted(files) if iteration < start]
+        # What GracefulStop saves out of turn: one too many; or, where a kill followed, one that
+        # last_checkpoint does not name, or half of one. Nothing will write these two anew, as it
+        # will all other files of later iterations, which are of another run.
+        lost = [files[i] for i in sorted(files) if i >= start and (i + 1) % self.period]
+        former = [*lost, *(files[i] for i in sorted(files) if i < start)]
         surplus = former[: -self.max_to_keep] if self.max_to_keep else []
-        for file in surplus:  # GracefulStop saves one out of turn
-            os.remove(file)
         self.recent_checkpoints = former[len(surplus) :]
+        halves = Path(self.checkpointer.save_dir).glob(f"{self.file_prefix}_*{TEMPORARY}")
+        for file in [*surplus, *map(str, halves)]:
+            os.remove(file)
         final = f"{self.file_prefix}_final"
         last = self.checkpointer.get_checkpoint_file()
         if 0 < start >= self.trainer.max_iter and not last.endswith(f"{final}.pth"):

@@ -29,8 +29,8 @@ def folder_lock(folder: str, patience: float = PATIENCE) -> Iterator[None]:
         FolderInUse: another process has held it for `patience` seconds.
     """
     os.makedirs(folder, exist_ok=True)
-    # not inheritable, but data workers fork: what they keep open ends with them
     descriptor = os.open(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    _descriptors.add(descriptor)
     try:
         deadline = time.monotonic() + patience
         told = False
@@ -50,4 +50,19 @@ def folder_lock(folder: str, patience: float = PATIENCE) -> Iterator[None]:
             time.sleep(0.2)
         yield
     finally:
-        os.close(descriptor)
+        if descriptor in _descriptors:
+            _descriptors.remove(descriptor)
+            os.close(descriptor)
+
+
+# Data workers fork, and outlive a process that was killed by the seconds that they need to see it.
+# They would keep the lock for so long, so they drop it when they start.
+_descriptors: set[int] = set()
+
+
+def _drop_in_child() -> None:
+    while _descriptors:
+        os.close(_descriptors.pop())
+
+
+os.register_at_fork(after_in_child=_drop_in_child)

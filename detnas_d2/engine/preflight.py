@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,6 +38,7 @@ PURPOSE = {
     "search": "a search (search_net.py; step 3)",
 }
 DATASET_KEYS = ("names", "dataset_name")
+_ROOM = 2**20  # bytes on the disk, for the log and the first results
 
 
 def check_run(
@@ -62,7 +65,8 @@ def check_run(
     gpus = max(gpus, 1)  # as Detectron2's launch takes --num-gpus 0
     problems = [
         *_datasets(cfg, kind),
-        *_device(cfg, gpus),
+        *(_workers(cfg.search) if kind == "search" else ()),
+        *_device(cfg, gpus, kind),
         *(_batch(cfg, gpus * machines) if kind == "train" else ()),
         *_architecture(cfg.model, "model"),
         *_output(cfg),
@@ -112,7 +116,34 @@ def dataset_names(node: Any) -> Iterator[str]:
                 yield from dataset_names(value)
 
 
-def _device(cfg: DictConfig, gpus: int) -> Iterator[str]:
+def _workers(search: DictConfig) -> Iterator[str]:
+    workers, address = search.get("workers", 0), search.get("address")
+    for name, value, lowest in (("workers", workers, 0), ("retries", search.get("retries", 0), 0)):
+        if type(value) is not int or value < lowest:
+            yield f"search.{name} is {value!r}; expected a whole number from {lowest}."
+    threads, time_limit = search.get("threads"), search.get("time_limit")
+    if threads is not None and (type(threads) is not int or threads < 1):
+        yield f"search.threads is {threads!r}; expected a whole number from 1, or null."
+    if time_limit is not None and not (type(time_limit) in (int, float) and time_limit > 0):
+        yield f"search.time_limit is {time_limit!r}; expected seconds above 0, or null."
+    if not workers:
+        for name, value in (("address", address), ("time_limit", time_limit)):
+            if value is not None:
+                yield (
+                    f"search.{name} needs workers, for only they can run elsewhere and be stopped; "
+                    f"set search.workers to 1 or more, or search.{name} to null."
+                )
+    elif importlib.util.find_spec("ray") is None:
+        yield (
+            f"search.workers is {workers}, which needs Ray: pip install 'detnas-d2[ray]'; or "
+            "search.workers=0."
+        )
+
+
+def _device(cfg: DictConfig, gpus: int, kind: str) -> Iterator[str]:
+    workers = cfg.search.get("workers", 0) if kind == "search" else 0
+    if workers and cfg.search.get("address") is not None:
+        return  # the GPUs are those of other machines
     if not str(cfg.train.device).startswith("cuda"):
         if OmegaConf.select(cfg, "train.amp.enabled"):
             yield "train.amp.enabled needs a GPU; on a CPU: train.amp.enabled=False."
@@ -122,6 +153,11 @@ def _device(cfg: DictConfig, gpus: int) -> Iterator[str]:
         yield "train.device is 'cuda', but PyTorch sees no GPU here; for a CPU: train.device=cpu."
     elif gpus > found:
         yield f"--num-gpus is {gpus}, but PyTorch sees {found} GPU(s) here."
+    elif type(workers) is int and workers > found:
+        yield (
+            f"search.workers is {workers}, each with a GPU, but PyTorch sees {found} here; set it "
+            f"to {found} at most, or search.address to a cluster's."
+        )
 
 
 def _batch(cfg: DictConfig, processes: int) -> Iterator[str]:
@@ -166,4 +202,14 @@ def _output(cfg: DictConfig) -> Iterator[str]:
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         yield (
             f"train.output_dir: {cfg.train.output_dir!r} can't be made or written to; set another."
+        )
+        return
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM))
+            file.flush()
+    except OSError as e:
+        yield (
+            f"train.output_dir: {cfg.train.output_dir!r} has no room for {_ROOM // 2**20} MiB "
+            f"({e.strerror}); make room, or set another."
         )

@@ -74,9 +74,11 @@ class Step:
     def reads(self) -> list[str]:
         """Checkpoint and architecture files, as the config names them."""
         architecture = backbone_node(self.cfg).get("architecture")
-        given = OmegaConf.select(self.cfg, "search.algorithm.architectures") or []
-        files = [self.cfg.train.init_checkpoint, architecture, *given]
-        return [f for f in files if isinstance(f, str) and f.endswith((".pth", ".json"))]
+        files = [self.cfg.train.init_checkpoint, architecture]
+        for key in ("algorithm.architectures", "initial", "initial_ledger"):
+            value = OmegaConf.select(self.cfg, f"search.{key}") or []
+            files += [value] if isinstance(value, str) else value
+        return [f for f in files if isinstance(f, str) and f.endswith((".pth", ".json", ".jsonl"))]
 
     @property
     def command(self) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from detectron2.utils.events import EventStorage
 from fvcore.nn.precise_bn import get_bn_modules, update_bn_stats
 from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from ..data.seeding import seeded
 from ..modeling import find_supernet
@@ -22,7 +23,8 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
     them. Here the mean and variance of every norm on the current path (backbone, FPN, head) are
     collected anew over `batches`: true averages over the whole population (fvcore's
     ``update_bn_stats``), forward only, in the mode that training uses. What was there before
-    plays no part, so the result does not depend on the paths scored earlier.
+    plays no part, so the result does not depend on the paths scored earlier. A forward ends with
+    its last norm: what comes behind it (all of a head without norm, say) can change no statistic.
 
     Modes, statistics, momentum and RetinaNet's loss normaliser are restored at the end, also after
     an exception.
@@ -47,8 +49,8 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
             block.eval()
         norms = get_bn_modules(model)  # those in training mode: the ones on the path
         with _restored(norms):
-            with EventStorage(), ExitStack() as stack:
-                update_bn_stats(model, _seeding(batches, seed, stack), len(batches))
+            with EventStorage(), ExitStack() as stack, _UpToLastNorm(model, norms) as forward:
+                update_bn_stats(forward, _seeding(batches, seed, stack), len(batches))
             model.eval()
             yield
     finally:
@@ -56,6 +58,52 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
             module.training = training
         if normalizer is not None:
             model.loss_normalizer = normalizer
+
+
+class _BehindLastNorm(Exception):
+    """A module is about to run behind the last norm."""
+
+
+class _UpToLastNorm(nn.Module):
+    """`model`, whose forward ends, with no result, when all `norms` have run.
+
+    How often they run in a forward is counted in the first one, which goes to its end. The others
+    end where the next module would begin, and not in the norm itself: what is around a norm, such
+    as Detectron2's CycleBatchNormList, has its own state to bring to its end.
+    """
+
+    def __init__(self, model: nn.Module, norms: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.model = model
+        self._norms = norms
+        self._runs = 0
+        self._runs_of_all: int | None = None
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> _UpToLastNorm:
+        self._handles = [norm.register_forward_hook(self._count) for norm in self._norms]
+        self._handles.append(register_module_forward_pre_hook(self._end_behind_last))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def forward(self, batch: Any) -> None:
+        try:
+            self.model(batch)
+            self._runs_of_all = self._runs
+        except _BehindLastNorm:
+            pass
+        finally:
+            self._runs = 0
+
+    def _count(self, *_: Any) -> None:
+        self._runs += 1
+
+    def _end_behind_last(self, *_: Any) -> None:
+        if self._runs == self._runs_of_all:
+            raise _BehindLastNorm
 
 
 def _seeding(batches: Sequence[Any], seed: int, stack: ExitStack) -> Iterator[Any]:

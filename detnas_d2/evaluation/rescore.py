@@ -17,7 +17,7 @@ def rescore_as_voc(predictions_file: str, coco_name: str, voc_name: str) -> dict
     """Score one set of detections by Detectron2's VOC evaluator, without running the network.
 
     Args:
-        predictions_file: ``coco_instances_results.json`` of Detectron2's COCOEvaluator.
+        predictions_file: ``coco_instances_results.json`` of a COCO evaluator, ours or Detectron2's.
         coco_name: the data set it was evaluated on.
         voc_name: the same images in VOC form; ids are the file names without suffix.
 

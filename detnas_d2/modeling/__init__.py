@@ -9,6 +9,7 @@ from .build import add_detnas_config
 from .classifier import Classifier
 from .detnet import DetNet, PyramidROIPooler
 from .detnet_fpn import DetNetFPN
+from .folding import folded
 from .halves import halves_space
 from .network import ShuffleNetV2
 from .norm import LevelNorm, Norm
@@ -48,6 +49,7 @@ __all__ = [
     "describe",
     "find_backbone",
     "find_supernet",
+    "folded",
     "halves_space",
     "load_weights",
     "read_released",

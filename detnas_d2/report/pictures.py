@@ -29,7 +29,7 @@ def draw_detections(
 
     Args:
         dataset_name: registered, in COCO form.
-        predictions_file: ``coco_instances_results.json`` of Detectron2's COCOEvaluator: boxes
+        predictions_file: ``coco_instances_results.json`` of a COCO evaluator: boxes
             (x, y, width, height) in pixels of the original image.
         picture_file: where to write.
         images: how many, in rows of three.

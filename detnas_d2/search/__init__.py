@@ -1,30 +1,36 @@
-"""Search over a space: Algorithm 2, random search, the ledger and the executors.
+"""Search over a space: Algorithm 2, NSGA-II, random search, the ledger and the executors.
 
-Pure Python and numpy. It knows nothing of detectors: fitness and cost are handed in.
+Pure Python and numpy (ParetoSearch: pymoo). It knows nothing of detectors: fitness and cost are
+handed in.
 """
 
+from .algorithm import SearchAlgorithm
 from .errors import LedgerError, LedgerLocked, LedgerMismatch, LimitError, SearchError
 from .evaluator import Evaluate, Evaluator
 from .evolution import EvolutionarySearch
 from .executor import Executor, Fitness, InProcessExecutor, Measurement, measure
+from .front import ParetoResult, format_front, write_front
 from .given import GivenArchitectures
 from .ledger import Ledger
 from .ledger_format import make_header, read_ledger
-from .limits import FlopsLimit, Limit
+from .limits import CostLimit, CostLimits, Limit
 from .operators import crossover, mutate, random_architecture
+from .pareto import ParetoSearch
 from .progress import Progress
 from .random_search import RandomSearch
+from .ray_executor import RayExecutor
 from .record import Evaluation, rank
 from .results import SearchResult, format_top, write_best
 
 __all__ = [
+    "CostLimit",
+    "CostLimits",
     "Evaluate",
     "Evaluation",
     "Evaluator",
     "EvolutionarySearch",
     "Executor",
     "Fitness",
-    "FlopsLimit",
     "GivenArchitectures",
     "InProcessExecutor",
     "Ledger",
@@ -34,11 +40,16 @@ __all__ = [
     "Limit",
     "LimitError",
     "Measurement",
+    "ParetoResult",
+    "ParetoSearch",
     "Progress",
     "RandomSearch",
+    "RayExecutor",
+    "SearchAlgorithm",
     "SearchError",
     "SearchResult",
     "crossover",
+    "format_front",
     "format_top",
     "make_header",
     "measure",
@@ -47,4 +58,5 @@ __all__ = [
     "rank",
     "read_ledger",
     "write_best",
+    "write_front",
 ]

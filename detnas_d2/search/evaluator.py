@@ -21,33 +21,43 @@ class Evaluator:
     Args:
         executor: where the fitness function runs.
         cost: gives multiply-adds and parameters of the records.
-        ledger: answers what it holds; everything else is appended to it before it counts. Failed
-            candidates are answered too: they are not tried again.
+        ledger: answers what it holds; everything else is appended to it before it counts.
         progress: told of every candidate.
+        retry_failed: evaluate again, once, what the ledger holds as failed by now. Otherwise, and
+            for what fails later, it answers for failed candidates too.
     """
 
     def __init__(
-        self, executor: Executor, cost: CostTable, ledger: Ledger, progress: Progress | None = None
+        self,
+        executor: Executor,
+        cost: CostTable,
+        ledger: Ledger,
+        progress: Progress | None = None,
+        *,
+        retry_failed: bool = False,
     ):
         self._executor = executor
         self._cost = cost
         self._ledger = ledger
         self._progress = progress
+        self._to_retry = {e.architecture for e in ledger if retry_failed and not e.ok}
 
     def __call__(self, architectures: Sequence[Architecture], generation: int) -> list[Evaluation]:
-        """The evaluations in the order of the architectures, which may repeat.
+        """The evaluations in the order of the architectures, which may repeat; all are on the disk.
 
-        Raises LedgerError if a result can't be written.
+        Raises LedgerError if a result can't be written, and what the executor raises.
         """
-        found = {a: self._ledger.get(a) for a in architectures}
+        found = {a: None if a in self._to_retry else self._ledger.get(a) for a in architectures}
         if self._progress is not None:
             self._progress.begin_batch([e for e in found.values() if e is not None])
         for measurement in self._executor.run([a for a, e in found.items() if e is None]):
             evaluation = self._record(measurement, generation)
             self._ledger.append(evaluation)
+            self._to_retry.discard(evaluation.architecture)
             found[measurement.architecture] = evaluation
             if self._progress is not None:
                 self._progress.evaluated(evaluation)
+        self._ledger.sync()
         evaluations = [found[a] for a in architectures]
         missing = [str(a) for a, e in found.items() if e is None]
         if missing:

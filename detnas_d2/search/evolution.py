@@ -18,25 +18,31 @@ The comments of EvolutionarySearch.run refer to these lines. What the paper leav
 * A child that breaks the limit or was seen is drawn again, ATTEMPTS times at most; random
   architectures fill what is then missing (as the authors' code).
 * Failed candidates are neither parents nor best. Where all of the first population failed, the
-  search ends with an error; a later population that failed as a whole is followed by a random one.
+  search ends with an error; a population without any parent is followed by a random one.
 * Without any unseen architecture under the limit the search ends early and says so.
+
+The authors' code (distributed_arch_search/search.py) differs in lines 6 to 9: the parents are the k
+best of all so far, and of a population of 50, 20 are mutations, 20 crossovers and 10 random. That
+is parents_from="all", mutations=20, crossovers=20.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from ..space import Architecture, SearchSpace
-from .errors import SearchError
 from .evaluator import Evaluate
+from .initial import FilePath, first_architectures
 from .limits import Limit
 from .operators import crossover, mutate
 from .record import Evaluation, best_of, rank
 from .results import SearchResult, make_result
-from .sampling import draw_unseen, why_none_left
+from .sampling import allows, draw_unseen, why_none_left
+from .settings import check_settings
 
 logger = logging.getLogger(__name__)
 
@@ -51,51 +57,70 @@ class EvolutionarySearch:
 
     Args:
         space: where to search.
-        evaluate: (architectures, generation) -> evaluations in the same order; see Evaluator.
         limit: what every candidate has to meet.
-        population: candidates of a generation; half of them by mutation, the rest by crossover.
+        population: candidates of a generation.
         generations: populations to evaluate, the random one included.
-        parents: the best of a population that the next one descends from.
+        parents: the best that the next population descends from, ...
+        parents_from: ... of the present "population" or of "all" evaluated so far.
         mutation_probability: of each block.
+        mutations, crossovers: how many of a population come by each; the rest is random. None:
+            half of the population, and all the rest of it.
+        initial, initial_ledger: architectures of the first population, see first_architectures.
 
-    Raises SearchError for settings that can't work.
+    Attributes: see SearchAlgorithm.
+
+    Raises SearchError for settings that can't work, and what first_architectures raises.
     """
 
     def __init__(
         self,
         space: SearchSpace,
-        evaluate: Evaluate,
         limit: Limit | None = None,
         *,
         population: int = 50,
         generations: int = 20,
         parents: int = 10,
+        parents_from: Literal["population", "all"] = "population",
         mutation_probability: float = 0.1,
+        mutations: int | None = None,
+        crossovers: int | None = None,
+        initial: Any = None,
+        initial_ledger: FilePath | None = None,
         seed: int = 0,
     ):
-        for name, value, valid, expected in (
+        mutations = population // 2 if mutations is None else mutations
+        crossovers = population - mutations if crossovers is None else crossovers
+        most = population - mutations
+        check_settings(
             ("population", population, population >= 2, "at least 2"),
             ("generations", generations, generations >= 1, "at least 1"),
             ("parents", parents, 1 <= parents <= population, f"from 1 to population {population}"),
+            ("parents_from", parents_from, parents_from in ("population", "all"), "population|all"),
             ("mutation_probability", mutation_probability, 0 <= mutation_probability <= 1, "0..1"),
+            ("mutations", mutations, 0 <= mutations <= population, f"from 0 to {population}"),
+            ("crossovers", crossovers, 0 <= crossovers <= most, f"from 0 to {most}"),
             ("seed", seed, seed >= 0, "at least 0"),
-        ):
-            if not valid:
-                raise SearchError(f"{name} of the search is {value}; expected {expected}")
+        )
         self.space = space
-        self.evaluate = evaluate
         self.limit = limit
         self.population = population
         self.generations = generations
         self.parents = parents
+        self.parents_from = parents_from
         self.mutation_probability = mutation_probability
+        self.mutations = mutations
+        self.crossovers = crossovers
+        self.initial = first_architectures(space, limit, population, initial, initial_ledger)
         self.seed = seed
+        self.candidates = population * generations
+        self.depends_on = self.initial.depends_on
 
-    def run(self) -> SearchResult:
+    def run(self, evaluate: Evaluate) -> SearchResult:
         """Raises LimitError before any evaluation if no architecture meets the limit, SearchError
         if every candidate failed."""
         if self.limit is not None:
             self.limit.witness()  # a limit that nothing meets is refused here
+        self.initial.log()
         evaluations: list[Evaluation] = []
         best: Evaluation | None = None
         top: list[Architecture] = []
@@ -106,10 +131,11 @@ class EvolutionarySearch:
             if not population:
                 stopped_because = why_none_left(self.space, len(seen))
                 break
-            evaluated = self.evaluate(population, generation)  # lines 3, 4
+            evaluated = evaluate(population, generation)  # lines 3, 4
             evaluations += evaluated
             best = best_of(evaluations)  # line 5
-            top = select_parents(evaluated, self.parents)  # line 6
+            selectable = evaluations if self.parents_from == "all" else evaluated
+            top = select_parents(selectable, self.parents)  # line 6
             if best is None:  # not even one of the first: the fault is not the candidates'
                 break
         if stopped_because is not None:
@@ -120,7 +146,7 @@ class EvolutionarySearch:
         self, top: Sequence[Architecture], seen: set[Architecture], generation: int
     ) -> list[Architecture]:
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, generation]))
-        population: dict[Architecture, None] = {}
+        population = dict.fromkeys(self.initial.architectures if generation == 0 else ())
 
         def breed(count: int, draw: Callable[[], Architecture]) -> None:
             wanted = len(population) + count
@@ -128,20 +154,17 @@ class EvolutionarySearch:
                 if len(population) == wanted:
                     break
                 child = draw()
-                if child not in seen and self._allows(child):
+                if child not in seen and allows(self.limit, child):
                     population[child] = None
 
         if top:
-            half = self.population // 2
-            breed(half, lambda: mutate(_pick(top, rng), self.mutation_probability, rng))  # line 7
-            breed(self.population - half, lambda: crossover(*_pick_pair(top, rng), rng))  # line 8
+            probability = self.mutation_probability
+            breed(self.mutations, lambda: mutate(_pick(top, rng), probability, rng))  # line 7
+            breed(self.crossovers, lambda: crossover(*_pick_pair(top, rng), rng))  # line 8
         # line 1, where there are no parents; else what line 9 lacks of |P|
         missing = self.population - len(population)
         rest = draw_unseen(self.space, missing, seen | population.keys(), self.limit, rng)
         return [*population, *rest]
-
-    def _allows(self, architecture: Architecture) -> bool:
-        return self.limit is None or bool(self.limit.allows(np.array([architecture.choices]))[0])
 
 
 def select_parents(evaluated: Sequence[Evaluation], count: int) -> list[Architecture]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -24,7 +26,8 @@ class Measurement:
     """What an executor hands back for one architecture: a finite fitness, or an error.
 
     fitness: unrounded; None when failed. metrics: None for figures that are not finite.
-    seconds: wall time. error: "Type: message" when failed, else None.
+    seconds: wall time of the last attempt. error: "Type: message" when failed, else None.
+    traceback: where the error was raised, for the log.
     """
 
     architecture: Architecture
@@ -32,28 +35,43 @@ class Measurement:
     metrics: Mapping[str, float | None] = field(hash=False)
     seconds: float
     error: str | None
+    traceback: str | None = field(default=None, compare=False, repr=False)
 
 
 class Executor(Protocol):
     """Where candidates are evaluated."""
 
     def run(self, architectures: Sequence[Architecture]) -> Iterator[Measurement]:
-        """One Measurement for each of the (different) architectures, in the order given.
+        """One Measurement for each of the (different) architectures, in any order.
 
         They are yielded as soon as they are there, for the caller writes each to the disk before
-        it asks for the next. What fails is yielded as failed, never raised.
+        it asks for the next. A candidate that fails is tried again, a stated number of times, and
+        then yielded as failed, never raised.
+
+        Raises DetNASError where the fault is not the candidate's, after all that is there was
+        yielded.
         """
 
 
 class InProcessExecutor:
-    """One after the other, in this process."""
+    """One after the other, in this process.
 
-    def __init__(self, fitness: Fitness):
+    Args:
+        retries: how often a candidate that fails is tried again.
+    """
+
+    def __init__(self, fitness: Fitness, retries: int = 0):
         self._fitness = fitness
+        self._retries = retries
 
     def run(self, architectures: Sequence[Architecture]) -> Iterator[Measurement]:
         for architecture in architectures:
-            yield measure(self._fitness, architecture)
+            for attempt in range(1, self._retries + 2):
+                measurement = measure(self._fitness, architecture)
+                if measurement.error is None:
+                    break
+                log_failure(measurement, attempt, self._retries)
+            yield after_attempts(measurement, attempt)
 
 
 def measure(fitness: Fitness, architecture: Architecture) -> Measurement:
@@ -66,6 +84,7 @@ def measure(fitness: Fitness, architecture: Architecture) -> Measurement:
     value: float | None = None
     metrics: dict[str, float | None] = {}
     error: str | None = None
+    trace: str | None = None
     try:
         raw_value, raw_metrics = fitness(architecture)
         # tensors' and numpy's numbers become plain ones; None stands for NaN, which JSON lacks
@@ -77,9 +96,26 @@ def measure(fitness: Fitness, architecture: Architecture) -> Measurement:
         raise
     except Exception as exception:
         error = f"{type(exception).__name__}: {exception}"
-        logger.warning("The fitness function failed on %s", architecture, exc_info=True)
+        trace = traceback.format_exc()
     seconds = round(time.perf_counter() - start, 3)
-    return Measurement(architecture, value, metrics, seconds, error)
+    return Measurement(architecture, value, metrics, seconds, error, trace)
+
+
+def log_failure(measurement: Measurement, attempt: int, retries: int) -> None:
+    """Tell of a failed attempt, with its traceback."""
+    where = f"\n{measurement.traceback.rstrip()}" if measurement.traceback else ""
+    logger.warning(
+        "%s failed in attempt %d of %d: %s%s",
+        *(measurement.architecture, attempt, retries + 1, measurement.error, where),
+    )
+
+
+def after_attempts(measurement: Measurement, attempts: int) -> Measurement:
+    """The last attempt's result; an error says how many there were."""
+    if measurement.error is None:
+        return measurement
+    count = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    return dataclasses.replace(measurement, error=f"{measurement.error} (after {count})")
 
 
 def _finite_or_none(value: float) -> float | None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from ..space import Architecture, SearchSpace
+from ..space import SearchSpace
 from .errors import SearchError
 from .evaluator import Evaluate
+from .initial import fingerprint, parse_architectures
 from .limits import Limit
 from .record import best_of
 from .results import SearchResult, make_result
@@ -19,36 +18,31 @@ class GivenArchitectures:
     """Evaluates the given architectures in their order, duplicates once; no other is tried.
 
     Args:
-        architectures: each in a form that ``Architecture.parse`` takes.
+        architectures: see parse_architectures.
         seed: plays no part; there for the interface of the search algorithms.
+
+    Attributes: see SearchAlgorithm.
 
     Raises:
         ArchitectureError: one that is not of the space.
-        SearchError: none, or one that is over the limit.
+        SearchError: none, or some that are over the limit.
     """
 
     def __init__(
         self,
         space: SearchSpace,
-        evaluate: Evaluate,
         limit: Limit | None = None,
         *,
         architectures: Sequence[Any],
         seed: int = 0,
     ):
-        parsed = dict.fromkeys(Architecture.parse(a, space) for a in architectures)
-        if not parsed:
+        self.architectures = parse_architectures(architectures, space, limit)
+        if not self.architectures:
             raise SearchError("search.algorithm.architectures is empty; name at least one")
-        for architecture in parsed:
-            if limit is not None and not limit.allows(np.array([architecture.choices]))[0]:
-                raise SearchError(
-                    f"architecture {architecture} is over the search's limit; raise the limit or "
-                    "leave it out"
-                )
-        self.architectures = list(parsed)
-        self.evaluate = evaluate
+        self.candidates = len(self.architectures)
+        self.depends_on = {"architectures": fingerprint(self.architectures)}
 
-    def run(self) -> SearchResult:
+    def run(self, evaluate: Evaluate) -> SearchResult:
         """Raises SearchError if all of them fail."""
-        evaluations = self.evaluate(self.architectures, 0)
+        evaluations = evaluate(self.architectures, 0)
         return make_result(best_of(evaluations), evaluations, None)

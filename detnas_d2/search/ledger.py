@@ -1,16 +1,21 @@
-"""The ledger: one JSON line for each evaluated architecture, on the disk before it counts.
+"""The ledger: one JSON line for each evaluated architecture, on the disk before the search uses it.
 
 It is the search's only state. The first line is a header that names what the fitness depends on;
-each further line is an Evaluation. Lines are only ever appended. What a crash can leave behind, a
-torn last line, is cut off when the ledger is opened again; any other damage is an error, for it
-means that something else wrote to the file.
+each further line is an Evaluation, and each has a checksum (see ledger_format). Lines are only ever
+appended. What a crash can leave behind, a torn last line, is cut off when the ledger is opened
+again; any other damage, down to a single byte, is an error that names the line.
+
+What is lost: when the process is killed, nothing that was appended; by a power failure, at most
+what came within SYNC_SECONDS after the last sync, and nothing that the search has used.
 """
 
 from __future__ import annotations
 
 import fcntl
 import logging
+import math
 import os
+import time
 import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +26,9 @@ from ..files import sync_directory
 from ..space import Architecture, SearchSpace
 from .errors import LedgerError, LedgerLocked
 from .ledger_format import (
+    add,
     check_header,
+    check_new,
     complete_lines,
     header_line,
     is_header_alone,
@@ -32,9 +39,12 @@ from .record import Evaluation
 
 logger = logging.getLogger(__name__)
 
+SYNC_SECONDS = 0.2
+"""An append brings the file to the disk if it was not for so long; a disk takes milliseconds."""
+
 
 class Ledger:
-    """The evaluated architectures of one search, in the order in which they were appended.
+    """The evaluated architectures of one search, in the order of their (last) lines.
 
     Args:
         path: the file; made, with its folder, where missing.
@@ -60,12 +70,16 @@ class Ledger:
         self.header = dict(header)
         self._evaluations: dict[Architecture, Evaluation] = {}
         self._end = 0  # offset of the end of the last whole line
+        self._is_synced = False  # nor may be what a killed search has left
+        self._synced_at = -math.inf
         self._descriptor: int | None = _open_locked(self.path)
         _open_ledgers.add(self)
         try:
             self._load(space, resume)
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self._release()
+            if isinstance(error, OSError):
+                raise LedgerError(f"can't read or mend {self.path}: {error.strerror}") from error
             raise
 
     def get(self, architecture: Architecture) -> Evaluation | None:
@@ -78,23 +92,47 @@ class Ledger:
         return iter(self._evaluations.values())
 
     def append(self, evaluation: Evaluation) -> None:
-        """Write one line and bring it to the disk; only then the evaluation counts.
+        """Write one line. It survives this process; `sync` is what brings it to the disk.
+
+        An evaluation that failed gives way to a later one of its architecture. Where the last sync
+        is older than SYNC_SECONDS, the ledger is synced.
 
         Raises LedgerError if it can't be written: what was written of the line is taken back, the
-        ledger is closed, and all lines before it are kept. ValueError if the architecture is in
-        the ledger already.
+        ledger is closed, and all lines before it are kept; or what sync raises. ValueError if the
+        architecture is in the ledger already and did not fail.
         """
-        if evaluation.architecture in self._evaluations:
-            raise ValueError(f"{self.path} has an evaluation of {evaluation.architecture} already")
+        check_new(self._evaluations, evaluation)
         self._write(to_line(evaluation.to_json()))
-        self._evaluations[evaluation.architecture] = evaluation
+        add(self._evaluations, evaluation)
+        if time.monotonic() - self._synced_at > SYNC_SECONDS:
+            self.sync()
+
+    def sync(self) -> None:
+        """Bring all lines to the disk (fsync). The search uses no evaluation before that.
+
+        Raises LedgerError if that fails; the ledger is then closed.
+        """
+        descriptor = self._require_open()
+        if self._is_synced:
+            return
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            self._release()
+            raise LedgerError(
+                f"can't bring {self.path} to the disk: {error.strerror}. Make room or mend the "
+                "disk, then go on with --resume: what did not reach the disk is evaluated again."
+            ) from error
+        self._is_synced = True
+        self._synced_at = time.monotonic()
 
     def close(self) -> None:
-        """Release the lock and the file. A second call does nothing."""
-        _open_ledgers.discard(self)
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Sync, and release the lock and the file. A second call does nothing. Raises as sync."""
+        try:
+            if self._descriptor is not None:
+                self.sync()
+        finally:
+            self._release()
 
     def __enter__(self) -> Ledger:
         return self
@@ -122,12 +160,12 @@ class Ledger:
             # new, or killed while the header was being written: nothing was evaluated yet
             self._cut_to(0, len(content))
             self._write(first_line)
+            self.sync()
             sync_directory(self.path.parent)
             return
         lines, end = complete_lines(content)
         check_header(self.path, lines, self.header)
-        for evaluation in parse_evaluations(self.path, lines, space):
-            self._evaluations[evaluation.architecture] = evaluation
+        self._evaluations = parse_evaluations(self.path, lines, space)
         self._cut_to(end, len(content))
 
     def _cut_to(self, end: int, size: int) -> None:
@@ -147,15 +185,14 @@ class Ledger:
             left = memoryview(line)
             while left:  # a nearly full disk takes a part of the line and refuses the rest
                 left = left[os.write(descriptor, left) :]
-            os.fsync(descriptor)
             self._end += len(line)
+            self._is_synced = False
         except BaseException as error:
             self._take_back(descriptor)
             if isinstance(error, OSError):
                 raise LedgerError(
-                    f"can't write to {self.path}: {error.strerror}. The {len(self)} evaluations "
-                    "in it are kept. Make room or make the folder writable, then go on with "
-                    "--resume."
+                    f"can't write to {self.path}: {error.strerror}. The evaluations in it are "
+                    "kept. Make room or make the folder writable, then go on with --resume."
                 ) from error
             raise
 
@@ -164,7 +201,13 @@ class Ledger:
             os.ftruncate(descriptor, self._end)
         except OSError:
             logger.warning("%s: a torn last line stays until the next start", self.path)
-        self.close()
+        self._release()
+
+    def _release(self) -> None:
+        _open_ledgers.discard(self)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def _require_open(self) -> int:
         if self._descriptor is None:
@@ -205,7 +248,7 @@ _open_ledgers: weakref.WeakSet[Ledger] = weakref.WeakSet()
 
 def _drop_in_child() -> None:
     for ledger in list(_open_ledgers):
-        ledger.close()
+        ledger._release()
 
 
 os.register_at_fork(after_in_child=_drop_in_child)

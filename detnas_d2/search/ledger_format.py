@@ -1,10 +1,23 @@
-"""The text of a ledger: its header, its lines, and what a crash can leave of the last one."""
+"""The text of a ledger: its header, its lines, and what a crash can leave of the last one.
+
+Each line is a JSON object that ends with the key ``crc32``, the CRC-32 (zlib's, unsigned) of the
+line's bytes without that key: of what stands before ``, "crc32": `` and a ``}``. So a reader checks
+it by::
+
+    content, _, crc32 = line.rstrip(b"\\n").rpartition(b', "crc32": ')
+    intact = zlib.crc32(content + b"}") == int(crc32.removesuffix(b"}"))
+
+A line's text is that of ``json.dumps``, so that Python has the same from the object:
+``zlib.crc32(json.dumps(record).encode()) == crc32`` after ``crc32 = record.pop("crc32")``.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import shlex
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +25,8 @@ from ..space import Architecture, SearchSpace
 from .errors import LedgerError, LedgerMismatch
 from .record import Evaluation
 
-VERSION = 1
+VERSION = 2
+_CHECKSUM = b', "crc32": '
 
 
 def make_header(
@@ -30,14 +44,14 @@ def make_header(
 
 
 def is_header_alone(content: bytes) -> bool:
-    """Whether this is a ledger in which nothing was evaluated yet."""
+    """Whether this is a ledger, of any version, in which nothing was evaluated yet."""
     try:
         record = json.loads(content) if content.endswith(b"\n") else None
     except ValueError:
         return False
     return (
         isinstance(record, dict)
-        and list(record) == ["header"]
+        and list(record) in (["header"], ["header", "crc32"])
         and isinstance(record["header"], dict)
     )
 
@@ -47,18 +61,29 @@ def read_ledger(
 ) -> tuple[dict[str, Any], list[Evaluation]]:
     """Header and evaluations of a ledger, e.g. for a report, also while a search writes to it.
 
-    The file is left as it is: a torn last line is passed over. Raises OSError, and LedgerError
-    for a damaged line.
+    The file is left as it is: a torn last line is passed over. Of an architecture that failed and
+    was tried again, the last evaluation is given. Raises OSError, and LedgerError for a damaged
+    line, another version or another space.
     """
     path = Path(path)
     lines, _ = complete_lines(path.read_bytes())
     header = _parse_header(path, lines)
-    return header, list(parse_evaluations(path, lines, space))
+    if header.get("version", VERSION) != VERSION:
+        raise LedgerError(
+            f"{path} is a ledger of version {header['version']}; this detnas_d2 reads version "
+            f"{VERSION}. Read it with the one that wrote it."
+        )
+    if header.get("space_fingerprint", space.fingerprint) != space.fingerprint:
+        raise LedgerError(
+            f"{path} is of a search in space {header.get('space')!r}, defined otherwise than "
+            f"{space.name!r} here; give a ledger of this space."
+        )
+    return header, list(parse_evaluations(path, lines, space).values())
 
 
 def to_line(record: Mapping[str, Any]) -> bytes:
     """One line. Raises ValueError for NaN and infinity, which JSON lacks."""
-    return json.dumps(record, allow_nan=False).encode() + b"\n"
+    return _with_checksum(json.dumps(record, allow_nan=False).encode()) + b"\n"
 
 
 def header_line(header: Mapping[str, Any]) -> bytes:
@@ -69,19 +94,18 @@ def complete_lines(content: bytes) -> tuple[list[bytes], int]:
     """The lines without a torn last one, and the offset of their end."""
     end = content.rfind(b"\n") + 1
     lines = content[:end].split(b"\n")[:-1]
-    # a crash of the machine can also leave zeros in the place of the last line
-    if len(lines) > 1 and end == len(content):
-        try:
-            _loads(lines[-1])
-        except ValueError:
-            end -= len(lines.pop()) + 1
+    # a crash of the machine can leave zeros in the place of what was not on the disk yet
+    while len(lines) > 1 and b"\0\0" in lines[-1]:
+        end -= len(lines.pop()) + 1
     return lines, end
 
 
 def check_header(path: Path, lines: list[bytes], expected: Mapping[str, Any]) -> None:
-    """Raise LedgerMismatch unless the first line is the expected header."""
-    found = _parse_header(path, lines)
-    wanted = json.loads(header_line(expected))["header"]  # tuples are lists in a file
+    """Raise LedgerMismatch unless the first line is the expected header, LedgerError if it is
+    damaged."""
+    wanted_line = header_line(expected)
+    found = _parse_header(path, lines, wanted_line)
+    wanted = json.loads(wanted_line)["header"]  # tuples are lists in a file
     differing = {
         name: (found.get(name), wanted.get(name))
         for name in dict.fromkeys([*found, *wanted])
@@ -91,39 +115,90 @@ def check_header(path: Path, lines: list[bytes], expected: Mapping[str, Any]) ->
         raise LedgerMismatch(path, differing)
 
 
-def parse_evaluations(path: Path, lines: list[bytes], space: SearchSpace) -> Iterator[Evaluation]:
+def parse_evaluations(
+    path: Path, lines: list[bytes], space: SearchSpace
+) -> dict[Architecture, Evaluation]:
     """The evaluations after the header. Raises LedgerError, which names file and line."""
-    seen: dict[Architecture, int] = {}
+    evaluations: dict[Architecture, Evaluation] = {}
     for number, line in enumerate(lines[1:], start=2):
         try:
-            evaluation = Evaluation.from_json(_loads(line), space)
-            first = seen.setdefault(evaluation.architecture, number)
-            if first != number:
-                raise ValueError(f"the same architecture as in line {first}")
-        except ValueError as error:
+            add(evaluations, Evaluation.from_json(_parse(line), space))
+        except (ValueError, OverflowError, RecursionError) as error:
             raise LedgerError(
                 f"{path}, line {number} is damaged: {error}. Restore the file from a copy, or "
-                "delete this line: its architecture is then evaluated again."
+                f"delete this line (sed -i {number}d {shlex.quote(str(path))}): its architecture "
+                "is then evaluated again."
             ) from error
-        yield evaluation
+    return evaluations
 
 
-def _parse_header(path: Path, lines: list[bytes]) -> dict[str, Any]:
+def check_new(evaluations: Mapping[Architecture, Evaluation], new: Evaluation) -> None:
+    """Raise ValueError if there is an evaluation of the architecture that did not fail."""
+    old = evaluations.get(new.architecture)
+    if old is not None and old.ok:
+        raise ValueError(f"architecture {new.architecture} was evaluated before")
+
+
+def add(evaluations: dict[Architecture, Evaluation], new: Evaluation) -> None:
+    """Put it at the end; an earlier one that failed gives way. Raises ValueError as check_new."""
+    check_new(evaluations, new)
+    evaluations.pop(new.architecture, None)
+    evaluations[new.architecture] = new
+
+
+def _parse_header(
+    path: Path, lines: list[bytes], wanted_line: bytes | None = None
+) -> dict[str, Any]:
+    """Raises LedgerError, which gives the wanted line, if any, to be put in its place."""
+    line = lines[0] if lines else b""
     try:
-        header = _loads(lines[0])["header"] if lines else None
-    except (ValueError, TypeError, KeyError):
-        header = None
-    if not isinstance(header, dict):
+        record = _parse(line)
+        if not isinstance(record, dict) or not isinstance(record.get("header"), dict):
+            raise ValueError("it is another JSON object")
+        header: dict[str, Any] = record["header"]
+        return header
+    except (ValueError, RecursionError) as error:
+        if _is_version_1(line):
+            raise LedgerError(
+                f"{path} is a ledger of version 1, without checksums; this detnas_d2 reads and "
+                f"writes version {VERSION}. Go on with that search by the detnas_d2 that began it, "
+                "or begin anew in another output folder."
+            ) from None
+        mend = "resume its search, which says what this line has to be"
+        if wanted_line is not None:
+            mend = (
+                "choose another output folder; or, if you know that it is of this very search, "
+                f"put this in the place of line 1:\n{wanted_line.decode().rstrip()}"
+            )
         raise LedgerError(
-            f"{path}, line 1 is not the header of a ledger. Restore the file from a copy, or "
-            "choose another output folder."
-        )
-    return header
+            f"{path}, line 1 is not the header of a ledger, or damaged: {error}. Restore the file "
+            f"from a copy, or {mend}"
+        ) from error
 
 
-def _loads(line: bytes) -> Any:
-    return json.loads(line, parse_constant=_refuse_constant)
+def _is_version_1(line: bytes) -> bool:
+    try:
+        record = json.loads(line)
+        return list(record) == ["header"] and record["header"]["version"] == 1
+    except (ValueError, TypeError, KeyError):
+        return False
+
+
+def _with_checksum(text: bytes) -> bytes:
+    """A JSON object's text with the checksum as its last key."""
+    return b"%b%b%d}" % (text[:-1], _CHECKSUM, zlib.crc32(text))
+
+
+def _parse(line: bytes) -> Any:
+    """A line's object without its checksum. Raises ValueError if a byte of it was changed."""
+    text = line.rpartition(_CHECKSUM)[0] + b"}"
+    if line != _with_checksum(text):
+        raise ValueError("its checksum (crc32) is missing or not that of the line")
+    return _DECODER.decode(text.decode())
 
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -2,49 +2,59 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..space import SearchSpace
-from .errors import SearchError
 from .evaluator import Evaluate
+from .initial import FilePath, first_architectures
 from .limits import Limit
 from .record import best_of
 from .results import SearchResult, make_result
 from .sampling import draw_unseen, why_none_left
+from .settings import check_settings
 
 
 class RandomSearch:
     """`count` different architectures, uniformly out of those under the limit.
 
-    All evaluations belong to generation 0. Arguments and errors as for EvolutionarySearch.
+    All evaluations belong to generation 0. Arguments, attributes and errors as for
+    EvolutionarySearch; given architectures come first and are counted.
     """
 
     def __init__(
         self,
         space: SearchSpace,
-        evaluate: Evaluate,
         limit: Limit | None = None,
         *,
         count: int = 1000,
+        initial: Any = None,
+        initial_ledger: FilePath | None = None,
         seed: int = 0,
     ):
-        for name, value, least in (("count", count, 1), ("seed", seed, 0)):
-            if value < least:
-                raise SearchError(f"{name} of the search is {value}; expected at least {least}")
+        check_settings(
+            ("count", count, count >= 1, "at least 1"),
+            ("seed", seed, seed >= 0, "at least 0"),
+        )
         self.space = space
-        self.evaluate = evaluate
         self.limit = limit
-        self.count = count
+        self.initial = first_architectures(space, limit, count, initial, initial_ledger)
         self.seed = seed
+        self.candidates = count
+        self.depends_on = self.initial.depends_on
 
-    def run(self) -> SearchResult:
-        """Raises LimitError and SearchError as EvolutionarySearch.run does."""
+    def run(self, evaluate: Evaluate) -> SearchResult:
+        """As EvolutionarySearch.run, with its errors."""
         if self.limit is not None:
             self.limit.witness()  # a limit that nothing meets is refused here
+        self.initial.log()
+        first = self.initial.architectures
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, 0]))
-        architectures = draw_unseen(self.space, self.count, set(), self.limit, rng)
+        missing = self.candidates - len(first)
+        architectures = [*first, *draw_unseen(self.space, missing, set(first), self.limit, rng)]
         stopped_because = None
-        if len(architectures) < self.count:
+        if len(architectures) < self.candidates:
             stopped_because = why_none_left(self.space, len(architectures))
-        evaluations = self.evaluate(architectures, 0)
+        evaluations = evaluate(architectures, 0)
         return make_result(best_of(evaluations), evaluations, stopped_because)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,25 +78,27 @@ class Evaluation:
         """The inverse of to_json. Raises ValueError for anything that to_json doesn't write."""
         if not isinstance(record, dict):
             raise ValueError(f"expected a JSON object, got {type(record).__name__}")
-        required = set(_TYPES) - {"error"}
-        missing, unknown = required - set(record), set(record) - set(_TYPES)
-        if missing or unknown:
+        if not _REQUIRED <= record.keys() <= _TYPES.keys():
+            missing, unknown = _REQUIRED - record.keys(), record.keys() - _TYPES.keys()
             raise ValueError(f"missing keys {sorted(missing)}, unknown keys {sorted(unknown)}")
         for key, value in record.items():
-            # bool is an int in Python, but no number in the ledger
-            if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
+            # the very types, for a bool is an int in Python, but no number in the ledger
+            if type(value) not in _TYPES[key]:
                 raise ValueError(f"{key!r} has the value {value!r} of type {type(value).__name__}")
-        if not all(isinstance(choice, int) for choice in record["architecture"]):
-            raise ValueError(f"'architecture' must be a list of ints: {record['architecture']!r}")
+        figures = record["metrics"].values()
+        if not (_FIGURE.issuperset(map(type, figures)) and _NOT_FINITE.isdisjoint(figures)):
+            raise ValueError(f"'metrics' are not finite numbers or null: {record['metrics']!r}")
         fields = dict(record)
         fields["architecture"] = Architecture(space, tuple(fields["architecture"]))
         return cls(**fields)
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
+_FIGURE: frozenset[type] = frozenset({float, int, type(None)})
+_NOT_FINITE = frozenset({math.inf, -math.inf})  # JSON has no NaN, but numbers of any size
+_TYPES: dict[str, Collection[type]] = {
     "architecture": (list,),
     "status": (str,),
-    "fitness": (float, int, type(None)),
+    "fitness": _FIGURE,
     "metrics": (dict,),
     "flops": (int,),
     "params": (int,),
@@ -104,6 +106,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "seconds": (float, int),
     "error": (str,),
 }
+_REQUIRED = _TYPES.keys() - {"error"}
 
 
 def rank(evaluations: Iterable[Evaluation]) -> list[Evaluation]:

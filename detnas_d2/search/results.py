@@ -33,8 +33,8 @@ def make_result(
     if best is None:
         raise SearchError(
             f"all {len(evaluations)} candidates failed; the last error: {evaluations[-1].error}. "
-            "Mend its cause and start the search in another output folder: failed candidates are "
-            "recorded and not tried again."
+            "Mend its cause and go on with --retry-failed: failed candidates are recorded and not "
+            "tried again by themselves."
         )
     return SearchResult(best, tuple(evaluations), stopped_because)
 
@@ -67,7 +67,12 @@ def format_top(evaluations: Iterable[Evaluation], count: int = 10) -> str:
         )
         for place, e in enumerate(rank(evaluations)[:count], start=1)
     ]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head) - 1)]
+    return as_columns(rows)
+
+
+def as_columns(rows: Sequence[Sequence[str]]) -> str:
+    """Lines of cells, right-aligned below each other; the last cell of a row is left as it is."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     return "\n".join(
         "  ".join([*(c.rjust(w) for c, w in zip(row, widths, strict=False)), row[-1]])
         for row in rows

@@ -67,6 +67,11 @@ def draw_unseen(
     return list(found)
 
 
+def allows(limit: Limit | None, architecture: Architecture) -> bool:
+    """Whether a single architecture meets the limit."""
+    return limit is None or limit.meets(architecture)
+
+
 def why_none_left(space: SearchSpace, count: int) -> str:
     """Why draw_unseen gave too few, `count` architectures having been drawn in all."""
     if space.size <= ENUMERABLE:

@@ -5,9 +5,12 @@ Pure Python and numpy: nothing here knows of torch or Detectron2.
 """
 
 from .architecture import Architecture
+from .block_cost import BlockCost
 from .choices import Choice, Conv, ShuffleChoice, XceptionChoice
 from .cost import CostTable
 from .errors import ArchitectureError, SpaceError
+from .latency import LatencyTable
+from .memory import memory_cost
 from .sampler import FlopsRangePathSampler, PathSampler, UniformPathSampler
 from .space import BlockSpec, SearchSpace, Stage
 from .spaces import SPACES, get_space, output_channels, resolve_space
@@ -16,11 +19,13 @@ __all__ = [
     "SPACES",
     "Architecture",
     "ArchitectureError",
+    "BlockCost",
     "BlockSpec",
     "Choice",
     "Conv",
     "CostTable",
     "FlopsRangePathSampler",
+    "LatencyTable",
     "PathSampler",
     "SearchSpace",
     "ShuffleChoice",
@@ -29,6 +34,7 @@ __all__ = [
     "UniformPathSampler",
     "XceptionChoice",
     "get_space",
+    "memory_cost",
     "output_channels",
     "resolve_space",
 ]

@@ -39,6 +39,8 @@ class Architecture:
     def __post_init__(self) -> None:
         if not isinstance(self.space, SearchSpace):
             raise TypeError(f"an Architecture's space is {self.space!r}; expected a SearchSpace")
+        if _is_checked(self.choices, self.space):
+            return
         items = as_tuple(self.choices)
         if items is None:
             raise ArchitectureError(
@@ -155,6 +157,20 @@ class Architecture:
     def __getitem__(self, block: int) -> int:
         """The choice of a block, which counts from 0."""
         return self.choices[block]
+
+
+def _is_checked(choices: Any, space: SearchSpace) -> bool:
+    """Whether it is a tuple of ints of the right length and range; quick, for it nearly always is.
+
+    bool is a type of its own here.
+    """
+    return (
+        type(choices) is tuple
+        and len(choices) == space.num_blocks
+        and set(map(type, choices)) == {int}
+        and min(choices) >= 0
+        and max(choices) < space.num_choices
+    )
 
 
 def _of(space: SearchSpace) -> str:

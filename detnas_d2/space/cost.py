@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, overload
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ._values import as_int, as_tuple
 from .architecture import Architecture
-from .errors import ArchitectureError, SpaceError
+from .block_cost import BlockCost
+from .errors import SpaceError
 from .space import SearchSpace
 
 FLOPS_CONVENTION = (
@@ -25,9 +22,10 @@ class CostTable:
     Costs of a space at one input size, by the paper's convention: multiply-adds of the body's
     convolutions only (FLOPS_CONVENTION).
 
-    Legend: L blocks, C choices, N architectures. A stride s takes n positions to ceil(n / s).
+    Legend: L blocks, C choices. A stride s takes n positions to ceil(n / s).
 
     Attributes:
+        flops, params: the costs (FLOPS_CONVENTION, PARAMS_CONVENTION), called with architectures.
         block_flops, block_params: (L, C) int64, read-only.
         stem_flops, stem_params: int; in every total.
         min_flops, max_flops: int, exact over the whole space.
@@ -41,59 +39,31 @@ class CostTable:
 
     def __init__(self, space: SearchSpace, input_size: Sequence[int] = (224, 224)) -> None:
         self.space = space
-        self.input_size = _checked_size(input_size)
-        stem = space.stem
-        height, width = (-(-n // stem.stride) for n in self.input_size)
-        self.stem_flops = stem.weights * height * width
-        self.stem_params = stem.params
-        rows = []
-        for b in space.blocks:
-            rows.append(
-                [
-                    choice.cost(b.in_channels, b.out_channels, b.stride, height, width)
-                    for choice in space.choices
-                ]
-            )
-            height, width = -(-height // b.stride), -(-width // b.stride)
-        self._flops_rows = tuple(tuple(int(flops) for flops, _ in row) for row in rows)
-        self._params_rows = tuple(tuple(int(params) for _, params in row) for row in rows)
-        self.min_flops = self.stem_flops + sum(map(min, self._flops_rows))
-        self.max_flops = self.stem_flops + sum(map(max, self._flops_rows))
-        if self.max_flops > np.iinfo(np.int64).max:
-            raise SpaceError(
-                f"space {space.name!r} at {self.input_size}: {self.max_flops:.2e} multiply-adds "
-                "are more than 64 bits count; make the channels or the input smaller"
-            )
-        self.block_flops = _read_only(self._flops_rows)
-        self.block_params = _read_only(self._params_rows)
-
-    @overload
-    def flops(self, architectures: Architecture) -> int: ...
-    @overload
-    def flops(self, architectures: Sequence[int] | NDArray[Any]) -> int | NDArray[np.int64]: ...
-
-    def flops(
-        self, architectures: Architecture | Sequence[int] | NDArray[Any]
-    ) -> int | NDArray[np.int64]:
-        """
-        Multiply-adds: an int for one architecture (an Architecture, or L integers), (N,) int64
-        for an (N, L) array of integers.
-
-        Raises:
-            ArchitectureError: for another space, shape, type or a choice out of range.
-        """
-        return self._look_up(self._flops_rows, self.block_flops, self.stem_flops, architectures)
-
-    @overload
-    def params(self, architectures: Architecture) -> int: ...
-    @overload
-    def params(self, architectures: Sequence[int] | NDArray[Any]) -> int | NDArray[np.int64]: ...
-
-    def params(
-        self, architectures: Architecture | Sequence[int] | NDArray[Any]
-    ) -> int | NDArray[np.int64]:
-        """Parameters (PARAMS_CONVENTION), in the forms and with the errors of `flops`."""
-        return self._look_up(self._params_rows, self.block_params, self.stem_params, architectures)
+        self.input_size = checked_size(input_size)
+        resolutions = block_resolutions(space, self.input_size)
+        costs = [
+            [
+                choice.cost(b.in_channels, b.out_channels, b.stride, *resolution)
+                for choice in space.choices
+            ]
+            for b, resolution in zip(space.blocks, resolutions, strict=True)
+        ]
+        height, width = resolutions[0]
+        self.flops: BlockCost[int] = BlockCost(
+            space,
+            "multiply-adds",
+            [[int(flops) for flops, _ in row] for row in costs],
+            space.stem.weights * height * width,
+        )
+        self.params: BlockCost[int] = BlockCost(
+            space,
+            "parameters",
+            [[int(params) for _, params in row] for row in costs],
+            space.stem.params,
+        )
+        self.block_flops, self.block_params = self.flops.table, self.params.table
+        self.stem_flops, self.stem_params = self.flops.constant, self.params.constant
+        self.min_flops, self.max_flops = self.flops.minimum, self.flops.maximum
 
     def by_stage(self, architecture: Architecture) -> list[tuple[str, int, int]]:
         """(name, multiply-adds, parameters) of the stem and of each stage, in order."""
@@ -101,49 +71,28 @@ class CostTable:
         flops = [self.stem_flops] + [0] * len(self.space.stages)
         params = [self.stem_params] + [0] * len(self.space.stages)
         architecture = Architecture.parse(architecture, self.space)
-        for block, f, p, choice in zip(
-            self.space.blocks, self._flops_rows, self._params_rows, architecture, strict=True
-        ):
-            flops[block.stage + 1] += f[choice]
-            params[block.stage + 1] += p[choice]
+        for i, (block, choice) in enumerate(zip(self.space.blocks, architecture, strict=True)):
+            flops[block.stage + 1] += int(self.block_flops[i, choice])
+            params[block.stage + 1] += int(self.block_params[i, choice])
         return list(zip(names, flops, params, strict=True))
 
     def cheapest(self) -> Architecture:
         """An architecture of min_flops; of equal choices in a block, the first."""
-        return Architecture(self.space, tuple(row.index(min(row)) for row in self._flops_rows))
-
-    def _look_up(
-        self,
-        rows: tuple[tuple[int, ...], ...],
-        table: NDArray[np.int64],
-        stem: int,
-        architectures: Architecture | Sequence[int] | NDArray[Any],
-    ) -> int | NDArray[np.int64]:
-        if isinstance(architectures, np.ndarray) and architectures.ndim == 2:
-            choices = self._checked_array(architectures)
-            totals: NDArray[np.int64] = table[np.arange(len(table)), choices].sum(axis=1)
-            return totals + stem
-        architecture = Architecture.parse(architectures, self.space)
-        return stem + sum(row[choice] for row, choice in zip(rows, architecture, strict=True))
-
-    def _checked_array(self, choices: NDArray[Any]) -> NDArray[Any]:
-        blocks, options = self.block_flops.shape
-        if choices.shape[1] != blocks or choices.dtype.kind not in "iu":
-            raise ArchitectureError(
-                f"an array of shape {choices.shape} and type {choices.dtype}; expected integers "
-                f"of shape (N, {blocks}) for space {self.space.name!r}"
-            )
-        wrong = np.argwhere((choices < 0) | (choices >= options))
-        if len(wrong):
-            row, block = wrong[0]
-            try:
-                Architecture(self.space, tuple(choices[row].tolist()))
-            except ArchitectureError as error:
-                raise ArchitectureError(f"row {row} of the array: {error}") from None
-        return choices
+        return self.flops.cheapest()
 
 
-def _checked_size(input_size: Sequence[int]) -> tuple[int, int]:
+def block_resolutions(space: SearchSpace, input_size: Sequence[int]) -> list[tuple[int, int]]:
+    """(height, width) of each block's input, for an image of (height, width) pixels."""
+    resolutions = []
+    height, width = (-(-n // space.stem.stride) for n in input_size)
+    for block in space.blocks:
+        resolutions.append((height, width))
+        height, width = -(-height // block.stride), -(-width // block.stride)
+    return resolutions
+
+
+def checked_size(input_size: Sequence[int]) -> tuple[int, int]:
+    """(height, width) as ints. Raises SpaceError for what isn't two positive integers."""
     items = as_tuple(input_size)
     numbers = [as_int(item) for item in items or ()]
     sizes = [number for number in numbers if number is not None and number > 0]
@@ -152,9 +101,3 @@ def _checked_size(input_size: Sequence[int]) -> tuple[int, int]:
             f"the input size is {input_size!r}; expected (height, width), two positive integers"
         )
     return sizes[0], sizes[1]
-
-
-def _read_only(rows: tuple[tuple[int, ...], ...]) -> NDArray[np.int64]:
-    table = np.array(rows, dtype=np.int64)
-    table.setflags(write=False)
-    return table

@@ -19,12 +19,12 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from detnas_d2.driver import build_limit
 from detnas_d2.engine import ConfigError, backbone_node, load_config
 from detnas_d2.engine.steps import Step, run_script, run_steps
 from detnas_d2.files import write_atomically
-from detnas_d2.search import FlopsLimit
 from detnas_d2.search.sampling import draw_random
-from detnas_d2.space import Architecture, CostTable, resolve_space
+from detnas_d2.space import Architecture, resolve_space
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,7 +33,7 @@ def draw(search_config: str, count: int, seed: int) -> list[Architecture]:
     """Random architectures under the limit of a search; errors as `draw_random`."""
     cfg = load_config(search_config)
     space = resolve_space(backbone_node(cfg).space)
-    limit = FlopsLimit(CostTable(space, tuple(cfg.search.input_size)), cfg.search.flops_limit)
+    _, limit = build_limit(cfg, space)
     return draw_random(space, count, limit, seed)
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from detnas_d2.driver import build_limit
 from detnas_d2.engine import load_config
 from detnas_d2.engine.steps import Step
 from detnas_d2.files import write_atomically
-from detnas_d2.search import FlopsLimit
 from detnas_d2.search.sampling import draw_random
-from detnas_d2.space import CostTable, FlopsRangePathSampler, SearchSpace, resolve_space
+from detnas_d2.space import FlopsRangePathSampler, SearchSpace, resolve_space
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = (0, 1, 2)  # of each retraining
@@ -91,10 +91,9 @@ class Study:
 
     def draw_architectures(self) -> None:
         """Write the random architectures and those spread over the range of multiply-adds."""
-        search = load_config(str(self.config(f"step3_search_{self.detector}"))).search
-        space, size = self.space, tuple(search.input_size)
-        cost = CostTable(space, size)
-        limit = FlopsLimit(cost, search.flops_limit)
+        cfg = load_config(str(self.config(f"step3_search_{self.detector}")))
+        space, size = self.space, tuple(cfg.search.input_size)
+        cost, limit = build_limit(cfg, space)
         drawn = {"random": draw_random(space, RANDOM, limit, 1)}
         ends = np.linspace(cost.min_flops, cost.max_flops, SPREAD + 1)
         drawn["spread"] = [

@@ -241,6 +241,7 @@ def test_a_missing_key_or_a_wrong_shape_leaves_the_model_whole(saved):
 
 def test_a_missing_file(tmp_path):
     refused(model(), tmp_path / "none.pth", r"none\.pth' does not exist")
+    refused(model(), f"file://{tmp_path}/none.pth", r"none\.pth' could not be loaded")
 
 
 def test_after_a_failure_the_checkpointer_still_loads(saved):
@@ -315,6 +316,21 @@ def detnet_classifier(seed=0, classes=4):
     return Classifier(backbone, classes, last_channels=8, in_feature="res6")
 
 
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    """zoo(name) -> an address of Detectron2's model zoo and its file in this test's cache."""
+    monkeypatch.setenv("FVCORE_CACHE", str(tmp_path / "cache"))
+
+    def place(name):
+        # downloads are remembered by address in the process
+        name = f"{tmp_path.name}/{name}"
+        path = tmp_path / "cache" / "detectron2" / name
+        path.parent.mkdir(parents=True)
+        return f"detectron2://{name}", path
+
+    return place
+
+
 def msra_pickle(path, stages=(3, 4, 6, 3)):
     """A file with the names of Detectron2's ImageNet R-50.pkl, and the values under ours."""
     names = {"stem.conv1": ("conv1", "res_conv1_bn")}
@@ -338,12 +354,13 @@ def msra_pickle(path, stages=(3, 4, 6, 3)):
     return values
 
 
-def test_imagenet_weights_of_resnet50_load_by_names_alike(tmp_path, caplog):
-    values = msra_pickle(tmp_path / "R-50.pkl")
+def test_imagenet_weights_of_resnet50_load_by_names_alike(zoo, caplog):
+    address, path = zoo("R-50.pkl")
+    values = msra_pickle(path)
     detector = resnet_detector()
     before = weights(detector)
     with caplog.at_level("WARNING"):
-        DetNASCheckpointer(detector).load(str(tmp_path / "R-50.pkl"))
+        DetNASCheckpointer(detector).load(address)
     after = weights(detector)
     loaded = {f"backbone.bottom_up.{k}": v for k, v in values.items()}
     assert tiny.same({k: after[k] for k in loaded}, loaded)
@@ -353,10 +370,11 @@ def test_imagenet_weights_of_resnet50_load_by_names_alike(tmp_path, caplog):
     assert "backbone.fpn_lateral4" in caplog.text and "head" in caplog.text  # what is not in it
 
 
-def test_imagenet_weights_of_resnet50_fill_detnets_first_stages(tmp_path):
-    values = msra_pickle(tmp_path / "R-50.pkl")
+def test_imagenet_weights_of_resnet50_fill_detnets_first_stages(zoo):
+    address, path = zoo("R-50.pkl")
+    values = msra_pickle(path)
     network = detnet_detector()
-    DetNASCheckpointer(network).load(str(tmp_path / "R-50.pkl"))
+    DetNASCheckpointer(network).load(address)
     after = network.backbone.bottom_up.state_dict()
     first = {k: v for k, v in values.items() if not k.startswith("res5")}
     assert tiny.same({k: after[k] for k in first}, first)
@@ -400,15 +418,67 @@ def test_a_bare_network_in_a_detector_is_refused(tmp_path):
         DetNASCheckpointer(detnet_detector()).load(str(tmp_path / "bare.pth"))
 
 
-def test_a_detector_of_detectron2s_zoo_loads_and_leaves_other_heads(tmp_path, caplog):
+def test_a_detector_of_detectron2s_zoo_loads_and_leaves_other_heads(zoo, caplog):
+    address, path = zoo("model_final.pkl")
     source, target = resnet_detector(), resnet_detector(1)
     source.head = nn.Linear(8, 9)
     state = {k: v.numpy() for k, v in source.state_dict().items()}
-    (tmp_path / "zoo.pkl").write_bytes(pickle.dumps({"model": state, "__author__": "zoo"}))
+    path.write_bytes(pickle.dumps({"model": state, "__author__": "zoo"}))
     with caplog.at_level("WARNING"):
-        DetNASCheckpointer(target).load(str(tmp_path / "zoo.pkl"))
+        DetNASCheckpointer(target).load(address)
     assert tiny.same(target.backbone.state_dict(), source.backbone.state_dict())
     assert "head.weight" in caplog.text
+
+
+# files from elsewhere
+
+
+class Bomb:
+    """What it says when it is unpickled is run."""
+
+    def __init__(self, file):
+        self.file = str(file)
+
+    def __reduce__(self):
+        return open, (self.file, "w")
+
+
+@pytest.mark.parametrize("name", ["a.pth", "legacy.pth", "plain.pth", "a.pkl", "a.pyth", "none"])
+@pytest.mark.parametrize("trusting", [False, True])
+def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path, monkeypatch, name, trusting):
+    if trusting:  # an environment of someone who had to load old files
+        monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    path, trace = tmp_path / name, tmp_path / "it ran"
+    content = {"model": Bomb(trace), "__author__": "x"}
+    if name in ("plain.pth", "a.pkl"):
+        path.write_bytes(pickle.dumps(content, protocol=2))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=name != "legacy.pth")
+    match = r"(?s)runs code of whoever wrote it.*If you trust it.*python -c"
+    for target in (model(), resnet_detector()):
+        refused(target, path, match)
+    assert not trace.exists()
+    torch.load(path, weights_only=False) if name in ("a.pth", "none") else None
+    assert trace.exists() == (name in ("a.pth", "none"))  # the bomb is one
+
+
+@pytest.mark.parametrize("name", ["R-50.pkl", "r50.pth"])
+def test_the_named_conversion_makes_a_file_that_loads(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    source, target = resnet_detector(), resnet_detector(1)
+    if name == "R-50.pkl":
+        values = msra_pickle(Path(name))
+    else:
+        values = source.backbone.bottom_up.state_dict()
+        state = {k: np.float64(3) if k == "x" else v for k, v in source.state_dict().items()}
+        torch.save({"model": state, "best": np.float64(0.3)}, name)
+    with pytest.raises(CheckpointError, match="If you trust it") as caught:
+        DetNASCheckpointer(target).load(name)
+    code = str(caught.value).partition('python -c "')[2].removesuffix('"')
+    exec(code.replace("IN", name).replace("OUT", "new"), {})
+    DetNASCheckpointer(target).load("new.pth")
+    loaded = target.backbone.bottom_up.state_dict()
+    assert tiny.same({k: loaded[k] for k in values}, dict(values))
 
 
 # in training

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,8 +12,10 @@ import pytest
 import tiny
 import torch
 import two_processes
+from detectron2.config import instantiate
 
 from detnas_d2.engine.train_step import BUCKET_ELEMENTS, _buckets
+from detnas_d2.evaluation.fast_coco import RESULTS_FILE
 from detnas_d2.space import UniformPathSampler
 
 
@@ -67,6 +70,22 @@ def test_the_gradient_is_that_of_the_whole_batch(results, kind, rtol):
             )
 
 
+def test_only_the_gradients_of_one_network_travel(results):
+    """And a byte for each of the supernet's parameters, which tells the ones in use."""
+    _, two, one = results
+    network, supernet = (
+        list(instantiate(two_processes.classifier("unused", path).model).parameters())
+        for path in (tiny.ARCHITECTURE, None)
+    )
+    expected = {
+        "torch.uint8": len(supernet),
+        "torch.float32": 4 * sum(p.numel() for p in network),
+    }
+    assert two[0]["sent"] == two[1]["sent"] == expected
+    assert sum(expected.values()) < 0.6 * 4 * sum(p.numel() for p in supernet)
+    assert one["sent"] == {}
+
+
 def test_a_gradient_that_is_missing_counts_as_zero(results):
     _, two, one = results
     for rank in two:
@@ -104,6 +123,16 @@ def test_accuracy_is_gathered(results):
     _, two, one = results
     assert two[0]["accuracy"] == one["accuracy"]
     assert two[1]["accuracy"] == {}
+
+
+def test_box_ap_is_gathered(results):
+    folder, two, one = results
+    assert two[0]["box_ap"] == one["box_ap"]
+    assert 10 < two[0]["box_ap"]["bbox"]["AP"] < 90
+    assert two[1]["box_ap"] == {}
+    written = [json.loads((folder / d / RESULTS_FILE).read_text()) for d in ("of2", "of1")]
+    assert [r["image_id"] for r in written[1]] == list(range(8))
+    assert sorted(written[0], key=lambda r: r["image_id"]) == written[1]
 
 
 def test_buckets_hold_all_tensors_in_order_and_one_type_each():

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pathlib
+import re
+import sys
+import tempfile
 
 import pytest
 import tiny
@@ -153,6 +157,13 @@ def test_the_output_folder(cfg, tmp_path):
     assert "train.output_dir" in refusal(cfg)
 
 
+def test_a_full_disk(cfg, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: io.FileIO("/dev/full", "w"))
+    cfg.train.output_dir = str(tmp_path / "new")
+    assert re.search(r"train\.output_dir: .*no room for 1 MiB \(No space left", refusal(cfg))
+    assert not list(tmp_path.glob("new"))
+
+
 def test_all_at_once(cfg, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (tmp_path / "file").write_text("")
@@ -175,3 +186,49 @@ def test_all_at_once(cfg, tmp_path, monkeypatch):
         "missing.pth",
     ):
         assert part in message, part
+
+
+@pytest.fixture
+def search(cfg):
+    """The problems of a search with these settings, as text."""
+
+    def problems(device="cpu", **settings):
+        cfg.train.device = device
+        cfg.train.init_checkpoint = "missing.pth"  # a problem that is there in any case
+        cfg.search = {**cfg.search, "workers": 0, "address": None, **settings}
+        return refusal(cfg, "search")
+
+    return problems
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"workers": -1}, "search.workers is -1; expected a whole number from 0"),
+        ({"workers": True}, "search.workers is True"),
+        ({"retries": 0.5}, "search.retries is 0.5"),
+        ({"threads": 0}, "search.threads is 0"),
+        ({"workers": 1, "time_limit": 0}, "search.time_limit is 0; expected seconds above 0"),
+        ({"time_limit": 60}, "search.time_limit needs workers"),
+        ({"address": "auto"}, "search.address needs workers"),
+    ],
+)
+def test_settings_of_workers(search, settings, message):
+    assert message in search(**settings)
+    assert "search." not in search(workers=2, retries=0, threads=1, time_limit=0.5, address="auto")
+
+
+def test_workers_without_ray(search, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert "needs Ray: pip install 'detnas-d2[ray]'" in search(workers=1)
+    assert "Ray" not in search(workers=0)
+
+
+def test_workers_on_gpus(search, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert "search.workers is 3, each with a GPU, but PyTorch sees 2" in search("cuda", workers=3)
+    assert "GPU" not in search("cuda", workers=2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "sees no GPU here" in search("cuda", workers=2)
+    assert "GPU" not in search("cuda", workers=3, address="auto")  # those of other machines

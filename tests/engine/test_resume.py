@@ -232,3 +232,16 @@ def test_without_resume_it_starts_afresh(tmp_path, uninterrupted):
     interrupt(cfg, "exception", 7)
     assert train(cfg, resume=False) == 0
     compare(tmp_path, uninterrupted("fixed"))
+
+
+def test_checkpoints_of_killed_stops_do_not_pile_up(tmp_path, uninterrupted):
+    """SIGTERM saves one out of turn. SIGKILL then leaves half of it, or all of it unnamed."""
+    cfg = config("fixed", tmp_path)
+    cfg.train.checkpointer.max_to_keep = 1
+    interrupt(cfg, "kill", 4)
+    for name in ("model_0000004.pth.tmp", "model_0000003.pth", "model_0000004.pth", "notes.tmp"):
+        (tmp_path / name).write_bytes(b"PK")
+    assert train(cfg, resume=True) == 3
+    left = {p.name for p in tmp_path.iterdir() if p.suffix in (".pth", ".tmp")}
+    assert left == {"model_0000008.pth", "model_final.pth", "notes.tmp"}
+    compare(tmp_path, uninterrupted("fixed"))

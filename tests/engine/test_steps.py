@@ -44,6 +44,9 @@ def test_what_a_step_reads_and_writes(root):
     test = step(root, "step5_test", "test")
     assert set(test.reads) == {"output/demo/step4_detection/model_final.pth", third.writes}
     assert test.writes == "output/demo/step5_test/evaluation.json"
+    begins = ("search.initial=[a.json,'0,0,0']", "search.initial_ledger=output/b/ledger.jsonl")
+    warm = step(root, "step3_search", "search", *begins)
+    assert warm.reads == [second.writes, "a.json", "output/b/ledger.jsonl"]
 
 
 def test_commands(root):

@@ -15,8 +15,9 @@ from fvcore.nn.precise_bn import update_bn_stats
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from detnas_d2.data import seeded
 from detnas_d2.evaluation import calibrated
-from detnas_d2.modeling import load_weights
+from detnas_d2.modeling import find_supernet, load_weights
 
 PATH = tiny.ARCHITECTURE
 
@@ -214,12 +215,51 @@ def test_everything_is_restored_after_an_exception_in_the_forward(batch):
     model, data = prepared(), batches()
     before = everything(model)
     data[batch] = copy.deepcopy(data[batch])
-    data[batch][0]["category_id"] = 99
-    with pytest.raises(ValueError, match="99"), calibrated(model, data, seed=0):
+    data[batch][0]["image"] = data[batch][0]["image"][:, 1:]  # sizes that can't be stacked
+    with pytest.raises(ValueError, match="all of one size"), calibrated(model, data, seed=0):
         pytest.fail("unreached")
     assert tiny.same(everything(model), before)
     with calibrated(model, batches(), seed=0):  # and works again
         pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "head_norm", "behind", "expected"),
+    [
+        ("classifier", None, "fc", 1),
+        ("detector", None, "roi_heads.box_predictor", 1),
+        # a head on five levels, without norm; with it, only what follows on the last level is left
+        ("retinanet", "", "head.bbox_pred", 5),
+        ("retinanet", "BN", "head.bbox_pred", 5 + 4 + 4),
+    ],
+)
+def test_a_forward_ends_with_its_last_norm(kind, head_norm, behind, expected, bccd_images):
+    """But for the first; the statistics are, bit for bit, those of whole forwards."""
+    cfg = getattr(tiny, kind)("unused")
+    if head_norm is not None:
+        cfg.model.head.norm = head_norm
+    torch.manual_seed(0)
+    model = instantiate(cfg.model)
+    supernet = find_supernet(model)
+    supernet.set_path(PATH)
+    loader = iter(instantiate(cfg.dataloader.calibration))
+    data = [next(loader) for _ in range(3)]
+    whole = copy.deepcopy(model).train()
+    for block in find_supernet(whole).inactive_blocks():
+        block.eval()
+    with EventStorage():
+        update_bn_stats(whole, seeding(data), len(data))
+    runs = []
+    model.get_submodule(behind).register_forward_hook(lambda *_: runs.append(1))
+    with calibrated(model, data, seed=0):
+        assert tiny.same(statistics(model), statistics(whole))
+    assert len(runs) == expected
+
+
+def seeding(data):
+    for i, batch in enumerate(data):
+        with seeded(0, i):
+            yield batch
 
 
 def test_without_a_path_or_without_batches():

@@ -103,12 +103,13 @@ class OutputSum(DatasetEvaluator):
         self.sums = [0.0, 0.0]
 
     def process(self, inputs: list[Any], outputs: list[Any]) -> None:
-        for n, output in enumerate(outputs):
+        for image, output in zip(inputs, outputs, strict=True):
             instances = output.get("instances")
             scores = output["scores"] if instances is None else instances.scores
             boxes = scores if instances is None else instances.pred_boxes.tensor
             print("chatter of an evaluator")
-            self.sums[0] += (n + 1) * float(scores.double().sum())
+            # weighted, so that images that change places show
+            self.sums[0] += (image["image_id"] % 7 + 1) * float(scores.double().sum())
             self.sums[1] += float((boxes.double() ** 2).sum())
 
     def evaluate(self) -> dict[str, Any]:
@@ -174,7 +175,13 @@ def classifier(
             "evaluator": L(ClassificationEvaluator)(dataset_name="val", topk=(1, 2)),
         },
         "train": train_node(output_dir),
-        "search": {"metric": "classification/top1", "calibration_batches": 3},
+        "search": {
+            "metric": "classification/top1",
+            "calibration_batches": 3,
+            "batch_size": 2,
+            "amp": False,
+            "cache_memory": 1,
+        },
     }
     if architecture is None:
         cfg["path_sampler"] = L(UniformPathSampler)(space=space_node(), seed="${train.seed}")

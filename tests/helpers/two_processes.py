@@ -5,22 +5,28 @@ python two_processes.py FOLDER PROCESSES
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
+from unittest.mock import patch
 
 import tiny
 import torch
 from detectron2.config import LazyCall as L
 from detectron2.config import instantiate
+from detectron2.data import MetadataCatalog
 from detectron2.engine import HookBase, launch
+from detectron2.structures import Boxes, Instances
 from detectron2.utils import comm
 from detectron2.utils.events import EventStorage
 from torch import nn
 
 from detnas_d2.engine import build_trainer
 from detnas_d2.engine.train_step import average_gradients, broadcast_model
-from detnas_d2.evaluation import ClassificationEvaluator
+from detnas_d2.evaluation import ClassificationEvaluator, FastCOCOEvaluator
+from detnas_d2.files import write_atomically
 
 
 def classifier(folder, architecture=None, norm="naiveSyncBN"):
@@ -40,6 +46,18 @@ def gradients(model, batch, path):
     sum(losses.values()).backward()
     average_gradients(model.parameters())
     return {n: None if p.grad is None else p.grad.clone() for n, p in model.named_parameters()}
+
+
+def sent_bytes(model):
+    """What average_gradients gives to all_reduce, by the type of its elements."""
+    sent = Counter()
+
+    def all_reduce(tensor, *args, **kwargs):
+        sent[str(tensor.dtype)] += tensor.numel() * tensor.element_size()
+
+    with patch("torch.distributed.all_reduce", all_reduce):
+        average_gradients(model.parameters())
+    return dict(sent)
 
 
 def share(batch):
@@ -146,16 +164,45 @@ def accuracy():
     return evaluator.evaluate()
 
 
+def box_ap(folder):
+    """Ten images with one box of a class each, detected ever less well; the last two not at all."""
+    areas = (600.0, 2000.0, 20000.0)  # small, medium and large
+    boxes = [{"bbox": [5.0, 5.0, 30.0, 20.0], "area": areas[i % 3]} for i in range(10)]
+    dataset = {
+        "images": [{"id": i} for i in range(10)],
+        "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
+        "annotations": [
+            {"id": i + 1, "image_id": i, "category_id": 1 + i % 2, **box}
+            for i, box in enumerate(boxes)
+        ],
+    }
+    file = folder / f"rank{comm.get_rank()}.json"
+    write_atomically(file, json.dumps(dataset))
+    metadata = {"thing_classes": ["a", "b"], "thing_dataset_id_to_contiguous_id": {1: 0, 2: 1}}
+    MetadataCatalog.get("gathered").set(json_file=str(file), **metadata)
+    evaluator = FastCOCOEvaluator("gathered", output_dir=str(folder))
+    for i in range(comm.get_rank(), 10, comm.get_world_size()):
+        found = Instances((50, 50))
+        found.pred_boxes = Boxes(torch.tensor([[5.0 + i, 5.0, 35.0, 25.0]]))
+        found.scores = torch.tensor([1 / (1 + i)])
+        found.pred_classes = torch.tensor([i % 2])
+        evaluator.process([{"image_id": i}], [{"instances": found[: i < 8]}])
+    metrics = evaluator.evaluate()
+    MetadataCatalog.remove("gathered")
+    return metrics
+
+
 def work(folder: str) -> None:
     torch.set_num_threads(1)
     world, rank = comm.get_world_size(), comm.get_rank()
     out = Path(folder) / f"of{world}"
-    result = {"partial": partial_gradients(), "accuracy": accuracy()}
+    result = {"partial": partial_gradients(), "accuracy": accuracy(), "box_ap": box_ap(out)}
 
     torch.manual_seed(0)
     model = instantiate(classifier("unused").model)
     batch = [tiny.NoiseMapper(augment=False)(r) for r in tiny.records("train", 8)]
     result["gradients"] = gradients(model, share(batch), tiny.ARCHITECTURE)
+    result["sent"] = sent_bytes(model)
     result["detector"] = gradients(
         comparable_detector(), share(detector_batch()), tiny.ARCHITECTURE
     )

@@ -184,6 +184,11 @@ def test_number_of_classes(path):
     assert classes == CLASSES[prefix]
 
 
+def paper_search(path: str) -> str:
+    """The search by Algorithm 2 that another one stands beside."""
+    return re.sub("_(official|random|pareto)_", "_", path)
+
+
 @pytest.mark.parametrize("path", SEARCHES)
 def test_searches(path):
     """The configs that a search tells to retrain its best with exist and train that space."""
@@ -194,8 +199,9 @@ def test_searches(path):
     for file in cfg.search.retrain:
         retrain = load(file)
         assert "/step4" in file and set(find(retrain.model, "space")) == {space}
-        assert architecture(retrain) == written(path)
-    if path in PAPER:  # and no other one trains it as the other rows are
+        assert architecture(retrain) == written(paper_search(path))
+    # and no other one trains what a search of the paper finds as the other rows are
+    if path in PAPER and path == paper_search(path):
         reading = {p for p in PAPER if "/step4" in p and written(path) in files_read(p)}
         assert {p for p in reading if "without" not in p} == set(cfg.search.retrain)
 
@@ -304,8 +310,12 @@ def test_supernets_and_final_networks_see_their_own_images(path):
 def test_published_search(path):
     cfg = load(path)
     algorithm = cfg.search.algorithm
-    keys = ("population", "generations", "parents", "mutation_probability")
-    assert [algorithm[k] for k in keys] == [50, 20, 10, 0.1]
+    if "random" in path:
+        assert algorithm.count == 1000
+    else:
+        keys = ("population", "generations", "mutation_probability")
+        assert [algorithm[k] for k in keys] == [50, 20, 0.1]
+        assert "pareto" in path or algorithm.parents == 10
     assert tuple(cfg.search.input_size) == (224, 224)
     metric = {"imagenet": "classification/top1", "coco": "bbox/AP", "voc": "bbox/AP50"}
     assert cfg.search.metric == metric[path.split("/")[1]]
@@ -316,6 +326,30 @@ def test_published_search(path):
         found = load(f"configs/coco/step4_detection_detnasnet_fpn_{size}.py")
         net = Architecture.parse(architecture(found), space)
         assert CostTable(space).flops(net) <= cfg.search.flops_limit < CostTable(space).max_flops
+
+
+@pytest.mark.parametrize("detector", BY_DETECTOR)
+def test_official_search(detector):
+    """The settings of arch_search_config.py and test_server.py in the authors' code."""
+    cfg = load(f"configs/coco/step3_search_official_{detector}.py")
+    algorithm = cfg.search.algorithm
+    assert (algorithm.parents_from, algorithm.mutations, algorithm.crossovers) == ("all", 20, 20)
+    calibration, train = cfg.dataloader.calibration, cfg.dataloader.train
+    assert (cfg.search.calibration_batches, calibration.total_batch_size) == (500, 8)
+    assert calibration.mapper.augmentations == train.mapper.augmentations
+    plain = load(f"configs/coco/step3_search_{detector}.py")
+    assert cfg.model == plain.model and cfg.dataloader.test == plain.dataloader.test
+
+
+@pytest.mark.parametrize("path", [p for p in SEARCHES if p != paper_search(p)])
+def test_other_searches_differ_in_the_search_alone(path):
+    cfg, plain = load(path), load(paper_search(path))
+    assert cfg.model == plain.model and cfg.dataloader.test == plain.dataloader.test
+    candidates = [
+        a.get("count") or a.population * a.generations
+        for a in (cfg.search.algorithm, plain.search.algorithm)
+    ]
+    assert candidates[0] == candidates[1]
 
 
 @pytest.mark.parametrize("path", PAPER)

@@ -114,6 +114,12 @@ BROKEN = {
         "search.flops_limit = 200_000_000",
         "the smallest has 237,222,720",
     ),
+    "a setting of the search": (
+        SEARCH,
+        SEARCH,
+        "search.algorithm.parents = 51",
+        "parents of the search is 51",
+    ),
     "a published network": (
         NETWORK,
         NETWORK,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from detnas_d2.search import (
+    CostLimit,
     EvolutionarySearch,
-    FlopsLimit,
     LimitError,
     RandomSearch,
     SearchError,
@@ -25,7 +25,7 @@ def middle(cost):
     def make(space):
         rng = np.random.default_rng(0)
         drawn = rng.integers(space.num_choices, size=(1001, space.num_blocks))
-        return FlopsLimit(cost(space), float(np.median(cost(space).flops(drawn))))
+        return CostLimit(cost(space).flops, float(np.median(cost(space).flops(drawn))))
 
     return make
 
@@ -40,7 +40,7 @@ def distance(a, b):
 def test_paper_settings_evaluate_a_thousand_under_the_limit(demo, instant, separable, cost, middle):
     evaluate, batches = instant(separable(demo).value)
     limit = middle(demo)
-    result = EvolutionarySearch(demo, evaluate, limit).run()
+    result = EvolutionarySearch(demo, limit).run(evaluate)
     assert [(b.generation, len(b.architectures)) for b in batches] == [(g, 50) for g in range(20)]
     drawn = [a for b in batches for a in b.architectures]
     assert len(set(drawn)) == 1000
@@ -54,8 +54,8 @@ def test_evolution_finds_the_optimum_and_random_search_does_not(demo, instant, s
     fitness = separable(demo)
     optimum = sum(fitness.table.max(axis=1))
     for seed in range(2):
-        evolved = EvolutionarySearch(demo, instant(fitness.value)[0], seed=seed).run()
-        drawn = RandomSearch(demo, instant(fitness.value)[0], count=1000, seed=seed).run()
+        evolved = EvolutionarySearch(demo, seed=seed).run(instant(fitness.value)[0])
+        drawn = RandomSearch(demo, count=1000, seed=seed).run(instant(fitness.value)[0])
         assert evolved.best.architecture.choices == fitness.optimum
         assert drawn.best.fitness < evolved.best.fitness == pytest.approx(optimum)
 
@@ -63,11 +63,12 @@ def test_evolution_finds_the_optimum_and_random_search_does_not(demo, instant, s
 def test_evolution_beats_random_search_under_a_limit(demo, instant, separable, middle):
     fitness = separable(demo)
     limit = middle(demo)
+    evaluate, _ = instant(fitness.value)
     gains = []
     for seed in range(2):
-        evolved = EvolutionarySearch(demo, instant(fitness.value)[0], limit, seed=seed)
-        drawn = RandomSearch(demo, instant(fitness.value)[0], limit, seed=seed)
-        gains.append(evolved.run().best.fitness - drawn.run().best.fitness)
+        evolved = EvolutionarySearch(demo, limit, seed=seed)
+        drawn = RandomSearch(demo, limit, seed=seed)
+        gains.append(evolved.run(evaluate).best.fitness - drawn.run(evaluate).best.fitness)
     assert min(gains) > 0
 
 
@@ -77,8 +78,8 @@ def test_evolution_beats_random_search_under_a_limit(demo, instant, separable, m
 def test_children_descend_from_the_parents_half_by_half(demo, instant, separable):
     evaluate, batches = instant(separable(demo).value)
     result = EvolutionarySearch(
-        demo, evaluate, population=40, generations=2, parents=4, mutation_probability=0.1
-    ).run()
+        demo, population=40, generations=2, parents=4, mutation_probability=0.1
+    ).run(evaluate)
     parents = [p.choices for p in select_parents(result.evaluations[:40], 4)]
     children = [a.choices for a in batches[1].architectures]
     mutated, crossed = children[:20], children[20:]
@@ -104,9 +105,9 @@ def test_parents_are_of_the_present_population_only(demo, instant):
         return [type(e)(**{**e.__dict__, "fitness": 10.0 - generation}) for e in out]
 
     search = EvolutionarySearch(
-        demo, declining, population=20, generations=3, parents=5, mutation_probability=0.0
+        demo, population=20, generations=3, parents=5, mutation_probability=0.0
     )
-    result = search.run()
+    result = search.run(declining)
     assert result.best.generation == 0
     # without mutation every crossover of generation 2 consists of generation 1's parents
     parents = [p.choices for p in select_parents(result.evaluations[20:40], 5)]
@@ -119,7 +120,7 @@ def test_parents_are_of_the_present_population_only(demo, instant):
 @pytest.mark.parametrize("population", [2, 3, 7])
 def test_odd_and_small_populations(demo, instant, separable, population):
     evaluate, batches = instant(separable(demo).value)
-    EvolutionarySearch(demo, evaluate, population=population, generations=4, parents=1).run()
+    EvolutionarySearch(demo, population=population, generations=4, parents=1).run(evaluate)
     assert [len(b.architectures) for b in batches] == [population] * 4
     assert len({a for b in batches for a in b.architectures}) == 4 * population
 
@@ -127,17 +128,16 @@ def test_odd_and_small_populations(demo, instant, separable, population):
 def test_probability_0_and_1(demo, instant, separable):
     for probability in (0.0, 1.0):
         evaluate, batches = instant(separable(demo).value)
-        EvolutionarySearch(
-            demo, evaluate, population=6, generations=3, parents=3,
+        EvolutionarySearch(demo, population=6, generations=3, parents=3,
             mutation_probability=probability,
-        ).run()  # fmt: skip
+        ).run(evaluate)  # fmt: skip
         assert len({a for b in batches for a in b.architectures}) == 18
 
 
 def test_same_seed_same_search_and_other_seed_another(demo, instant, separable, middle):
     def run(seed, search=EvolutionarySearch, **kwargs):
         evaluate, batches = instant(separable(demo).value)
-        search(demo, evaluate, middle(demo), seed=seed, **kwargs).run()
+        search(demo, middle(demo), seed=seed, **kwargs).run(evaluate)
         return [b.architectures for b in batches]
 
     small = {"population": 10, "generations": 4, "parents": 4}
@@ -148,7 +148,7 @@ def test_same_seed_same_search_and_other_seed_another(demo, instant, separable, 
 
 def test_ties_go_to_fewer_flops_then_to_the_choices(tiny, instant, cost):
     evaluate, _ = instant(lambda a: 1.0, flops=cost(tiny).flops)
-    result = RandomSearch(tiny, evaluate, count=27).run()
+    result = RandomSearch(tiny, count=27).run(evaluate)
     smallest = min(result.evaluations, key=lambda e: (e.flops, e.architecture.choices))
     assert result.best == smallest
     assert result.best.flops == cost(tiny).min_flops
@@ -164,7 +164,7 @@ def test_failed_candidates_are_recorded_and_passed_over(demo, instant, separable
         return None if a[0] == fitness.optimum[0] else fitness.value(a)
 
     evaluate, batches = instant(one_choice_fails)
-    result = EvolutionarySearch(demo, evaluate, population=20, generations=8, parents=5).run()
+    result = EvolutionarySearch(demo, population=20, generations=8, parents=5).run(evaluate)
     failed = [e for e in result.evaluations if not e.ok]
     assert failed and len(result.evaluations) == 160
     assert result.best.ok
@@ -187,7 +187,7 @@ def test_one_survivor_is_enough_for_parents(demo, instant):
         return 1.0
 
     evaluate, batches = instant(first_only)
-    result = EvolutionarySearch(demo, evaluate, population=8, generations=3, parents=4).run()
+    result = EvolutionarySearch(demo, population=8, generations=3, parents=4).run(evaluate)
     assert result.best.architecture == survivors[0] and len(result.evaluations) == 24
     mutated = batches[1].architectures[:4]
     assert np.mean([distance(a, survivors[0]) for a in mutated]) < 3
@@ -196,7 +196,7 @@ def test_one_survivor_is_enough_for_parents(demo, instant):
 def test_population_that_failed_as_a_whole_is_followed_by_a_random_one(demo, instant):
     count = itertools.count()
     evaluate, batches = instant(lambda a: None if 8 <= next(count) < 16 else float(a[0]))
-    result = EvolutionarySearch(demo, evaluate, population=8, generations=3, parents=4).run()
+    result = EvolutionarySearch(demo, population=8, generations=3, parents=4).run(evaluate)
     assert [len(b.architectures) for b in batches] == [8, 8, 8]
     assert result.best.fitness == max(e.fitness for e in result.evaluations if e.ok)
 
@@ -212,7 +212,7 @@ def test_all_fail_names_the_last_error(demo, instant, search):
     # the evolution ends after its first population: the fault is not the candidates'
     tried = 8 if search is RandomSearch else 4
     with pytest.raises(SearchError, match=f"all {tried} candidates failed") as caught:
-        search(demo, evaluate, **small).run()
+        search(demo, **small).run(evaluate)
     assert f"ValueError: bad {batches[-1].architectures[-1]}" in str(caught.value)
 
 
@@ -224,14 +224,14 @@ def test_impossible_limit_is_refused_before_any_evaluation(demo, instant, cost, 
     evaluate, batches = instant(lambda a: 1.0)
     minimum = cost(demo).min_flops
     with pytest.raises(LimitError, match=f"{minimum:,}"):
-        search(demo, evaluate, FlopsLimit(cost(demo), minimum - 1)).run()
+        search(demo, CostLimit(cost(demo).flops, minimum - 1)).run(evaluate)
     assert batches == []
 
 
 def test_exhausted_small_space_ends_early_and_says_why(tiny, instant, separable):
     fitness = separable(tiny)
     evaluate, batches = instant(fitness.value)
-    result = EvolutionarySearch(tiny, evaluate, population=8, generations=20, parents=4).run()
+    result = EvolutionarySearch(tiny, population=8, generations=20, parents=4).run(evaluate)
     everything = set(itertools.product(range(3), repeat=3))
     assert [e.architecture.choices for e in result.evaluations] != []
     assert sorted(e.architecture.choices for e in result.evaluations) == sorted(everything)
@@ -243,10 +243,10 @@ def test_exhausted_small_space_ends_early_and_says_why(tiny, instant, separable)
 def test_exhausted_under_a_limit_finds_the_constrained_optimum(tiny, instant, separable, cost):
     table, fitness = cost(tiny), separable(tiny)
     every = [Architecture(tiny, c) for c in itertools.product(range(3), repeat=3)]
-    limit = FlopsLimit(table, sorted(table.flops(a) for a in every)[9])
+    limit = CostLimit(table.flops, sorted(table.flops(a) for a in every)[9])
     allowed = [a for a in every if table.flops(a) <= limit.maximum]
     evaluate, _ = instant(fitness.value)
-    result = EvolutionarySearch(tiny, evaluate, limit, population=4, parents=2).run()
+    result = EvolutionarySearch(tiny, limit, population=4, parents=2).run(evaluate)
     assert {e.architecture for e in result.evaluations} == set(allowed)
     assert result.best.fitness == max(fitness.value(a) for a in allowed)
     assert f"no more than {len(allowed)}" in result.stopped_because
@@ -254,27 +254,27 @@ def test_exhausted_under_a_limit_finds_the_constrained_optimum(tiny, instant, se
 
 def test_population_larger_than_the_space(tiny, instant):
     evaluate, batches = instant(lambda a: float(a[0]))
-    result = EvolutionarySearch(tiny, evaluate, population=50, generations=3, parents=10).run()
+    result = EvolutionarySearch(tiny, population=50, generations=3, parents=10).run(evaluate)
     assert [len(b.architectures) for b in batches] == [27]
     assert result.stopped_because is not None
-    result = RandomSearch(tiny, evaluate, count=50).run()
+    result = RandomSearch(tiny, count=50).run(evaluate)
     assert len(result.evaluations) == 27 and "27" in result.stopped_because
 
 
 def test_exhaustion_in_the_last_generation_is_no_early_end(tiny, instant):
     evaluate, _ = instant(lambda a: float(a[0]))
-    result = EvolutionarySearch(tiny, evaluate, population=9, generations=3, parents=4).run()
+    result = EvolutionarySearch(tiny, population=9, generations=3, parents=4).run(evaluate)
     assert len(result.evaluations) == 27 and result.stopped_because is None
 
 
 def test_limit_that_one_of_a_million_meets(demo, instant, cost):
     evaluate, _ = instant(lambda a: 1.0)
-    limit = FlopsLimit(cost(demo), cost(demo).min_flops)
-    result = EvolutionarySearch(demo, evaluate, limit).run()
+    limit = CostLimit(cost(demo).flops, cost(demo).min_flops)
+    result = EvolutionarySearch(demo, limit).run(evaluate)
     assert [e.architecture for e in result.evaluations] == [cost(demo).cheapest()]
     assert "262,144 random draws" in result.stopped_because
     assert "'demo', after 1" in result.stopped_because
-    result = RandomSearch(demo, evaluate, limit).run()
+    result = RandomSearch(demo, limit).run(evaluate)
     assert result.best.architecture == cost(demo).cheapest() and result.stopped_because
 
 
@@ -294,12 +294,12 @@ def test_limit_that_one_of_a_million_meets(demo, instant, cost):
         ("seed", -1),
     ],
 )
-def test_settings_that_can_not_work_are_refused(demo, instant, name, value):
+def test_settings_that_can_not_work_are_refused(demo, name, value):
     with pytest.raises(SearchError, match=f"{name} .*{value}.*expected"):
-        EvolutionarySearch(demo, instant(lambda a: 1.0)[0], **{name: value})
+        EvolutionarySearch(demo, **{name: value})
 
 
 @pytest.mark.parametrize("name, value", [("count", 0), ("seed", -1)])
-def test_random_search_settings(demo, instant, name, value):
+def test_random_search_settings(demo, name, value):
     with pytest.raises(SearchError, match=f"{name} .*{value}.*expected"):
-        RandomSearch(demo, instant(lambda a: 1.0)[0], **{name: value})
+        RandomSearch(demo, **{name: value})

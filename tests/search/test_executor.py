@@ -41,7 +41,7 @@ def test_metric_that_is_not_finite_becomes_null(tiny, open_ledger, cost, tmp_pat
     assert json.loads(line)["metrics"] == {"bbox/APl": None} == evaluation.metrics
 
 
-def test_exception_is_recorded_with_type_and_message(tiny, caplog):
+def test_exception_is_recorded_with_type_and_message(tiny):
     def fail(_):
         raise RuntimeError("out of memory\non device 0")
 
@@ -49,7 +49,7 @@ def test_exception_is_recorded_with_type_and_message(tiny, caplog):
     result = measure(fail, a)
     assert result.error == "RuntimeError: out of memory\non device 0"
     assert result.fitness is None and result.metrics == {}
-    assert "in fail" in caplog.text  # the traceback is in the log
+    assert "in fail" in result.traceback
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,62 @@ def test_nothing_is_evaluated_twice(tiny, make_evaluator, separable, cost, open_
     again = make_evaluator(tiny, fitness, resume=True)
     assert again([b, a, c], 2) == [first[1], first[0], second[0]]
     assert fitness.calls == [a, b, c]
+
+
+def test_failing_candidate_is_tried_again(tiny, caplog):
+    """As often as stated; what counts is the last attempt."""
+    outcomes = {
+        (0, 0, 0): [ValueError("no"), 3.0],
+        (0, 0, 1): [float("nan"), ValueError("first"), ValueError("last")],
+        (0, 0, 2): [ValueError("no"), ValueError("no"), float("nan"), 1.0],
+        (0, 1, 0): [4.0],
+    }
+    waiting = {choices: list(values) for choices, values in outcomes.items()}
+
+    def fitness(a):
+        outcome = waiting[a.choices].pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome, {}
+
+    results = list(InProcessExecutor(fitness, retries=2).run(architectures(tiny, *outcomes)))
+    assert [r.fitness for r in results] == [3.0, None, None, 4.0]
+    assert [r.error for r in results] == [
+        None,
+        "ValueError: last (after 3 attempts)",
+        "NotFinite: the fitness is nan (after 3 attempts)",
+        None,
+    ]
+    assert waiting[(0, 0, 2)] == [1.0]
+    assert "0,0,1 failed in attempt 2 of 3: ValueError: first\nTraceback" in caplog.text
+    assert caplog.text.count("in fitness") == 5  # the traceback of each exception
+    waiting[(0, 1, 0)].append(float("inf"))
+    (once,) = InProcessExecutor(fitness).run(architectures(tiny, (0, 1, 0)))
+    assert once.error == "NotFinite: the fitness is inf (after 1 attempt)"
+
+
+def test_failed_are_taken_up_again(tiny, make_evaluator, cost, open_ledger):
+    """Once each, and only those that the ledger held as failed at the start."""
+    a, b, c = architectures(tiny, (0, 0, 0), (0, 0, 1), (0, 0, 2))
+    calls, failing = [], {a, b, c}
+
+    def fitness(architecture):
+        calls.append(architecture)
+        if architecture in failing:
+            raise ValueError("no")
+        return 1.0, {}
+
+    evaluate = make_evaluator(tiny, fitness)
+    assert [e.ok for e in evaluate([a, b], 0)] == [False, False]
+    evaluate._ledger.close()
+    failing.discard(a)
+    calls.clear()
+    ledger = open_ledger(tiny, resume=True)
+    again = Evaluator(InProcessExecutor(fitness), cost(tiny), ledger, retry_failed=True)
+    assert [e.ok for e in again([c, a, b, a], 0)] == [False, True, False, True]
+    assert calls == [c, a, b]
+    assert [e.ok for e in again([b, c, a], 1)] == [False, False, True] and len(calls) == 3
+    assert [(e.architecture, e.ok) for e in ledger] == [(c, False), (a, True), (b, False)]
 
 
 def test_failed_candidate_is_not_tried_again(tiny, make_evaluator):

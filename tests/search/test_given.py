@@ -7,8 +7,8 @@ import json
 import pytest
 
 from detnas_d2.search import (
+    CostLimit,
     Evaluator,
-    FlopsLimit,
     GivenArchitectures,
     InProcessExecutor,
     Ledger,
@@ -30,7 +30,7 @@ def run(tmp_path, architectures, limit=None):
     path = str(tmp_path / "ledger.jsonl")
     with Ledger(path, make_header(SPACE, "c", "k", 0), SPACE, resume=True) as ledger:
         evaluate = Evaluator(InProcessExecutor(fitness), COST, ledger)
-        result = GivenArchitectures(SPACE, evaluate, limit, architectures=architectures).run()
+        result = GivenArchitectures(SPACE, limit, architectures=architectures).run(evaluate)
     return result, [e.architecture.choices for e in read_ledger(path, SPACE)[1]]
 
 
@@ -49,6 +49,18 @@ def test_what_cannot_be_scored(tmp_path):
         run(tmp_path, [])
     with pytest.raises(ArchitectureError, match="got 2 choices, expected 10"):
         run(tmp_path, [[0] * 10, [1, 2]])
-    limit = FlopsLimit(COST, COST.flops([0] * 10))
-    with pytest.raises(SearchError, match="2,2,2,2,2,2,2,2,2,2 is over the search's limit"):
+    limit = CostLimit(COST.flops, COST.flops([0] * 10))
+    with pytest.raises(
+        SearchError, match=r"over the search's limit: architecture 2,2,2,2,2,2,2,2,2,2\."
+    ):
         run(tmp_path, [[0] * 10, [2] * 10], limit)
+
+
+def test_the_header_knows_what_the_files_held(tmp_path):
+    file = tmp_path / "a.json"
+    headers = []
+    for choice in (1, 2):
+        file.write_text(json.dumps({"space": "demo", "architecture": [choice] * 10}))
+        headers.append(GivenArchitectures(SPACE, architectures=[str(file)]).depends_on)
+    assert headers[0] != headers[1]
+    assert headers[1] == GivenArchitectures(SPACE, architectures=[[2] * 10]).depends_on

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
+import shlex
 import subprocess
 import sys
+import zlib
 from contextlib import contextmanager
 
 import pytest
@@ -20,6 +23,8 @@ from detnas_d2.search import (
     make_header,
     read_ledger,
 )
+from detnas_d2.search import ledger as ledger_module
+from detnas_d2.search.ledger_format import to_line
 
 
 @pytest.fixture
@@ -38,8 +43,22 @@ def filled(tiny, open_ledger, record, path):
     return evaluations
 
 
+@pytest.fixture
+def resumed(tiny, open_ledger):
+    """resumed() -> the evaluations of this test's ledger, opened with resume and closed again."""
+
+    def read():
+        with open_ledger(tiny, resume=True) as ledger:
+            return list(ledger)
+
+    return read
+
+
 def test_file_is_a_header_and_a_line_for_each(filled, tiny, path):
     lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all(list(line)[-1] == "crc32" for line in lines)
+    for line in lines:
+        del line["crc32"]
     assert lines[0] == {
         "header": {
             "space": "tiny",
@@ -47,11 +66,20 @@ def test_file_is_a_header_and_a_line_for_each(filled, tiny, path):
             "config_hash": "c0ffee",
             "checkpoint_hash": "5eed",
             "seed": 0,
-            "version": 1,
+            "version": 2,
         }
     }
     assert lines[1:] == [e.to_json() for e in filled]
     assert read_ledger(path, tiny) == (lines[0]["header"], filled)
+
+
+def test_a_reader_checks_a_line_by_its_bytes_or_by_its_object(filled, path):
+    """The two ways that the format's docstring names."""
+    for line in path.read_bytes().splitlines():
+        content, _, crc32 = line.rpartition(b', "crc32": ')
+        record = json.loads(line)
+        assert int(crc32.removesuffix(b"}")) == zlib.crc32(content + b"}") == record.pop("crc32")
+        assert json.dumps(record).encode() == content + b"}"
 
 
 def test_resume_answers_what_was_appended(filled, tiny, open_ledger, record, path):
@@ -72,14 +100,15 @@ def test_resume_of_nothing_is_a_new_ledger(tiny, open_ledger, path):
 
 def test_header_alone_is_replaced(tiny, path):
     """A search that failed to start leaves a header; the mended one starts as if anew."""
+    path.write_text('{"header": {"seed": 0, "version": 1}}\n')  # of any version
     for resume, seed in ((False, 1), (False, 2), (True, 3)):
         Ledger(path, {"seed": seed}, tiny, resume=resume).close()
-        assert path.read_text() == f'{{"header": {{"seed": {seed}}}}}\n'
+        assert path.read_bytes() == to_line({"header": {"seed": seed}})
 
 
 def test_folder_is_made(tiny, tmp_path):
     Ledger(tmp_path / "a" / "b" / "ledger.jsonl", {"seed": 1}, tiny).close()
-    assert (tmp_path / "a" / "b" / "ledger.jsonl").read_text() == '{"header": {"seed": 1}}\n'
+    assert len((tmp_path / "a" / "b" / "ledger.jsonl").read_bytes().splitlines()) == 1
 
 
 def test_without_resume_an_existing_ledger_is_refused(filled, tiny, open_ledger, path):
@@ -94,12 +123,28 @@ def test_same_architecture_twice_is_refused(filled, tiny, open_ledger, record):
         ledger.append(record(tiny, (0, 0, 0), 9.0))
 
 
+def test_what_failed_gives_way_to_a_later_line(filled, tiny, open_ledger, resumed, record, path):
+    first, failed, last = filled
+    again = record(tiny, (0, 0, 1), None, error="ValueError: again")
+    at_last = record(tiny, (0, 0, 1), 5.0)
+    for number, later in enumerate((again, at_last), start=1):
+        with open_ledger(tiny, resume=True) as ledger:
+            ledger.append(later)
+            assert ledger.get(failed.architecture) == later and len(ledger) == 3
+        assert resumed() == [first, last, later]
+        assert read_ledger(path, tiny)[1] == [first, last, later]
+        assert len(path.read_bytes().splitlines()) == 4 + number  # lines are only ever appended
+    with open_ledger(tiny, resume=True) as ledger, pytest.raises(ValueError, match="0,0,1"):
+        ledger.append(again)
+
+
 def test_closed_ledger_says_so(tiny, open_ledger, record):
     ledger = open_ledger(tiny)
     ledger.close()
     ledger.close()
-    with pytest.raises(LedgerError, match="closed"):
-        ledger.append(record(tiny, (0, 0, 0)))
+    for call in (lambda: ledger.append(record(tiny, (0, 0, 0))), ledger.sync):
+        with pytest.raises(LedgerError, match="closed"):
+            call()
 
 
 # --- what a crash leaves ---------------------------------------------------------------------
@@ -119,12 +164,18 @@ def test_torn_last_line_is_cut_off(filled, tiny, open_ledger, path, caplog, kept
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("damage", [b"\0\0\0\0\n", b"\xff\xfe\n", b'{"fitness": NaN}\n'])
-def test_last_line_that_is_no_json_is_cut_off(filled, tiny, open_ledger, path, damage):
+@pytest.mark.parametrize("lost, left_over", [(40, 2), (300, 1)])
+@pytest.mark.parametrize("end", [b"", b"\n", b'": 0.5, "crc32": 1}\n'])
+def test_zeros_in_the_place_of_the_last_lines_are_cut_off(
+    filled, tiny, resumed, path, caplog, lost, left_over, end
+):
+    """What a file system can leave after a power failure of what was not synced."""
     content = path.read_bytes()
-    path.write_bytes(content + damage)
-    assert list(open_ledger(tiny, resume=True)) == filled
-    assert path.read_bytes() == content
+    path.write_bytes(content[:-lost] + bytes(lost) + end)
+    left = content[: content[:-lost].rfind(b"\n") + 1]
+    assert read_ledger(path, tiny)[1] == filled[:left_over]
+    assert resumed() == filled[:left_over]
+    assert path.read_bytes() == left and "torn" in caplog.text
 
 
 @pytest.mark.parametrize("kept", [0, 1, 30, -1])
@@ -145,26 +196,85 @@ def test_whole_ledger_is_left_alone(filled, tiny, open_ledger, path, caplog):
 # --- what a crash can't leave ----------------------------------------------------------------
 
 
+def test_a_flipped_byte_is_found_wherever_it_is(filled, resumed, path, caplog, monkeypatch):
+    """By an error that names the line; without the last newline, the last line is cut off."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # which would take most of the time
+    content = path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    number = 1
+    with path.open("r+b") as file:
+        for position, byte in enumerate(content):
+            digit = ord("0") + (byte - ord("0") + 1) % 10
+            for new in {byte ^ 1, byte ^ 128, digit, 0, ord("\n"), ord(" ")} - {byte}:
+                os.pwrite(file.fileno(), bytes([new]), position)
+                if position == len(content) - 1:
+                    assert resumed() == filled[:-1] and "torn" in caplog.text
+                    assert path.read_bytes() == b"".join(lines[:-1])
+                else:
+                    with pytest.raises(LedgerError) as caught:
+                        resumed()
+                    message = str(caught.value)
+                    assert f"{path}, line {number}" in message, (position, new, message)
+                    mend = f"\n{lines[0].decode().rstrip()}"
+                    assert (mend if number == 1 else f"sed -i {number}d {path}") in message
+                    assert len(path.read_bytes()) == len(content)
+                os.pwrite(file.fileno(), content, 0)
+            number += byte == ord("\n")
+    assert number == 5 and path.read_bytes() == content
+
+
+@pytest.mark.parametrize("number", [2, 3, 4])
+def test_doing_what_the_error_says_loses_only_the_damaged_line(filled, resumed, path, number):
+    damaged = path.read_bytes().splitlines(keepends=True)
+    damaged[number - 1] = damaged[number - 1].replace(b'"generation": 0', b'"generation": 1')
+    path.write_bytes(b"".join(damaged))
+    with pytest.raises(LedgerError) as caught:
+        resumed()
+    command = re.search(r"\((sed .*)\)", str(caught.value))[1]
+    subprocess.run(shlex.split(command), check=True)
+    assert resumed() == [e for i, e in enumerate(filled, start=2) if i != number]
+
+
+def test_a_damaged_header_can_be_written_again(filled, tiny, open_ledger, path):
+    header, *lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([header.replace(b"c0ffee", b"c0ffed"), *lines]))
+    with pytest.raises(LedgerError, match="line 1 is not the header .* or damaged") as caught:
+        open_ledger(tiny, resume=True)
+    with pytest.raises(LedgerError, match="line 1 .*resume its search"):
+        read_ledger(path, tiny)
+    path.write_bytes(b"".join([str(caught.value).splitlines()[-1].encode(), b"\n", *lines]))
+    assert list(open_ledger(tiny, resume=True)) == filled
+
+
 @pytest.mark.parametrize(
-    "old, new, reason",
+    "change, reason",
     [
-        (b'"status": "failed"', b'"status": failed', "line 3"),
-        (b'"status": "failed"', b'"status": "flawed"', "flawed"),
-        (b'"architecture": [0, 0, 1]', b'"architecture": [0, 0, 4]', "4"),
-        (b'"architecture": [0, 0, 1]', b'"architecture": [0, 0, 0]', "line 2"),
-        (b'"generation"', b'"generatiom"', "generatiom"),
-        (b'"ValueError: no"', b'"ValueError: \xff"', "line 3"),
+        ({"status": "flawed"}, "flawed"),
+        ({"architecture": [0, 0, 4]}, "4"),
+        ({"architecture": [0, 0, 0]}, "0,0,0 was evaluated before"),
+        ({"speed": 1}, "speed"),
+        ({"fitness": 1.0}, "failed"),
+        ({"status": "ok", "fitness": 10**400}, "line 3"),
     ],
 )
-def test_damaged_inner_line_names_file_and_line(filled, tiny, open_ledger, path, old, new, reason):
+def test_line_of_other_content_names_file_and_line(filled, tiny, open_ledger, path, change, reason):
+    """Its checksum is right: it was written by something else."""
     lines = path.read_bytes().splitlines(keepends=True)
-    assert old in lines[2]
-    lines[2] = lines[2].replace(old, new)
+    lines[2] = to_line({**filled[1].to_json(), **change})
     path.write_bytes(b"".join(lines))
     with pytest.raises(LedgerError, match=reason) as caught:
         open_ledger(tiny, resume=True)
     assert f"{path}, line 3" in str(caught.value)
     assert path.read_bytes() == b"".join(lines)
+
+
+@pytest.mark.parametrize("text", ['{"fitness": NaN}', "[" * 100_000 + "]" * 100_000, "3", "{}"])
+def test_line_that_is_no_evaluation_is_damaged(filled, tiny, open_ledger, path, text):
+    crc32 = zlib.crc32(text.encode())
+    with path.open("a") as file:
+        file.write(f'{text[:-1]}, "crc32": {crc32}}}\n')
+    with pytest.raises(LedgerError, match="line 5 is damaged"):
+        open_ledger(tiny, resume=True)
 
 
 def test_damaged_inner_line_and_torn_last_line_cuts_nothing(filled, tiny, open_ledger, path):
@@ -176,7 +286,8 @@ def test_damaged_inner_line_and_torn_last_line_cuts_nothing(filled, tiny, open_l
 
 
 @pytest.mark.parametrize(
-    "content", [b"hello", b"hello\n", b"[]\n", b'{"header": 3}\n', b"{}\n{}\n"]
+    "content",
+    [b"hello", b"hello\n", b"[]\n", b'{"header": 3}\n', b"{}\n{}\n", to_line({"head": {}})],
 )
 def test_file_that_is_no_ledger_is_left_alone(tiny, open_ledger, path, content):
     path.write_bytes(content)
@@ -202,6 +313,24 @@ def test_other_header_names_each_field_and_both_values(filled, tiny, path):
     assert "config_hash" not in message
     # it released its lock
     Ledger(path, make_header(tiny, "c0ffee", "5eed", 0), tiny, resume=True).close()
+
+
+def test_ledger_of_another_version_says_so(filled, tiny, open_ledger, path):
+    def strip(line):
+        return line.rpartition(b', "crc32"')[0].replace(b'"version": 2', b'"version": 1') + b"}\n"
+
+    content = path.read_bytes()
+    path.write_bytes(b"".join(map(strip, content.splitlines())))
+    for read in (lambda: open_ledger(tiny, resume=True), lambda: read_ledger(path, tiny)):
+        with pytest.raises(LedgerError, match="version 1, without .* reads and writes version 2"):
+            read()
+
+    header = {**make_header(tiny, "c0ffee", "5eed", 0), "version": 3}
+    path.write_bytes(to_line({"header": header}) + b"".join(content.splitlines(True)[1:]))
+    with pytest.raises(LedgerMismatch, match="version: 3 in the ledger, 2 now"):
+        open_ledger(tiny, resume=True)
+    with pytest.raises(LedgerError, match="ledger of version 3; this detnas_d2 reads version 2"):
+        read_ledger(path, tiny)
 
 
 def test_header_with_tuples_is_equal_to_its_file(tiny, path):
@@ -280,7 +409,7 @@ def test_disk_that_fills_within_a_line(filled, tiny, open_ledger, record, path):
     ledger = open_ledger(tiny, resume=True)
     with (
         largest_file(len(before) + 25),
-        pytest.raises(LedgerError, match="3 evaluations") as caught,
+        pytest.raises(LedgerError, match="evaluations in it are kept") as caught,
     ):
         ledger.append(record(tiny, (1, 1, 1)))
     assert str(path) in str(caught.value) and "--resume" in str(caught.value)
@@ -291,23 +420,42 @@ def test_disk_that_fills_within_a_line(filled, tiny, open_ledger, record, path):
     assert path.read_bytes().startswith(before)
 
 
-@pytest.mark.parametrize("call", ["write", "fsync"])
-def test_failing_write_or_fsync_does_not_count(
-    filled, tiny, open_ledger, record, path, monkeypatch, call
-):
+def fail(*args):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_failing_write_does_not_count(filled, tiny, open_ledger, record, path, monkeypatch):
     before = path.read_bytes()
     ledger = open_ledger(tiny, resume=True)
-
-    def fail(*args):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, call, fail)
+        patch.setattr(os, "write", fail)
         with pytest.raises(LedgerError, match="No space left"):
-            ledger.append(record(tiny, (1, 1, 1)))
+            ledger.append(record(tiny, (0, 0, 1)))
     assert path.read_bytes() == before
+    assert ledger.get(filled[1].architecture) == filled[1]
     with pytest.raises(LedgerError, match="closed"):
         ledger.append(record(tiny, (1, 1, 1)))
+
+
+@pytest.mark.parametrize("call", ["append", "sync", "close"])
+def test_failing_fsync_closes_the_ledger(
+    filled, tiny, open_ledger, record, path, monkeypatch, call
+):
+    """Whether the line is on the disk is then not known; what is, is whole."""
+    added = record(tiny, (1, 1, 1))
+    ledger = open_ledger(tiny, resume=True)
+    if call != "append":
+        ledger.append(record(tiny, (1, 1, 0)))  # synced
+        ledger.append(added)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(LedgerError, match=r"No space left.*--resume.*evaluated again"):
+            getattr(ledger, call)(*([added] if call == "append" else []))
+    with pytest.raises(LedgerError, match="closed"):
+        ledger.append(record(tiny, (1, 0, 0)))
+    ledger.close()
+    with open_ledger(tiny, resume=True) as again:  # the lock is free
+        assert again.get(added.architecture) == added
 
 
 def test_line_that_can_not_be_taken_back_is_cut_off_at_the_next_start(
@@ -315,9 +463,6 @@ def test_line_that_can_not_be_taken_back_is_cut_off_at_the_next_start(
 ):
     before = path.read_bytes()
     ledger = open_ledger(tiny, resume=True)
-
-    def fail(*args):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch, largest_file(len(before) + 25):
         patch.setattr(os, "ftruncate", fail)
@@ -328,20 +473,55 @@ def test_line_that_can_not_be_taken_back_is_cut_off_at_the_next_start(
     assert path.read_bytes() == before
 
 
-def test_each_line_is_on_the_disk_before_it_counts(tiny, open_ledger, record, path, monkeypatch):
-    synced = []
+@pytest.fixture
+def synced(path, monkeypatch):
+    """The sizes of the ledger at each fsync of it; of another file, its inode."""
+    sizes = []
     real = os.fsync
 
     def spy(descriptor):
         real(descriptor)
-        synced.append((os.fstat(descriptor).st_ino, path.stat().st_size))
+        inode = os.fstat(descriptor).st_ino
+        sizes.append(path.stat().st_size if inode == path.stat().st_ino else {"inode": inode})
 
     monkeypatch.setattr(os, "fsync", spy)
-    ledger = open_ledger(tiny)
-    folder = path.parent.stat().st_ino
-    assert folder in [inode for inode, _ in synced]  # the new file's entry in its folder
-    ledger.append(record(tiny, (1, 1, 1)))
-    assert synced[-1] == (path.stat().st_ino, path.stat().st_size)
+    return sizes
+
+
+def test_new_ledger_is_on_the_disk_with_its_folders_entry(tiny, open_ledger, path, synced):
+    open_ledger(tiny)
+    assert synced == [path.stat().st_size, {"inode": path.parent.stat().st_ino}]
+
+
+def test_lines_reach_the_disk_by_sync_or_after_a_while(
+    filled, tiny, open_ledger, record, path, synced, monkeypatch
+):
+    now = 1000.0
+    monkeypatch.setattr(ledger_module.time, "monotonic", lambda: now)
+    ledger = open_ledger(tiny, resume=True)
+    sizes = []
+
+    def append(*choices):
+        ledger.append(record(tiny, choices))
+        sizes.append(path.stat().st_size)
+
+    append(1, 0, 0)  # a killed search may have left lines that are not on the disk
+    assert synced == sizes[:1]
+    now += 0.15
+    append(1, 0, 1)
+    assert synced == sizes[:1]
+    ledger.sync()
+    ledger.sync()  # there is nothing to do
+    assert synced == sizes[:2]
+    now += 0.15
+    append(1, 0, 2)
+    assert synced == sizes[:2]
+    now += 0.06
+    append(1, 1, 0)
+    assert synced == [*sizes[:2], sizes[3]]
+    append(1, 1, 1)
+    ledger.close()
+    assert synced == [*sizes[:2], *sizes[3:]]
 
 
 @pytest.mark.parametrize("obstacle", ["file in the place of the folder", "folder", "read-only"])

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from detnas_d2.search import FlopsLimit, LimitError, SearchError, sampling
+from detnas_d2.search import CostLimit, LimitError, SearchError, sampling
 from detnas_d2.space import Architecture
 
 
@@ -23,7 +23,7 @@ def everything(space):
 def test_small_space_is_drawn_to_the_last(tiny, cost):
     table = cost(tiny)
     costs = sorted(table.flops(a) for a in everything(tiny))
-    limit = FlopsLimit(table, costs[13])
+    limit = CostLimit(table.flops, costs[13])
     allowed = {a for a in everything(tiny) if table.flops(a) <= costs[13]}
     seen = set(list(allowed)[:5])
     drawn = sampling.draw_unseen(tiny, 100, seen, limit, rng())
@@ -41,7 +41,7 @@ def test_small_space_is_drawn_uniformly(tiny):
 
 def test_large_space_under_a_limit(demo, cost):
     table = cost(demo)
-    limit = FlopsLimit(table, table.min_flops + 0.3 * (table.max_flops - table.min_flops))
+    limit = CostLimit(table.flops, table.min_flops + 0.3 * (table.max_flops - table.min_flops))
     drawn = sampling.draw_unseen(demo, 60, set(), limit, rng())
     assert len(set(drawn)) == 60
     assert all(table.flops(a) <= limit.maximum for a in drawn)
@@ -53,7 +53,7 @@ def test_large_space_under_the_tightest_limits(demo, cost):
     """One of a million, and the few next to it, which uniform draws don't find."""
     table = cost(demo)
     smallest = table.cheapest()
-    limit = FlopsLimit(table, table.min_flops)
+    limit = CostLimit(table.flops, table.min_flops)
     assert sampling.draw_unseen(demo, 5, set(), limit, rng()) == [smallest]
     assert sampling.draw_unseen(demo, 5, {smallest}, limit, rng()) == []
     second = sorted(
@@ -61,7 +61,7 @@ def test_large_space_under_the_tightest_limits(demo, cost):
         for i in range(demo.num_blocks)
         for c in range(demo.num_choices)
     )
-    limit = FlopsLimit(table, second[demo.num_blocks + 4])  # the first num_blocks are itself
+    limit = CostLimit(table.flops, second[demo.num_blocks + 4])  # the first num_blocks are itself
     drawn = sampling.draw_unseen(demo, 5, set(), limit, rng())
     assert len(set(drawn)) == 5 and all(table.flops(a) <= limit.maximum for a in drawn)
 
@@ -74,17 +74,17 @@ def test_large_space_ends_after_bounded_draws(demo, monkeypatch):
 def test_limit_that_nothing_meets_gives_the_exact_minimum(tiny, cost):
     table = cost(tiny)
     smallest = min(table.flops(a) for a in everything(tiny))
-    assert table.flops(FlopsLimit(table, smallest).witness()) == smallest
+    assert table.flops(CostLimit(table.flops, smallest).witness()) == smallest
     for impossible in (smallest - 1, 0, -5, float("nan")):
         with pytest.raises(LimitError, match=f"{smallest:,}"):
-            FlopsLimit(table, impossible).witness()
+            CostLimit(table.flops, impossible).witness()
 
 
 def test_random_architectures_for_a_baseline(tiny, cost):
     """All under the limit, a function of the seed; too few and none are errors."""
     table = cost(tiny)
     costs = sorted(table.flops(a) for a in everything(tiny))
-    limit = FlopsLimit(table, costs[13])
+    limit = CostLimit(table.flops, costs[13])
     allowed = sum(c <= costs[13] for c in costs)
     drawn = sampling.draw_random(tiny, allowed - 1, limit, 3)
     assert len(set(drawn)) == allowed - 1 and all(table.flops(a) <= costs[13] for a in drawn)
@@ -93,4 +93,4 @@ def test_random_architectures_for_a_baseline(tiny, cost):
     with pytest.raises(SearchError, match=f"no more than {allowed} architectures"):
         sampling.draw_random(tiny, allowed + 1, limit, 3)
     with pytest.raises(LimitError, match="the smallest has"):
-        sampling.draw_random(tiny, 1, FlopsLimit(table, costs[0] - 1), 3)
+        sampling.draw_random(tiny, 1, CostLimit(table.flops, costs[0] - 1), 3)

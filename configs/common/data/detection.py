@@ -7,10 +7,10 @@ gives the images of the batch-norm statistics: the training set at test size, wi
 import detectron2.data.transforms as T
 from detectron2.config import LazyCall as L
 from detectron2.data import DatasetMapper, get_detection_dataset_dicts
-from detectron2.evaluation import COCOEvaluator
 from omegaconf import OmegaConf
 
 from detnas_d2.data import build_test_loader, build_train_loader
+from detnas_d2.evaluation import FastCOCOEvaluator
 
 dataloader = OmegaConf.create()
 
@@ -48,4 +48,4 @@ dataloader.test = L(build_test_loader)(
     ),
     num_workers=4,
 )
-dataloader.evaluator = L(COCOEvaluator)(dataset_name="${..test.dataset.names}")
+dataloader.evaluator = L(FastCOCOEvaluator)(dataset_name="${..test.dataset.names}")

@@ -1,0 +1,248 @@
+"""One candidate of a search: our evaluation against the plain way, on the same images.
+
+    python benchmarks/bm_candidate.py              # BCCD, the 300M space, 320 px, RetinaNet
+    python benchmarks/bm_candidate.py --head fpn   # the same with Faster R-CNN and 4conv1fc
+    python benchmarks/bm_candidate.py --head wide  # 50 + 50 images, 100 proposals, 256 channels
+
+The plain way is what Detectron2 and fvcore offer: new data loaders for each candidate,
+``update_bn_stats``, ``inference_on_dataset`` with one image a batch, pycocotools.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import logging
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from detectron2.config import LazyCall as L
+from detectron2.config import LazyConfig, instantiate
+from detectron2.data import get_detection_dataset_dicts
+from detectron2.evaluation import COCOEvaluator, inference_on_dataset
+from detectron2.utils.events import EventStorage
+from fvcore.nn.precise_bn import update_bn_stats
+from measuring import alternate, median_ratio, report
+from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
+
+from detnas_d2.data import seeded
+from detnas_d2.evaluation import build_fitness, calibrated, evaluate_images, load_images
+from detnas_d2.modeling import find_supernet, folded
+from detnas_d2.space import Architecture
+
+ROOT = Path(__file__).resolve().parents[1]
+PATH = "2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2"  # DetNASNet, COCO, FPN
+OUTPUT = ROOT / "output/bm_candidate"
+ITERATIONS = 250
+BATCH = 4
+
+
+def main(args: argparse.Namespace) -> None:
+    logging.disable(logging.INFO)
+    cfg = load_config(args.head)
+    cfg.search.amp = args.amp
+    model = detector(cfg)
+    if args.head != "wide":
+        train(cfg, model, OUTPUT / f"{args.head}.pth")
+    plain = Plain(cfg, copy.deepcopy(model))
+    images = load_images(cfg)
+    fitness = build_fitness(cfg, model, images)
+    path = Architecture.parse(PATH, fitness.supernet.space)
+    values: dict[str, float] = {}
+
+    def ours() -> None:
+        values["ours"] = fitness(path)[0]
+
+    def theirs() -> None:
+        values["plain"] = plain()
+
+    seconds = alternate({"ours": ours, "plain": theirs}, args.rounds)
+    figures = {
+        "ratio": round(median_ratio(seconds["plain"], seconds["ours"]), 2),
+        "seconds": round(statistics.median(seconds["ours"]), 2),
+        "plain_seconds": round(statistics.median(seconds["plain"]), 2),
+        "AP": values["ours"],
+        "plain_AP": values["plain"],
+    }
+    batches = sum(map(len, images.calibration))
+    count = sum(map(len, images.validation))
+    print(f"{batches} images for batch norm, {count} for validation; {args.rounds} alternations")
+    print(f"plain: {figures['plain_seconds']} s, ours: {figures['seconds']} s")
+    print(f"AP: plain {values['plain']:.4f}, ours {values['ours']:.4f}")
+    split(cfg, model, images, path)
+    setting = {"head": args.head, "amp": args.amp, "threads": torch.get_num_threads()}
+    report("candidate", {**figures, **setting})
+
+
+def load_config(head: str) -> Any:
+    """BCCD at 320 pixels: as many images for the statistics as for validation."""
+    cfg = LazyConfig.load(str(ROOT / "configs/bccd/step3_search_fpn.py"))
+    if head == "retinanet":
+        retinanet = LazyConfig.load(str(ROOT / "configs/bccd/step3_search_retinanet.py"))
+        cfg.model = retinanet.model
+    cfg.train.output_dir = str(OUTPUT)
+    cfg.search.batch_size = BATCH
+    cfg.search.calibration_batches = 22
+    if head == "retinanet":  # as in the paper: norm in the backbone alone
+        cfg.model.backbone.norm = cfg.model.head.norm = ""
+    if head == "wide":
+        cfg.model.backbone.out_channels = 256
+        cfg.model.proposal_generator.pre_nms_topk = (1000, 1000)
+        cfg.model.proposal_generator.post_nms_topk = (100, 100)
+        cfg.model.roi_heads.batch_size_per_image = 100
+        cfg.model.roi_heads.box_head.conv_dims = [256] * 4
+        cfg.model.roi_heads.box_head.fc_dims = [1024]
+        cfg.dataloader.calibration.total_batch_size = 5
+        cfg.search.calibration_batches = 10
+        cfg.dataloader.test.dataset = L(first)(names="bccd_val", count=50)
+    return cfg
+
+
+def first(names: str, count: int) -> list[dict[str, Any]]:
+    return get_detection_dataset_dicts(names, filter_empty=False)[:count]
+
+
+def detector(cfg: Any) -> Any:
+    """The supernet's detector with the path set, its weights drawn from a fixed seed."""
+    torch.manual_seed(0)
+    model = instantiate(cfg.model)
+    supernet = find_supernet(model)
+    assert supernet is not None
+    supernet.set_path(PATH)
+    return model
+
+
+def train(cfg: Any, model: Any, file: Path) -> None:
+    """Train the path until it finds something: APs of 0 are equal whatever happens."""
+    if file.exists():
+        model.load_state_dict(torch.load(file, weights_only=True))
+        return
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, ITERATIONS)
+    batches = iter(instantiate(cfg.dataloader.train))
+    start = time.perf_counter()
+    with EventStorage():
+        for i in range(1, ITERATIONS + 1):
+            with seeded(0, i):
+                losses = model(next(batches))
+            optimizer.zero_grad(set_to_none=True)
+            sum(losses.values()).backward()
+            optimizer.step()
+            schedule.step()
+            if i % 50 == 0:
+                left = (time.perf_counter() - start) / i * (ITERATIONS - i)
+                print(f"training the path: {i}/{ITERATIONS}, {left:.0f} s left", flush=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(model.state_dict(), file)
+
+
+class Plain:
+    """The plain way: AP of the path that is set."""
+
+    def __init__(self, cfg: Any, model: Any) -> None:
+        self._cfg, self._model = cfg, model
+
+    def __call__(self) -> float:
+        dataloader, model = self._cfg.dataloader, self._model
+        batches = iter(instantiate(dataloader.calibration))
+        model.train()
+        with EventStorage():
+            update_bn_stats(model, self._seeding(batches), self._cfg.search.calibration_batches)
+        model.eval()
+        test = instantiate({**dataloader.test, "batch_size": 1})
+        evaluator = COCOEvaluator("bccd_val", use_fast_impl=False)
+        return float(inference_on_dataset(model, test, evaluator)["bbox"]["AP"])
+
+    def _seeding(self, batches: Any) -> Any:
+        """The proposals that are sampled for the box head are those of our evaluation."""
+        for i in range(self._cfg.search.calibration_batches):
+            batch = next(batches)
+            with seeded(self._cfg.dataloader.calibration.seed, i):
+                yield batch
+
+
+def split(cfg: Any, model: Any, images: Any, path: Architecture) -> None:
+    """Print where our time goes, and what share of the machine's peak convolutions reach."""
+    supernet = find_supernet(model)
+    assert supernet is not None
+    evaluator = instantiate(cfg.dataloader.evaluator)
+    parts: dict[str, float] = {}
+    device = next(model.parameters()).device.type
+    with (
+        supernet.use_path(path),
+        torch.autocast(device, enabled=cfg.search.amp),
+        profile(activities=[ProfilerActivity.CPU], with_flops=True) as profiler,
+    ):
+        start = time.perf_counter()
+        with calibrated(model, images.calibration, 0):
+            parts["statistics"] = time.perf_counter() - start
+            with folded(model):
+                start = time.perf_counter()
+                evaluate_images(model, images, _Timed(evaluator, parts))
+        parts["validation"] = time.perf_counter() - start - parts["evaluator"]
+    total = sum(parts.values())
+    print("  ".join(f"{name} {s:.2f} s ({s / total:.0%})" for name, s in parts.items()))
+    events = profiler.key_averages()
+    seconds = {e.key: e.self_cpu_time_total / 1e6 for e in events}
+    conv = sum(s for key, s in seconds.items() if "conv" in key)
+    flops = sum(e.flops for e in events if e.key == "aten::conv2d")
+    peak = peak_flops(cfg.search.amp)
+    print(
+        f"convolutions: {conv:.2f} s, {flops / conv / 1e9:.0f} GFLOP/s, "
+        f"{flops / conv / peak:.0%} of the peak of {peak / 1e9:.0f} (a 3x3 convolution of 256 "
+        "channels alone)"
+    )
+    others = sorted(((s, k) for k, s in seconds.items() if "conv" not in k), reverse=True)
+    print("other operators: " + ", ".join(f"{k} {s:.2f} s" for s, k in others[:10]))
+
+
+class _Timed:
+    """An evaluator whose time is counted apart."""
+
+    def __init__(self, evaluator: Any, parts: dict[str, float]) -> None:
+        self._evaluator, self._parts = evaluator, parts
+        parts["evaluator"] = 0.0
+
+    def reset(self) -> None:
+        self._evaluator.reset()
+
+    def process(self, inputs: Any, outputs: Any) -> None:
+        self._count(lambda: self._evaluator.process(inputs, outputs))
+
+    def evaluate(self) -> Any:
+        return self._count(self._evaluator.evaluate)
+
+    def _count(self, run: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        result = run()
+        self._parts["evaluator"] += time.perf_counter() - start
+        return result
+
+
+def peak_flops(amp: bool) -> float:
+    """FLOP/s of the best of several large convolutions."""
+    dtype = torch.bfloat16 if amp else torch.float32
+    layout = torch.channels_last
+    x = torch.randn(8, 256, 40, 40, dtype=dtype).to(memory_format=layout)
+    w = torch.randn(256, 256, 3, 3, dtype=dtype).to(memory_format=layout)
+    best = 0.0
+    for _ in range(10):
+        start = time.perf_counter()
+        F.conv2d(x, w, padding=1)
+        seconds = time.perf_counter() - start
+        best = max(best, 2 * 8 * 40 * 40 * 256 * 256 * 9 / seconds)
+    return best
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--head", choices=["retinanet", "fpn", "wide"], default="retinanet")
+    parser.add_argument("--amp", action="store_true", help="with search.amp=True")
+    parser.add_argument("--rounds", type=int, default=5)
+    sys.exit(main(parser.parse_args()))

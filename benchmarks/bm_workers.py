@@ -1,0 +1,99 @@
+"""Candidates of a search on two worker processes against one, each of one thread.
+
+    python benchmarks/bm_workers.py
+
+BCCD, the 300M space at 320 px, by the executors of search_net.py; all candidates are the same
+architecture, so that both have the same work to share. Workers have started and are warm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import resource
+import statistics
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"  # noqa: E402  before torch is imported
+
+import ray
+import torch
+from measuring import alternate, median_ratio, report
+
+from detnas_d2.driver import build_executor, build_supernet
+from detnas_d2.engine import DetNASCheckpointer, load_config, require_supernet
+from detnas_d2.search import Executor
+from detnas_d2.space import Architecture
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "output/bm_workers"
+PATH = "2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2"  # DetNASNet, COCO, FPN
+MARK = 1.8
+
+
+def main(args: argparse.Namespace) -> None:
+    logging.disable(logging.INFO)
+    cfg = load_config(str(ROOT / "configs/bccd/step3_search_fpn.py"))
+    cfg.train.output_dir = str(FOLDER)
+    cfg.train.init_checkpoint = str(FOLDER / "model.pth")
+    torch.manual_seed(0)
+    model = build_supernet(cfg)
+    DetNASCheckpointer(model, str(FOLDER)).save("model")
+    space = require_supernet(model, "A search").space
+    work = [Architecture.parse(PATH, space)] * args.candidates
+    ray.init(
+        address="local",
+        num_cpus=3,
+        num_gpus=0,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    with ExitStack() as stack:
+        executors = {}
+        for workers in (1, 2):
+            cfg.search.workers = workers
+            executors[workers] = stack.enter_context(build_executor(cfg, model))
+        values = set()
+
+        def run(executor: Executor) -> None:
+            for m in executor.run(work):
+                assert m.error is None, m.error
+                values.add(m.fitness)
+
+        begin, used = time.perf_counter(), _cpu_seconds()
+        seconds = alternate(
+            {"one": lambda: run(executors[1]), "two": lambda: run(executors[2])}, args.rounds
+        )
+        share = (_cpu_seconds() - used) / (time.perf_counter() - begin)
+    ray.shutdown()
+    assert len(values) == 1, "workers give different fitness"
+    ratio = median_ratio(seconds["one"], seconds["two"])
+    rates = {name: args.candidates / statistics.median(s) for name, s in seconds.items()}
+    print(f"one worker: {rates['one']:.3f} candidates/s, two: {rates['two']:.3f}")
+    print(f"ratio {ratio:.2f} (mark: {MARK}); the driver took {share:.1%} of a core")
+    report(
+        "workers",
+        {
+            "ratio": round(ratio, 3),
+            "one_per_second": round(rates["one"], 4),
+            "two_per_second": round(rates["two"], 4),
+            "driver_share": round(share, 4),
+        },
+    )
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--candidates", type=int, default=4, help="in each measurement")
+    parser.add_argument("--rounds", type=int, default=5)
+    sys.exit(main(parser.parse_args()))

@@ -1,0 +1,67 @@
+"""What the benchmarks share: alternating measurements, versions, the machine, the last line."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+PACKAGES = ("torch", "torchvision", "detectron2", "numpy", "pycocotools", "hotcoco", "ray")
+
+
+def alternate(
+    contenders: Mapping[str, Callable[[], Any]], rounds: int = 5, warm_up: int = 1
+) -> dict[str, list[float]]:
+    """Seconds of each contender in each round, measured in turn so that drift hits all alike.
+
+    Args:
+        contenders: by name; each call is one measurement.
+        rounds: how often each is measured.
+        warm_up: calls of each before that are not counted.
+    """
+    for _ in range(warm_up):
+        for run in contenders.values():
+            run()
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def median_ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
+    """The median over the rounds of slow / fast."""
+    return statistics.median(s / f for s, f in zip(slow, fast, strict=True))
+
+
+def machine() -> str:
+    """Processor and number of usable cores."""
+    names = []
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as f:
+            names = [line.partition(":")[2].strip() for line in f if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    return f"{processor}, {len(os.sched_getaffinity(0))} cores"
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that the figures depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def report(name: str, figures: Mapping[str, Any]) -> None:
+    """Print the last line of a benchmark: one JSON object."""
+    print(json.dumps({"name": name, **figures, "versions": versions(), "machine": machine()}))

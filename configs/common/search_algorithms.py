@@ -1,0 +1,23 @@
+"""Searches other than the paper's Algorithm 2, with as many candidates: search.algorithm = ..."""
+
+from detectron2.config import LazyCall as L
+
+from detnas_d2.search import EvolutionarySearch, ParetoSearch, RandomSearch
+
+# the authors' code: 20 mutations, 20 crossovers and 10 random ones, parents out of all so far
+official = L(EvolutionarySearch)(
+    population=50,
+    generations=20,
+    parents=10,
+    parents_from="all",
+    mutation_probability=0.1,
+    mutations=20,
+    crossovers=20,
+)
+
+# the baseline
+random = L(RandomSearch)(count=1000)
+
+# NSGA-II on the fitness and any of the costs flops, params, memory (bytes) and latency (ms, by
+# search.latency_table)
+pareto = L(ParetoSearch)(costs=["flops"], population=50, generations=20, mutation_probability=0.1)

@@ -1,0 +1,146 @@
+"""What the worker processes of a search are given, and how they make the fitness function of it."""
+
+from __future__ import annotations
+
+import copy
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from omegaconf import DictConfig
+from torch import nn
+
+from ..data import DataError
+from ..data.catalog import ROOT_VARIABLE, datasets_root, unregister_dataset
+from ..engine import ConfigError, LazyTrainer
+from ..engine.preflight import dataset_names
+from ..evaluation import SearchImages, SupernetFitness, build_fitness
+from .data_hash import dataset_hash
+from .header import PACKAGES
+from .shared_images import pack_images, unpack_images
+from .threads import fitness_threads, is_cuda
+
+
+@dataclass(frozen=True)
+class _Dataset:
+    load: Callable[[], Any]
+    metadata: Mapping[str, Any]
+    hash: str | None  # where there are annotation files
+
+
+@dataclass(frozen=True)
+class WorkerSetUp:
+    """What a worker has to have as the driver has it.
+
+    cfg: the config, with the device as the worker names it.
+    folder: the working directory, where it exists.
+    threads: of PyTorch; None leaves them alone.
+    versions: of the packages that the fitness depends on.
+    datasets: those that the evaluator reads, by name.
+    """
+
+    cfg: DictConfig
+    folder: str
+    threads: int | None
+    versions: Mapping[str, str]
+    datasets: Mapping[str, _Dataset]
+
+
+def worker_parts(cfg: DictConfig, model: nn.Module, images: SearchImages) -> Iterator[Any]:
+    """The arguments of make_fitness; the images are held only until the last was taken."""
+    cfg = copy.deepcopy(cfg)
+    if is_cuda(cfg):
+        cfg.train.device = "cuda"  # the one that is set aside for the worker
+    datasets = {name: _dataset(name) for name in dataset_names(cfg.dataloader.evaluator)}
+    versions = {package: version(package) for package in PACKAGES}
+    yield WorkerSetUp(cfg, os.getcwd(), fitness_threads(cfg), versions, datasets)
+    yield {name: tensor.numpy(force=True) for name, tensor in model.state_dict().items()}
+    packed, chunks = pack_images(images)
+    yield packed
+    yield from chunks
+
+
+def make_fitness(
+    setup: WorkerSetUp, state: Mapping[str, np.ndarray], images: SearchImages, *chunks: np.ndarray
+) -> SupernetFitness:
+    """The fitness function in a worker.
+
+    Raises:
+        ConfigError: a package of another version, or no GPU.
+        DataError: an evaluator's data set that this machine lacks or has otherwise.
+    """
+    if os.path.isdir(setup.folder):
+        os.chdir(setup.folder)
+    _check_machine(setup)
+    if setup.threads is not None:
+        torch.set_num_threads(setup.threads)
+    torch.backends.cudnn.benchmark = setup.cfg.train.get("cudnn_benchmark", False)
+    for name, dataset in setup.datasets.items():
+        _register(name, dataset)
+    model = LazyTrainer.build_model(setup.cfg)
+    # copied, for the arrays are read-only
+    model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in state.items()})
+    return build_fitness(setup.cfg, model, unpack_images(images, chunks))
+
+
+def worker_environment(threads: int | None) -> dict[str, str]:
+    """Variables of a worker: modules and data sets are found where the driver finds them."""
+    prefixes = (sys.prefix, sys.base_prefix)  # what is installed is found anyway
+    folders = [os.path.abspath(p) for p in ("", *sys.path) if os.path.isdir(p or ".")]
+    own = [p for p in dict.fromkeys(folders) if not p.startswith(prefixes)]
+    variables = {
+        "PYTHONPATH": os.pathsep.join([*own, "${PYTHONPATH}"]),
+        ROOT_VARIABLE: os.path.abspath(datasets_root()),
+    }
+    return variables if threads is None else {**variables, "OMP_NUM_THREADS": str(threads)}
+
+
+def _check_machine(setup: WorkerSetUp) -> None:
+    here = socket.gethostname()
+    differing = [
+        f"{package} {_version(package)} instead of {wanted}"
+        for package, wanted in setup.versions.items()
+        if _version(package) != wanted
+    ]
+    if differing:
+        raise ConfigError(
+            f"The machine {here!r} has {', '.join(differing)}. Fitness depends on it: install the "
+            "same versions on all machines of the cluster."
+        )
+    if is_cuda(setup.cfg) and not torch.cuda.is_available():
+        raise ConfigError(
+            f"train.device is 'cuda', but PyTorch sees no GPU in a worker on {here!r}: mend its "
+            "driver, or start Ray there with --num-gpus=0."
+        )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(missing)"
+
+
+def _dataset(name: str) -> _Dataset:
+    metadata = MetadataCatalog.get(name).as_dict()
+    has_files = metadata.get("json_file") or metadata.get("dirname")
+    return _Dataset(DatasetCatalog[name], metadata, dataset_hash(name) if has_files else None)
+
+
+def _register(name: str, dataset: _Dataset) -> None:
+    if name in DatasetCatalog:  # perhaps from elsewhere
+        unregister_dataset(name)
+    DatasetCatalog.register(name, dataset.load)
+    MetadataCatalog.get(name).set(**{k: v for k, v in dataset.metadata.items() if k != "name"})
+    if dataset.hash is not None and dataset_hash(name) != dataset.hash:
+        raise DataError(
+            f"Data set {name!r} has other annotations on {socket.gethostname()!r} than where the "
+            "search was started; copy its annotation files to the same place on all machines."
+        )

@@ -1,0 +1,161 @@
+"""Search for the best trade-offs between the fitness and one or more costs, by NSGA-II."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..space import Architecture, SearchSpace
+from .errors import SearchError
+from .evaluator import Evaluate
+from .evolution import ATTEMPTS
+from .front import ParetoResult, TradeOff
+from .initial import FilePath, first_architectures
+from .limits import Limit
+from .record import Evaluation, best_of
+from .results import make_result
+from .sampling import allows, draw_unseen, why_none_left
+from .settings import check_settings
+
+logger = logging.getLogger(__name__)
+
+# (N, L) choices of N architectures with L blocks -> (N,) costs, less being better
+CostFunction: TypeAlias = Callable[[NDArray[np.int64]], Any]
+
+
+class ParetoSearch:
+    """NSGA-II (Deb et al., 2002) on the fitness and the costs, as pymoo has it.
+
+    A child is the crossover of two parents (binary tournaments by dominance, then crowding), and
+    then mutated, by the operators of Algorithm 2. What the module of EvolutionarySearch says of
+    duplicates, limits, failed candidates and ends holds here too, and so does: every random draw
+    is a function of the seed, the generation and the fitness of the generations before.
+
+    Args:
+        space: where to search.
+        limit: what every candidate has to meet.
+        costs: by name, what is weighed against the fitness.
+        population: candidates of a generation, and how many survive it.
+        generations: populations to evaluate, the random one included.
+        mutation_probability: of each block.
+        initial, initial_ledger: architectures of the first population, see first_architectures.
+
+    Attributes: see SearchAlgorithm.
+
+    Raises SearchError for settings that can't work and where pymoo is missing, and what
+    first_architectures raises.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        limit: Limit | None = None,
+        *,
+        costs: Mapping[str, CostFunction],
+        population: int = 50,
+        generations: int = 20,
+        mutation_probability: float = 0.1,
+        initial: Any = None,
+        initial_ledger: FilePath | None = None,
+        seed: int = 0,
+    ):
+        check_settings(
+            ("costs", dict(costs), len(costs) > 0, "at least one"),
+            ("population", population, population >= 2, "at least 2"),
+            ("generations", generations, generations >= 1, "at least 1"),
+            ("mutation_probability", mutation_probability, 0 <= mutation_probability <= 1, "0..1"),
+            ("seed", seed, seed >= 0, "at least 0"),
+        )
+        _import_nsga2()  # a missing pymoo is found here
+        self.space = space
+        self.limit = limit
+        self.costs = dict(costs)
+        self.population = population
+        self.generations = generations
+        self.mutation_probability = mutation_probability
+        self.initial = first_architectures(space, limit, population, initial, initial_ledger)
+        self.seed = seed
+        self.candidates = population * generations
+        self.depends_on = {**self.initial.depends_on, "pymoo": version("pymoo")}
+
+    def run(self, evaluate: Evaluate) -> ParetoResult:
+        """Raises LimitError before any evaluation if no architecture meets the limit, SearchError
+        if every candidate failed."""
+        if self.limit is not None:
+            self.limit.witness()  # a limit that nothing meets is refused here
+        self.initial.log()
+        nsga2 = _import_nsga2()
+        survivors = nsga2.Survivors(
+            self.space,
+            size=self.population,
+            goals=1 + len(self.costs),
+            mutation_probability=self.mutation_probability,
+            attempts=ATTEMPTS,
+        )
+        evaluations: list[Evaluation] = []
+        stopped_because = None
+        for generation in range(self.generations):
+            rng = np.random.default_rng(np.random.SeedSequence([self.seed, generation]))
+            seen = {e.architecture for e in evaluations}
+            population = self._next_population(survivors, seen, generation, rng)
+            if not population:
+                stopped_because = why_none_left(self.space, len(seen))
+                logger.info(
+                    "The search ends before generation %d: %s.", generation, stopped_because
+                )
+                break
+            evaluated = evaluate(population, generation)
+            evaluations += evaluated
+            succeeded = [e for e in evaluated if e.ok]
+            if succeeded:
+                survivors.add([e.architecture for e in succeeded], self._goals(succeeded), rng)
+            elif generation == 0:  # the fault is not the candidates'
+                break
+        result = make_result(best_of(evaluations), evaluations, stopped_because)
+        succeeded = [e for e in evaluations if e.ok]
+        front = nsga2.non_dominated(self._goals(succeeded))
+        return ParetoResult.of(result, self._trade_offs([succeeded[i] for i in front]))
+
+    def _next_population(
+        self, survivors: Any, seen: set[Architecture], generation: int, rng: np.random.Generator
+    ) -> list[Architecture]:
+        if generation == 0:
+            population = list(self.initial.architectures)
+        else:
+            population = survivors.children(lambda a: a not in seen and allows(self.limit, a), rng)
+        missing = self.population - len(population)
+        rest = draw_unseen(self.space, missing, seen | set(population), self.limit, rng)
+        return [*population, *rest]
+
+    def _goals(self, evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
+        """(N, 1 + costs), less being better in each."""
+        fitness = [e.fitness for e in evaluations]
+        costs = self._costs(evaluations).values()
+        return np.column_stack([-np.array(fitness, dtype=float), *costs])
+
+    def _trade_offs(self, evaluations: Sequence[Evaluation]) -> list[TradeOff]:
+        costs = {name: values.tolist() for name, values in self._costs(evaluations).items()}
+        return [
+            TradeOff(e, {name: values[i] for name, values in costs.items()})
+            for i, e in enumerate(evaluations)
+        ]
+
+    def _costs(self, evaluations: Sequence[Evaluation]) -> dict[str, NDArray[Any]]:
+        choices = np.array([e.architecture.choices for e in evaluations])
+        return {name: np.asarray(cost(choices)) for name, cost in self.costs.items()}
+
+
+def _import_nsga2() -> ModuleType:
+    try:
+        from . import nsga2
+    except ImportError as error:
+        raise SearchError(
+            f"ParetoSearch needs pymoo ({error}): pip install 'detnas-d2[pareto]'"
+        ) from error
+    return nsga2

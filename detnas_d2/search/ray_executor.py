@@ -1,0 +1,349 @@
+"""Candidates on many processes or machines, by Ray."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ..space import Architecture
+from .errors import SearchError
+from .executor import Fitness, Measurement, after_attempts, log_failure
+from .ray_session import ray_session
+from .ray_worker import Place, RayWorker, SetUpFault, StartFailure
+
+logger = logging.getLogger(__name__)
+
+STARTS = 3
+"""How often a worker is started in vain before the search goes on without it."""
+START_LIMIT = 1800.0
+"""Seconds in which a worker has to make its fitness function."""
+LOST_MACHINES = 10
+"""How often a candidate may lose its machine before that counts as a failed attempt."""
+_TELL_AFTER = 10.0  # seconds without a place for a worker
+
+
+class _State(Enum):
+    PLACING = "waits for resources"
+    PREPARING = "makes its fitness function"
+    IDLE = "waits for a candidate"
+    BUSY = "evaluates a candidate"
+
+
+@dataclass
+class _Job:
+    architecture: Architecture
+    attempts: int = 0
+    lost_machines: int = 0
+
+
+@dataclass(eq=False)
+class _Worker:
+    """An actor as the driver knows it. call: the reference of the result that it owes."""
+
+    number: int
+    actor: Any
+    call: Any
+    since: float
+    state: _State = _State.PLACING
+    failed_starts: int = 0
+    place: Place | None = None
+    was_ready: bool = False
+    job: _Job | None = None
+    deadline: float = math.inf
+
+    def __str__(self) -> str:
+        if self.place is None:
+            return f"Worker {self.number}"
+        return f"Worker {self.number} ({self.place.host}, process {self.place.process})"
+
+    def begin(self, state: _State, call: Any, limit: float | None = None) -> None:
+        self.state, self.call, self.since = state, call, time.monotonic()
+        self.deadline = math.inf if limit is None else self.since + limit
+
+
+class RayExecutor:
+    """Workers that keep the fitness function, each with one candidate at a time.
+
+    Each free worker gets the next candidate. A worker that dies is replaced, and one that is over
+    the time limit is killed and replaced; that is a failed attempt of its candidate, as an
+    exception is. Not so where the whole machine has left the cluster. Workers for whom there is no
+    place in the cluster join as soon as there is.
+
+    Use it as a context manager: at the end the workers are killed, and Ray is stopped if it was
+    started here.
+
+    Args:
+        make_fitness: called once in each worker, with `shared`; importable there.
+        shared: its arguments (weights, data), which go to each machine once, by Ray's object
+            store. NumPy arrays are mapped there, not copied, and read-only.
+        workers: how many; fewer where a batch has fewer candidates.
+        retries: how often a candidate that fails is tried again.
+        time_limit: seconds for a candidate.
+        address: of a cluster that runs, or "auto"; None starts Ray on this machine.
+        cpus_per_worker, gpus_per_worker: what Ray sets aside for a worker.
+        environment: variables of the worker processes; "${NAME}" in a value is the old one.
+        place_limit: seconds after which it is an error that not one worker has a place.
+
+    Raises SearchError, on entering, without Ray or where it can't be started or reached.
+    """
+
+    def __init__(
+        self,
+        make_fitness: Callable[..., Fitness],
+        shared: Iterable[Any] = (),
+        *,
+        workers: int,
+        retries: int = 0,
+        time_limit: float | None = None,
+        address: str | None = None,
+        cpus_per_worker: float = 1,
+        gpus_per_worker: float = 0,
+        environment: Mapping[str, str] | None = None,
+        place_limit: float = 120.0,
+    ):
+        self._parts: Iterable[Any] = itertools.chain([make_fitness], shared)
+        self._wanted = workers
+        self._retries = retries
+        self._time_limit = time_limit
+        self._address = address
+        self._needs = {"num_cpus": cpus_per_worker, "num_gpus": gpus_per_worker}
+        self._environment = dict(environment or {})
+        self._place_limit = place_limit
+        self._workers: list[_Worker] = []
+        self._queue: deque[_Job] = deque()
+        self._failed_starts = 0
+        self._told = False
+        self._stack = ExitStack()
+
+    def __enter__(self) -> RayExecutor:
+        cpus, gpus = (need * self._wanted for need in self._needs.values())
+        self._ray = self._stack.enter_context(ray_session(self._address, cpus, gpus))
+        self._stack.callback(self._kill_all)
+        try:
+            self._actor = self._ray.remote(RayWorker).options(
+                **self._needs, runtime_env={"env_vars": self._environment}
+            )
+            self._parts = [self._ray.put(part) for part in self._parts]
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def run(self, architectures: Sequence[Architecture]) -> Iterator[Measurement]:
+        """See Executor.
+
+        Raises SearchError: not one worker has a place or can start; a fault of the set-up.
+        """
+        self._queue = deque(map(_Job, architectures))
+        left = len(self._queue)
+        self._wake(left)
+        try:
+            while left:
+                self._hand_out()
+                fault = None
+                for worker in self._wait():
+                    outcome = self._advance(worker)
+                    if isinstance(outcome, Measurement):
+                        left -= 1
+                        yield outcome
+                    elif outcome is not None:
+                        fault = outcome
+                if fault is not None:
+                    raise SearchError(fault.message)
+        finally:  # the caller may have stopped before the end
+            for worker in [w for w in self._workers if w.state is _State.BUSY]:
+                self._kill(worker)
+
+    def _wake(self, candidates: int) -> None:
+        """As many workers as there are candidates; those that waited must still be alive."""
+        for worker in self._workers:
+            if worker.state is _State.IDLE:
+                self._prepare(worker)
+        while len(self._workers) < min(self._wanted, candidates):
+            self._start(len(self._workers))
+
+    def _hand_out(self) -> None:
+        for worker in self._workers:
+            if self._queue and worker.state is _State.IDLE:
+                worker.job = self._queue.popleft()
+                call = worker.actor.evaluate.remote(worker.job.architecture)
+                worker.begin(_State.BUSY, call, self._time_limit)
+
+    def _wait(self) -> list[_Worker]:
+        """Those whose call has ended or is over its limit, one or more."""
+        while True:
+            calls = {w.call: w for w in self._workers if w.state is not _State.IDLE}
+            ends = [min(w.deadline for w in calls.values()), self._check_places()]
+            rest = max(min(ends) - time.monotonic(), 0)
+            if self._ended(list(calls), 1, None if math.isinf(rest) else rest):
+                return [calls[call] for call in self._ended(list(calls), len(calls), 0)]
+            late = [w for w in calls.values() if w.deadline <= time.monotonic()]
+            if late:
+                return late
+
+    def _check_places(self) -> float:
+        """Tell of workers without a place; when to look again."""
+        placing = [w for w in self._workers if w.state is _State.PLACING]
+        if not placing or (self._told and len(placing) < len(self._workers)):
+            return math.inf
+        since = min(w.since for w in placing)
+        waited = time.monotonic() - since
+        needs = _as_text({"CPU": self._needs["num_cpus"], "GPU": self._needs["num_gpus"]})
+        if len(placing) == len(self._workers) and waited >= self._place_limit:
+            raise SearchError(
+                f"Not one worker got a place in {self._place_limit:g} s. Each needs {needs}; the "
+                f"cluster has {_as_text(self._ray.cluster_resources())}, of which free: "
+                f"{_as_text(self._ray.available_resources())}. Add machines, wait until others "
+                "leave them, or ask for less."
+            )
+        if not self._told and waited >= _TELL_AFTER:
+            self._told = True
+            logger.warning(
+                "%d of %d workers wait for a place (%s each); they join when there is one",
+                *(len(placing), len(self._workers), needs),
+            )
+        return since + min(self._place_limit, math.inf if self._told else _TELL_AFTER)
+
+    def _advance(self, worker: _Worker) -> Measurement | SetUpFault | None:
+        """Take what a worker's call gave."""
+        if not self._ended([worker.call], 1, 0):
+            return self._late(worker)
+        try:
+            outcome = self._ray.get(worker.call)
+        except self._ray.exceptions.RayError as error:
+            return self._lost(worker, error)
+        if isinstance(outcome, SetUpFault):
+            return outcome
+        if isinstance(outcome, Place):
+            worker.place = outcome
+            self._prepare(worker)
+        elif isinstance(outcome, StartFailure):
+            self._failed_start(worker, outcome.trace)
+        elif isinstance(outcome, Measurement):
+            return self._end(worker, outcome)
+        else:
+            self._is_ready(worker)
+        return None
+
+    def _is_ready(self, worker: _Worker) -> None:
+        if not worker.was_ready:
+            logger.info("%s is ready after %.1f s", worker, time.monotonic() - worker.since)
+        worker.was_ready = True
+        worker.failed_starts = self._failed_starts = 0
+        worker.begin(_State.IDLE, None)
+
+    def _end(self, worker: _Worker, measurement: Measurement) -> Measurement | None:
+        """A candidate was evaluated, or failed."""
+        job, worker.job = worker.job, None
+        assert job is not None
+        worker.begin(_State.IDLE, None)
+        job.attempts += 1
+        measurement = dataclasses.replace(measurement, architecture=job.architecture)
+        if measurement.error is not None:
+            log_failure(measurement, job.attempts, self._retries)
+            if job.attempts <= self._retries:
+                self._queue.appendleft(job)
+                return None
+        return after_attempts(measurement, job.attempts)
+
+    def _late(self, worker: _Worker) -> Measurement | None:
+        if worker.job is None:
+            self._failed_start(worker, f"it was not ready after {START_LIMIT:.0f} s")
+            return None
+        error = f"TimeLimit: not done after {self._time_limit:g} s"
+        return self._fail_and_replace(worker, error)
+
+    def _lost(self, worker: _Worker, reason: Exception) -> Measurement | None:
+        logger.warning("%s was lost: %s", worker, reason)
+        job = worker.job
+        if job is not None and (
+            job.lost_machines == LOST_MACHINES or not self._has_left(worker, reason)
+        ):
+            error = "WorkerDied: its process was killed, ran out of memory or crashed"
+            return self._fail_and_replace(worker, error)
+        if job is not None:
+            job.lost_machines += 1
+            self._queue.appendleft(job)
+        elif not worker.was_ready and not self._has_left(worker, reason):
+            self._failed_start(worker, str(reason))
+            return None
+        self._replace(worker)
+        return None
+
+    def _fail_and_replace(self, worker: _Worker, error: str) -> Measurement | None:
+        assert worker.job is not None
+        seconds = round(time.monotonic() - worker.since, 3)
+        failure = Measurement(worker.job.architecture, None, {}, seconds, error)
+        outcome = self._end(worker, failure)
+        self._replace(worker)
+        return outcome
+
+    def _failed_start(self, worker: _Worker, reason: str) -> None:
+        worker.failed_starts += 1
+        self._failed_starts += 1
+        logger.warning("%s could not start: %s", worker, reason)
+        if worker.failed_starts < STARTS:
+            self._replace(worker)
+        else:
+            self._kill(worker)
+            self._wanted -= 1
+            logger.error("The search goes on with %d workers", self._wanted)
+        ready = any(w.was_ready for w in self._workers)
+        if not self._workers or (not ready and self._failed_starts >= STARTS):
+            raise SearchError(
+                f"No worker can start ({self._failed_starts} times in vain); the last time:\n"
+                f"{reason.rstrip()}"
+            )
+
+    def _start(self, number: int, failed_starts: int = 0) -> None:
+        actor = self._actor.remote()
+        now = time.monotonic()
+        worker = _Worker(number, actor, actor.place.remote(), now, failed_starts=failed_starts)
+        self._workers.append(worker)
+
+    def _prepare(self, worker: _Worker) -> None:
+        worker.begin(_State.PREPARING, worker.actor.prepare.remote(self._parts), START_LIMIT)
+
+    def _replace(self, worker: _Worker) -> None:
+        self._kill(worker)
+        self._start(worker.number, worker.failed_starts)
+
+    def _kill(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        self._ray.kill(worker.actor)
+
+    def _kill_all(self) -> None:
+        for worker in list(self._workers):
+            self._kill(worker)
+
+    def _has_left(self, worker: _Worker, reason: Exception) -> bool:
+        """Whether the worker's machine has left the cluster.
+
+        Of a process that dies on a machine that stays, Ray hears at once from the machine, and
+        the actor has died; without that it is unavailable, until the machine counts as dead.
+        """
+        if isinstance(reason, self._ray.exceptions.ActorUnavailableError):
+            return True
+        alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
+        return worker.place is not None and worker.place.node not in alive
+
+    def _ended(self, calls: list[Any], count: int, timeout: float | None) -> list[Any]:
+        """Those that have ended, as soon as there are `count`."""
+        done: list[Any] = self._ray.wait(calls, num_returns=count, timeout=timeout)[0]
+        return done
+
+
+def _as_text(resources: Mapping[str, float]) -> str:
+    return ", ".join(f"{resources.get(key, 0):g} {key}" for key in ("CPU", "GPU"))

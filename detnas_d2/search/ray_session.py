@@ -1,0 +1,111 @@
+"""A connection to Ray: a cluster that runs, or processes of its own on this machine."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from .errors import SearchError
+
+logger = logging.getLogger(__name__)
+
+
+def import_ray() -> Any:
+    """The module. Raises SearchError where it is not installed."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise SearchError(
+            "A search with workers needs Ray, which is not installed: pip install 'detnas-d2[ray]'"
+        ) from error
+    return ray
+
+
+@contextmanager
+def ray_session(address: str | None, cpus: float, gpus: float) -> Iterator[Any]:
+    """The module ray, connected; what was started here is stopped at the end.
+
+    A connection that this process has already is used and left as it is. SIGTERM becomes
+    SystemExit, as long as nothing else was set to handle it.
+
+    Args:
+        address: "auto" or host:port of a cluster; None starts Ray on this machine ...
+        cpus, gpus: ... with so many to give away; they may be more than it has.
+
+    Raises SearchError without Ray, and where it can't be started or reached.
+    """
+    ray = import_ray()
+    if ray.is_initialized():
+        yield ray
+        return
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    with _sigterm_exits():
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            if address is None:
+                ray.init(
+                    address="local",
+                    num_cpus=math.ceil(cpus),
+                    num_gpus=math.ceil(gpus),
+                    include_dashboard=False,
+                    **quiet,
+                )
+            else:
+                logger.info("Connecting to the Ray cluster at %r", address)
+                _check_listening(address)
+                ray.init(address=address, **quiet)
+        except Exception as error:
+            raise SearchError(_why_not(address, error)) from error
+        finally:
+            _handle_sigterm(handler)  # Ray's own would kill its processes under our feet
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+def _check_listening(address: str) -> None:
+    """Raise OSError where nothing listens, for which Ray would wait several minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def _why_not(address: str | None, error: Exception) -> str:
+    reason = f"{type(error).__name__}: {error}"
+    if address is None:
+        return f"Ray can't be started on this machine: {reason}"
+    return (
+        f"The Ray cluster at {address!r} can't be reached: {reason}\nRun the search on a machine "
+        "of the cluster, and see with `ray status` that it runs; docs/cluster.md has the rest."
+    )
+
+
+@contextmanager
+def _sigterm_exits() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    if before == signal.SIG_DFL:
+        _handle_sigterm(_exit)
+    try:
+        yield
+    finally:
+        _handle_sigterm(before)
+
+
+def _handle_sigterm(handler: Any) -> None:
+    if threading.current_thread() is threading.main_thread() and handler is not None:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

@@ -1,0 +1,111 @@
+"""A cost of architectures, looked up in a table of what each choice costs in each block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Generic, Literal, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .architecture import Architecture
+from .errors import ArchitectureError, SpaceError
+from .space import SearchSpace
+
+Number = TypeVar("Number", int, float)
+QUANTUM = 2.0**-13  # of float tables: 0.12 µs where the unit is a millisecond
+
+
+class BlockCost(Generic[Number]):
+    """
+    A cost that is a sum over the blocks, or the maximum over them.
+
+    Legend: L blocks, C choices, N architectures. Integers stay integers and are exact; floats are
+    rounded to multiples of QUANTUM, so that their sums are exact too, whatever the order.
+
+    Attributes:
+        table: (L, C) int64 or float64, read-only.
+        constant: what every architecture has besides: added, or one more candidate of the maximum.
+        combine: "sum" or "max".
+        unit: plural, as messages name it.
+        minimum, maximum: exact over the whole space.
+
+    Args:
+        rows: the table, a row a block.
+
+    Raises:
+        SpaceError: if 64 bits don't hold the costs.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        unit: str,
+        rows: Sequence[Sequence[Number]],
+        constant: Number,
+        combine: Literal["sum", "max"] = "sum",
+    ) -> None:
+        self.space = space
+        self.unit = unit
+        self.combine = combine
+        self.constant: Number = _exact(constant)
+        self._rows = tuple(tuple(_exact(cost) for cost in row) for row in rows)
+        self.minimum: Number = self._combined([min(row) for row in self._rows])
+        self.maximum: Number = self._combined([max(row) for row in self._rows])
+        if self.maximum > np.iinfo(np.int64).max:
+            raise SpaceError(
+                f"space {space.name!r}: {self.maximum:.2e} {unit} are more than 64 bits count; "
+                "make the channels or the input smaller"
+            )
+        self.table: NDArray[Any] = np.array(self._rows)
+        self.table.setflags(write=False)
+
+    @overload
+    def __call__(self, architectures: Architecture) -> Number: ...
+    @overload
+    def __call__(self, architectures: Sequence[int] | NDArray[Any]) -> Number | NDArray[Any]: ...
+
+    def __call__(
+        self, architectures: Architecture | Sequence[int] | NDArray[Any]
+    ) -> Number | NDArray[Any]:
+        """
+        A number for one architecture (an Architecture, or L integers), (N,) for an (N, L) array
+        of integers.
+
+        Raises:
+            ArchitectureError: for another space, shape, type or a choice out of range.
+        """
+        if isinstance(architectures, np.ndarray) and architectures.ndim == 2:
+            self._check_array(architectures)
+            costs = self.table[np.arange(len(self.table)), architectures]
+            combine = np.max if self.combine == "max" else np.sum
+            combined: NDArray[Any] = combine(costs, axis=1, initial=self.constant)
+            return combined
+        architecture = Architecture.parse(architectures, self.space)
+        return self._combined([row[c] for row, c in zip(self._rows, architecture, strict=True)])
+
+    def cheapest(self) -> Architecture:
+        """An architecture of the least cost; of equal choices in a block, the first."""
+        return Architecture(self.space, tuple(row.index(min(row)) for row in self._rows))
+
+    def _combined(self, costs: list[Number]) -> Number:
+        return max(self.constant, *costs) if self.combine == "max" else sum(costs, self.constant)
+
+    def _check_array(self, choices: NDArray[Any]) -> None:
+        blocks, options = self.table.shape
+        if choices.shape[1] != blocks or choices.dtype.kind not in "iu":
+            raise ArchitectureError(
+                f"an array of shape {choices.shape} and type {choices.dtype}; expected integers "
+                f"of shape (N, {blocks}) for space {self.space.name!r}"
+            )
+        wrong = np.argwhere((choices < 0) | (choices >= options))
+        if len(wrong):
+            row, block = wrong[0]
+            try:
+                Architecture(self.space, tuple(choices[row].tolist()))
+            except ArchitectureError as error:
+                raise ArchitectureError(f"row {row} of the array: {error}") from None
+
+
+def _exact(cost: Any) -> Any:
+    return round(cost / QUANTUM) * QUANTUM if isinstance(cost, float) else int(cost)

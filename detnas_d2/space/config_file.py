@@ -1,0 +1,69 @@
+"""Search spaces out of LazyConfig files, for commands."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .errors import SpaceError
+from .space import SearchSpace
+from .spaces import SPACES, get_space, resolve_space
+
+
+def load_space(value: str) -> SearchSpace:
+    """
+    A space by its name, or out of a config file.
+
+    Raises:
+        SpaceError: there is none of this name, and no such file or none in it.
+    """
+    if value not in SPACES and (value.endswith(".py") or os.path.exists(value)):
+        return _read_config(value)
+    try:
+        return get_space(value)
+    except SpaceError as error:
+        raise SpaceError(f"{error}, and no config file {value!r}") from None
+
+
+def _read_config(path: str) -> SearchSpace:
+    """
+    The space of a LazyConfig file: its key `space`, else the first node of that name anywhere in
+    its key `model`. Either is a name, a SearchSpace or a node that makes one.
+    """
+    if not path.endswith(".py"):
+        raise SpaceError(f"{path!r} isn't a LazyConfig file; expected a file that ends with .py")
+    if not os.path.isfile(path):
+        raise SpaceError(f"there is no config file {path!r}")
+    try:
+        from detectron2.config import LazyConfig, instantiate
+    except ImportError as error:
+        raise SpaceError(
+            f"a config file needs Detectron2 ({error}); install it by tools/install_detectron2.py"
+        ) from None
+    silent = logging.NullHandler()  # instantiate() logs what it also raises
+    logging.getLogger("detectron2").addHandler(silent)
+    try:
+        try:  # by its name, since load() without one passes over all but dicts and lists
+            found = iter([LazyConfig.load(path, "space")])
+        except KeyError:
+            found = _nodes(LazyConfig.load(path).get("model"))
+        for node in found:
+            return resolve_space(instantiate(node))
+    except Exception as error:  # a config runs code of its own, which can raise anything
+        raise SpaceError(f"{path}: {type(error).__name__}: {error}") from None
+    finally:
+        logging.getLogger("detectron2").removeHandler(silent)
+    raise SpaceError(f"{path} has no key 'space', at its top or inside of 'model'")
+
+
+def _nodes(node: Any) -> Iterator[Any]:
+    """What has the key `space`, outer nodes before inner ones."""
+    if isinstance(node, Mapping):
+        if "space" in node:
+            yield node["space"]
+        node = list(node.values())
+    if isinstance(node, Sequence) and not isinstance(node, (str, bytes)):
+        for item in node:
+            yield from _nodes(item)

@@ -1,0 +1,60 @@
+"""Images kept in memory up to a limit, then on the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+import torch
+
+from detnas_d2.data import DataError
+from detnas_d2.data.image_store import ImageStore
+
+
+def images(count=6, size=(3, 5, 7)):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randint(256, size, dtype=torch.uint8, generator=generator) for _ in range(count)]
+
+
+@pytest.mark.parametrize("limit", [0, 210, 315, 10**6])
+def test_values_are_kept(tmp_path, limit):
+    store = ImageStore(limit, tmp_path / "cache")
+    originals = images()
+    kept = [store.keep(x) for x in originals]
+    copies = [x.clone() for x in originals]
+    fitting = min(limit // 105, 6)
+    assert store.in_memory == fitting * 105 and store.on_disk == (6 - fitting) * 105
+    for x in originals[fitting:]:
+        x.zero_()  # those on the disk are no views of them
+    assert all(torch.equal(a, b) for a, b in zip(kept, copies, strict=True))
+    assert [id(a) for a in kept[:fitting]] == [id(a) for a in originals[:fitting]]
+
+
+def test_other_types_and_large_images(tmp_path, monkeypatch):
+    monkeypatch.setattr("detnas_d2.data.image_store._SEGMENT", 4096)
+    store = ImageStore(0, tmp_path)
+    originals = [torch.randn(3, n, 11) for n in (2, 40, 5, 200, 1)]
+    kept = [store.keep(x) for x in originals]
+    assert all(torch.equal(a, b) for a, b in zip(kept, originals, strict=True))
+
+
+def test_the_file_has_no_name(tmp_path):
+    store = ImageStore(0, tmp_path)
+    kept = store.keep(images()[0])
+    assert os.listdir(tmp_path) == [] and kept.numel() == 105
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DataError, match=r"No space left on device.*raise search.cache_memory"):
+        ImageStore(0, tmp_path).keep(images()[0])
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="256 MiB on the disk of .*Not a directory"):
+        ImageStore(0, tmp_path / "file" / "cache").keep(images()[0])

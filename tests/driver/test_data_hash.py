@@ -1,0 +1,152 @@
+"""The same data set elsewhere has the same hash; another one under its name has another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from detectron2.data import DatasetCatalog
+from tiny_steps import DIGITS
+
+from detnas_d2.data import unregister_dataset, write_digits
+from detnas_d2.data.coco import register_coco
+from detnas_d2.data.errors import DataError
+from detnas_d2.data.imagefolder import register_image_folder
+from detnas_d2.data.voc import register_voc_folder
+from detnas_d2.driver.data_hash import dataset_hash
+
+CLASSES = ("zero", "one")
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory) -> Path:
+    return write_digits(tmp_path_factory.mktemp("data") / "digits", DIGITS)
+
+
+def register(form: str, root: Path) -> None:
+    if form == "coco":
+        register_coco("it", root / "annotations/instances_val.json", root / "JPEGImages")
+    elif form == "voc":
+        register_voc_folder("it", root, "val", CLASSES)
+    else:
+        register_image_folder("it", root / "cls", "val")
+
+
+@pytest.fixture
+def hash_of(digits, tmp_path):
+    """hash_of(form, change) -> the hash of a copy of the set in which `change` was done."""
+    copies = 0
+
+    def get(form, change=None):
+        nonlocal copies
+        copies += 1
+        root = tmp_path / str(copies)
+        shutil.copytree(digits, root)
+        if change is not None:
+            change(root)
+        register(form, root)
+        try:
+            return dataset_hash("it")
+        finally:
+            unregister_dataset("it")
+
+    return get
+
+
+def shift_a_coco_box(root):
+    path = root / "annotations/instances_val.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["bbox"][0] += 1
+    path.write_text(json.dumps(content))
+
+
+def replace_in(file, old, new):
+    def change(root):
+        path = root / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def swap_labels(root):
+    (root / "cls/val/zero/00000.png").rename(root / "cls/val/one/9.png")
+    (root / "cls/val/one/00000.png").rename(root / "cls/val/zero/00000.png")
+
+
+def remove(file):
+    return lambda root: (root / file).unlink()
+
+
+@pytest.mark.parametrize(
+    ("form", "change"),
+    [
+        ("coco", shift_a_coco_box),
+        ("voc", replace_in("Annotations/val_00002.xml", "<xmin>", "<xmin>1")),
+        ("voc", replace_in("Annotations/val_00000.xml", "<difficult>0", "<difficult>1")),
+        ("voc", replace_in("ImageSets/Main/val.txt", "val_00003\n", "")),
+        ("voc", replace_in("ImageSets/Main/val.txt", "00000\nval_00001", "00001\nval_00000")),
+        ("folder", swap_labels),
+        ("folder", remove("cls/val/one/00001.png")),
+    ],
+)
+def test_another_set_has_another_hash(hash_of, form, change):
+    assert hash_of(form) == hash_of(form) != hash_of(form, change)
+
+
+@pytest.mark.parametrize(
+    ("form", "change"),
+    [
+        ("coco", replace_in("annotations/instances_train.json", "categories", "Categories")),
+        ("voc", replace_in("Annotations/train_00000.xml", "<xmin>", "<xmin>1")),
+        ("folder", remove("cls/train/one/00001.png")),
+    ],
+)
+def test_other_splits_do_not_matter(hash_of, form, change):
+    assert hash_of(form) == hash_of(form, change)
+
+
+def test_of_cocos_form_it_is_the_files(hash_of, digits):
+    content = (digits / "annotations/instances_val.json").read_bytes()
+    inner = hashlib.sha256(content).hexdigest()
+    assert hash_of("coco") == hashlib.sha256(f"{inner}\n".encode()).hexdigest()[:16]
+
+
+def test_voc_metrics_of_two_years_are_two_sets(digits):
+    hashes = set()
+    for year in (2007, 2012):
+        register_voc_folder("it", digits, "val", CLASSES, year)
+        hashes.add(dataset_hash("it"))
+        unregister_dataset("it")
+    assert len(hashes) == 2
+
+
+def test_a_set_of_someones_own_function():
+    def hash_of(**change):
+        box = {"bbox": np.arange(4.0), "mask": b"\x01"}
+        record = {"file_name": "/a/b.png", "image_id": 3, "annotations": [box], **change}
+        DatasetCatalog.register("own", lambda: [record])
+        try:
+            return dataset_hash("own")
+        finally:
+            DatasetCatalog.remove("own")
+
+    assert hash_of() == hash_of(file_name="/c/b.png")
+    big = np.zeros(2000)
+    changed = [{"file_name": "/a/c.png"}, {"image_id": 4}, {"annotations": []}, {"big": big}]
+    big_too = {"big": np.where(np.arange(2000) == 1000, 1.0, big)}
+    assert len({hash_of(), *(hash_of(**c) for c in [*changed, big_too])}) == 6
+
+
+@pytest.mark.parametrize(
+    ("form", "file"),
+    [("coco", "annotations/instances_val.json"), ("voc", "Annotations/val_00001.xml")],
+)
+def test_a_missing_file_is_named(hash_of, form, file):
+    with pytest.raises(DataError, match=f"'it': can't read .*{file}"):
+        hash_of(form, remove(file))

@@ -1,0 +1,369 @@
+"""FastCOCOEvaluator against Detectron2's COCOEvaluator with pycocotools."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from detectron2.config import instantiate
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.evaluation import COCOEvaluator, inference_on_dataset
+from detectron2.structures import Boxes, BoxMode, Instances
+
+import detnas_d2.data  # noqa: F401  registers BCCD
+from detnas_d2.engine import ConfigError
+from detnas_d2.evaluation import FastCOCOEvaluator
+
+IDS = (2, 5, 17)
+CLASSES = ("plane", "ship", "tram")
+
+
+@pytest.fixture
+def register(tmp_path):
+    """Register a data set; forgotten after the test."""
+    names = []
+
+    def register(**metadata):
+        name = f"fast_coco_{len(names)}"
+        names.append(name)
+        MetadataCatalog.get(name).set(**metadata)
+        return name
+
+    def with_json(dataset, ids=IDS, classes=CLASSES):
+        file = tmp_path / f"{len(names)}.json"
+        file.write_text(json.dumps(dataset))
+        mapping = {category: i for i, category in enumerate(ids)}
+        return register(
+            json_file=str(file),
+            thing_classes=list(classes),
+            thing_dataset_id_to_contiguous_id=mapping,
+        )
+
+    register.with_json = with_json
+    yield register
+    for name in names:
+        MetadataCatalog.remove(name)
+        if name in DatasetCatalog:
+            DatasetCatalog.remove(name)
+
+
+def instances(boxes, scores, classes, size=(480, 640)):
+    found = Instances(size)
+    found.pred_boxes = Boxes(torch.as_tensor(np.asarray(boxes), dtype=torch.float32).reshape(-1, 4))
+    found.scores = torch.as_tensor(np.asarray(scores), dtype=torch.float32)
+    found.pred_classes = torch.as_tensor(np.asarray(classes, dtype=np.int64))
+    return found
+
+
+def jittered(rng, annotations):
+    """Zero to three detections of each box (x, y, w, h), some of another class, and false ones.
+
+    Half of the time scores and corners are so coarse that many are equal.
+    """
+    coarse = rng.random() < 0.5
+    boxes, labels = [], []
+    for box, label in annotations:
+        for _ in range(rng.integers(4)):
+            x, y, w, h = box
+            corners = np.array([x, y, x + w, y + h])
+            boxes.append(corners + rng.normal(0, rng.choice([0, 0.02, 0.1, 0.3]), 4) * max(w, h))
+            labels.append(label if rng.random() < 0.8 else rng.integers(len(CLASSES)))
+    for _ in range(rng.integers(600 if rng.random() < 0.1 else 5)):
+        corner = rng.uniform(0, 400, 2)
+        boxes.append(np.concatenate([corner, corner + np.exp(rng.uniform(0, 5.5, 2))]))
+        labels.append(rng.integers(len(CLASSES)))
+    boxes = np.reshape(boxes, (-1, 4))
+    scores = rng.integers(1, 5, len(boxes)) / 4 if coarse else rng.random(len(boxes))
+    order = rng.permutation(len(boxes))
+    boxes = np.round(boxes) if coarse else boxes
+    return instances(boxes[order], scores[order], np.array(labels, dtype=np.int64)[order])
+
+
+def random_dataset(rng, image_ids):
+    """Crowds, images and classes without boxes, ids in no order; areas as of masks."""
+    annotations = []
+    classes = rng.choice(IDS, rng.integers(1, len(IDS) + 1), replace=False)
+    for image in image_ids:
+        for _ in range(rng.integers(12) * (rng.random() < 0.7)):
+            w, h = np.exp(rng.uniform(0, 5.5, 2)).round(1)
+            annotations.append(
+                {
+                    "id": len(annotations) + 7,
+                    "image_id": image,
+                    "category_id": int(rng.choice(classes)),
+                    "bbox": [*rng.uniform(0, 300, 2).round(1), w, h],
+                    "area": w * h * rng.uniform(0.4, 1),
+                    "iscrowd": int(rng.random() < 0.2),
+                }
+            )
+    return {
+        "images": [{"id": i, "width": 640, "height": 480, "file_name": "x"} for i in image_ids],
+        "annotations": [annotations[i] for i in rng.permutation(len(annotations))],
+        "categories": [{"id": i, "name": n} for i, n in zip(IDS, CLASSES, strict=True)],
+        "info": {},
+    }
+
+
+def detections(rng, dataset):
+    """(inputs, outputs) for all images."""
+    boxes = {image["id"]: [] for image in dataset["images"]}
+    for a in dataset["annotations"]:
+        boxes[a["image_id"]].append((a["bbox"], IDS.index(a["category_id"])))
+    return [{"image_id": i} for i in boxes], [
+        {"instances": jittered(rng, found)} for found in boxes.values()
+    ]
+
+
+def evaluate(evaluator, inputs, outputs):
+    evaluator.reset()
+    for i in range(0, len(inputs), 3):
+        evaluator.process(inputs[i : i + 3], outputs[i : i + 3])
+    return evaluator.evaluate()
+
+
+def reference(name, inputs, outputs, **options):
+    return evaluate(COCOEvaluator(name, use_fast_impl=False, **options), inputs, outputs)
+
+
+def assert_equal(found, expected):
+    assert list(found) == list(expected)
+    for task, metrics in expected.items():
+        assert list(found[task]) == list(metrics)
+        assert found[task] == pytest.approx(metrics, abs=1e-9, nan_ok=True)
+        assert all(type(value) is float for value in found[task].values())
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_bccd_one_object_evaluates_many_times(split, bccd_images):
+    records = DatasetCatalog.get(f"bccd_{split}")
+    evaluator = FastCOCOEvaluator(f"bccd_{split}")
+    seen = set()
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        outputs = [
+            {"instances": jittered(rng, [(a["bbox"], a["category_id"]) for a in r["annotations"]])}
+            for r in records
+        ]
+        found = evaluate(evaluator, records, outputs)
+        assert_equal(found, reference(f"bccd_{split}", records, outputs))
+        seen.add(found["bbox"]["AP"])
+    assert len(seen) == 4 and min(seen) > 1
+
+
+def test_a_network_on_bccd(bccd_images):
+    cfg = tiny.detector("unused", tiny.ARCHITECTURE)
+    cfg.model.roi_heads.box_predictor.test_score_thresh = 0.0
+    torch.manual_seed(0)
+    model = instantiate(cfg.model).eval()
+    loader = instantiate(cfg.dataloader.test)
+    evaluators = FastCOCOEvaluator("bccd_val"), COCOEvaluator("bccd_val", use_fast_impl=False)
+    found, expected = (inference_on_dataset(model, loader, e) for e in evaluators)
+    assert len(expected["bbox"]) == 9
+    assert_equal(found, expected)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_data_sets(register, seed):
+    rng = np.random.default_rng(seed)
+    image_ids = [int(i) for i in rng.choice(1000, rng.integers(1, 9), replace=False)]
+    if seed % 4 == 0:
+        image_ids = [f"image {i}" for i in image_ids]
+    dataset = random_dataset(rng, image_ids)
+    name = register.with_json(dataset)
+    inputs, outputs = detections(rng, dataset)
+    assert_equal(
+        evaluate(FastCOCOEvaluator(name), inputs, outputs), reference(name, inputs, outputs)
+    )
+
+
+def test_the_random_data_sets_hold_what_they_should(register):
+    """Else the test above would show little."""
+    nan = crowds = many = ties = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        dataset = random_dataset(rng, range(5))
+        found = evaluate(FastCOCOEvaluator(register.with_json(dataset)), *detections(rng, dataset))
+        nan += any(map(math.isnan, found["bbox"].values()))
+        crowds += any(a["iscrowd"] for a in dataset["annotations"])
+        all_instances = [x["instances"] for x in detections(rng, dataset)[1]]
+        many += any(max(x.pred_classes.bincount(), default=0) > 100 for x in all_instances)
+        ties += any(len(x.scores.unique()) < len(x) for x in all_instances)
+    assert min(nan, crowds, many, ties) > 5
+
+
+def test_the_file_is_read_once_and_the_results_are_written_as_coco_does(register, tmp_path):
+    rng = np.random.default_rng(0)
+    dataset = random_dataset(rng, [30, 10, 20, 2, 1, 7])
+    name = register.with_json(dataset)
+    inputs, outputs = detections(rng, dataset)
+    expected = reference(name, inputs, outputs, output_dir=str(tmp_path / "theirs"))
+    evaluator = FastCOCOEvaluator(name, output_dir=str(tmp_path / "ours"))
+    for file in tmp_path.glob("*.json"):
+        file.unlink()
+    for _ in range(2):
+        assert_equal(evaluate(evaluator, inputs, outputs), expected)
+    ours, theirs = (
+        (tmp_path / d / "coco_instances_results.json").read_text() for d in ("ours", "theirs")
+    )
+    assert json.loads(ours) == json.loads(theirs) and len(json.loads(ours)) > 5
+    assert [p.name for p in (tmp_path / "ours").iterdir()] == ["coco_instances_results.json"]
+
+
+def test_a_data_set_in_detectron2s_own_form(register, tmp_path):
+    rng = np.random.default_rng(1)
+    records = []
+    for i in range(4):
+        boxes = rng.uniform(0, 200, (5, 4))
+        boxes[:, 2:] += boxes[:, :2]
+        records.append(
+            {
+                "file_name": "x",
+                "image_id": f"id{9 - i}",
+                "height": 480,
+                "width": 640,
+                "annotations": [
+                    {
+                        "bbox": b.tolist(),
+                        "bbox_mode": BoxMode.XYXY_ABS,
+                        "category_id": int(rng.integers(3)),
+                        "iscrowd": 0,
+                    }
+                    for b in boxes
+                ],
+            }
+        )
+    name = register(thing_classes=list(CLASSES))
+    DatasetCatalog.register(name, lambda: records)
+    outputs = [
+        {
+            "instances": instances(
+                [a["bbox"] for a in r["annotations"]] + rng.normal(0, 5, (5, 4)),
+                rng.random(5),
+                [a["category_id"] for a in r["annotations"]],
+            )
+        }
+        for r in records
+    ]
+    found = evaluate(FastCOCOEvaluator(name), records, outputs)
+    assert not hasattr(MetadataCatalog.get(name), "json_file")
+    assert found["bbox"]["AP"] > 10
+    assert_equal(found, reference(name, records, outputs, output_dir=str(tmp_path)))
+
+
+def test_classes_that_a_loader_has_not_set_yet(register):
+    """Detectron2's loader of a JSON file sets the classes' ids, which another process may call."""
+    rng = np.random.default_rng(2)
+    dataset = random_dataset(rng, [1, 2, 3])
+    inputs, outputs = detections(rng, dataset)
+    complete = register.with_json(dataset)
+    metadata = MetadataCatalog.get(complete)
+    name = register(json_file=metadata.json_file, thing_classes=list(CLASSES))
+    ids = metadata.thing_dataset_id_to_contiguous_id
+
+    def load():
+        MetadataCatalog.get(name).set(thing_dataset_id_to_contiguous_id=ids)
+        return []
+
+    DatasetCatalog.register(name, load)
+    expected = reference(complete, inputs, outputs)
+    assert_equal(evaluate(FastCOCOEvaluator(name), inputs, outputs), expected)
+
+
+def test_classes_without_a_mapping_are_category_ids(register):
+    rng = np.random.default_rng(3)
+    dataset = random_dataset(rng, [1, 2, 3])
+    inputs, outputs = detections(rng, dataset)  # classes 0, 1, 2; categories 2, 5, 17
+    metadata = MetadataCatalog.get(register.with_json(dataset))
+    name = register(json_file=metadata.json_file)
+    found = evaluate(FastCOCOEvaluator(name), inputs, outputs)
+    assert_equal(found, reference(name, inputs, outputs))
+    assert len(found["bbox"]) == 6
+
+
+@pytest.mark.parametrize("case", ["no output", "no instances", "no detection"])
+def test_nothing_detected(register, tmp_path, caplog, case):
+    caplog.set_level(logging.WARNING)
+    name = register.with_json(random_dataset(np.random.default_rng(0), [1, 2]))
+    inputs = [] if case == "no output" else [{"image_id": 1}, {"image_id": 2}]
+    output = {"instances": instances([], [], [])} if case == "no detection" else {"sem_seg": 0}
+    outputs = [output] * len(inputs)
+    found = evaluate(FastCOCOEvaluator(name, output_dir=str(tmp_path)), inputs, outputs)
+    assert_equal(found, reference(name, inputs, outputs))
+    assert found == {} or all(map(math.isnan, found["bbox"].values()))
+    assert "detnas_d2.evaluation.fast_coco" in {r.name for r in caplog.records}
+    written = tmp_path / "coco_instances_results.json"
+    assert (written.read_text() if written.exists() else None) == ("[]" if found else None)
+
+
+def test_a_test_set_without_annotations_gives_no_figures_but_the_results(register, tmp_path):
+    rng = np.random.default_rng(0)
+    dataset = random_dataset(rng, [1, 2])
+    inputs, outputs = detections(rng, dataset)
+    del dataset["annotations"]
+    name = register.with_json(dataset)
+    found = evaluate(FastCOCOEvaluator(name, output_dir=str(tmp_path)), inputs, outputs)
+    assert found == reference(name, inputs, outputs) == {}
+    results = json.loads((tmp_path / "coco_instances_results.json").read_text())
+    assert len(results) == sum(len(x["instances"]) for x in outputs) > 0
+
+
+def test_one_class_has_no_figure_of_its_own(register):
+    rng = np.random.default_rng(5)
+    dataset = random_dataset(rng, [1, 2, 3])
+    for a in dataset["annotations"]:
+        a["category_id"] = 2
+    dataset["categories"] = dataset["categories"][:1]
+    inputs, outputs = detections(rng, dataset)
+    for x in outputs:
+        x["instances"].pred_classes[:] = 0
+    name = register.with_json(dataset, ids=[2], classes=["plane"])
+    found = evaluate(FastCOCOEvaluator(name), inputs, outputs)
+    assert_equal(found, reference(name, inputs, outputs))
+    assert len(found["bbox"]) == 6 and found["bbox"]["AP"] > 1
+
+
+def test_masks_and_proposals_are_left_aside(register):
+    rng = np.random.default_rng(0)
+    dataset = random_dataset(rng, [1, 2, 3])
+    name = register.with_json(dataset)
+    inputs, outputs = detections(rng, dataset)
+    expected = reference(name, inputs, outputs)
+    for x in outputs:
+        x["instances"].pred_masks = torch.zeros(len(x["instances"]), 4, 4, dtype=torch.bool)
+        x["proposals"] = None
+    assert_equal(evaluate(FastCOCOEvaluator(name), inputs, outputs), expected)
+
+
+def test_an_annotation_of_id_0_counts_like_any_other(register):
+    """pycocotools takes id 0 for "no match"."""
+    rng = np.random.default_rng(0)
+    dataset = random_dataset(rng, [1, 2, 3])
+    inputs, outputs = detections(rng, dataset)
+    expected = reference(register.with_json(dataset), inputs, outputs)
+    for i, a in enumerate(dataset["annotations"]):
+        a["id"] = i
+    name = register.with_json(dataset)
+    assert_equal(evaluate(FastCOCOEvaluator(name), inputs, outputs), expected)
+
+
+def test_errors_say_what_to_do(register):
+    dataset = random_dataset(np.random.default_rng(0), [1, 2])
+    name = register.with_json(dataset)
+    one = instances([[0, 0, 9, 9]], [0.5], [1])
+    with pytest.raises(ConfigError, match="Image 3 is not in the data set.*dataset.names"):
+        evaluate(FastCOCOEvaluator(name), [{"image_id": 3}], [{"instances": one}])
+    with pytest.raises(ConfigError, match="class 3, but .* 3 classes 0 to 2.*num_classes to 3"):
+        wrong = instances([[0, 0, 9, 9]], [0.5], [3])
+        evaluate(FastCOCOEvaluator(name), [{"image_id": 1}], [{"instances": wrong}])
+    for box, score in (([0, 0, float("nan"), 9], 0.5), ([0, 0, 9, 9], float("nan"))):
+        with pytest.raises(FloatingPointError, match="1 of 2 detections have NaN"):
+            broken = instances([[0, 0, 9, 9], box], [0.4, score], [1, 1])
+            evaluate(FastCOCOEvaluator(name), [{"image_id": 1}], [{"instances": broken}])
+    two_names = register.with_json(dataset, classes=["plane", "ship"])
+    with pytest.raises(ConfigError, match="name 2 classes .* have 3 categories"):
+        evaluate(FastCOCOEvaluator(two_names), [{"image_id": 1}], [{"instances": one}])

@@ -1,0 +1,84 @@
+"""The images of a search: read once, in batches of one size, scored in the data set's order."""
+
+from __future__ import annotations
+
+import pytest
+import tiny
+import torch
+from detectron2.config import LazyCall as L
+from detectron2.config import instantiate
+from detectron2.evaluation import inference_on_dataset
+
+from detnas_d2.data import DataError, build_test_loader
+from detnas_d2.evaluation import evaluate_images, load_images
+from detnas_d2.evaluation.images import group_by_size
+from detnas_d2.modeling import find_supernet
+
+
+def test_groups():
+    assert group_by_size("abacabc", 2) == [(0, 2), (1, 5), (3, 6), (4,)]
+    assert group_by_size("abc", 8) == [(0,), (1,), (2,)]
+    assert group_by_size("aaaa", 3) == [(0, 1, 2), (3,)]
+
+
+class Sizes(tiny.NoiseMapper):
+    """Images of three sizes in turn."""
+
+    def __call__(self, record):
+        self.size = 24 + 4 * (record["image_id"] % 3)
+        return super().__call__(record)
+
+
+def mixed(cfg, count=8):
+    cfg.dataloader.test = L(build_test_loader)(
+        dataset=L(tiny.records)(names="val", count=count), mapper=L(Sizes)(augment=False)
+    )
+    return cfg
+
+
+class Order(tiny.OutputSum):
+    def reset(self):
+        self.seen = []
+
+    def process(self, inputs, outputs):
+        assert len(inputs) == len(outputs) == 1
+        self.seen.append((inputs[0]["image_id"], outputs[0]["scores"]))
+
+    def evaluate(self):
+        return {"seen": {image: scores for image, scores in self.seen}}
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_scores_are_those_of_one_image_a_batch(tmp_path, batch_size):
+    cfg = mixed(tiny.classifier(tmp_path))
+    cfg.search.batch_size = batch_size
+    images = load_images(cfg)
+    for batch, positions in zip(images.validation, images.positions, strict=True):
+        assert len({image["image"].shape for image in batch}) == 1
+        assert len(batch) == len(positions) <= batch_size
+        assert [image["image_id"] for image in batch] == [1000 + i for i in positions]
+    assert len(images.calibration) == 3 and all(len(b) == 4 for b in images.calibration)
+    torch.manual_seed(0)
+    model = instantiate(cfg.model).eval()
+    find_supernet(model).set_path(tiny.ARCHITECTURE)
+    plain, ours = Order("val"), Order("val")
+    inference_on_dataset(model, instantiate(cfg.dataloader.test), plain)
+    evaluate_images(model, images, ours)
+    assert [image for image, _ in ours.seen] == [image for image, _ in plain.seen]
+    for (_, a), (_, b) in zip(ours.seen, plain.seen, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_on_the_disk_they_are_the_same(tmp_path):
+    cfg = mixed(tiny.classifier(tmp_path / "output"))
+    in_memory = load_images(cfg)
+    cfg.search.cache_memory = 1e-5  # 10 kB
+    on_disk = load_images(cfg)
+    assert tiny.same(in_memory.validation, on_disk.validation)
+    assert tiny.same(in_memory.calibration, on_disk.calibration)
+    assert list((tmp_path / "output").iterdir()) == []
+
+
+def test_an_empty_data_set():
+    with pytest.raises(DataError, match="holds no image"):
+        build_test_loader([], Sizes())

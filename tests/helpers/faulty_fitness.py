@@ -1,0 +1,110 @@
+"""Fitness functions without torch that misbehave on demand, in worker processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from detnas_d2.errors import DetNASError
+from detnas_d2.space import Architecture
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHONPATH = os.pathsep.join([str(ROOT), str(ROOT / "tests/helpers")])
+
+Faults = Mapping[tuple[int, ...], Sequence[str]]
+
+
+def value(architecture: Architecture) -> float:
+    return sum((i + 1) * c / 7 for i, c in enumerate(architecture))
+
+
+class FaultyFitness:
+    """`value`, but for the faults of some architectures: one for each attempt, then none.
+
+    Each attempt leaves a file in the folder, which holds the process id.
+    """
+
+    def __init__(self, folder: Path, faults: Faults, data: Any) -> None:
+        self.folder, self.faults, self.data = folder, faults, data
+
+    def __call__(self, architecture: Architecture) -> tuple[float, dict[str, float]]:
+        attempt = len(attempts(self.folder, architecture.choices))
+        leave(self.folder, f"{architecture}.{attempt}")
+        faults = self.faults.get(architecture.choices, ())
+        for fault in faults[attempt].split("; ") if attempt < len(faults) else ():
+            if fault == "nan":
+                return float("nan"), {"AP": float("nan"), "APs": 1.0}
+            misbehave(self.folder, fault)
+        result = value(architecture)
+        return result, {"AP": result, "sum": float(self.data.sum())}
+
+
+def make(folder: Path, faults: Faults, data: Any) -> FaultyFitness:
+    assert not data.flags.writeable and not data.flags.owndata  # it lies in the object store
+    leave(folder, f"start.{os.getpid()}")
+    return FaultyFitness(folder, faults, data)
+
+
+def make_badly(folder: Path, faults: Sequence[str]) -> Any:
+    """The faults of starts, by their order; later starts succeed."""
+    start = len(list(folder.glob("start.*")))
+    leave(folder, f"start.{os.getpid()}")
+    if start < len(faults):
+        misbehave(folder, faults[start])
+    return lambda architecture: (value(architecture), {})
+
+
+def misbehave(folder: Path, fault: str) -> None:
+    kind, *arguments = fault.split()
+    if fault == "raise":
+        raise ValueError("no")
+    if fault == "wrong setting":
+        raise DetNASError("search.metric is wrong")
+    if fault == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(60)
+    if fault == "exit":
+        sys.exit(3)
+    if fault == "hang":
+        time.sleep(1000)
+    if kind == "sleep":
+        time.sleep(float(arguments[0]))
+    if kind == "await":  # so many files of that name
+        wait_until(lambda: len(list(folder.glob(arguments[1]))) >= int(arguments[0]))
+
+
+def leave(folder: Path, name: str) -> None:
+    waiting = folder / f".{name}"
+    waiting.write_text(str(os.getpid()))
+    waiting.rename(folder / name)
+
+
+def attempts(folder: Path, choices: Sequence[int]) -> list[int]:
+    """The process of each attempt so far."""
+    name = ",".join(map(str, choices))
+    files = sorted(folder.glob(f"{name}.*"), key=lambda f: int(f.suffix[1:]))
+    return [int(f.read_text()) for f in files]
+
+
+def starts(folder: Path) -> list[int]:
+    """The processes that made a fitness function."""
+    return [int(f.read_text()) for f in folder.glob("start.*")]
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition: Any, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)

@@ -1,0 +1,137 @@
+"""search_net.py on worker processes: the same ledger as in one process, whatever dies."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+from collections import Counter
+from pathlib import Path
+
+import faulty_evaluator
+import pytest
+from faulty_fitness import attempts, is_alive
+
+ray = pytest.importorskip("ray")
+RANDOM = ["search.algorithm.population=18", "search.algorithm.generations=1"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session():
+    """One for the searches of this process; those that are killed start their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            address="local",
+            num_cpus=4,
+            num_gpus=0,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+        yield
+        ray.shutdown()
+
+
+def content(folder: Path) -> tuple[dict, dict]:
+    """The header, and the last line of each architecture, without seconds and checksum."""
+    first, *lines = (json.loads(x) for x in (folder / "ledger.jsonl").read_text().splitlines())
+    for line in lines:
+        del line["seconds"], line["crc32"]
+    return first["header"], {tuple(line["architecture"]): line for line in lines}
+
+
+def test_driver_killed_and_resumed_with_other_workers(workspace, searched):
+    """Two workers, then one: the ledger of the search in one process, and its best."""
+    reference, _ = searched
+    folder = workspace / "output/workers"
+    arguments = ["train.output_dir=output/workers", "search.retries=0"]
+    process = workspace.start("search_net.py", "step3", *arguments, "search.workers=2")
+    ledger = folder / "ledger.jsonl"
+    while not ledger.exists() or ledger.read_bytes().count(b"\n") < 4:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.005)
+    log = (folder / "log.txt").read_text()
+    workers = {int(x) for x in re.findall(r"process (\d+)\) is ready", log)}
+    assert workers and all(map(is_alive, workers))
+    process.kill()
+    process.wait()
+    assert len(content(folder)[1]) < 18
+    status, output = workspace.call(
+        "search_net.py", "step3", "--resume", *arguments, "search.workers=1"
+    )
+    assert status == 0, output
+    assert not any(map(is_alive, workers))
+    assert content(folder) == content(reference)
+    best = "best_architecture.json"
+    assert (folder / best).read_bytes() == (reference / best).read_bytes()
+
+
+def test_faults_and_failed_taken_up_again(workspace, supernet, monkeypatch, tmp_path):
+    """Four workers; what fails is recorded, all else is as in one process."""
+    status, output = workspace.call(
+        "search_net.py", "step3", *RANDOM, "train.output_dir=output/random"
+    )
+    assert status == 0, output
+    _, expected = content(workspace / "output/random")
+    counts = Counter(line["fitness"] for line in expected.values())
+    single = [a for a, line in expected.items() if counts[line["fitness"]] == 1]
+    failing = dict(zip(single[:3], ("raise", "nan", "nothing"), strict=True))
+    faults = {a: [fault] * 2 for a, fault in failing.items()}
+    faults |= dict(zip(single[3:5], (["kill"], ["hang"]), strict=True))
+    texts = {str(expected[a]["fitness"]): values for a, values in faults.items()}
+    (tmp_path / "faults.json").write_text(json.dumps(texts))
+
+    # a module of the user's own, found where the driver finds it
+    monkeypatch.syspath_prepend(os.path.dirname(faulty_evaluator.__file__))
+    arguments = [
+        *RANDOM,
+        "train.output_dir=output/faulty",
+        "dataloader.evaluator._target_=faulty_evaluator.FaultyEvaluator",
+        f"+dataloader.evaluator.folder={tmp_path}",
+    ]
+    workers = ["search.workers=4", "search.time_limit=10"]
+    status, output = workspace.call("search_net.py", "step3", *arguments, *workers)
+    assert status == 0, output
+    _, found = content(workspace / "output/faulty")
+    assert {a for a, line in found.items() if line["status"] == "failed"} == set(failing)
+    assert {a: x for a, x in found.items() if a not in failing} == {
+        a: x for a, x in expected.items() if a not in failing
+    }
+    errors = [
+        "ValueError: no (after 2 attempts)",
+        "NotFinite: the fitness is nan (after 2 attempts)",
+        "RuntimeError: The evaluator gives no metrics: no object was detected. (after 2 attempts)",
+    ]
+    assert [found[a]["error"] for a in failing] == errors
+    for a in faults:
+        assert len(attempts(tmp_path, [expected[a]["fitness"]])) == 2
+    (hanging, _) = attempts(tmp_path, [expected[single[4]]["fitness"]])
+    assert not is_alive(hanging)
+
+    (tmp_path / "faults.json").write_text("{}")
+    status, output = workspace.call("search_net.py", "step3", "--retry-failed", *arguments)
+    assert status == 0, output
+    assert content(workspace / "output/faulty")[1] == expected
+    assert "15 candidates are in the ledger already" in output
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["search.workers=-1"], "search.workers is -1; expected a whole number from 0"),
+        (["search.address=auto"], "search.address needs workers"),
+        (["search.time_limit=60"], "search.time_limit needs workers"),
+        (["search.threads=0", "search.workers=1"], "search.threads is 0"),
+        (["search.retries=-1"], "search.retries is -1"),
+        (["search.workers=1", "search.time_limit=0"], "search.time_limit is 0"),
+        (["search.workers=2", "train.device=cuda"], "PyTorch sees"),
+    ],
+)
+def test_refused(workspace, supernet, overrides, message):
+    output_dir = "train.output_dir=output/refused_workers"
+    status, _ = workspace.call("search_net.py", "step3", output_dir, *overrides)
+    assert isinstance(status, str) and message in status
+    assert not (workspace / "output/refused_workers").exists()

@@ -1,0 +1,229 @@
+"""Limits on several costs at once, against every architecture of small spaces."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detnas_d2.search import CostLimit, CostLimits, LimitError
+from detnas_d2.search.least import least
+from detnas_d2.space import (
+    Architecture,
+    BlockCost,
+    CostTable,
+    SearchSpace,
+    ShuffleChoice,
+    Stage,
+    get_space,
+    memory_cost,
+)
+
+CHOICES = (ShuffleChoice(3), ShuffleChoice(5), ShuffleChoice(7))
+SPACE = SearchSpace("five", 8, (Stage(16, 3), Stage(32, 2)), CHOICES)
+EVERY = np.array(list(itertools.product(range(3), repeat=5)))
+
+
+def totals(cost: BlockCost) -> list[float]:
+    """The cost of every architecture by plain Python."""
+    combine = sum if cost.combine == "sum" else max
+    table = cost.table.tolist()
+    return [
+        combine([cost.constant, *(table[i][c] for i, c in enumerate(row))])
+        for row in EVERY.tolist()
+    ]
+
+
+def table_of(numbers):
+    """Rows of which some are equal, as the blocks of a stage are."""
+    row = st.lists(numbers, min_size=3, max_size=3)
+    rows = st.tuples(row, row)
+    places = st.lists(st.integers(0, 1), min_size=5, max_size=5)
+    return st.builds(lambda pair, which: [pair[i] for i in which], rows, places)
+
+
+INTEGERS = st.one_of(st.integers(0, 6), st.integers(0, 10**9))
+FLOATS = st.floats(0, 50)
+
+
+@st.composite
+def costs(draw):
+    numbers = draw(st.sampled_from([INTEGERS, FLOATS]))
+    rows, constant = draw(table_of(numbers)), draw(numbers)
+    return BlockCost(SPACE, "units", rows, constant, draw(st.sampled_from(["sum", "max"])))
+
+
+@st.composite
+def limits(draw):
+    """Limits between which some architecture's cost lies, and a little beside it."""
+    chosen = draw(st.lists(costs(), min_size=1, max_size=4))
+    found = []
+    for cost in chosen:
+        values = sorted(set(totals(cost)))
+        maximum = values[draw(st.integers(0, len(values) - 1))]
+        found.append(CostLimit(cost, maximum + draw(st.sampled_from([0, 0.5, -1e-6]))))
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(limits())
+def test_allows_and_witness_against_every_architecture(chosen):
+    every = [totals(limit.cost) for limit in chosen]
+    expected = [
+        all(values[i] <= limit.maximum for values, limit in zip(every, chosen, strict=True))
+        for i in range(len(EVERY))
+    ]
+    limit = CostLimits(SPACE, chosen)
+    assert limit.allows(EVERY).tolist() == expected
+    assert [bool(limit.allows(row[None])[0]) for row in EVERY[:20]] == expected[:20]
+    assert [limit.meets(Architecture(SPACE, tuple(row))) for row in EVERY.tolist()] == expected
+    if any(expected):
+        assert expected[EVERY.tolist().index(list(limit.witness()))]
+    else:
+        with pytest.raises(LimitError):
+            limit.witness()
+
+
+@settings(max_examples=150, deadline=None)
+@given(costs(), limits())
+def test_least_is_exact(cost, chosen):
+    allowed = CostLimits(SPACE, chosen).allows(EVERY)
+    values = np.array(totals(cost))[allowed]
+    found = least(cost, chosen)
+    if not len(values):
+        assert found is None
+    else:
+        assert cost(found) == values.min()
+        assert allowed[EVERY.tolist().index(list(found))]
+
+
+@settings(max_examples=100, deadline=None)
+@given(limits())
+def test_what_the_error_says_is_feasible_and_the_least(chosen):
+    """Limits raised to the figures of the message are met; by a step less they are not."""
+    every = np.array([totals(limit.cost) for limit in chosen])
+    maxima = np.array([limit.maximum for limit in chosen])
+    if (every <= maxima[:, None]).all(axis=0).any():
+        return
+    with pytest.raises(LimitError) as caught:
+        CostLimits(SPACE, chosen).witness()
+    message = str(caught.value)
+
+    def feasible(changed):
+        return CostLimits(
+            SPACE, [CostLimit(x.cost, m) for x, m in zip(chosen, changed, strict=True)]
+        ).allows(EVERY)
+
+    alone = [i for i in range(len(chosen)) if every[i].min() > maxima[i]]
+    if alone:
+        value = re.search(r"Raise the limit to (\S+) or more", message)[1]
+        assert figure(value) == pytest.approx(every[alone[0]].min(), abs=1e-4)
+        assert figure(value) >= every[alone[0]].min()
+        return
+    expected = []
+    for i in range(len(chosen)):
+        others = np.delete(every <= maxima[:, None], i, axis=0).all(axis=0)
+        if others.any():
+            expected.append((i, every[i][others].min()))
+    if expected:
+        lines = message.splitlines()[1:]
+        assert len(lines) == len(expected)
+        for line, (i, least_value) in zip(lines, expected, strict=True):
+            value = figure(line.rpartition(": ")[2])
+            assert value == pytest.approx(least_value, abs=1e-4)
+            assert feasible([*maxima[:i], value, *maxima[i + 1 :]]).any()
+    else:
+        values = [
+            figure(x) for x in re.findall(r"at most (\S+) units", message.split("as it is")[1])
+        ]
+        assert feasible(values).any() and values[0] == pytest.approx(maxima[0], abs=1e-4)
+        so_far = np.ones(len(EVERY), dtype=bool)
+        for row, maximum, value in zip(every, maxima, values, strict=True):
+            assert value == pytest.approx(max(maximum, row[so_far].min()), abs=1e-4)
+            so_far &= row <= max(maximum, row[so_far].min())
+
+
+def figure(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+@pytest.fixture(scope="module")
+def million():
+    """All of the demo space, with its costs and a latency of its own."""
+    space = get_space("demo")
+    table = CostTable(space)
+    rng = np.random.default_rng(3)
+    latency = BlockCost(space, "ms of latency", rng.uniform(0.2, 2, (10, 4)).tolist(), 1.5)
+    choices = np.indices((4,) * 10, dtype=np.int8).reshape(10, -1).T
+    limited = [table.flops, table.params, latency, memory_cost(space)]
+    return space, choices, limited, [cost(choices) for cost in limited]
+
+
+@pytest.mark.parametrize("share", [0.001, 0.05, 0.1, 0.15, 0.3])
+def test_real_costs_against_a_million_architectures(million, share):
+    """Each limit at a share of its cost's range: jointly infeasible, then tight, then loose."""
+    space, choices, limited, every = million
+    limits = [CostLimit(c, c.minimum + share * (c.maximum - c.minimum)) for c in limited]
+    meets = [values <= limit.maximum for values, limit in zip(every, limits, strict=True)]
+    limit = CostLimits(space, limits)
+    assert np.array_equal(limit.allows(choices), np.logical_and.reduce(meets))
+    if np.logical_and.reduce(meets).any():
+        assert limit.allows(np.array([limit.witness().choices])).all()
+    else:
+        with pytest.raises(LimitError, match="meets all limits, though each alone can be met"):
+            limit.witness()
+    for i, cost in enumerate(limited):
+        others = np.logical_and.reduce(meets[:i] + meets[i + 1 :])
+        found = least(cost, limits[:i] + limits[i + 1 :])
+        assert (found is None) == (not others.any())
+        assert found is None or cost(found) == every[i][others].min()
+
+
+def test_a_hundred_thousand_checks_a_second(million):
+    _, _, limited, every = million
+    limit = CostLimits(
+        limited[0].space,
+        [CostLimit(c, float(np.median(v))) for c, v in zip(limited, every, strict=True)],
+    )
+    choices = np.random.default_rng(0).integers(4, size=(100_000, 10))
+    start = time.perf_counter()
+    limit.allows(choices)
+    assert time.perf_counter() - start < 1
+
+
+def test_messages():
+    table = CostTable(SPACE, (64, 64))
+    latency = BlockCost(SPACE, "ms of latency", [[3.0, 2.0, 1.0]] * 5, 0.25)
+    with pytest.raises(LimitError) as caught:
+        CostLimits(SPACE, [CostLimit(table.flops, 1e9), CostLimit(latency, 5.2)]).witness()
+    assert str(caught.value) == (
+        "no architecture of space 'five' has at most 5.2 ms of latency; the smallest has 5.25. "
+        "Raise the limit to 5.25 or more."
+    )
+    smallest, largest = table.flops.minimum, table.flops.maximum  # 3x3 throughout, 7x7 throughout
+    with pytest.raises(LimitError) as caught:
+        CostLimits(SPACE, [CostLimit(table.flops, smallest), CostLimit(latency, 5.5)]).witness()
+    assert str(caught.value) == (
+        "no architecture of space 'five' meets all limits, though each alone can be met. Raise one "
+        "of these to the figure behind it, or more:\n"
+        f"  at most {smallest:,} multiply-adds: {largest:,}\n"
+        "  at most 5.5 ms of latency: 15.25"
+    )
+
+
+def test_no_limits_and_what_an_architecture_has_of_each():
+    nothing = CostLimits(SPACE, [])
+    assert nothing.allows(EVERY).all() and len(nothing.witness()) == 5
+    latency = BlockCost(SPACE, "ms of latency", [[1.0, 2.0, 3.0]] * 5, 0.2)
+    params = CostTable(SPACE).params
+    limit = CostLimits(SPACE, [CostLimit(latency, 7.5), CostLimit(params, 10**6)])
+    architecture = limit.witness()
+    assert architecture.choices == (0,) * 5
+    assert limit.describe(architecture) == (
+        f"5.2 of at most 7.5 ms of latency, {params.minimum:,} of at most 1,000,000 parameters"
+    )

@@ -1,0 +1,217 @@
+"""RayExecutor with real worker processes: killed, hanging, raising, and machines that leave."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import re
+import signal
+import sys
+import time
+
+import faulty_fitness
+import numpy as np
+import pytest
+from faulty_fitness import PYTHONPATH, attempts, is_alive, starts, value, wait_until
+
+from detnas_d2.search import InProcessExecutor, RayExecutor, SearchError
+from detnas_d2.space import Architecture
+
+ray = pytest.importorskip("ray")
+DATA = np.arange(1000.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session():
+    """One for all: RayExecutor uses a connection that is there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", os.pathsep.join([PYTHONPATH, *filter(None, sys.path)]))
+        ray.init(
+            address="local",
+            num_cpus=4,
+            num_gpus=0,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture
+def architectures(tiny):
+    return [Architecture(tiny, choices) for choices in itertools.product(range(3), repeat=3)]
+
+
+@pytest.fixture
+def executor(tmp_path):
+    """executor(faults, ...) -> an entered RayExecutor on FaultyFitness, retries 1."""
+    opened = []
+
+    def make(faults=None, **settings) -> RayExecutor:
+        settings = {"workers": 2, "retries": 1, **settings}
+        shared = [tmp_path, faults or {}, DATA]
+        new = RayExecutor(faulty_fitness.make, shared, **settings)
+        opened.append(new.__enter__())
+        return new
+
+    yield make
+    for one in opened:
+        one.__exit__(None, None, None)
+
+
+def by_architecture(measurements):
+    found = {m.architecture.choices: (m.fitness, dict(m.metrics), m.error) for m in measurements}
+    assert len(found) == len(measurements)
+    return found
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_results_do_not_depend_on_the_number_of_workers(executor, architectures, tmp_path, workers):
+    alone = InProcessExecutor(lambda a: (value(a), {"AP": value(a), "sum": float(DATA.sum())}))
+    expected = by_architecture(list(alone.run(architectures)))
+    many = executor({architectures[0].choices: [f"await {workers} start.*"]}, workers=workers)
+    assert (
+        by_architecture(list(many.run(architectures[:20])))
+        | by_architecture(list(many.run(architectures[20:])))
+        == expected
+    )
+    # one start a worker for both batches, and one attempt a candidate
+    assert len(starts(tmp_path)) == workers
+    used = [attempts(tmp_path, a.choices) for a in architectures]
+    assert {len(x) for x in used} == {1} and {x[0] for x in used} <= set(starts(tmp_path))
+
+
+def test_faults_are_tried_again_then_recorded(executor, architectures, tmp_path, caplog):
+    faults = {
+        (0, 0, 0): ["raise"],
+        (0, 0, 1): ["raise", "raise"],
+        (0, 0, 2): ["nan", "nan"],
+        (0, 1, 0): ["kill"],
+        (0, 1, 1): ["kill", "kill"],
+        (0, 1, 2): ["hang"],
+        (0, 2, 0): ["hang", "hang"],
+        (0, 2, 1): ["exit", "raise"],
+    }
+    measurements = list(executor(faults, workers=4, time_limit=1.5).run(architectures))
+    found = by_architecture(measurements)
+    died = "WorkerDied: its process was killed, ran out of memory or crashed"
+    errors = {
+        (0, 0, 1): "ValueError: no",
+        (0, 0, 2): "NotFinite: the fitness is nan",
+        (0, 1, 1): died,
+        (0, 2, 0): "TimeLimit: not done after 1.5 s",
+        (0, 2, 1): "ValueError: no",
+    }
+    for a in architectures:
+        fitness, metrics, error = found[a.choices]
+        tried = attempts(tmp_path, a.choices)
+        assert len(tried) == min(len(faults.get(a.choices, ())) + 1, 2)
+        assert not any(is_alive(p) for p in tried[:-1] if faults[a.choices][0] == "hang")
+        if a.choices in errors:
+            assert fitness is None and error == f"{errors[a.choices]} (after 2 attempts)"
+        else:
+            assert fitness == metrics["AP"] == value(a) and error is None
+    assert found[(0, 0, 2)][1] == {"AP": None, "APs": 1.0}
+    assert [m.seconds >= 1.5 for m in measurements if m.error and "TimeLimit" in m.error] == [True]
+    assert "0,0,1 failed in attempt 1 of 2: ValueError: no" in caplog.text
+    assert "in misbehave" in caplog.text  # the traceback of the worker
+
+
+def test_a_worker_that_died_idle_costs_no_attempt(executor, architectures, tmp_path):
+    with_one = executor(workers=1, retries=0)
+    list(with_one.run(architectures[:2]))
+    (first,) = starts(tmp_path)
+    os.kill(first, signal.SIGKILL)
+    (m,) = with_one.run(architectures[2:3])
+    assert m.error is None and attempts(tmp_path, m.architecture.choices) != [first]
+
+
+def test_a_fault_of_the_set_up_ends_it_after_what_is_there(executor, architectures, tmp_path):
+    first, second, third = architectures[:3]
+    faults = {
+        first.choices: [f"await 1 {third}.0"],
+        second.choices: ["await 1 go"],
+        third.choices: ["await 1 go; wrong setting"],
+    }
+    results = executor(faults, workers=3).run(architectures[:3])
+    assert next(results).architecture == first
+    (tmp_path / "go").touch()
+    time.sleep(1.5)  # while the caller writes the first, both others come to their ends
+    assert next(results).architecture == second
+    with pytest.raises(SearchError, match=r"^search.metric is wrong$"):
+        next(results)
+    assert len(attempts(tmp_path, third.choices)) == 1  # nothing to try again
+
+
+def test_a_caller_that_stops_leaves_nothing_running(executor, architectures, tmp_path):
+    first, second, *_ = architectures
+    both = executor({first.choices: [f"await 1 {second}.0"], second.choices: ["hang"]})
+    results = both.run([first, second])
+    assert next(results).architecture == first
+    results.close()
+    (hanging,) = attempts(tmp_path, second.choices)
+    wait_until(lambda: not is_alive(hanging))
+    assert [m.error for m in both.run([first, second])] == [None, None]
+    both.__exit__(None, None, None)
+    wait_until(lambda: not any(map(is_alive, starts(tmp_path))))
+    assert ray.is_initialized()  # it was not started by the executor
+
+
+def start_badly(folder, *faults, workers=2):
+    return RayExecutor(faulty_fitness.make_badly, [folder, faults], workers=workers)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("raise", r"No worker can start \(3 times in vain\).*in make_badly.*ValueError: no"),
+        ("kill", "No worker can start.*worker process has died"),
+        ("wrong setting", "^search.metric is wrong$"),
+    ],
+)
+def test_workers_that_can_not_start(architectures, tmp_path, fault, message):
+    with start_badly(tmp_path, *[fault] * 20) as executor, pytest.raises(SearchError) as error:
+        list(executor.run(architectures))
+    assert re.search(message, str(error.value), re.DOTALL)
+    assert len(starts(tmp_path)) <= 4
+
+
+def test_starts_that_fail_are_repeated(architectures, tmp_path):
+    with start_badly(tmp_path, "raise", "kill", workers=1) as executor:
+        assert [m.fitness for m in executor.run(architectures[:2])] == [
+            value(a) for a in architectures[:2]
+        ]
+    assert len(starts(tmp_path)) == 3
+
+
+def test_it_goes_on_with_what_the_cluster_has(executor, architectures, caplog, monkeypatch):
+    monkeypatch.setattr("detnas_d2.search.ray_executor._TELL_AFTER", 0.3)
+    faults = {a.choices: ["await 2 start.*"] for a in architectures}
+    measurements = list(executor(faults, workers=3, cpus_per_worker=2).run(architectures[:10]))
+    assert all(m.error is None for m in measurements) and len(measurements) == 10
+    assert " of 3 workers wait for a place (2 CPU, 0 GPU each); they join" in caplog.text
+
+
+def test_not_one_place(executor, architectures):
+    with pytest.raises(
+        SearchError, match="in 0.5 s. Each needs 1 CPU, 1 GPU; the cluster has 4 CPU, 0 GPU"
+    ):
+        list(executor(gpus_per_worker=1, place_limit=0.5).run(architectures))
+
+
+def test_no_more_workers_than_candidates(executor, architectures, tmp_path):
+    assert list(executor(workers=4).run([])) == []
+    assert starts(tmp_path) == []
+    faults = {architectures[0].choices: ["await 2 start.*"]}
+    list(executor(faults, workers=4).run(architectures[:2]))
+    assert len(starts(tmp_path)) == 2
+
+
+def test_without_ray(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    executor = RayExecutor(faulty_fitness.make, workers=1)
+    with pytest.raises(SearchError, match=r"pip install 'detnas-d2\[ray\]'"):
+        executor.__enter__()

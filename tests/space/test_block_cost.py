@@ -1,0 +1,49 @@
+"""Costs out of tables: sums and maxima, integers and floats."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from detnas_d2.space import Architecture, BlockCost, SearchSpace, ShuffleChoice, SpaceError, Stage
+
+SPACE = SearchSpace("s", 8, (Stage(16, 10), Stage(32, 10)), tuple(map(ShuffleChoice, (3, 5, 7))))
+RNG = np.random.default_rng(0)
+CHOICES = RNG.integers(3, size=(500, 20))
+
+
+@pytest.mark.parametrize("combine", ["sum", "max"])
+@pytest.mark.parametrize("constant", [0, 40, 10**6])
+def test_integers_by_plain_python(combine, constant):
+    rows = RNG.integers(1000, size=(20, 3)).tolist()
+    cost = BlockCost(SPACE, "units", rows, constant, combine)
+    function = {"sum": sum, "max": max}[combine]
+    expected = [function([constant, *(rows[i][c] for i, c in enumerate(a))]) for a in CHOICES]
+    assert cost(CHOICES).tolist() == expected
+    singles = [cost(Architecture(SPACE, tuple(a))) for a in CHOICES.tolist()]
+    assert singles == expected and all(type(single) is int for single in singles)
+    assert cost.minimum == function([constant, *map(min, rows)]) == cost(cost.cheapest())
+    assert cost.maximum == function([constant, *map(max, rows)])
+
+
+def test_sums_of_floats_are_exact_in_any_order():
+    """A limit at an architecture's own cost holds, however the sum is made."""
+    rows = RNG.uniform(0, 5, (20, 3)).tolist()
+    cost = BlockCost(SPACE, "ms", rows, 0.7)
+    many = cost(CHOICES)
+    assert np.array_equal(many, [cost(a.tolist()) for a in CHOICES])
+    assert np.array_equal(many, cost(np.asfortranarray(CHOICES)))
+    assert np.array_equal(many, np.concatenate([cost(a[None]) for a in CHOICES]))
+    table = cost.table.tolist()
+    for choices, value in zip(CHOICES.tolist(), many.tolist(), strict=True):
+        parts = [cost.constant, *(table[i][c] for i, c in enumerate(choices))]
+        assert value == sum(map(Fraction, parts)) == math.fsum(parts)
+    assert np.abs(cost.table - rows).max() <= 2**-14
+
+
+def test_tables_of_any_size():
+    assert BlockCost(SPACE, "units", [[1, 2, 3]] * 20, 0)(CHOICES[:0]).shape == (0,)
+    assert BlockCost(SPACE, "units", [[1, 2, 3]] * 20, 5, "max")(CHOICES[:0]).shape == (0,)
+    with pytest.raises(SpaceError, match="units are more than 64 bits count"):
+        BlockCost(SPACE, "units", [[1, 2, 2**60]] * 20, 0)

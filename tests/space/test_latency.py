@@ -1,0 +1,100 @@
+"""The reader of latency tables: what fits is a cost, all else is refused with its place."""
+
+import copy
+import json
+
+import pytest
+
+from detnas_d2.space import LatencyTable, SearchSpace, ShuffleChoice, SpaceError, Stage
+
+SPACE = SearchSpace("s", 8, (Stage(16, 2),), (ShuffleChoice(3), ShuffleChoice(5)))
+CONTENT = {
+    "space": "s",
+    "fingerprint": SPACE.fingerprint,
+    "input_size": [64, 96],
+    "batch_size": 1,
+    "device": "cpu",
+    "device_name": "a processor",
+    "threads": 2,
+    "torch": "2.0",
+    "constant_ms": 1,
+    "block_ms": [[0.5, 0.75], [0.25, 2.0]],
+    "check": {"median_error": 0.02},
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content):
+        path = tmp_path / "latency.json"
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    return write
+
+
+def test_a_table_is_a_cost(write):
+    table = LatencyTable.read(write(CONTENT))
+    cost = table.cost(SPACE, (64, 96))
+    assert cost([1, 0]) == 1 + 0.75 + 0.25
+    assert cost.minimum == 1.75 and cost.unit == "ms of latency"
+    assert json.loads(json.dumps(table.to_json())) == CONTENT
+    assert LatencyTable.read(write(table.to_json())) == table
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("space", 3, "space is 3; expected a text"),
+        ("torch", None, "torch is None; expected a text"),
+        ("input_size", [64], r"the input size is \[64\]"),
+        ("input_size", None, "the input size is None"),
+        ("batch_size", 0, "batch_size is 0; expected a positive integer"),
+        ("threads", 1.5, "threads is 1.5; expected a positive integer"),
+        ("constant_ms", float("nan"), "constant_ms is nan; expected a finite number"),
+        ("constant_ms", True, "constant_ms is True; expected a finite number"),
+        ("block_ms", [[0.5, 0.7], [0.1, float("inf")]], r"block_ms\[1\]\[1\] is inf"),
+        ("block_ms", [[0.5, 0.7], [-0.1, 1]], r"block_ms\[1\]\[0\] is -0.1; expected a finite"),
+        ("block_ms", [[0.5, "0.7"], [0.1, 1]], r"block_ms\[0\]\[1\] is '0.7'"),
+        ("block_ms", [0.5, 0.7], "block_ms isn't a list of lists"),
+        ("check", [], r"check is \[\]; expected an object"),
+        ("colour", "red", "expected an object with the keys"),
+    ],
+)
+def test_wrong_content_is_refused(write, key, value, message):
+    path = write({**CONTENT, key: value})
+    with pytest.raises(SpaceError, match=message) as caught:
+        LatencyTable.read(path)
+    assert str(path) in str(caught.value)
+    assert "make it anew: python -m detnas_d2.evaluation.latency" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", CONTENT)
+def test_every_key_is_needed(write, key):
+    content = copy.deepcopy(CONTENT)
+    del content[key]
+    with pytest.raises(SpaceError, match="expected an object with the keys"):
+        LatencyTable.read(write(content))
+
+
+def test_wrong_files_are_refused(write, tmp_path):
+    for content in ("", "{", "[" * 100_000, "\0"):
+        with pytest.raises(SpaceError, match="not a JSON file"):
+            LatencyTable.read(write(content))
+    for content in ("[]", "3", "null"):
+        with pytest.raises(SpaceError, match="not a latency table: expected an object"):
+            LatencyTable.read(write(content))
+    with pytest.raises(SpaceError, match=r"none.json' can't be read \(No such file"):
+        LatencyTable.read(tmp_path / "none.json")
+
+
+def test_a_table_of_something_else_is_refused(write):
+    table = LatencyTable.read(write(CONTENT))
+    other = SearchSpace("s", 8, (Stage(16, 2),), (ShuffleChoice(3), ShuffleChoice(7)))
+    with pytest.raises(SpaceError, match=f"is of space 's' .{SPACE.fingerprint}., not of 's'"):
+        table.cost(other, (64, 96))
+    with pytest.raises(SpaceError, match="measured at 64x96 pixels, but .* at 96x64"):
+        table.cost(SPACE, (96, 64))
+    for rows in ([[0.5, 0.75]], [[1, 2], [1, 2, 3]], [[1], [2]], []):
+        with pytest.raises(SpaceError, match=r"rows of .* figures; expected 2 of 2"):
+            LatencyTable.read(write({**CONTENT, "block_ms": rows})).cost(SPACE, (64, 96))
