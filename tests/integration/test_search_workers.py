@@ -72,10 +72,10 @@ def test_driver_killed_and_resumed_with_other_workers(workspace, searched):
 def test_faults_and_failed_taken_up_again(workspace, supernet, monkeypatch, tmp_path):
     """Four workers; what fails is recorded, all else is as in one process."""
     status, output = workspace.call(
-        "search_net.py", "step3", *RANDOM, "train.output_dir=output/random"
+        "search_net.py", "step3", *RANDOM, "train.output_dir=output/before_faults"
     )
     assert status == 0, output
-    _, expected = content(workspace / "output/random")
+    _, expected = content(workspace / "output/before_faults")
     counts = Counter(line["fitness"] for line in expected.values())
     single = [a for a, line in expected.items() if counts[line["fitness"]] == 1]
     failing = dict(zip(single[:3], ("raise", "nan", "nothing"), strict=True))
