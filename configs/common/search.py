@@ -16,7 +16,7 @@ search = dict(
     latency_table=None,  # a file; python -m detnas_d2.evaluation.latency measures it
     input_size=(224, 224),  # (height, width) of the image that costs are counted for
     calibration_batches=250,  # of dataloader.calibration: 500 images for the norms' statistics
-    batch_size=4,  # validation images a forward; all of one size, so that it changes no result
+    batch_size=4,  # validation images a forward, all of one size: no result changes but by rounding
     amp=False,  # mixed precision: float16 on a GPU, bfloat16 on a CPU; changes fitness a little
     cache_memory=8,  # GiB for decoded images; more of them go to a file in train.output_dir
     # Where candidates are evaluated: in this process, or in so many worker processes (Ray's), here

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,9 +94,13 @@ def make_fitness(
 
 def worker_environment(threads: int | None) -> dict[str, str]:
     """Variables of a worker: modules and data sets are found where the driver finds them."""
-    prefixes = (sys.prefix, sys.base_prefix)  # what is installed is found anyway
-    folders = [os.path.abspath(p) for p in ("", *sys.path) if os.path.isdir(p or ".")]
-    own = [p for p in dict.fromkeys(folders) if not p.startswith(prefixes)]
+    # what comes from the first of Python's own folders on is installed: workers have it too, and
+    # the order between its parts must stay
+    prefixes = (Path(sys.prefix), Path(sys.base_prefix))
+    before = itertools.takewhile(
+        lambda p: not any(Path(p).is_relative_to(prefix) for prefix in prefixes), sys.path
+    )
+    own = dict.fromkeys(os.path.abspath(p) for p in ("", *before) if os.path.isdir(p or "."))
     variables = {
         "PYTHONPATH": os.pathsep.join([*own, "${PYTHONPATH}"]),
         ROOT_VARIABLE: os.path.abspath(datasets_root()),

@@ -73,7 +73,7 @@ def group_by_size(sizes: Sequence[Any], batch_size: int) -> list[tuple[int, ...]
     """Batches of the indices of equal sizes, in the order of their first indices.
 
     In a batch of one size each image is padded as it would be alone, so that batching changes no
-    result.
+    result but by rounding.
     """
     groups: dict[Any, list[int]] = defaultdict(list)
     for index, size in enumerate(sizes):

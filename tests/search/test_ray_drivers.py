@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from faulty_fitness import PYTHONPATH, is_alive, starts, value, wait_until
 from detnas_d2.search import read_ledger
 
 pytest.importorskip("ray")
-RAY = Path(sys.executable).with_name("ray")
+RAY = shutil.which("ray", path=sysconfig.get_path("scripts")) or shutil.which("ray")
 
 
 @pytest.fixture
