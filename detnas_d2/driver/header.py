@@ -19,7 +19,10 @@ from .threads import fitness_threads
 # convolutions round otherwise in another torch, boxes are chosen otherwise by another torchvision,
 # ties are ordered otherwise by another Detectron2 or hotcoco, images resized otherwise by another
 # Pillow
-PACKAGES = ("torch", "torchvision", "detectron2", "hotcoco", "pillow")
+PACKAGES = (
+    *("torch", "torchvision", "detectron2", "hotcoco", "pillow"),
+    *("numpy", "scipy", "fvcore"),  # draws, limits, batch-norm statistics
+)
 _LOADERS = ("calibration", "test", "evaluator")
 
 

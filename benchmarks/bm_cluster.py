@@ -1,0 +1,178 @@
+"""A search of 1,000 candidates over 64 workers, some of which die: how busy are they?
+
+    python benchmarks/bm_cluster.py
+
+Real: the algorithms, Evaluator, ledger and RayExecutor of a search, 64 Ray worker processes, and
+their deaths and replacements. Simulated: the fitness, which sleeps for its time, and the machines,
+for all workers are on this one. Times are lognormal (sigma 0.3) with a mean of 2 s, which stand for
+minutes; 2% take four times as long; 2% of the candidates kill their worker in the first attempt.
+The first start of the workers is left out, the replacements' are not.
+
+Utilisation: the seconds of the attempts that gave a result, over 64 times the wall time. Beside it
+stands that of an ideal driver: the same times, no deaths, the next candidate at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measuring import report
+
+from detnas_d2.search import (
+    CostLimit,
+    CostLimits,
+    Evaluation,
+    Evaluator,
+    EvolutionarySearch,
+    Ledger,
+    RandomSearch,
+    RayExecutor,
+    make_header,
+)
+from detnas_d2.space import Architecture, CostTable, get_space
+
+WORKERS = 64
+SIGMA = 0.3
+STRAGGLERS = 0.02
+DEATHS = 0.02
+LONGER = 4.0
+
+
+class SleepingFitness:
+    """Sleeps as long as the architecture's evaluation takes; the first attempt of some dies."""
+
+    def __init__(self, folder: Path, mean: float) -> None:
+        self._folder, self._mean = folder, mean
+
+    def __call__(self, architecture: Architecture) -> tuple[float, dict[str, float]]:
+        if not (self._folder / "go").exists():  # all workers have to be there first
+            while len(list(self._folder.glob("start.*"))) < WORKERS:
+                time.sleep(0.2)
+            return 0.0, {}
+        fitness, seconds, dies = plan(architecture, self._mean)
+        if dies and _is_first(self._folder / f"died.{architecture}"):
+            time.sleep(seconds * 0.5)
+            os._exit(1)
+        time.sleep(seconds)
+        return fitness, {}
+
+
+def plan(architecture: Architecture, mean: float) -> tuple[float, float, bool]:
+    """Fitness, seconds, and whether the first attempt dies: a function of the architecture."""
+    rng = np.random.default_rng(architecture.choices)
+    typical = mean / (1 + STRAGGLERS * (LONGER - 1))
+    seconds = typical * rng.lognormal(-(SIGMA**2) / 2, SIGMA)
+    seconds *= LONGER if rng.random() < STRAGGLERS else 1
+    return sum(architecture.choices) + rng.random(), float(seconds), rng.random() < DEATHS
+
+
+def make_fitness(folder: Path, mean: float) -> SleepingFitness:
+    (folder / f"start.{os.getpid()}").touch()
+    return SleepingFitness(folder, mean)
+
+
+def _is_first(file: Path) -> bool:
+    try:
+        file.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def main(args: argparse.Namespace) -> None:
+    # here, and not by the workers' runtime environment: then Ray's first processes are of use
+    root = Path(__file__).resolve().parents[1]
+    paths = [str(root), str(root / "benchmarks"), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    space = get_space("300m")
+    cost = CostTable(space)
+    limit = CostLimits(space, [CostLimit(cost.flops, 300_000_000)])
+    count = args.candidates
+
+    def evolution(population: int) -> EvolutionarySearch:
+        generations = count // population
+        return EvolutionarySearch(space, limit, population=population, generations=generations)
+
+    searches: dict[str, Any] = {
+        "algorithm_2": evolution(50),
+        "population_200": evolution(200),
+        "random_search": RandomSearch(space, limit, count=count),
+    }
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        executor = RayExecutor(
+            make_module().make_fitness,
+            [folder, args.mean],
+            workers=WORKERS,
+            retries=2,
+            cpus_per_worker=len(os.sched_getaffinity(0)) / WORKERS,  # they sleep
+        )
+        begin = time.perf_counter()
+        with executor:
+            rng = np.random.default_rng(0)
+            rows = rng.integers(space.num_choices, size=(WORKERS, space.num_blocks))
+            list(executor.run([Architecture(space, tuple(row.tolist())) for row in rows]))
+            (folder / "go").touch()
+            print(f"{WORKERS} workers started in {time.perf_counter() - begin:.0f} s", flush=True)
+            for name, search in searches.items():
+                with Ledger(folder / name, make_header(space, "", "", 0), space) as ledger:
+                    died = len(list(folder.glob("died.*")))
+                    begin = time.perf_counter()
+                    result = search.run(Evaluator(executor, cost, ledger))
+                    wall = time.perf_counter() - begin
+                died = len(list(folder.glob("died.*"))) - died
+                figures |= compare(name, result.evaluations, wall, died, args.mean)
+    report("cluster", {**figures, "candidates": count, "workers": WORKERS, "mean": args.mean})
+
+
+def make_module() -> Any:
+    """This file by its name, so that workers import it and don't get it by value."""
+    import bm_cluster
+
+    return bm_cluster
+
+
+def compare(
+    name: str, evaluations: Sequence[Evaluation], wall: float, died: int, mean: float
+) -> dict[str, Any]:
+    """Print a search's utilisation."""
+    failed = sum(not e.ok for e in evaluations)
+    generations: dict[int, list[float]] = {}
+    for e in evaluations:
+        generations.setdefault(e.generation, []).append(plan(e.architecture, mean)[1])
+    useful = sum(map(sum, generations.values()))
+    ideal = useful / WORKERS / sum(map(makespan, generations.values()))
+    utilisation = useful / WORKERS / wall
+    print(
+        f"{name}: {len(evaluations)} candidates in {wall:.1f} s, {died} deaths, {failed} failed: "
+        f"utilisation {utilisation:.1%}; ideal driver without deaths {ideal:.1%}",
+        flush=True,
+    )
+    return {name: round(utilisation, 4), f"{name}_ideal": round(ideal, 4)}
+
+
+def makespan(seconds: Sequence[float]) -> float:
+    """Seconds until all are done where each free worker takes the next at once."""
+    ends = [0.0] * WORKERS
+    for s in seconds:
+        heapq.heappush(ends, heapq.heappop(ends) + s)
+    return max(ends)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.ERROR)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--candidates", type=int, default=1000, help="a multiple of 200")
+    parser.add_argument("--mean", type=float, default=2.0, help="seconds of a candidate")
+    sys.exit(main(parser.parse_args()))
