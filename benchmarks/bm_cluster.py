@@ -152,19 +152,25 @@ def compare(
     for e in evaluations:
         generations.setdefault(e.generation, []).append(plan(e.architecture, mean)[1])
     useful = sum(map(sum, generations.values()))
-    ideal = useful / WORKERS / sum(map(makespan, generations.values()))
+
+    def ideal_of(workers: int) -> float:
+        return useful / workers / sum(makespan(x, workers) for x in generations.values())
+
+    ideal = ideal_of(WORKERS)
     utilisation = useful / WORKERS / wall
     print(
         f"{name}: {len(evaluations)} candidates in {wall:.1f} s, {died} deaths, {failed} failed: "
         f"utilisation {utilisation:.1%}; ideal driver without deaths {ideal:.1%}",
         flush=True,
     )
+    fewer = ", ".join(f"{n}: {ideal_of(n):.0%}" for n in (4, 8, 16, 25, 32, 50))
+    print(f"    ideal with fewer workers: {fewer}", flush=True)
     return {name: round(utilisation, 4), f"{name}_ideal": round(ideal, 4)}
 
 
-def makespan(seconds: Sequence[float]) -> float:
+def makespan(seconds: Sequence[float], workers: int) -> float:
     """Seconds until all are done where each free worker takes the next at once."""
-    ends = [0.0] * WORKERS
+    ends = [0.0] * workers
     for s in seconds:
         heapq.heappush(ends, heapq.heappop(ends) + s)
     return max(ends)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from faulty_fitness import PYTHONPATH, is_alive, starts, value, wait_until
 from detnas_d2.search import read_ledger
 
 pytest.importorskip("ray")
-RAY = shutil.which("ray", path=sysconfig.get_path("scripts")) or shutil.which("ray")
+RAY = (sys.executable, "-c", "from ray.scripts.scripts import main; main()")  # the command ray
 
 
 @pytest.fixture
@@ -85,11 +84,11 @@ def test_signals_end_all_and_lose_nothing(start, tmp_path):
 def test_a_machine_leaves_a_cluster(start, tmp_path):
     """With no retries: its candidate is evaluated elsewhere, and that is no failed attempt."""
     node = ("--num-cpus=1", "--num-gpus=0", "--block")
-    start("head.log", RAY, "start", "--head", "--port=0", "--include-dashboard=false", *node)
+    start("head.log", *RAY, "start", "--head", "--port=0", "--include-dashboard=false", *node)
     log = tmp_path / "head.log"
     wait_until(lambda: "ray start --address" in log.read_text(), 100)
     address = re.search(r"ray start --address='(\S+)'", log.read_text())[1]
-    machine = start("machine.log", RAY, "start", f"--address={address}", *node)
+    machine = start("machine.log", *RAY, "start", f"--address={address}", *node)
     wait_until(lambda: "Ray runtime started" in (tmp_path / "machine.log").read_text(), 100)
 
     folder = tmp_path / "search"
