@@ -10,14 +10,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from ..space import Architecture
 from .errors import SearchError
 from .executor import Fitness, Measurement, after_attempts, log_failure
 from .ray_session import ray_session
+from .ray_state import Job, State, Worker, as_text
 from .ray_worker import Place, RayWorker, SetUpFault, StartFailure
 
 logger = logging.getLogger(__name__)
@@ -29,45 +28,6 @@ START_LIMIT = 1800.0
 LOST_MACHINES = 10
 """How often a candidate may lose its machine before that counts as a failed attempt."""
 _TELL_AFTER = 10.0  # seconds without a place for a worker
-
-
-class _State(Enum):
-    PLACING = "waits for resources"
-    PREPARING = "makes its fitness function"
-    IDLE = "waits for a candidate"
-    BUSY = "evaluates a candidate"
-
-
-@dataclass
-class _Job:
-    architecture: Architecture
-    attempts: int = 0
-    lost_machines: int = 0
-
-
-@dataclass(eq=False)
-class _Worker:
-    """An actor as the driver knows it. call: the reference of the result that it owes."""
-
-    number: int
-    actor: Any
-    call: Any
-    since: float
-    state: _State = _State.PLACING
-    failed_starts: int = 0
-    place: Place | None = None
-    was_ready: bool = False
-    job: _Job | None = None
-    deadline: float = math.inf
-
-    def __str__(self) -> str:
-        if self.place is None:
-            return f"Worker {self.number}"
-        return f"Worker {self.number} ({self.place.host}, process {self.place.process})"
-
-    def begin(self, state: _State, call: Any, limit: float | None = None) -> None:
-        self.state, self.call, self.since = state, call, time.monotonic()
-        self.deadline = math.inf if limit is None else self.since + limit
 
 
 class RayExecutor:
@@ -118,8 +78,8 @@ class RayExecutor:
         self._needs = {"num_cpus": cpus_per_worker, "num_gpus": gpus_per_worker}
         self._environment = dict(environment or {})
         self._place_limit = place_limit
-        self._workers: list[_Worker] = []
-        self._queue: deque[_Job] = deque()
+        self._workers: list[Worker] = []
+        self._queue: deque[Job] = deque()
         self._failed_starts = 0
         self._told = False
         self._stack = ExitStack()
@@ -146,7 +106,7 @@ class RayExecutor:
 
         Raises SearchError: not one worker has a place or can start; a fault of the set-up.
         """
-        self._queue = deque(map(_Job, architectures))
+        self._queue = deque(map(Job, architectures))
         left = len(self._queue)
         self._wake(left)
         try:
@@ -163,28 +123,28 @@ class RayExecutor:
                 if fault is not None:
                     raise SearchError(fault.message)
         finally:  # the caller may have stopped before the end
-            for worker in [w for w in self._workers if w.state is _State.BUSY]:
+            for worker in [w for w in self._workers if w.state is State.BUSY]:
                 self._kill(worker)
 
     def _wake(self, candidates: int) -> None:
         """As many workers as there are candidates; those that waited must still be alive."""
         for worker in self._workers:
-            if worker.state is _State.IDLE:
+            if worker.state is State.IDLE:
                 self._prepare(worker)
         while len(self._workers) < min(self._wanted, candidates):
             self._start(len(self._workers))
 
     def _hand_out(self) -> None:
         for worker in self._workers:
-            if self._queue and worker.state is _State.IDLE:
+            if self._queue and worker.state is State.IDLE:
                 worker.job = self._queue.popleft()
                 call = worker.actor.evaluate.remote(worker.job.architecture)
-                worker.begin(_State.BUSY, call, self._time_limit)
+                worker.begin(State.BUSY, call, self._time_limit)
 
-    def _wait(self) -> list[_Worker]:
+    def _wait(self) -> list[Worker]:
         """Those whose call has ended or is over its limit, one or more."""
         while True:
-            calls = {w.call: w for w in self._workers if w.state is not _State.IDLE}
+            calls = {w.call: w for w in self._workers if w.state is not State.IDLE}
             ends = [min(w.deadline for w in calls.values()), self._check_places()]
             rest = max(min(ends) - time.monotonic(), 0)
             if self._ended(list(calls), 1, None if math.isinf(rest) else rest):
@@ -195,17 +155,17 @@ class RayExecutor:
 
     def _check_places(self) -> float:
         """Tell of workers without a place; when to look again."""
-        placing = [w for w in self._workers if w.state is _State.PLACING]
+        placing = [w for w in self._workers if w.state is State.PLACING]
         if not placing or (self._told and len(placing) < len(self._workers)):
             return math.inf
         since = min(w.since for w in placing)
         waited = time.monotonic() - since
-        needs = _as_text({"CPU": self._needs["num_cpus"], "GPU": self._needs["num_gpus"]})
+        needs = as_text({"CPU": self._needs["num_cpus"], "GPU": self._needs["num_gpus"]})
         if len(placing) == len(self._workers) and waited >= self._place_limit:
             raise SearchError(
                 f"Not one worker got a place in {self._place_limit:g} s. Each needs {needs}; the "
-                f"cluster has {_as_text(self._ray.cluster_resources())}, of which free: "
-                f"{_as_text(self._ray.available_resources())}. Add machines, wait until others "
+                f"cluster has {as_text(self._ray.cluster_resources())}, of which free: "
+                f"{as_text(self._ray.available_resources())}. Add machines, wait until others "
                 "leave them, or ask for less."
             )
         if not self._told and waited >= _TELL_AFTER:
@@ -216,7 +176,7 @@ class RayExecutor:
             )
         return since + min(self._place_limit, math.inf if self._told else _TELL_AFTER)
 
-    def _advance(self, worker: _Worker) -> Measurement | SetUpFault | None:
+    def _advance(self, worker: Worker) -> Measurement | SetUpFault | None:
         """Take what a worker's call gave."""
         if not self._ended([worker.call], 1, 0):
             return self._late(worker)
@@ -237,18 +197,18 @@ class RayExecutor:
             self._is_ready(worker)
         return None
 
-    def _is_ready(self, worker: _Worker) -> None:
+    def _is_ready(self, worker: Worker) -> None:
         if not worker.was_ready:
             logger.info("%s is ready after %.1f s", worker, time.monotonic() - worker.since)
         worker.was_ready = True
         worker.failed_starts = self._failed_starts = 0
-        worker.begin(_State.IDLE, None)
+        worker.begin(State.IDLE, None)
 
-    def _end(self, worker: _Worker, measurement: Measurement) -> Measurement | None:
+    def _end(self, worker: Worker, measurement: Measurement) -> Measurement | None:
         """A candidate was evaluated, or failed."""
         job, worker.job = worker.job, None
         assert job is not None
-        worker.begin(_State.IDLE, None)
+        worker.begin(State.IDLE, None)
         job.attempts += 1
         measurement = dataclasses.replace(measurement, architecture=job.architecture)
         if measurement.error is not None:
@@ -258,14 +218,14 @@ class RayExecutor:
                 return None
         return after_attempts(measurement, job.attempts)
 
-    def _late(self, worker: _Worker) -> Measurement | None:
+    def _late(self, worker: Worker) -> Measurement | None:
         if worker.job is None:
             self._failed_start(worker, f"it was not ready after {START_LIMIT:.0f} s")
             return None
         error = f"TimeLimit: not done after {self._time_limit:g} s"
         return self._fail_and_replace(worker, error)
 
-    def _lost(self, worker: _Worker, reason: Exception) -> Measurement | None:
+    def _lost(self, worker: Worker, reason: Exception) -> Measurement | None:
         logger.warning("%s was lost: %s", worker, reason)
         job = worker.job
         if job is not None and (
@@ -282,7 +242,7 @@ class RayExecutor:
         self._replace(worker)
         return None
 
-    def _fail_and_replace(self, worker: _Worker, error: str) -> Measurement | None:
+    def _fail_and_replace(self, worker: Worker, error: str) -> Measurement | None:
         assert worker.job is not None
         seconds = round(time.monotonic() - worker.since, 3)
         failure = Measurement(worker.job.architecture, None, {}, seconds, error)
@@ -290,7 +250,7 @@ class RayExecutor:
         self._replace(worker)
         return outcome
 
-    def _failed_start(self, worker: _Worker, reason: str) -> None:
+    def _failed_start(self, worker: Worker, reason: str) -> None:
         worker.failed_starts += 1
         self._failed_starts += 1
         logger.warning("%s could not start: %s", worker, reason)
@@ -310,17 +270,17 @@ class RayExecutor:
     def _start(self, number: int, failed_starts: int = 0) -> None:
         actor = self._actor.remote()
         now = time.monotonic()
-        worker = _Worker(number, actor, actor.place.remote(), now, failed_starts=failed_starts)
+        worker = Worker(number, actor, actor.place.remote(), now, failed_starts=failed_starts)
         self._workers.append(worker)
 
-    def _prepare(self, worker: _Worker) -> None:
-        worker.begin(_State.PREPARING, worker.actor.prepare.remote(self._parts), START_LIMIT)
+    def _prepare(self, worker: Worker) -> None:
+        worker.begin(State.PREPARING, worker.actor.prepare.remote(self._parts), START_LIMIT)
 
-    def _replace(self, worker: _Worker) -> None:
+    def _replace(self, worker: Worker) -> None:
         self._kill(worker)
         self._start(worker.number, worker.failed_starts)
 
-    def _kill(self, worker: _Worker) -> None:
+    def _kill(self, worker: Worker) -> None:
         self._workers.remove(worker)
         self._ray.kill(worker.actor)
 
@@ -328,7 +288,7 @@ class RayExecutor:
         for worker in list(self._workers):
             self._kill(worker)
 
-    def _has_left(self, worker: _Worker, reason: Exception) -> bool:
+    def _has_left(self, worker: Worker, reason: Exception) -> bool:
         """Whether the worker's machine has left the cluster.
 
         Of a process that dies on a machine that stays, Ray hears at once from the machine, and
@@ -343,7 +303,3 @@ class RayExecutor:
         """Those that have ended, as soon as there are `count`."""
         done: list[Any] = self._ray.wait(calls, num_returns=count, timeout=timeout)[0]
         return done
-
-
-def _as_text(resources: Mapping[str, float]) -> str:
-    return ", ".join(f"{resources.get(key, 0):g} {key}" for key in ("CPU", "GPU"))

@@ -129,6 +129,17 @@ def test_a_worker_that_died_idle_costs_no_attempt(executor, architectures, tmp_p
     assert m.error is None and attempts(tmp_path, m.architecture.choices) != [first]
 
 
+def test_a_lost_machine_costs_no_attempt(executor, architectures, monkeypatch):
+    """As often as stated; whatever else happens, no candidate goes on for ever."""
+    monkeypatch.setattr("detnas_d2.search.ray_executor.LOST_MACHINES", 2)
+    monkeypatch.setattr(ray, "nodes", lambda: [])  # all have left
+    first, second, *_ = architectures
+    faults = {first.choices: ["kill"] * 2, second.choices: ["kill"] * 3}
+    found = by_architecture(list(executor(faults, retries=0).run([first, second])))
+    assert found[first.choices][2] is None
+    assert found[second.choices][2].startswith("WorkerDied: ")
+
+
 def test_a_fault_of_the_set_up_ends_it_after_what_is_there(executor, architectures, tmp_path):
     first, second, third = architectures[:3]
     faults = {
