@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from bccd import PATH, first
 from detectron2.config import LazyCall as L
 from detectron2.config import LazyConfig, instantiate
-from detectron2.data import get_detection_dataset_dicts
 from detectron2.evaluation import COCOEvaluator, inference_on_dataset
 from detectron2.utils.events import EventStorage
 from fvcore.nn.precise_bn import update_bn_stats
@@ -37,7 +37,6 @@ from detnas_d2.modeling import find_supernet, folded
 from detnas_d2.space import Architecture
 
 ROOT = Path(__file__).resolve().parents[1]
-PATH = "2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2"  # DetNASNet, COCO, FPN
 OUTPUT = ROOT / "output/bm_candidate"
 ITERATIONS = 250
 BATCH = 4
@@ -102,10 +101,6 @@ def load_config(head: str) -> Any:
         cfg.search.calibration_batches = 10
         cfg.dataloader.test.dataset = L(first)(names="bccd_val", count=50)
     return cfg
-
-
-def first(names: str, count: int) -> list[dict[str, Any]]:
-    return get_detection_dataset_dicts(names, filter_empty=False)[:count]
 
 
 def detector(cfg: Any) -> Any:

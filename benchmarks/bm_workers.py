@@ -18,24 +18,22 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # noqa: E402  before torch is imported
 
-import ray
 import torch
+from bccd import PATH, first
 from detectron2.config import LazyCall as L
-from detectron2.data import get_detection_dataset_dicts
 from measuring import alternate, median_ratio, report
 
 from detnas_d2.driver import build_executor, build_supernet
 from detnas_d2.engine import DetNASCheckpointer, load_config, require_supernet
 from detnas_d2.search import Executor
+from detnas_d2.search.ray_session import ray_session
 from detnas_d2.space import Architecture
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "output/bm_workers"
-PATH = "2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2"  # DetNASNet, COCO, FPN
 MARK = 1.8
 
 
@@ -51,15 +49,8 @@ def main(args: argparse.Namespace) -> None:
     DetNASCheckpointer(model, str(FOLDER)).save("model")
     space = require_supernet(model, "A search").space
     work = [Architecture.parse(PATH, space)] * args.candidates
-    ray.init(
-        address="local",
-        num_cpus=3,
-        num_gpus=0,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
     with ExitStack() as stack:
+        stack.enter_context(ray_session(None, cpus=3, gpus=0))
         executors = {}
         for workers in (1, 2):
             cfg.search.workers = workers
@@ -76,7 +67,6 @@ def main(args: argparse.Namespace) -> None:
             {"one": lambda: run(executors[1]), "two": lambda: run(executors[2])}, args.rounds
         )
         share = (_cpu_seconds() - used) / (time.perf_counter() - begin)
-    ray.shutdown()
     assert len(values) == 1, "workers give different fitness"
     ratio = median_ratio(seconds["one"], seconds["two"])
     rates = {name: args.candidates / statistics.median(s) for name, s in seconds.items()}
@@ -91,10 +81,6 @@ def main(args: argparse.Namespace) -> None:
             "driver_share": round(share, 4),
         },
     )
-
-
-def first(names: str, count: int) -> list[dict[str, Any]]:
-    return get_detection_dataset_dicts(names, filter_empty=False)[:count]
 
 
 def _cpu_seconds() -> float:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from detnas_d2.evaluation.timing import device_name
+
 PACKAGES = ("torch", "torchvision", "detectron2", "numpy", "pycocotools", "hotcoco", "ray")
 
 
@@ -43,12 +45,7 @@ def median_ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
 
 def machine() -> str:
     """Processor and number of usable cores."""
-    names = []
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as f:
-            names = [line.partition(":")[2].strip() for line in f if line.startswith("model name")]
-    processor = names[0] if names else platform.processor() or platform.machine()
-    return f"{processor}, {len(os.sched_getaffinity(0))} cores"
+    return f"{device_name('cpu')}, {len(os.sched_getaffinity(0))} cores"
 
 
 def versions() -> dict[str, str]:

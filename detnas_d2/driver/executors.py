@@ -11,8 +11,9 @@ from torch import nn
 
 from ..engine import DetNASCheckpointer, LazyTrainer
 from ..evaluation import build_fitness, load_images
+from ..evaluation.threads import with_threads
 from ..search import Executor, InProcessExecutor, RayExecutor
-from .threads import fitness_threads, is_cuda, with_threads
+from .threads import fitness_threads, is_cuda
 from .workers import make_fitness, worker_environment, worker_parts
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from omegaconf import DictConfig
 
@@ -21,14 +18,3 @@ def fitness_threads(cfg: DictConfig) -> int | None:
 
 def is_cuda(cfg: DictConfig) -> bool:
     return torch.device(cfg.train.device).type == "cuda"
-
-
-@contextmanager
-def with_threads(number: int | None) -> Iterator[None]:
-    """PyTorch's number of threads within this context; None changes nothing."""
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(number or before)
-        yield
-    finally:
-        torch.set_num_threads(before)

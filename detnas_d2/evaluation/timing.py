@@ -5,8 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -18,6 +17,7 @@ from scipy.stats import rankdata
 from ..modeling import ShuffleNetV2Supernet
 from ..space import LatencyTable, SearchSpace
 from ..space.cost import block_resolutions, checked_size
+from .threads import with_threads
 
 NETWORKS = 20  # of the check
 _WARM_UP = 2  # rounds
@@ -62,7 +62,7 @@ def measure_latency(
     )
     timed: list[tuple[list[int], list[float]]] = []  # choices, and times of stem and blocks
     whole: list[list[float]] = [[] for _ in others]
-    with _using_threads(threads):
+    with with_threads(threads):
         body = _Body(space, (batch_size, 3, *size), device)
         for done in range(-_WARM_UP, rounds):
             square = np.stack([rng.permutation(options) for _ in range(blocks)], axis=1)
@@ -88,7 +88,7 @@ def measure_latency(
         input_size=size,
         batch_size=batch_size,
         device=device,
-        device_name=_device_name(device),
+        device_name=device_name(device),
         threads=threads,
         torch=version("torch"),
         constant_ms=stem,
@@ -184,18 +184,8 @@ class _Body:
             self._marks.append(time.perf_counter())
 
 
-@contextmanager
-def _using_threads(threads: int | None) -> Iterator[None]:
-    former = torch.get_num_threads()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(former)
-
-
-def _device_name(device: str) -> str:
+def device_name(device: str) -> str:
+    """The GPU's name, or the processor's."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     try:

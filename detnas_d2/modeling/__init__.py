@@ -9,6 +9,8 @@ from .build import add_detnas_config
 from .classifier import Classifier
 from .detnet import DetNet, PyramidROIPooler
 from .detnet_fpn import DetNetFPN
+from .errors import WeightsError
+from .finding import find_backbone, find_supernet
 from .folding import folded
 from .halves import halves_space
 from .network import ShuffleNetV2
@@ -17,12 +19,9 @@ from .released import convert_released
 from .released_state import Released, read_released
 from .supernet import ShuffleNetV2Supernet
 from .weights import (
-    WeightsError,
     backbone_prefix,
     concerns_classifier,
     describe,
-    find_backbone,
-    find_supernet,
     load_weights,
     slice_supernet,
 )

@@ -1,4 +1,4 @@
-"""The error of networks that can't be built or run as set."""
+"""Errors of networks that can't be built, run or loaded as set."""
 
 from __future__ import annotations
 
@@ -7,3 +7,7 @@ from ..errors import DetNASError
 
 class ModelError(DetNASError, ValueError):
     """A setting or an input that the network does not take; says what it takes."""
+
+
+class WeightsError(DetNASError, ValueError):
+    """Weights that do not fit; the model is as it was."""

@@ -42,6 +42,8 @@ from torch import nn
 from .backbone import ShuffleNetV2Base
 from .blocks import ShuffleBlock
 from .classifier import Classifier
+from .errors import WeightsError
+from .finding import find_backbone
 from .halves import HalvesShuffleBlock
 from .network import ShuffleNetV2
 from .released_keys import (
@@ -56,7 +58,7 @@ from .released_keys import (
     retinanet_entries,
 )
 from .released_state import Released, State
-from .weights import WeightsError, describe, find_backbone, some
+from .weights import describe, some
 
 _ANCHOR_TOLERANCE = 0.1  # rounding gives up to 6.1%; the next anchor is 26% away
 

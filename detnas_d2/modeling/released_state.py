@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from ..space import SPACES, Architecture, SearchSpace
+from .errors import WeightsError
 from .released_keys import operation
-from .weights import WeightsError, some
+from .weights import some
 
 State = Mapping[str, torch.Tensor]
 

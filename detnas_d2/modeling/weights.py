@@ -8,53 +8,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import DetNASError
 from ..space import Architecture, SearchSpace
 from .backbone import ShuffleNetV2Base
 from .classifier import HEAD_MODULES, Classifier
+from .errors import WeightsError
+from .finding import find_backbone
 from .network import ShuffleNetV2
-from .supernet import ShuffleNetV2Supernet
 
 State = Mapping[str, torch.Tensor]
 
 _STEM_KEY = "stem.conv.weight"
 _COUNTER = "num_batches_tracked"  # BN, SyncBN and NaiveSyncBN have it, FrozenBN has not
-
-
-class WeightsError(DetNASError, ValueError):
-    """Weights that do not fit; the model is as it was."""
-
-
-def find_backbone(model: nn.Module) -> tuple[str, ShuffleNetV2Base] | None:
-    """The supernet or stand-alone network in a model, with its prefix in the state dict.
-
-    Returns:
-        for example ("backbone.bottom_up.", supernet); None if the model has none.
-
-    Raises:
-        WeightsError: the model has more than one.
-    """
-    found = [
-        (f"{name}." if name else "", module)
-        for name, module in model.named_modules()
-        if isinstance(module, ShuffleNetV2Base)
-    ]
-    if len(found) > 1:
-        raise WeightsError(
-            f"the model has {len(found)} ShuffleNetV2 backbones, expected one: "
-            + ", ".join(prefix for prefix, _ in found)
-        )
-    return found[0] if found else None
-
-
-def find_supernet(model: nn.Module) -> ShuffleNetV2Supernet | None:
-    """The supernet in a model; None if its backbone is another, or none of ours.
-
-    Raises:
-        WeightsError: as `find_backbone`.
-    """
-    found = find_backbone(model)
-    return found[1] if found and isinstance(found[1], ShuffleNetV2Supernet) else None
 
 
 def describe(model: nn.Module) -> dict[str, Any]:

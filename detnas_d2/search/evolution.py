@@ -41,12 +41,10 @@ from .limits import Limit
 from .operators import crossover, mutate
 from .record import Evaluation, best_of, rank
 from .results import SearchResult, make_result
-from .sampling import allows, draw_unseen, why_none_left
+from .sampling import ATTEMPTS, allows, draw_unseen, why_none_left
 from .settings import check_settings
 
 logger = logging.getLogger(__name__)
-
-ATTEMPTS = 100  # draws for one child before a random architecture takes its place
 
 
 class EvolutionarySearch:

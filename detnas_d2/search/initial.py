@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from ..space import Architecture, SearchSpace
 from .errors import SearchError
 from .ledger_format import read_ledger
 from .limits import Limit
 from .record import rank
+from .sampling import allows
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ def first_architectures(
         message = f"The search begins with {len(given)} given architectures." if given else ""
         return Initial(tuple(given), message)
     ranked, recorded = _read_ranked(initial_ledger, space)
-    allowed = [a for a, ok in zip(ranked, _allows(limit, ranked), strict=True) if ok]
+    allowed = [a for a in ranked if allows(limit, a)]
     first = tuple(dict.fromkeys([*given, *allowed]))[:count]
     failed, over = recorded - len(ranked), len(ranked) - len(allowed)
     return Initial(
@@ -97,7 +96,7 @@ def parse_architectures(
         return []
     values = [values] if _is_single(values) else list(values)
     parsed = list(dict.fromkeys(Architecture.parse(a, space) for a in values))
-    over = [a for a, ok in zip(parsed, _allows(limit, parsed), strict=True) if not ok]
+    over = [a for a in parsed if not allows(limit, a)]
     if over:
         raise SearchError(
             f"over the search's limit: architecture {'; '.join(map(str, over))}. Raise the limit, "
@@ -129,10 +128,3 @@ def _read_ranked(path: FilePath, space: SearchSpace) -> tuple[list[Architecture]
             "with it."
         ) from error
     return [e.architecture for e in rank(evaluations)], len(evaluations)
-
-
-def _allows(limit: Limit | None, architectures: Sequence[Architecture]) -> list[bool]:
-    if limit is None or not architectures:
-        return [True] * len(architectures)
-    allowed: list[bool] = limit.allows(np.array([a.choices for a in architectures])).tolist()
-    return allowed

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from ..space import Architecture, SearchSpace
 from .errors import SearchError
 from .evaluator import Evaluate
-from .evolution import ATTEMPTS
 from .front import ParetoResult, TradeOff
 from .initial import FilePath, first_architectures
 from .limits import Limit
 from .record import Evaluation, best_of
 from .results import make_result
-from .sampling import allows, draw_unseen, why_none_left
+from .sampling import ATTEMPTS, allows, draw_unseen, why_none_left
 from .settings import check_settings
 
 logger = logging.getLogger(__name__)

@@ -17,6 +17,8 @@ ENUMERABLE = 2**16
 MAX_DRAWS = 2**18
 _CHUNK = 2**11
 
+ATTEMPTS = 100  # draws for one child before a random architecture takes its place
+
 
 def draw_random(space: SearchSpace, count: int, limit: Limit, seed: int) -> list[Architecture]:
     """`count` different architectures under the limit, uniformly; a function of the arguments.

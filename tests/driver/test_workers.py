@@ -12,10 +12,11 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from omegaconf import OmegaConf
 
 from detnas_d2.data import DataError, register_coco, unregister_dataset
-from detnas_d2.driver.threads import fitness_threads, with_threads
+from detnas_d2.driver.threads import fitness_threads
 from detnas_d2.driver.workers import make_fitness, worker_environment, worker_parts
 from detnas_d2.engine import ConfigError
 from detnas_d2.evaluation import SearchImages
+from detnas_d2.evaluation.threads import with_threads
 
 
 def config(**search):

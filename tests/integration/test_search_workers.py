@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import time
@@ -14,25 +13,17 @@ import faulty_evaluator
 import pytest
 from faulty_fitness import attempts, is_alive
 
-ray = pytest.importorskip("ray")
+from detnas_d2.search.ray_session import ray_session
+
+pytest.importorskip("ray")
 RANDOM = ["search.algorithm.population=18", "search.algorithm.generations=1"]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def session():
     """One for the searches of this process; those that are killed start their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(
-            address="local",
-            num_cpus=4,
-            num_gpus=0,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+    with ray_session(None, cpus=4, gpus=0):
         yield
-        ray.shutdown()
 
 
 def content(folder: Path) -> tuple[dict, dict]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import re
 import signal
@@ -16,6 +15,7 @@ import pytest
 from faulty_fitness import PYTHONPATH, attempts, is_alive, starts, value, wait_until
 
 from detnas_d2.search import InProcessExecutor, RayExecutor, SearchError
+from detnas_d2.search.ray_session import ray_session
 from detnas_d2.space import Architecture
 
 ray = pytest.importorskip("ray")
@@ -26,18 +26,9 @@ DATA = np.arange(1000.0)
 def session():
     """One for all: RayExecutor uses a connection that is there."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("PYTHONPATH", os.pathsep.join([PYTHONPATH, *filter(None, sys.path)]))
-        ray.init(
-            address="local",
-            num_cpus=4,
-            num_gpus=0,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-        yield
-        ray.shutdown()
+        with ray_session(None, cpus=4, gpus=0):
+            yield
 
 
 @pytest.fixture
