@@ -16,10 +16,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from measuring import report
+from measuring import mark, report
 
 from detnas_d2.evaluation.latency import main as measure
 from detnas_d2.space import LatencyTable
+
+MARK = 0.1
 
 
 def main(args: argparse.Namespace) -> None:
@@ -41,6 +43,7 @@ def main(args: argparse.Namespace) -> None:
         "threads": table.threads,
         "input_size": list(table.input_size),
     }
+    mark(f"median error at most {MARK:.0%}", check["median_error"] <= MARK)
     report("latency", figures)
 
 

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measuring import alternate, report
+from measuring import alternate, mark, report
 
 from detnas_d2.search import (
     CostLimit,
@@ -41,6 +41,7 @@ COST = CostTable(SPACE)
 LIMIT = CostLimits(SPACE, [CostLimit(COST.flops, 300e6)])
 HEADER = make_header(SPACE, "config", "checkpoint", 0)
 BATCH = 2**11  # rows that random draws check at once
+CHECKS, NEW, RECORDED = 100_000, 5.0, 10.0  # the marks: a second; seconds
 
 
 def main(args: argparse.Namespace) -> None:
@@ -60,6 +61,12 @@ def main(args: argparse.Namespace) -> None:
         }
     for key, value in figures.items():
         print(f"{key}: {value:,}")
+    for kind in ("batched", "single"):
+        rate = figures[f"{kind}_checks_per_second"]
+        mark(f"{kind}: at least {CHECKS:,} checks a second", rate >= CHECKS)
+    new, recorded = (figures[f"bookkeeping_seconds{end}"] for end in ("", "_with_recorded"))
+    mark(f"bookkeeping under {NEW} s", new < NEW)
+    mark(f"with {args.recorded:,} recorded under {RECORDED} s", recorded < RECORDED)
     report("space", {**figures, "recorded": args.recorded, "figures_a_candidate": args.figures})
 
 

@@ -32,7 +32,7 @@ from detectron2.config import instantiate
 from detectron2.engine import launch
 from detectron2.utils import comm
 from detectron2.utils.events import EventStorage
-from measuring import alternate, median_ratio, report
+from measuring import alternate, mark, median_ratio, report
 from torch.profiler import ProfilerActivity, profile
 
 import detnas_d2.data  # noqa: F401  registers BCCD
@@ -128,10 +128,11 @@ def compare_time(kind: str, rounds: int) -> dict[str, Any]:
     step = {k: statistics.median(v) for k, v in seconds.items()}
     print(
         f"{kind}: a step of the supernet {step['ours']:.3f} s, of the fixed network "
-        f"{step['fixed']:.3f} s: ratio {ratio:.3f} (mark: {MARK}), of processor time "
+        f"{step['fixed']:.3f} s: ratio {ratio:.3f}, of processor time "
         f"{cpu_ratio:.3f}; {rounds} alternations, losses equal",
         flush=True,
     )
+    mark(f"{kind}: at most {MARK} times the time of a fixed network's step", ratio <= MARK)
     return {
         "ratio": round(ratio, 4),
         "cpu_ratio": round(cpu_ratio, 4),
@@ -154,6 +155,7 @@ def compare_memory(kind: str) -> dict[str, Any]:
         f"process {ours['process'] / 1e6:.0f} and {fixed['process'] / 1e6:.0f} MB",
         flush=True,
     )
+    mark(f"{kind}: at most {MARK} times the memory of a fixed network's step", ratio <= MARK)
     return {"memory_ratio": round(ratio, 4), "memory": ours, "fixed_memory": fixed}
 
 
@@ -193,6 +195,7 @@ def compare_bytes(kind: str) -> dict[str, Any]:
         f"network's parameters are {sent['network']:,}, the supernet's {sent['supernet']:,} bytes",
         flush=True,
     )
+    mark(f"{kind}: one network's gradients travel", sent["gradients"] == sent["network"])
     return {"bytes": sent}
 
 

@@ -59,6 +59,11 @@ def versions() -> dict[str, str]:
     return found
 
 
+def mark(what: str, reached: bool) -> None:
+    """Print whether what a benchmark is to show is so."""
+    print(f"mark: {what}: {'reached' if reached else 'NOT reached'}", flush=True)
+
+
 def report(name: str, figures: Mapping[str, Any]) -> None:
     """Print the last line of a benchmark: one JSON object."""
     print(json.dumps({"name": name, **figures, "versions": versions(), "machine": machine()}))

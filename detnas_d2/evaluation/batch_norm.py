@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import torch
 from detectron2.utils.events import EventStorage
-from fvcore.nn.precise_bn import get_bn_modules, update_bn_stats
+from fvcore.nn.precise_bn import get_bn_modules
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
@@ -21,10 +22,11 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
 
     The running statistics of a trained supernet mix all paths, so a path can't be scored with
     them. Here the mean and variance of every norm on the current path (backbone, FPN, head) are
-    collected anew over `batches`: true averages over the whole population (fvcore's
-    ``update_bn_stats``), forward only, in the mode that training uses. What was there before
-    plays no part, so the result does not depend on the paths scored earlier. A forward ends with
-    its last norm: what comes behind it (all of a head without norm, say) can change no statistic.
+    collected anew over `batches`: true averages over the whole population, equal to
+    those of fvcore's ``update_bn_stats``, forward only, in the mode that training uses. What was
+    there before plays no part, so the result does not depend on the paths scored earlier. A
+    forward ends with its last norm: what comes behind it (all of a head without norm, say) can
+    change no statistic.
 
     Modes, statistics, momentum and RetinaNet's loss normaliser are restored at the end, also after
     an exception.
@@ -36,6 +38,7 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
 
     Raises:
         ValueError: without batches.
+        RuntimeError: a norm runs twice in one forward: its population would mix two inputs.
     """
     if not batches:
         raise ValueError("Batch-norm statistics need at least one batch of training images.")
@@ -49,8 +52,8 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
             block.eval()
         norms = get_bn_modules(model)  # those in training mode: the ones on the path
         with _restored(norms):
-            with EventStorage(), ExitStack() as stack, _UpToLastNorm(model, norms) as forward:
-                update_bn_stats(forward, _seeding(batches, seed, stack), len(batches))
+            if norms:
+                _collect(model, norms, batches, seed)
             model.eval()
             yield
     finally:
@@ -60,73 +63,131 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
             model.loss_normalizer = normalizer
 
 
+@torch.no_grad()
+def _collect(
+    model: nn.Module, norms: Sequence[nn.Module], batches: Sequence[Any], seed: int
+) -> None:
+    """Set the statistics of `norms` to those of the population of all `batches`.
+
+    The arithmetic is that of fvcore's ``_PopulationVarianceEstimator`` (Rethinking "Batch" in
+    BatchNorm, appendix), on the channels of all norms at once: norm by norm it took a tenth of
+    the time of a small network's forwards.
+    """
+    mean, var = _shared_buffers(norms)
+    mean_of_all, square_of_all = torch.zeros_like(mean), torch.zeros_like(var)
+    channels = torch.tensor([n.num_features for n in norms], device=mean.device)
+    total = torch.zeros(len(norms), dtype=torch.float64, device=mean.device)
+    with EventStorage(), _UpToLastNorm(model, norms) as forward:
+        for i, batch in enumerate(batches):
+            with seeded(seed, i):
+                sizes = torch.tensor(forward(batch), dtype=torch.float64, device=mean.device)
+            total += sizes
+            # a norm that has not run, as in a branch not taken, has size 0: its share is 0
+            share = (sizes / total.clamp(min=1)).float().repeat_interleave(channels)
+            biased = ((sizes - 1) / sizes.clamp(min=1)).float().repeat_interleave(channels)
+            square = mean.square() + var * biased
+            mean_of_all += (mean - mean_of_all) * share
+            square_of_all += (square - square_of_all) * share
+    mean.copy_(mean_of_all)
+    var.copy_(square_of_all - mean_of_all.square())
+
+
+def _shared_buffers(norms: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make the statistics of all norms parts of one mean and one variance, those of the last batch.
+
+    Returns:
+        both, of shape (sum of channels,).
+    """
+    channels = [n.num_features for n in norms]
+    mean = torch.zeros(sum(channels), device=norms[0].running_mean.device)
+    var = torch.zeros_like(mean)
+    for n, its_mean, its_var in zip(norms, mean.split(channels), var.split(channels), strict=True):
+        n.running_mean, n.running_var = its_mean, its_var
+        n.momentum = 1.0
+    return mean, var
+
+
 class _BehindLastNorm(Exception):
     """A module is about to run behind the last norm."""
 
 
-class _UpToLastNorm(nn.Module):
-    """`model`, whose forward ends, with no result, when all `norms` have run.
+class _UpToLastNorm:
+    """Runs `model`, in each forward up to the last of `norms`, and counts what the norms saw.
 
-    How often they run in a forward is counted in the first one, which goes to its end. The others
-    end where the next module would begin, and not in the norm itself: what is around a norm, such
-    as Detectron2's CycleBatchNormList, has its own state to bring to its end.
+    Which module follows the last norm is seen in the first forward, which goes to its end. The
+    others end where that module would begin, and not in the norm itself: what is around a norm,
+    such as Detectron2's CycleBatchNormList, has its own state to bring to its end.
     """
 
     def __init__(self, model: nn.Module, norms: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.model = model
+        self._model = model
         self._norms = norms
-        self._runs = 0
-        self._runs_of_all: int | None = None
+        self._sizes: dict[nn.Module, int] = {}
+        self._following: nn.Module | None = None
+        self._runs_of_all = 0
         self._handles: list[Any] = []
 
     def __enter__(self) -> _UpToLastNorm:
         self._handles = [norm.register_forward_hook(self._count) for norm in self._norms]
-        self._handles.append(register_module_forward_pre_hook(self._end_behind_last))
         return self
 
     def __exit__(self, *exception: object) -> None:
         for handle in self._handles:
             handle.remove()
 
-    def forward(self, batch: Any) -> None:
+    def __call__(self, batch: Any) -> list[int]:
+        """
+        Returns:
+            how many values a channel each norm's input had, in the order of `norms`; 0 where a
+            norm has not run.
+        """
+        self._sizes.clear()
+        if not self._runs_of_all:
+            self._first(batch)
+        else:
+            with suppress(_BehindLastNorm):
+                self._model(batch)
+        return [self._sizes.get(norm, 0) for norm in self._norms]
+
+    def _first(self, batch: Any) -> None:
+        watch = register_module_forward_pre_hook(self._see)
         try:
-            self.model(batch)
-            self._runs_of_all = self._runs
-        except _BehindLastNorm:
-            pass
+            self._model(batch)
         finally:
-            self._runs = 0
+            watch.remove()
+        self._runs_of_all = len(self._sizes)
+        if self._following is not None:
+            self._handles.append(self._following.register_forward_pre_hook(self._end))
 
-    def _count(self, *_: Any) -> None:
-        self._runs += 1
+    def _count(self, norm: nn.Module, inputs: tuple[torch.Tensor, ...], _: Any) -> None:
+        if norm in self._sizes:
+            raise RuntimeError(
+                "A batch norm runs twice in one forward; its statistics would mix two inputs. "
+                "Give each place its own norm, as CycleBatchNormList does for feature levels."
+            )
+        self._sizes[norm] = inputs[0].numel() // inputs[0].shape[1]
+        self._following = None
 
-    def _end_behind_last(self, *_: Any) -> None:
-        if self._runs == self._runs_of_all:
+    def _see(self, module: nn.Module, _: Any) -> None:
+        if self._following is None:
+            self._following = module
+
+    def _end(self, *_: Any) -> None:
+        if len(self._sizes) == self._runs_of_all:
             raise _BehindLastNorm
-
-
-def _seeding(batches: Sequence[Any], seed: int, stack: ExitStack) -> Iterator[Any]:
-    """Yield the batches, with the global generators seeded for each until the next."""
-    for i, batch in enumerate(batches):
-        stack.close()
-        stack.enter_context(seeded(seed, i))
-        yield batch
 
 
 @contextmanager
 def _restored(norms: list[Any]) -> Iterator[None]:
-    """Reset the statistics of `norms`; restore them, momentum and hooks on leaving."""
-    saved = [(n.momentum, dict(n.named_buffers()), n._forward_pre_hooks.copy()) for n in norms]
+    """Leave to `norms` only copies of their buffers; restore these and the momentum at the end."""
+    saved = [(n.momentum, dict(n.named_buffers())) for n in norms]
     try:
-        for n, (_, buffers, _) in zip(norms, saved, strict=True):
-            for name, value in buffers.items():  # work on copies
+        for n, (_, buffers) in zip(norms, saved, strict=True):
+            for name, value in buffers.items():
                 setattr(n, name, value.clone())
-            n.reset_running_stats()  # 0 times a former infinity would stay NaN
         yield
     finally:
-        for n, (momentum, buffers, hooks) in zip(norms, saved, strict=True):
+        for n, (momentum, buffers) in zip(norms, saved, strict=True):
             n.momentum = momentum
-            n._forward_pre_hooks = hooks  # update_bn_stats leaves its own where a forward raises
             for name, value in buffers.items():
                 setattr(n, name, value)
