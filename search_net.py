@@ -63,15 +63,23 @@ def main(args: argparse.Namespace) -> None:
         setup(cfg, args)  # writes config.yaml, so only once the folder is known to be this search's
         with build_executor(cfg, model) as executor:
             progress = Progress(algorithm.candidates)
-            evaluator = Evaluator(executor, cost, ledger, progress, retry_failed=args.retry_failed)
+            evaluator = Evaluator(
+                executor,
+                cost,
+                ledger,
+                progress,
+                failures_in_a_row=20 + 2 * cfg.search.workers,
+                retry_failed=args.retry_failed,
+            )
             result = algorithm.run(evaluator)
-    best_file = os.path.join(folder, "best_architecture.json")
-    write_best(best_file, result.best)
+        best_file = os.path.join(folder, "best_architecture.json")
+        write_best(best_file, result.best)
+        if isinstance(result, ParetoResult):
+            front_file = os.path.join(folder, "pareto_front.json")
+            write_front(front_file, result)
     top = format_top(result.evaluations)
     logger.info(f"The top ten of {len(result.evaluations)} architectures:\n{top}")
     if isinstance(result, ParetoResult):
-        front_file = os.path.join(folder, "pareto_front.json")
-        write_front(front_file, result)
         logger.info(f"The front, written to {front_file}:\n{format_front(result)}")
     if limit.limits:
         logger.info(f"The best has {limit.describe(result.best.architecture)}.")

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from detnas_d2.evaluation.timing import device_name
-
 PACKAGES = ("torch", "torchvision", "detectron2", "numpy", "pycocotools", "hotcoco", "ray")
 
 
@@ -45,6 +43,9 @@ def median_ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
 
 def machine() -> str:
     """Processor and number of usable cores."""
+    # here, for it imports torch, and 64 workers with torch are more than a machine holds
+    from detnas_d2.evaluation.timing import device_name
+
     return f"{device_name('cpu')}, {len(os.sched_getaffinity(0))} cores"
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from .errors import DataError
 
-_SEGMENT = 256 * 2**20  # bytes by which the file grows
+_BLOCK = 256 * 2**20  # bytes by which the file, or page-locked memory, grows
 _ALIGNMENT = 64
 
 
@@ -34,9 +35,8 @@ class ImageStore:
         self.on_disk = 0
         self._limit = memory_limit
         self._folder = Path(folder)
-        self._pin = pin
-        self._segment: mmap.mmap | None = None
-        self._used = 0
+        self._pinned = _Blocks(_page_locked) if pin else None
+        self._spilled = _Blocks(self._mapped_file)
 
     def keep(self, tensor: torch.Tensor) -> torch.Tensor:
         """The same values, in memory or on the disk.
@@ -46,30 +46,49 @@ class ImageStore:
         """
         if self.in_memory + tensor.nbytes <= self._limit:
             self.in_memory += tensor.nbytes
-            return tensor.pin_memory() if self._pin else tensor
+            if self._pinned is not None:
+                return self._pinned.keep(tensor)
+            # a data worker's tensor holds an open file, and a place in /dev/shm, while it lives
+            return tensor.clone() if tensor.is_shared() else tensor
         self.on_disk += tensor.nbytes
-        return self._spill(tensor)
+        return self._spilled.keep(tensor)
 
-    def _spill(self, tensor: torch.Tensor) -> torch.Tensor:
-        if self._segment is None or self._used + tensor.nbytes > len(self._segment):
-            self._segment = self._new_segment(max(_SEGMENT, tensor.nbytes))
-            self._used = 0
-        stored = torch.frombuffer(
-            self._segment, dtype=tensor.dtype, count=tensor.numel(), offset=self._used
-        ).view(tensor.shape)
-        self._used += -(-tensor.nbytes // _ALIGNMENT) * _ALIGNMENT
-        return stored.copy_(tensor)
-
-    def _new_segment(self, size: int) -> mmap.mmap:
+    def _mapped_file(self, size: int) -> torch.Tensor:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._folder) as file:
                 # writing to a mapped file on a full disk would be a SIGBUS: take the room now
                 os.posix_fallocate(file.fileno(), 0, size)
-                return mmap.mmap(file.fileno(), size)
+                return torch.frombuffer(mmap.mmap(file.fileno(), size), dtype=torch.uint8)
         except OSError as error:
             raise DataError(
                 f"The images need {size / 2**20:.0f} MiB on the disk of {str(self._folder)!r}: "
                 f"{error.strerror}. Free some room there, or raise search.cache_memory (now "
                 f"{self._limit / 2**30:.2f} GiB) if the machine has the memory."
             ) from error
+
+
+class _Blocks:
+    """Copies of tensors, one behind the other in large blocks of bytes.
+
+    Args:
+        new_block: gives a block of so many bytes.
+    """
+
+    def __init__(self, new_block: Callable[[int], torch.Tensor]) -> None:
+        self._new_block = new_block
+        self._block = torch.empty(0, dtype=torch.uint8)
+        self._used = 0
+
+    def keep(self, tensor: torch.Tensor) -> torch.Tensor:
+        if self._used + tensor.nbytes > len(self._block):
+            self._block = self._new_block(max(_BLOCK, tensor.nbytes))
+            self._used = 0
+        place = self._block[self._used : self._used + tensor.nbytes]
+        self._used += -(-tensor.nbytes // _ALIGNMENT) * _ALIGNMENT
+        return place.view(tensor.dtype).view(tensor.shape).copy_(tensor)
+
+
+def _page_locked(size: int) -> torch.Tensor:
+    # in blocks: PyTorch rounds what it page-locks up to a power of two, image by image up to double
+    return torch.empty(size, dtype=torch.uint8, pin_memory=True)

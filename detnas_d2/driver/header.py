@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+import torch
 from detectron2.utils.file_io import PathManager
 from omegaconf import DictConfig
 
@@ -14,7 +15,7 @@ from ..engine.preflight import dataset_names
 from ..search import SearchAlgorithm, make_header
 from ..space import SearchSpace
 from .data_hash import dataset_hash
-from .threads import fitness_threads
+from .threads import fitness_threads, is_cuda
 
 # convolutions round otherwise in another torch, boxes are chosen otherwise by another torchvision,
 # ties are ordered otherwise by another Detectron2 or hotcoco, images resized otherwise by another
@@ -42,11 +43,22 @@ def search_header(
         **header,
         "datasets": {name: dataset_hash(name) for name in dict.fromkeys(names)},
         "device": cfg.train.device,
+        "processor": _processor(cfg),
         "threads": fitness_threads(cfg),  # convolutions round otherwise with another number
         **{package: version(package) for package in PACKAGES},
         **({} if table is None else {"latency_table": file_hash(table)}),
         **algorithm.depends_on,
     }
+
+
+def _processor(cfg: DictConfig) -> str | None:
+    """What convolutions' rounding depends on: the GPU's name, or which of a CPU's instructions
+    PyTorch uses (``AVX512``). None for a cluster, whose machines may be other ones than this."""
+    if cfg.search.get("address") is not None:
+        return None
+    if is_cuda(cfg):
+        return torch.cuda.get_device_name(cfg.train.device) if torch.cuda.is_available() else None
+    return torch.backends.cpu.get_cpu_capability()
 
 
 def _checkpoint_hash(cfg: DictConfig) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from omegaconf import DictConfig
@@ -10,7 +11,11 @@ from ..engine import ConfigError, backbone_node
 from ..search import CostLimit, CostLimits
 from ..space import BlockCost, CostTable, LatencyTable, SearchSpace, memory_cost
 
+logger = logging.getLogger(__name__)
+
 COSTS = ("flops", "params", "latency", "memory")
+LATENCY_ERROR = 0.1
+"""A table whose median error on whole networks is larger is warned of."""
 
 
 def build_limit(cfg: DictConfig, space: SearchSpace) -> tuple[CostTable, CostLimits]:
@@ -31,8 +36,10 @@ def build_limit(cfg: DictConfig, space: SearchSpace) -> tuple[CostTable, CostLim
         if isinstance(maximum, bool) or not isinstance(maximum, (int, float)) or not maximum > 0:
             raise ConfigError(f"search.{key} is {maximum!r}; expected a number above 0, or null.")
         limits.append(CostLimit(build_cost(cfg, space, name), maximum))
-    if cfg.search.get("latency_table") is not None:
+    table = cfg.search.get("latency_table")
+    if table is not None:
         build_cost(cfg, space, "latency")  # a table that doesn't fit is refused, used or not
+        _warn_of_error(table)
     limit = CostLimits(space, limits)
     limit.witness()
     return CostTable(space, tuple(cfg.search.input_size)), limit
@@ -58,3 +65,13 @@ def build_cost(cfg: DictConfig, space: SearchSpace, name: str) -> BlockCost[Any]
             )
         return LatencyTable.read(table).cost(space, size)
     return CostTable(space, size).flops if name == "flops" else CostTable(space, size).params
+
+
+def _warn_of_error(table: str) -> None:
+    error = LatencyTable.read(table).check.get("median_error")
+    if isinstance(error, (int, float)) and error > LATENCY_ERROR:
+        logger.warning(
+            "search.latency_table %s was off by %.0f%% (median) on the whole networks that it was "
+            "checked against; measure it again on an idle machine to have less than %.0f%%",
+            *(table, 100 * error, 100 * LATENCY_ERROR),
+        )

@@ -59,7 +59,10 @@ def pack_images(images: SearchImages) -> tuple[SearchImages, Iterator[np.ndarray
 
 
 def unpack_images(packed: SearchImages, chunks: Sequence[np.ndarray]) -> SearchImages:
-    """The images on the memory of the arrays, which may be read-only: nothing may write to them."""
+    """The images on the memory of the arrays, which may be read-only: nothing may write to them.
+
+    That memory is shared by all workers of a machine, and not page-locked: each would need a copy.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return _replaced(

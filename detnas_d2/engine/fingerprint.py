@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import os
@@ -15,19 +16,22 @@ from omegaconf import DictConfig, OmegaConf
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 NO_EFFECT = (
-    "address",
-    "cache_memory",
-    "initial_ledger",
-    "latency_table",
-    "num_workers",
-    "output_dir",
-    "retrain",
-    "retries",
-    "threads",
-    "time_limit",
-    "workers",
+    "train.output_dir",
+    "dataloader.*.output_dir",
+    "dataloader.*.num_workers",
+    "search.address",
+    "search.cache_memory",
+    "search.retrain",
+    "search.workers",
+    # when a candidate that fails is given up; --retry-failed takes it up again
+    "search.retries",
+    "search.time_limit",
+    # they count by their content, in a ledger's header
+    "search.initial_ledger",
+    "search.latency_table",
+    "search.threads",
 )
-"""Keys of a config that change no result, or what they do counts otherwise in a ledger's header."""
+"""Keys of a config, or patterns of them, that change no result, or count elsewhere."""
 
 
 def config_hash(cfg: DictConfig, keys: Iterable[str]) -> str:
@@ -37,7 +41,7 @@ def config_hash(cfg: DictConfig, keys: Iterable[str]) -> str:
     a config and for its dump (a run's config.yaml).
     """
     relevant = {key: OmegaConf.to_container(cfg[key], resolve=True) for key in keys}
-    text = json.dumps(_canonical(relevant), sort_keys=True)
+    text = json.dumps(_canonical(relevant, ()), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -50,19 +54,26 @@ def file_hash(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def _canonical(node: Any) -> Any:
+def _canonical(node: Any, path: tuple[str, ...]) -> Any:
     if isinstance(node, dict):
         return {
-            str(k): _canonical(locate(v) if k == "_target_" and isinstance(v, str) else v)
+            str(k): _canonical(
+                locate(v) if k == "_target_" and isinstance(v, str) else v, (*path, str(k))
+            )
             for k, v in node.items()
-            if k not in NO_EFFECT
+            if not _has_no_effect((*path, str(k)))
         }
     if isinstance(node, (list, tuple)):
-        return [_canonical(v) for v in node]
+        return [_canonical(v, (*path, str(i))) for i, v in enumerate(node)]
     if isinstance(node, (set, frozenset)):
-        return sorted(json.dumps(_canonical(v), sort_keys=True) for v in node)
+        return sorted(json.dumps(_canonical(v, path), sort_keys=True) for v in node)
     if hasattr(node, "__qualname__"):
         return f"{node.__module__}.{node.__qualname__}"
     if node is None or isinstance(node, (bool, int, float, str)):
         return node
     return _ADDRESS.sub("", repr(node))
+
+
+def _has_no_effect(path: tuple[str, ...]) -> bool:
+    key = ".".join(path)
+    return any(fnmatch.fnmatchcase(key, pattern) for pattern in NO_EFFECT)

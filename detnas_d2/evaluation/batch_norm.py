@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
+from detectron2.layers import CycleBatchNormList
 from detectron2.utils.events import EventStorage
 from fvcore.nn.precise_bn import get_bn_modules
 from torch import nn
@@ -14,6 +15,9 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from ..data.seeding import seeded
 from ..modeling import find_supernet
+from ..modeling.errors import ModelError
+
+_ALIGNMENT = 64  # values: PyTorch's own tensors begin at multiples of so many
 
 
 @contextmanager
@@ -22,14 +26,14 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
 
     The running statistics of a trained supernet mix all paths, so a path can't be scored with
     them. Here the mean and variance of every norm on the current path (backbone, FPN, head) are
-    collected anew over `batches`: true averages over the whole population, equal to
-    those of fvcore's ``update_bn_stats``, forward only, in the mode that training uses. What was
-    there before plays no part, so the result does not depend on the paths scored earlier. A
-    forward ends with its last norm: what comes behind it (all of a head without norm, say) can
-    change no statistic.
+    collected anew over `batches`: true averages over the whole population, equal to those of
+    fvcore's ``update_bn_stats``, forward only, in the mode that training uses. What was there
+    before plays no part, so the result does not depend on the paths scored earlier. A forward ends
+    with its last norm: what comes behind it (all of a head without norm, say) can change no
+    statistic.
 
-    Modes, statistics, momentum and RetinaNet's loss normaliser are restored at the end, also after
-    an exception.
+    Modes, statistics, momentum and the state of RetinaNet's forward are restored at the end, also
+    after an exception.
 
     Args:
         model: a detector or classifier, with or without a supernet in it; a supernet has a path.
@@ -38,29 +42,22 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
 
     Raises:
         ValueError: without batches.
-        RuntimeError: a norm runs twice in one forward: its population would mix two inputs.
+        ModelError: a norm runs twice in one forward: its population would mix two inputs.
     """
     if not batches:
         raise ValueError("Batch-norm statistics need at least one batch of training images.")
-    modes = [(m, m.training) for m in model.modules()]
-    # a moving average that RetinaNet updates in each training-mode forward
-    normalizer = getattr(model, "loss_normalizer", None)
-    try:
+    with _unmoved(model):
         model.train()
         supernet = find_supernet(model)
         for block in supernet.inactive_blocks() if supernet else ():
             block.eval()
-        norms = get_bn_modules(model)  # those in training mode: the ones on the path
+        # those in training mode: the ones on the path
+        norms = [n for n in get_bn_modules(model) if n.running_mean is not None]
         with _restored(norms):
             if norms:
                 _collect(model, norms, batches, seed)
             model.eval()
             yield
-    finally:
-        for module, training in modes:
-            module.training = training
-        if normalizer is not None:
-            model.loss_normalizer = normalizer
 
 
 @torch.no_grad()
@@ -73,18 +70,17 @@ def _collect(
     BatchNorm, appendix), on the channels of all norms at once: norm by norm it took a tenth of
     the time of a small network's forwards.
     """
-    mean, var = _shared_buffers(norms)
+    mean, var, owner = _shared_buffers(norms)
     mean_of_all, square_of_all = torch.zeros_like(mean), torch.zeros_like(var)
-    channels = torch.tensor([n.num_features for n in norms], device=mean.device)
-    total = torch.zeros(len(norms), dtype=torch.float64, device=mean.device)
+    total = torch.zeros(len(norms), dtype=torch.float64)
     with EventStorage(), _UpToLastNorm(model, norms) as forward:
         for i, batch in enumerate(batches):
             with seeded(seed, i):
-                sizes = torch.tensor(forward(batch), dtype=torch.float64, device=mean.device)
+                sizes = torch.tensor(forward(batch), dtype=torch.float64)
             total += sizes
             # a norm that has not run, as in a branch not taken, has size 0: its share is 0
-            share = (sizes / total.clamp(min=1)).float().repeat_interleave(channels)
-            biased = ((sizes - 1) / sizes.clamp(min=1)).float().repeat_interleave(channels)
+            share = (sizes / total.clamp(min=1)).to(mean)[owner]
+            biased = ((sizes - 1) / sizes.clamp(min=1)).to(mean)[owner]
             square = mean.square() + var * biased
             mean_of_all += (mean - mean_of_all) * share
             square_of_all += (square - square_of_all) * share
@@ -92,19 +88,22 @@ def _collect(
     var.copy_(square_of_all - mean_of_all.square())
 
 
-def _shared_buffers(norms: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Make the statistics of all norms parts of one mean and one variance, those of the last batch.
+def _shared_buffers(
+    norms: Sequence[Any],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Make the statistics of all norms, those of the last batch, parts of one mean and variance.
 
     Returns:
-        both, of shape (sum of channels,).
+        both, and of each of their places which norm it belongs to.
     """
-    channels = [n.num_features for n in norms]
-    mean = torch.zeros(sum(channels), device=norms[0].running_mean.device)
+    widths = [-(-n.num_features // _ALIGNMENT) * _ALIGNMENT for n in norms]
+    mean = norms[0].running_mean.new_zeros(sum(widths))
     var = torch.zeros_like(mean)
-    for n, its_mean, its_var in zip(norms, mean.split(channels), var.split(channels), strict=True):
-        n.running_mean, n.running_var = its_mean, its_var
+    for n, its_mean, its_var in zip(norms, mean.split(widths), var.split(widths), strict=True):
+        n.running_mean, n.running_var = its_mean[: n.num_features], its_var[: n.num_features]
         n.momentum = 1.0
-    return mean, var
+    owner = torch.arange(len(norms)).repeat_interleave(torch.tensor(widths))
+    return mean, var, owner.to(mean.device)
 
 
 class _BehindLastNorm(Exception):
@@ -114,17 +113,18 @@ class _BehindLastNorm(Exception):
 class _UpToLastNorm:
     """Runs `model`, in each forward up to the last of `norms`, and counts what the norms saw.
 
-    Which module follows the last norm is seen in the first forward, which goes to its end. The
-    others end where that module would begin, and not in the norm itself: what is around a norm,
-    such as Detectron2's CycleBatchNormList, has its own state to bring to its end.
+    Which module follows the last norm is seen in a forward that goes to its end, the first in which
+    all norms run. Those after it end where that module would begin, and not in the norm itself:
+    what is around a norm, such as Detectron2's CycleBatchNormList, has its own state to bring to
+    its end.
     """
 
     def __init__(self, model: nn.Module, norms: Sequence[nn.Module]) -> None:
         self._model = model
         self._norms = norms
         self._sizes: dict[nn.Module, int] = {}
+        self._is_seen = False
         self._following: nn.Module | None = None
-        self._runs_of_all = 0
         self._handles: list[Any] = []
 
     def __enter__(self) -> _UpToLastNorm:
@@ -142,26 +142,27 @@ class _UpToLastNorm:
             norm has not run.
         """
         self._sizes.clear()
-        if not self._runs_of_all:
-            self._first(batch)
-        else:
+        if self._is_seen:
             with suppress(_BehindLastNorm):
                 self._model(batch)
+        else:
+            self._run_to_the_end(batch)
         return [self._sizes.get(norm, 0) for norm in self._norms]
 
-    def _first(self, batch: Any) -> None:
+    def _run_to_the_end(self, batch: Any) -> None:
+        self._following = None
         watch = register_module_forward_pre_hook(self._see)
         try:
             self._model(batch)
         finally:
             watch.remove()
-        self._runs_of_all = len(self._sizes)
-        if self._following is not None:
+        self._is_seen = len(self._sizes) == len(self._norms)
+        if self._is_seen and self._following is not None:
             self._handles.append(self._following.register_forward_pre_hook(self._end))
 
     def _count(self, norm: nn.Module, inputs: tuple[torch.Tensor, ...], _: Any) -> None:
         if norm in self._sizes:
-            raise RuntimeError(
+            raise ModelError(
                 "A batch norm runs twice in one forward; its statistics would mix two inputs. "
                 "Give each place its own norm, as CycleBatchNormList does for feature levels."
             )
@@ -173,8 +174,29 @@ class _UpToLastNorm:
             self._following = module
 
     def _end(self, *_: Any) -> None:
-        if len(self._sizes) == self._runs_of_all:
+        if len(self._sizes) == len(self._norms):
             raise _BehindLastNorm
+
+
+@contextmanager
+def _unmoved(model: nn.Module) -> Iterator[None]:
+    """Restore the modes, and what a forward of Detectron2's RetinaNet changes besides statistics:
+    its moving average of the loss's normaliser, and whose turn it is in norms of several levels.
+    """
+    modes = [(m, m.training) for m in model.modules()]
+    normalizer = vars(model).get("loss_normalizer")
+    levels = [(m, m._pos) for m in model.modules() if isinstance(m, CycleBatchNormList)]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for module, position in levels:
+            module._pos = position
+        if normalizer is not None:
+            model.loss_normalizer = normalizer
+        else:
+            vars(model).pop("loss_normalizer", None)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from ..space import Architecture, CostTable
+from .errors import SearchError
 from .executor import Executor, Measurement
 from .ledger import Ledger
 from .progress import Progress
@@ -23,6 +24,8 @@ class Evaluator:
         cost: gives multiply-adds and parameters of the records.
         ledger: answers what it holds; everything else is appended to it before it counts.
         progress: told of every candidate.
+        failures_in_a_row: so many failed candidates, one behind the other, end the search: the
+            fault is hardly theirs. What fails, fails fast, so more workers see more of them.
         retry_failed: evaluate again, once, what the ledger holds as failed by now. Otherwise, and
             for what fails later, it answers for failed candidates too.
     """
@@ -34,18 +37,22 @@ class Evaluator:
         ledger: Ledger,
         progress: Progress | None = None,
         *,
+        failures_in_a_row: int = 20,
         retry_failed: bool = False,
     ):
         self._executor = executor
         self._cost = cost
         self._ledger = ledger
         self._progress = progress
+        self._most_failures = failures_in_a_row
+        self._failures = 0
         self._to_retry = {e.architecture for e in ledger if retry_failed and not e.ok}
 
     def __call__(self, architectures: Sequence[Architecture], generation: int) -> list[Evaluation]:
         """The evaluations in the order of the architectures, which may repeat; all are on the disk.
 
-        Raises LedgerError if a result can't be written, and what the executor raises.
+        Raises LedgerError if a result can't be written, SearchError after too many failures in a
+        row, and what the executor raises.
         """
         found = {a: None if a in self._to_retry else self._ledger.get(a) for a in architectures}
         if self._progress is not None:
@@ -57,12 +64,22 @@ class Evaluator:
             found[measurement.architecture] = evaluation
             if self._progress is not None:
                 self._progress.evaluated(evaluation)
+            self._stop_if_all_fail(evaluation)
         self._ledger.sync()
         evaluations = [found[a] for a in architectures]
         missing = [str(a) for a, e in found.items() if e is None]
         if missing:
             raise RuntimeError(f"the executor gave no result for {'; '.join(missing)}")
         return [e for e in evaluations if e is not None]
+
+    def _stop_if_all_fail(self, evaluation: Evaluation) -> None:
+        self._failures = 0 if evaluation.ok else self._failures + 1
+        if self._failures == self._most_failures:
+            raise SearchError(
+                f"{self._failures} candidates in a row failed, so the fault is hardly theirs; the "
+                f"last error: {evaluation.error}. The log has the tracebacks. Mend it, then go on "
+                "with --resume --retry-failed; or with --resume, if they are to count as failed."
+            )
 
     def _record(self, measurement: Measurement, generation: int) -> Evaluation:
         return Evaluation(

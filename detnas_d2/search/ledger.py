@@ -3,10 +3,12 @@
 It is the search's only state. The first line is a header that names what the fitness depends on;
 each further line is an Evaluation, and each has a checksum (see ledger_format). Lines are only ever
 appended. What a crash can leave behind, a torn last line, is cut off when the ledger is opened
-again; any other damage, down to a single byte, is an error that names the line.
+again, and its newline alone is mended; any other damage, down to a single byte, is an error that
+names the line.
 
 What is lost: when the process is killed, nothing that was appended; by a power failure, at most
-what came within SYNC_SECONDS after the last sync, and nothing that the search has used.
+what took less than SYNC_SECONDS and came as soon after the last sync, and nothing that the search
+has used.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ from .record import Evaluation
 logger = logging.getLogger(__name__)
 
 SYNC_SECONDS = 0.2
-"""An append brings the file to the disk if it was not for so long; a disk takes milliseconds."""
+"""An append brings the file to the disk if it was not for so long, or what is appended took so
+long; a disk takes milliseconds."""
 
 
 class Ledger:
@@ -94,8 +97,8 @@ class Ledger:
     def append(self, evaluation: Evaluation) -> None:
         """Write one line. It survives this process; `sync` is what brings it to the disk.
 
-        An evaluation that failed gives way to a later one of its architecture. Where the last sync
-        is older than SYNC_SECONDS, the ledger is synced.
+        An evaluation that failed gives way to a later one of its architecture. Where the evaluation
+        took longer than SYNC_SECONDS, or the last sync is older, the ledger is synced.
 
         Raises LedgerError if it can't be written: what was written of the line is taken back, the
         ledger is closed, and all lines before it are kept; or what sync raises. ValueError if the
@@ -104,7 +107,7 @@ class Ledger:
         check_new(self._evaluations, evaluation)
         self._write(to_line(evaluation.to_json()))
         add(self._evaluations, evaluation)
-        if time.monotonic() - self._synced_at > SYNC_SECONDS:
+        if max(evaluation.seconds, time.monotonic() - self._synced_at) > SYNC_SECONDS:
             self.sync()
 
     def sync(self) -> None:
@@ -166,7 +169,10 @@ class Ledger:
         lines, end = complete_lines(content)
         check_header(self.path, lines, self.header)
         self._evaluations = parse_evaluations(self.path, lines, space)
-        self._cut_to(end, len(content))
+        if content[:end].endswith(b"\n"):
+            self._cut_to(end, len(content))
+        else:
+            self._end_last_line(end)
 
     def _cut_to(self, end: int, size: int) -> None:
         self._end = end
@@ -178,6 +184,12 @@ class Ledger:
                 size - end,
             )
             os.ftruncate(self._require_open(), end)
+
+    def _end_last_line(self, end: int) -> None:
+        logger.warning("%s: the newline of its last line was damaged and is mended", self.path)
+        os.ftruncate(self._require_open(), end)
+        self._end = end
+        self._write(b"\n")
 
     def _write(self, line: bytes) -> None:
         descriptor = self._require_open()

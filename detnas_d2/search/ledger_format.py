@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import zlib
 from collections.abc import Mapping
@@ -27,12 +28,16 @@ from .record import Evaluation
 
 VERSION = 2
 _CHECKSUM = b', "crc32": '
+_RUN_TOGETHER = re.compile(rb'("crc32": [0-9]+\}).(\{)', re.DOTALL)
 
 
 def make_header(
     space: SearchSpace, config_hash: str, checkpoint_hash: str, seed: int
 ) -> dict[str, Any]:
-    """The header: whatever the fitness and the order of the candidates depend on."""
+    """The header: whatever the fitness and the order of the candidates depend on.
+
+    None in it stands for what is not known; it agrees with everything.
+    """
     return {
         "space": space.name,
         "space_fingerprint": space.fingerprint,
@@ -91,9 +96,16 @@ def header_line(header: Mapping[str, Any]) -> bytes:
 
 
 def complete_lines(content: bytes) -> tuple[list[bytes], int]:
-    """The lines without a torn last one, and the offset of their end."""
+    """The lines without a torn last one, and the offset of their end.
+
+    A last line that is whole but for its newline counts; the offset is then that of its text's end.
+    """
     end = content.rfind(b"\n") + 1
     lines = content[:end].split(b"\n")[:-1]
+    rest = content[end:]
+    for text in (rest, rest[:-1]):  # without a newline, or with a damaged one
+        if _is_intact(text):
+            return [*lines, text], end + len(text)
     # a crash of the machine can leave zeros in the place of what was not on the disk yet
     while len(lines) > 1 and b"\0\0" in lines[-1]:
         end -= len(lines.pop()) + 1
@@ -109,10 +121,16 @@ def check_header(path: Path, lines: list[bytes], expected: Mapping[str, Any]) ->
     differing = {
         name: (found.get(name), wanted.get(name))
         for name in dict.fromkeys([*found, *wanted])
-        if found.get(name) != wanted.get(name)
+        if not _agree(found, wanted, name)
     }
     if differing:
         raise LedgerMismatch(path, differing)
+
+
+def _agree(found: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> bool:
+    if name not in found or name not in wanted:
+        return False
+    return found[name] == wanted[name] or None in (found[name], wanted[name])
 
 
 def parse_evaluations(
@@ -124,10 +142,13 @@ def parse_evaluations(
         try:
             add(evaluations, Evaluation.from_json(_parse(line), space))
         except (ValueError, OverflowError, RecursionError) as error:
-            raise LedgerError(
-                f"{path}, line {number} is damaged: {error}. Restore the file from a copy, or "
+            mend = _put_newline_back(path, number, line) or (
                 f"delete this line (sed -i {number}d {shlex.quote(str(path))}): its architecture "
                 "is then evaluated again."
+            )
+            raise LedgerError(
+                f"{path}, line {number} is damaged: {error}. Restore the file from a copy, or "
+                f"{mend}"
             ) from error
     return evaluations
 
@@ -164,8 +185,10 @@ def _parse_header(
                 f"writes version {VERSION}. Go on with that search by the detnas_d2 that began it, "
                 "or begin anew in another output folder."
             ) from None
-        mend = "resume its search, which says what this line has to be"
-        if wanted_line is not None:
+        mend = _put_newline_back(path, 1, line) or (
+            "resume its search, which says what this line has to be"
+        )
+        if wanted_line is not None and not _are_two(line):
             mend = (
                 "choose another output folder; or, if you know that it is of this very search, "
                 f"put this in the place of line 1:\n{wanted_line.decode().rstrip()}"
@@ -191,10 +214,34 @@ def _with_checksum(text: bytes) -> bytes:
 
 def _parse(line: bytes) -> Any:
     """A line's object without its checksum. Raises ValueError if a byte of it was changed."""
-    text = line.rpartition(_CHECKSUM)[0] + b"}"
-    if line != _with_checksum(text):
+    if not _is_intact(line):
         raise ValueError("its checksum (crc32) is missing or not that of the line")
-    return _DECODER.decode(text.decode())
+    return _DECODER.decode(_without_checksum(line).decode())
+
+
+def _are_two(line: bytes) -> bool:
+    """Whether these are two intact lines whose newline was damaged."""
+    found = _RUN_TOGETHER.search(line)
+    return found is not None and all(
+        map(_is_intact, (line[: found.end(1)], line[found.start(2) :]))
+    )
+
+
+def _put_newline_back(path: Path, number: int, line: bytes) -> str | None:
+    """How to do that, where it is what is wrong."""
+    if not _are_two(line):
+        return None
+    pattern = r"\(\"crc32\": [0-9]*}\).{"
+    command = f"LC_ALL=C sed -i '{number}s/{pattern}/\\1\\n{{/' {shlex.quote(str(path))}"
+    return f"put the newline back that was damaged in it; nothing is lost then:\n{command}"
+
+
+def _is_intact(line: bytes) -> bool:
+    return line == _with_checksum(_without_checksum(line))
+
+
+def _without_checksum(line: bytes) -> bytes:
+    return line.rpartition(_CHECKSUM)[0] + b"}"
 
 
 def _refuse_constant(name: str) -> float:

@@ -22,11 +22,14 @@ from .ray_worker import Place, RayWorker, SetUpFault, StartFailure
 logger = logging.getLogger(__name__)
 
 STARTS = 3
-"""How often a worker is started in vain before the search goes on without it."""
+"""How often a worker is started in vain, or replaced for its failures while others succeed, before
+the search goes on without it."""
 START_LIMIT = 1800.0
 """Seconds in which a worker has to make its fitness function."""
 LOST_MACHINES = 10
 """How often a candidate may lose its machine before that counts as a failed attempt."""
+FAILURES = 2
+"""After so many failed attempts in a row a worker is replaced."""
 _TELL_AFTER = 10.0  # seconds without a place for a worker
 
 
@@ -37,6 +40,10 @@ class RayExecutor:
     the time limit is killed and replaced; that is a failed attempt of its candidate, as an
     exception is. Not so where the whole machine has left the cluster. Workers for whom there is no
     place in the cluster join as soon as there is.
+
+    After an exception the candidate is tried again in another process, on another GPU or machine
+    where one is at work, and a worker whose attempts fail in a row is replaced: its GPU's context
+    may be broken, which no candidate survives.
 
     Use it as a context manager: at the end the workers are killed, and Ray is stopped if it was
     started here.
@@ -135,11 +142,31 @@ class RayExecutor:
             self._start(len(self._workers))
 
     def _hand_out(self) -> None:
-        for worker in self._workers:
-            if self._queue and worker.state is State.IDLE:
-                worker.job = self._queue.popleft()
+        for worker in [w for w in self._workers if w.state is State.IDLE]:
+            worker.job = self._take_job(worker)
+            if worker.job is not None:
                 call = worker.actor.evaluate.remote(worker.job.architecture)
                 worker.begin(State.BUSY, call, self._time_limit)
+
+    def _take_job(self, worker: Worker) -> Job | None:
+        """The next candidate that has not just failed on this worker."""
+        for job in self._queue:
+            if self._suits(worker, job):
+                self._queue.remove(job)
+                return job
+        others = [w for w in self._workers if w is not worker and w.is_at_work]
+        if self._queue and not any(self._suits(w, job) for w in others for job in self._queue):
+            self._replace(worker)  # nobody else to wait for: the retry needs a new process
+        return None
+
+    def _suits(self, worker: Worker, job: Job) -> bool:
+        """Not where it has just failed, as long as it can be tried elsewhere."""
+        failed_on = job.failed_on
+        if failed_on is None or failed_on is worker:
+            return failed_on is None
+        return not worker.shares_place(failed_on) or all(
+            w.shares_place(failed_on) for w in self._workers if w.is_at_work
+        )
 
     def _wait(self) -> list[Worker]:
         """Those whose call has ended or is over its limit, one or more."""
@@ -158,23 +185,28 @@ class RayExecutor:
         placing = [w for w in self._workers if w.state is State.PLACING]
         if not placing or (self._told and len(placing) < len(self._workers)):
             return math.inf
-        since = min(w.since for w in placing)
-        waited = time.monotonic() - since
+        first, last = (pick(w.since for w in placing) for pick in (min, max))
+        now = time.monotonic()
         needs = as_text({"CPU": self._needs["num_cpus"], "GPU": self._needs["num_gpus"]})
-        if len(placing) == len(self._workers) and waited >= self._place_limit:
+        # the last: those that wait for more machines than there are may have done so for long
+        none_has_one = len(placing) == len(self._workers)
+        if none_has_one and now - last >= self._place_limit:
             raise SearchError(
                 f"Not one worker got a place in {self._place_limit:g} s. Each needs {needs}; the "
                 f"cluster has {as_text(self._ray.cluster_resources())}, of which free: "
                 f"{as_text(self._ray.available_resources())}. Add machines, wait until others "
                 "leave them, or ask for less."
             )
-        if not self._told and waited >= _TELL_AFTER:
+        if not self._told and now - first >= _TELL_AFTER:
             self._told = True
             logger.warning(
                 "%d of %d workers wait for a place (%s each); they join when there is one",
                 *(len(placing), len(self._workers), needs),
             )
-        return since + min(self._place_limit, math.inf if self._told else _TELL_AFTER)
+        return min(
+            last + self._place_limit if none_has_one else math.inf,
+            math.inf if self._told else first + _TELL_AFTER,
+        )
 
     def _advance(self, worker: Worker) -> Measurement | SetUpFault | None:
         """Take what a worker's call gave."""
@@ -185,6 +217,11 @@ class RayExecutor:
         except self._ray.exceptions.RayError as error:
             return self._lost(worker, error)
         if isinstance(outcome, SetUpFault):
+            if worker.state is State.PREPARING and self._others_do(worker):
+                self._give_up(
+                    worker, outcome.message
+                )  # it joined later: the fault is its machine's
+                return None
             return outcome
         if isinstance(outcome, Place):
             worker.place = outcome
@@ -192,7 +229,10 @@ class RayExecutor:
         elif isinstance(outcome, StartFailure):
             self._failed_start(worker, outcome.trace)
         elif isinstance(outcome, Measurement):
-            return self._end(worker, outcome)
+            ended = self._end(worker, outcome)
+            if worker.failures == FAILURES:
+                self._replace_failing(worker)
+            return ended
         else:
             self._is_ready(worker)
         return None
@@ -201,7 +241,7 @@ class RayExecutor:
         if not worker.was_ready:
             logger.info("%s is ready after %.1f s", worker, time.monotonic() - worker.since)
         worker.was_ready = True
-        worker.failed_starts = self._failed_starts = 0
+        self._failed_starts = 0
         worker.begin(State.IDLE, None)
 
     def _end(self, worker: Worker, measurement: Measurement) -> Measurement | None:
@@ -211,11 +251,15 @@ class RayExecutor:
         worker.begin(State.IDLE, None)
         job.attempts += 1
         measurement = dataclasses.replace(measurement, architecture=job.architecture)
-        if measurement.error is not None:
-            log_failure(measurement, job.attempts, self._retries)
-            if job.attempts <= self._retries:
-                self._queue.appendleft(job)
-                return None
+        if measurement.error is None:
+            worker.failures = worker.fruitless = 0
+            return measurement
+        worker.failures += 1
+        log_failure(measurement, job.attempts, self._retries)
+        if job.attempts <= self._retries:
+            job.failed_on = worker
+            self._queue.appendleft(job)
+            return None
         return after_attempts(measurement, job.attempts)
 
     def _late(self, worker: Worker) -> Measurement | None:
@@ -251,26 +295,43 @@ class RayExecutor:
         return outcome
 
     def _failed_start(self, worker: Worker, reason: str) -> None:
-        worker.failed_starts += 1
+        worker.fruitless += 1
         self._failed_starts += 1
         logger.warning("%s could not start: %s", worker, reason)
-        if worker.failed_starts < STARTS:
+        if worker.fruitless < STARTS:
             self._replace(worker)
         else:
-            self._kill(worker)
-            self._wanted -= 1
-            logger.error("The search goes on with %d workers", self._wanted)
-        ready = any(w.was_ready for w in self._workers)
-        if not self._workers or (not ready and self._failed_starts >= STARTS):
+            self._give_up(worker, f"it could not start {STARTS} times")
+        hope = any(w.was_ready or not w.fruitless for w in self._workers)
+        if not self._workers or (not hope and self._failed_starts >= STARTS):
             raise SearchError(
                 f"No worker can start ({self._failed_starts} times in vain); the last time:\n"
                 f"{reason.rstrip()}"
             )
 
-    def _start(self, number: int, failed_starts: int = 0) -> None:
+    def _replace_failing(self, worker: Worker) -> None:
+        logger.warning("%s: %d attempts failed in a row; it is replaced", worker, FAILURES)
+        worker.fruitless += 1
+        if worker.fruitless >= STARTS and self._others_do(worker):
+            self._give_up(worker, "its attempts fail, those of others do not")
+        else:
+            self._replace(worker)
+
+    def _others_do(self, worker: Worker) -> bool:
+        """Whether another worker works as it should."""
+        return any(w.was_ready and not w.fruitless for w in self._workers if w is not worker)
+
+    def _give_up(self, worker: Worker, reason: str) -> None:
+        self._kill(worker)
+        self._wanted -= 1
+        logger.error(
+            "The search goes on with %d workers, without %s: %s", self._wanted, worker, reason
+        )
+
+    def _start(self, number: int, fruitless: int = 0) -> None:
         actor = self._actor.remote()
         now = time.monotonic()
-        worker = Worker(number, actor, actor.place.remote(), now, failed_starts=failed_starts)
+        worker = Worker(number, actor, actor.place.remote(), now, fruitless=fruitless)
         self._workers.append(worker)
 
     def _prepare(self, worker: Worker) -> None:
@@ -278,7 +339,7 @@ class RayExecutor:
 
     def _replace(self, worker: Worker) -> None:
         self._kill(worker)
-        self._start(worker.number, worker.failed_starts)
+        self._start(worker.number, worker.fruitless)
 
     def _kill(self, worker: Worker) -> None:
         self._workers.remove(worker)

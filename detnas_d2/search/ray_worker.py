@@ -16,9 +16,10 @@ from .executor import Fitness, Measurement, measure
 
 @dataclass(frozen=True)
 class Place:
-    """Where a worker runs. node: Ray's id of the machine."""
+    """Where a worker runs. node: Ray's id of the machine. gpus: those set aside for it."""
 
     node: str
+    gpus: tuple[str, ...]
     host: str
     process: int
 
@@ -46,7 +47,9 @@ class RayWorker:
     def place(self) -> Place:
         import ray
 
-        return Place(ray.get_runtime_context().get_node_id(), socket.gethostname(), os.getpid())
+        context = ray.get_runtime_context()
+        gpus = tuple(context.get_accelerator_ids().get("GPU", ()))
+        return Place(context.get_node_id(), gpus, socket.gethostname(), os.getpid())
 
     def prepare(self, parts: Sequence[Any]) -> SetUpFault | StartFailure | None:
         """Make the fitness function; a second call does nothing.

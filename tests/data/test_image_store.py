@@ -31,8 +31,18 @@ def test_values_are_kept(tmp_path, limit):
     assert [id(a) for a in kept[:fitting]] == [id(a) for a in originals[:fitting]]
 
 
+def test_what_data_workers_send_keeps_no_file_open(tmp_path):
+    """Each tensor of theirs does, and 1,024 open files are a common limit."""
+    loader = torch.utils.data.DataLoader(images(40), batch_size=None, num_workers=1)
+    store = ImageStore(10**6, tmp_path)
+    before = len(os.listdir("/proc/self/fd"))
+    kept = [store.keep(x) for x in loader]
+    assert all(torch.equal(a, b) for a, b in zip(kept, images(40), strict=True))
+    assert len(os.listdir("/proc/self/fd")) < before + 20
+
+
 def test_other_types_and_large_images(tmp_path, monkeypatch):
-    monkeypatch.setattr("detnas_d2.data.image_store._SEGMENT", 4096)
+    monkeypatch.setattr("detnas_d2.data.image_store._BLOCK", 4096)
     store = ImageStore(0, tmp_path)
     originals = [torch.randn(3, n, 11) for n in (2, 40, 5, 200, 1)]
     kept = [store.keep(x) for x in originals]

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import tiny
+import torch
 from detectron2.data import DatasetCatalog
 
 from detnas_d2.driver import search_header
@@ -37,6 +38,9 @@ def test_what_it_names(cfg):
     assert len(set(header["datasets"].values())) == 2
     assert header["initial"] == "3 architectures"
     assert (header["seed"], header["threads"]) == (7, 3)
+    assert header["processor"] == torch.backends.cpu.get_cpu_capability() != ""
+    cfg.search.address = "auto"  # whose machines may be other ones
+    assert search_header(cfg, tiny.SPACE, ALGORITHM) == {**header, "processor": None}
     assert {"device", "threads", "torch", "torchvision", "detectron2"} < header.keys()
 
 

@@ -25,10 +25,20 @@ def build(*overrides: str, config: str = "bccd_small/step3_search_fpn.py"):
 
 @pytest.fixture
 def write_table(tmp_path):
-    def write(space=SPACE, size=SIZE):
+    def write(space=SPACE, size=SIZE, check=None):
         rows = np.random.default_rng(0).uniform(1, 3, (space.num_blocks, space.num_choices))
         table = LatencyTable(
-            space.name, space.fingerprint, size, 1, "cpu", "none", 1, "2", 0.5, rows.tolist(), {}
+            space.name,
+            space.fingerprint,
+            size,
+            1,
+            "cpu",
+            "none",
+            1,
+            "2",
+            0.5,
+            rows.tolist(),
+            check or {},
         )
         file = tmp_path / "latency.json"
         file.write_text(json.dumps(table.to_json()))
@@ -101,6 +111,13 @@ def test_latency_needs_a_table_that_fits(write_table, tmp_path):
     file = write_table(space=get_space("300m"))
     with pytest.raises(SpaceError, match="is of space '300m'"):
         build("search.latency_limit=20", f"search.latency_table={file}")
+
+
+@pytest.mark.parametrize(("error", "warned"), [(0.11, True), (0.1, False), (None, False)])
+def test_a_table_that_was_far_off_is_warned_of(write_table, caplog, error, warned):
+    file = write_table(check={"median_error": error})
+    build(f"search.latency_table={file}")
+    assert (f"{file} was off by 11% (median)" in caplog.text) == warned == bool(caplog.text)
 
 
 def test_infeasible_limits_name_the_nearest_feasible_value(write_table):

@@ -48,6 +48,8 @@ def hashed(cfg, keys=KEYS):
         ("dataloader.train.num_workers", 7),
         ("dataloader.evaluator.output_dir", "elsewhere"),
         ("search.retrain", ["a.py"]),
+        *((f"search.{key}", 1) for key in ("address", "cache_memory", "workers", "threads")),
+        *((f"search.{key}", 1) for key in ("retries", "time_limit")),
         ("train.output_dir", "elsewhere"),
         ("train.max_iter", 77),  # of a key that is not asked for
     ],
@@ -72,6 +74,8 @@ def test_what_changes_no_result_changes_no_hash(key, value):
         ("dataloader.calibration.seed", 1),
         ("search.metric", "classification/top2"),
         ("search.new", None),
+        ("model.workers", 2),  # names that have no effect elsewhere
+        ("dataloader.train.threads", 2),
         ("train.seed", 9),  # dataloader.train.seed points to it
         ("dataloader.test.batch_size", "5"),
         ("dataloader.evaluator.topk", [2, 1]),

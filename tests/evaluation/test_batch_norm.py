@@ -10,6 +10,7 @@ import pytest
 import tiny
 import torch
 from detectron2.config import instantiate
+from detectron2.layers import CycleBatchNormList
 from detectron2.utils.events import EventStorage, get_event_storage
 from fvcore.nn.precise_bn import update_bn_stats
 from torch import nn
@@ -18,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from detnas_d2.data import seeded
 from detnas_d2.evaluation import calibrated
 from detnas_d2.modeling import find_supernet, load_weights
+from detnas_d2.modeling.errors import ModelError
 
 PATH = tiny.ARCHITECTURE
 
@@ -291,3 +293,106 @@ def test_a_fixed_network_and_a_plain_one():
     plain = nn.BatchNorm1d(2)
     with calibrated(plain, [torch.tensor([[0.0, 2.0], [4.0, 4.0]])], seed=0):
         assert plain.running_mean.tolist() == [2, 3] and plain.running_var.tolist() == [4, 1]
+
+
+class LaterNorm(nn.Module):
+    """A norm that only batches of more than two images run, behind a convolution; or no norm."""
+
+    def __init__(self, first_norm):
+        super().__init__()
+        self.first = nn.BatchNorm2d(3) if first_norm else nn.Identity()
+        self.conv, self.later = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+    def forward(self, batch):
+        x = self.conv(self.first(batch))
+        return self.conv(self.later(x)) if len(batch) > 2 else x
+
+
+@pytest.mark.parametrize("first_norm", [True, False])
+def test_a_norm_that_only_later_forwards_run(first_norm):
+    torch.manual_seed(0)
+    model = LaterNorm(first_norm)
+    expected = copy.deepcopy(model).train()
+    data = [torch.randn(n, 3, 4, 5) for n in (2, 3, 2, 4, 3)]
+    update_bn_stats(expected, data, len(data))
+    with calibrated(model, data, seed=0):
+        assert tiny.same(statistics(model), statistics(expected))
+
+
+def test_norms_without_running_statistics_are_left_alone():
+    model = nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), nn.BatchNorm2d(3))
+    with calibrated(model, [torch.randn(2, 3, 4, 5)], seed=0):
+        assert model[1].running_mean.any()
+    assert model[0].running_mean is None and model[0].momentum != 1.0
+    assert model[0].num_batches_tracked is None
+
+
+@pytest.mark.parametrize("amp", [False, True])
+def test_a_retinanets_own_state_is_restored(bccd_images, amp):
+    """Also after an exception among the levels; its statistics, cycled ones too, are fvcore's."""
+    cfg = tiny.retinanet("unused")
+    torch.manual_seed(0)
+    model = instantiate(cfg.model)
+    find_supernet(model).set_path(PATH)
+    loader = iter(instantiate(cfg.dataloader.calibration))
+    data = [next(loader) for _ in range(2)]
+    cycled = [m for m in model.modules() if isinstance(m, CycleBatchNormList)]
+    whole = copy.deepcopy(model).train()
+    for block in find_supernet(whole).inactive_blocks():
+        block.eval()
+    with EventStorage(), torch.autocast("cpu", enabled=amp):
+        update_bn_stats(whole, seeding(data), len(data))
+    with torch.autocast("cpu", enabled=amp), calibrated(model, data, seed=0):
+        assert tiny.same(statistics(model), statistics(whole))
+    assert cycled and not hasattr(model, "loss_normalizer")
+    model.loss_normalizer = 7.5
+    runs = []
+
+    def fail_at_the_third(*_):
+        runs.append(1)
+        if len(runs) == 3:
+            raise Trouble
+
+    model.head.cls_score.register_forward_pre_hook(fail_at_the_third)
+    with pytest.raises(Trouble), calibrated(model, data, seed=0):
+        pytest.fail("unreached")
+    assert model.loss_normalizer == 7.5 and {m._pos for m in cycled} == {0}
+
+
+class Branches(nn.Module):
+    """Two norms in turn: an image's first value says which of them runs; 2: the first one twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.norms = nn.ModuleList(nn.BatchNorm2d(3) for _ in range(2))
+
+    def forward(self, batch):
+        kind = int(batch[0, 0, 0, 0])
+        x = self.norms[kind % 2](batch)
+        return self.norms[0](x) if kind == 2 else x
+
+
+def test_a_norm_that_only_some_forwards_run():
+    torch.manual_seed(0)
+    data = [torch.randn(n, 3, 4, 5) for n in (1, 2, 3, 2)]
+    for x, kind in zip(data, (0, 1, 0, 1), strict=True):
+        x[0, 0, 0, 0] = kind
+    model, expected = Branches(), Branches().train()
+    update_bn_stats(expected, data, len(data))
+    with calibrated(model, data, seed=0):
+        assert tiny.same(statistics(model), statistics(expected))
+        for norm, its in zip(model.norms, (data[::2], data[1::2]), strict=True):
+            population = torch.cat(its).double().transpose(0, 1).flatten(1)
+            np.testing.assert_allclose(norm.running_mean, population.mean(1), rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(norm.running_var, population.var(1, correction=0), rtol=1e-4)
+
+
+def test_a_norm_that_runs_twice_in_a_forward_is_refused():
+    model, data = Branches(), [torch.full((1, 3, 4, 5), 2.0)]
+    before = everything(model)
+    with (
+        pytest.raises(ModelError, match="runs twice in one forward"),
+        calibrated(model, data, seed=0),
+    ):
+        pass
+    assert tiny.same(everything(model), before)

@@ -92,6 +92,27 @@ def test_the_network_alone_scores_the_same(kind, bccd_images):
     assert metrics == pytest.approx({f"bbox/{k}": v for k, v in results["bbox"].items()}, rel=1e-4)
 
 
+@pytest.mark.parametrize("kind", list(CFGS))
+def test_mixed_precision(kind, bccd_images):
+    """Another rounding, and nothing else: of any order, and the model stays in float32."""
+    cfg = CFGS[kind]()
+    model = build(cfg)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    exact = [build_fitness(cfg, model)(a)[0] for a in ARCHITECTURES[:2]]
+    cfg.search.amp = True
+    seen = set()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda m, x, y: seen.add(y.dtype))
+    fitness = build_fitness(cfg, model)
+    mixed = [fitness(a)[0] for a in ARCHITECTURES[:2]]
+    assert [fitness(a)[0] for a in ARCHITECTURES[1::-1]] == mixed[::-1]
+    assert seen == {torch.bfloat16}
+    assert mixed != exact and mixed == pytest.approx(exact, rel=0.1)
+    assert tiny.same(dict(model.state_dict()), before)
+    assert not torch.is_autocast_enabled("cpu")
+
+
 def test_statistics_are_collected(bccd_images):
     """Were they not, the running statistics of the supernet would decide the fitness."""
     cfg = classifier_cfg()

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from detnas_d2.errors import DetNASError
 from detnas_d2.space import Architecture
 
@@ -54,9 +56,42 @@ def make_badly(folder: Path, faults: Sequence[str]) -> Any:
     """The faults of starts, by their order; later starts succeed."""
     start = len(list(folder.glob("start.*")))
     leave(folder, f"start.{os.getpid()}")
-    if start < len(faults):
-        misbehave(folder, faults[start])
+    for fault in faults[start].split("; ") if start < len(faults) else ():
+        misbehave(folder, fault)
     return lambda architecture: (value(architecture), {})
+
+
+def make_with_one_broken(folder: Path) -> Any:
+    """In the first process every attempt raises, as on a GPU whose context is broken."""
+    leave(folder, f"start.{os.getpid()}")
+    try:
+        with open(folder / "broken", "x") as file:
+            file.write(str(os.getpid()))
+    except FileExistsError:
+        return FaultyFitness(folder, SlowOnes(), np.zeros(1))
+    return _broken
+
+
+def make_broken_but_for_one(folder: Path) -> Any:
+    """In all processes but the first every attempt raises; in that one they take a while."""
+    leave(folder, f"start.{os.getpid()}")
+    try:
+        (folder / "works").touch(exist_ok=False)
+    except FileExistsError:
+        return _broken
+    return FaultyFitness(folder, SlowOnes(), np.zeros(1))
+
+
+class SlowOnes(dict[tuple[int, ...], Sequence[str]]):
+    """Every architecture takes a while in its first attempt."""
+
+    def get(self, key: Any, default: Any = None) -> Sequence[str]:
+        return ["sleep 0.3"]
+
+
+def _broken(architecture: Architecture) -> Any:
+    time.sleep(0.05)
+    raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
 def misbehave(folder: Path, fault: str) -> None:

@@ -111,7 +111,7 @@ def record() -> Callable[..., Evaluation]:
             "flops": 100,
             "params": 10,
             "generation": 0,
-            "seconds": 0.5,
+            "seconds": 0.125,
             "error": None if fitness is not None else "ValueError: no",
             **kwargs,
         }

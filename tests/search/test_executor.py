@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detnas_d2.errors import DetNASError
-from detnas_d2.search import Evaluator, InProcessExecutor, Progress, measure
+from detnas_d2.search import Evaluator, InProcessExecutor, Progress, SearchError, measure
 from detnas_d2.space import Architecture
 
 
@@ -210,3 +210,25 @@ def test_evaluator_reports_to_progress(tiny, cost, open_ledger, caplog):
     evaluate(architectures(tiny, (0, 0, 0), (1, 0, 0)), 0)
     evaluate(architectures(tiny, (1, 0, 0), (2, 0, 0)), 1)
     assert [m.split(",")[0].split(":")[0] for m in caplog.messages] == ["1/3", "2/3", "3/3", "4/3"]
+
+
+@pytest.mark.parametrize("succeeds", [None, 19])
+def test_many_failures_in_a_row_end_the_search(demo, open_ledger, cost, succeeds):
+    rows = np.random.default_rng(0).integers(4, size=(60, demo.num_blocks))
+    architectures = [Architecture(demo, tuple(row.tolist())) for row in rows]
+    works = None if succeeds is None else architectures[succeeds]
+    broken = True
+
+    def fitness(a):
+        if broken and a != works:
+            raise RuntimeError("CUDA error")
+        return 1.0, {}
+
+    ledger = open_ledger(demo)
+    executor = InProcessExecutor(fitness)
+    with pytest.raises(SearchError, match="20 candidates in a row failed.*RuntimeError: CUDA err"):
+        Evaluator(executor, cost(demo), ledger)(architectures, 3)
+    assert len(ledger) == (20 if succeeds is None else 40)
+    broken = False  # mended
+    evaluations = Evaluator(executor, cost(demo), ledger, retry_failed=True)(architectures, 3)
+    assert all(e.ok for e in evaluations) and len(ledger) == 60

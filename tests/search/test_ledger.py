@@ -150,7 +150,7 @@ def test_closed_ledger_says_so(tiny, open_ledger, record):
 # --- what a crash leaves ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kept", [1, 20, -2, -1])
+@pytest.mark.parametrize("kept", [1, 20, -2])
 def test_torn_last_line_is_cut_off(filled, tiny, open_ledger, path, caplog, kept):
     content = path.read_bytes()
     start = content.rstrip(b"\n").rfind(b"\n") + 1
@@ -162,6 +162,21 @@ def test_torn_last_line_is_cut_off(filled, tiny, open_ledger, path, caplog, kept
         assert "torn" in caplog.text and str(path) in caplog.text
         ledger.append(filled[2])
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("end", [b"", b"\0", b"x"])
+def test_a_last_line_that_lacks_only_its_newline_is_kept(
+    filled, tiny, open_ledger, record, path, caplog, end
+):
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + end)
+    assert read_ledger(path, tiny)[1] == filled
+    with open_ledger(tiny, resume=True) as ledger:
+        assert list(ledger) == filled
+        assert path.read_bytes() == content and "mended" in caplog.text
+        ledger.append(record(tiny, (2, 2, 2)))
+    assert path.read_bytes().startswith(content)
+    assert len(read_ledger(path, tiny)[1]) == len(filled) + 1
 
 
 @pytest.mark.parametrize("lost, left_over", [(40, 2), (300, 1)])
@@ -197,7 +212,7 @@ def test_whole_ledger_is_left_alone(filled, tiny, open_ledger, path, caplog):
 
 
 def test_a_flipped_byte_is_found_wherever_it_is(filled, resumed, path, caplog, monkeypatch):
-    """By an error that names the line; without the last newline, the last line is cut off."""
+    """By an error that names the line and says how to mend it; the last newline is mended."""
     monkeypatch.setattr(os, "fsync", lambda _: None)  # which would take most of the time
     content = path.read_bytes()
     lines = content.splitlines(keepends=True)
@@ -208,19 +223,38 @@ def test_a_flipped_byte_is_found_wherever_it_is(filled, resumed, path, caplog, m
             for new in {byte ^ 1, byte ^ 128, digit, 0, ord("\n"), ord(" ")} - {byte}:
                 os.pwrite(file.fileno(), bytes([new]), position)
                 if position == len(content) - 1:
-                    assert resumed() == filled[:-1] and "torn" in caplog.text
-                    assert path.read_bytes() == b"".join(lines[:-1])
+                    assert resumed() == filled and "mended" in caplog.text
+                    assert path.read_bytes() == content
                 else:
                     with pytest.raises(LedgerError) as caught:
                         resumed()
                     message = str(caught.value)
                     assert f"{path}, line {number}" in message, (position, new, message)
-                    mend = f"\n{lines[0].decode().rstrip()}"
-                    assert (mend if number == 1 else f"sed -i {number}d {path}") in message
+                    if chr(byte) == "\n":
+                        assert "put the newline back" in message
+                    elif number == 1:
+                        assert f"\n{lines[0].decode().rstrip()}" in message
+                    else:
+                        assert f"sed -i {number}d {path}" in message
                     assert len(path.read_bytes()) == len(content)
                 os.pwrite(file.fileno(), content, 0)
             number += byte == ord("\n")
     assert number == 5 and path.read_bytes() == content
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("newline", [b"x", b"\0", b"\x8a", b" ", b"{"])
+def test_a_damaged_newline_is_put_back_by_what_the_error_says(
+    filled, resumed, path, number, newline
+):
+    content = path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    lines[number - 1] = lines[number - 1][:-1] + newline
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(LedgerError, match=f"line {number} .*\n?.*nothing is lost then") as caught:
+        resumed()
+    subprocess.run(str(caught.value).splitlines()[-1], shell=True, check=True)
+    assert path.read_bytes() == content and resumed() == filled
 
 
 @pytest.mark.parametrize("number", [2, 3, 4])
@@ -313,6 +347,19 @@ def test_other_header_names_each_field_and_both_values(filled, tiny, path):
     assert "config_hash" not in message
     # it released its lock
     Ledger(path, make_header(tiny, "c0ffee", "5eed", 0), tiny, resume=True).close()
+
+
+def test_what_a_header_does_not_know_agrees_with_everything(filled, tiny, path):
+    known = make_header(tiny, "c0ffee", "5eed", 0)
+    for header in ({**known, "seed": None}, known):
+        Ledger(path, header, tiny, resume=True).close()
+    path.write_bytes(
+        to_line({"header": {**known, "processor": None}})
+        + b"".join(path.read_bytes().splitlines(True)[1:])
+    )
+    Ledger(path, {**known, "processor": "AVX2"}, tiny, resume=True).close()
+    with pytest.raises(LedgerMismatch):  # a key that is missing is another search's
+        Ledger(path, {**known, "processor": "AVX2", "new": None}, tiny, resume=True)
 
 
 def test_ledger_of_another_version_says_so(filled, tiny, open_ledger, path):
@@ -501,8 +548,8 @@ def test_lines_reach_the_disk_by_sync_or_after_a_while(
     ledger = open_ledger(tiny, resume=True)
     sizes = []
 
-    def append(*choices):
-        ledger.append(record(tiny, choices))
+    def append(*choices, seconds=0.19):
+        ledger.append(record(tiny, choices, seconds=seconds))
         sizes.append(path.stat().st_size)
 
     append(1, 0, 0)  # a killed search may have left lines that are not on the disk
@@ -520,8 +567,12 @@ def test_lines_reach_the_disk_by_sync_or_after_a_while(
     append(1, 1, 0)
     assert synced == [*sizes[:2], sizes[3]]
     append(1, 1, 1)
+    assert synced == [*sizes[:2], sizes[3]]
+    append(1, 1, 2, seconds=0.21)  # what took longer than a sync may is not put at risk
+    assert synced == [*sizes[:2], sizes[3], sizes[5]]
+    append(1, 2, 0)
     ledger.close()
-    assert synced == [*sizes[:2], *sizes[3:]]
+    assert synced == [*sizes[:2], sizes[3], *sizes[5:]]
 
 
 @pytest.mark.parametrize("obstacle", ["file in the place of the folder", "folder", "read-only"])
