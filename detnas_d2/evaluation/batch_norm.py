@@ -17,7 +17,7 @@ from ..data.seeding import seeded
 from ..modeling import find_supernet
 from ..modeling.errors import ModelError
 
-_ALIGNMENT = 64  # values: PyTorch's own tensors begin at multiples of so many
+_ALIGNMENT = 64  # values; kernels may want more than a value's own alignment
 
 
 @contextmanager

@@ -185,10 +185,10 @@ def _parse_header(
                 f"writes version {VERSION}. Go on with that search by the detnas_d2 that began it, "
                 "or begin anew in another output folder."
             ) from None
-        mend = _put_newline_back(path, 1, line) or (
-            "resume its search, which says what this line has to be"
-        )
-        if wanted_line is not None and not _are_two(line):
+        mend = _put_newline_back(path, 1, line)
+        if mend is None and wanted_line is None:
+            mend = "resume its search, which says what this line has to be"
+        elif mend is None and wanted_line is not None:
             mend = (
                 "choose another output folder; or, if you know that it is of this very search, "
                 f"put this in the place of line 1:\n{wanted_line.decode().rstrip()}"
@@ -219,17 +219,12 @@ def _parse(line: bytes) -> Any:
     return _DECODER.decode(_without_checksum(line).decode())
 
 
-def _are_two(line: bytes) -> bool:
-    """Whether these are two intact lines whose newline was damaged."""
-    found = _RUN_TOGETHER.search(line)
-    return found is not None and all(
-        map(_is_intact, (line[: found.end(1)], line[found.start(2) :]))
-    )
-
-
 def _put_newline_back(path: Path, number: int, line: bytes) -> str | None:
-    """How to do that, where it is what is wrong."""
-    if not _are_two(line):
+    """How to do that, where these are two intact lines whose newline was damaged."""
+    found = _RUN_TOGETHER.search(line)
+    if found is None or not (
+        _is_intact(line[: found.end(1)]) and _is_intact(line[found.start(2) :])
+    ):
         return None
     pattern = r"\(\"crc32\": [0-9]*}\).{"
     command = f"LC_ALL=C sed -i '{number}s/{pattern}/\\1\\n{{/' {shlex.quote(str(path))}"

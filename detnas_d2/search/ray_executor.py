@@ -7,7 +7,6 @@ import itertools
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -15,22 +14,21 @@ from typing import Any
 from ..space import Architecture
 from .errors import SearchError
 from .executor import Fitness, Measurement, after_attempts, log_failure
+from .ray_places import Places
 from .ray_session import ray_session
-from .ray_state import Job, State, Worker, as_text
+from .ray_state import JobQueue, State, Worker
 from .ray_worker import Place, RayWorker, SetUpFault, StartFailure
 
 logger = logging.getLogger(__name__)
 
 STARTS = 3
-"""How often a worker is started in vain, or replaced for its failures while others succeed, before
-the search goes on without it."""
+"""How often a worker is started in vain before the search goes on without it."""
 START_LIMIT = 1800.0
 """Seconds in which a worker has to make its fitness function."""
 LOST_MACHINES = 10
 """How often a candidate may lose its machine before that counts as a failed attempt."""
-FAILURES = 2
+FAILURES = 3
 """After so many failed attempts in a row a worker is replaced."""
-_TELL_AFTER = 10.0  # seconds without a place for a worker
 
 
 class RayExecutor:
@@ -84,11 +82,12 @@ class RayExecutor:
         self._address = address
         self._needs = {"num_cpus": cpus_per_worker, "num_gpus": gpus_per_worker}
         self._environment = dict(environment or {})
-        self._place_limit = place_limit
+        self._places = Places(self._needs, place_limit)
         self._workers: list[Worker] = []
-        self._queue: deque[Job] = deque()
+        self._given_up: list[Worker] = []
+        self._numbers = itertools.count()
+        self._queue = JobQueue()
         self._failed_starts = 0
-        self._told = False
         self._stack = ExitStack()
 
     def __enter__(self) -> RayExecutor:
@@ -113,8 +112,8 @@ class RayExecutor:
 
         Raises SearchError: not one worker has a place or can start; a fault of the set-up.
         """
-        self._queue = deque(map(Job, architectures))
-        left = len(self._queue)
+        self._queue = JobQueue(architectures)
+        left = len(architectures)
         self._wake(left)
         try:
             while left:
@@ -139,74 +138,31 @@ class RayExecutor:
             if worker.state is State.IDLE:
                 self._prepare(worker)
         while len(self._workers) < min(self._wanted, candidates):
-            self._start(len(self._workers))
+            self._start(next(self._numbers))
 
     def _hand_out(self) -> None:
         for worker in [w for w in self._workers if w.state is State.IDLE]:
-            worker.job = self._take_job(worker)
+            worker.job = self._queue.take(worker, self._workers)
             if worker.job is not None:
                 call = worker.actor.evaluate.remote(worker.job.architecture)
                 worker.begin(State.BUSY, call, self._time_limit)
-
-    def _take_job(self, worker: Worker) -> Job | None:
-        """The next candidate that has not just failed on this worker."""
-        for job in self._queue:
-            if self._suits(worker, job):
-                self._queue.remove(job)
-                return job
-        others = [w for w in self._workers if w is not worker and w.is_at_work]
-        if self._queue and not any(self._suits(w, job) for w in others for job in self._queue):
-            self._replace(worker)  # nobody else to wait for: the retry needs a new process
-        return None
-
-    def _suits(self, worker: Worker, job: Job) -> bool:
-        """Not where it has just failed, as long as it can be tried elsewhere."""
-        failed_on = job.failed_on
-        if failed_on is None or failed_on is worker:
-            return failed_on is None
-        return not worker.shares_place(failed_on) or all(
-            w.shares_place(failed_on) for w in self._workers if w.is_at_work
-        )
+            elif self._queue.needs_other(worker, self._workers):
+                self._replace(worker)
 
     def _wait(self) -> list[Worker]:
         """Those whose call has ended or is over its limit, one or more."""
         while True:
             calls = {w.call: w for w in self._workers if w.state is not State.IDLE}
-            ends = [min(w.deadline for w in calls.values()), self._check_places()]
+            ends = [
+                min(w.deadline for w in calls.values()),
+                self._places.check(self._ray, self._workers),
+            ]
             rest = max(min(ends) - time.monotonic(), 0)
             if self._ended(list(calls), 1, None if math.isinf(rest) else rest):
                 return [calls[call] for call in self._ended(list(calls), len(calls), 0)]
             late = [w for w in calls.values() if w.deadline <= time.monotonic()]
             if late:
                 return late
-
-    def _check_places(self) -> float:
-        """Tell of workers without a place; when to look again."""
-        placing = [w for w in self._workers if w.state is State.PLACING]
-        if not placing or (self._told and len(placing) < len(self._workers)):
-            return math.inf
-        first, last = (pick(w.since for w in placing) for pick in (min, max))
-        now = time.monotonic()
-        needs = as_text({"CPU": self._needs["num_cpus"], "GPU": self._needs["num_gpus"]})
-        # the last: those that wait for more machines than there are may have done so for long
-        none_has_one = len(placing) == len(self._workers)
-        if none_has_one and now - last >= self._place_limit:
-            raise SearchError(
-                f"Not one worker got a place in {self._place_limit:g} s. Each needs {needs}; the "
-                f"cluster has {as_text(self._ray.cluster_resources())}, of which free: "
-                f"{as_text(self._ray.available_resources())}. Add machines, wait until others "
-                "leave them, or ask for less."
-            )
-        if not self._told and now - first >= _TELL_AFTER:
-            self._told = True
-            logger.warning(
-                "%d of %d workers wait for a place (%s each); they join when there is one",
-                *(len(placing), len(self._workers), needs),
-            )
-        return min(
-            last + self._place_limit if none_has_one else math.inf,
-            math.inf if self._told else first + _TELL_AFTER,
-        )
 
     def _advance(self, worker: Worker) -> Measurement | SetUpFault | None:
         """Take what a worker's call gave."""
@@ -217,12 +173,11 @@ class RayExecutor:
         except self._ray.exceptions.RayError as error:
             return self._lost(worker, error)
         if isinstance(outcome, SetUpFault):
-            if worker.state is State.PREPARING and self._others_do(worker):
-                self._give_up(
-                    worker, outcome.message
-                )  # it joined later: the fault is its machine's
-                return None
-            return outcome
+            ready = any(w.was_ready for w in self._workers if w is not worker)
+            if not ready or worker.state is State.BUSY:
+                return outcome
+            self._failed_start(worker, outcome.message)  # it joined later: its machine's fault
+            return None
         if isinstance(outcome, Place):
             worker.place = outcome
             self._prepare(worker)
@@ -231,7 +186,8 @@ class RayExecutor:
         elif isinstance(outcome, Measurement):
             ended = self._end(worker, outcome)
             if worker.failures == FAILURES:
-                self._replace_failing(worker)
+                logger.warning("%s: %d attempts failed in a row; it is replaced", worker, FAILURES)
+                self._replace(worker)
             return ended
         else:
             self._is_ready(worker)
@@ -241,7 +197,7 @@ class RayExecutor:
         if not worker.was_ready:
             logger.info("%s is ready after %.1f s", worker, time.monotonic() - worker.since)
         worker.was_ready = True
-        self._failed_starts = 0
+        worker.failed_starts = self._failed_starts = 0
         worker.begin(State.IDLE, None)
 
     def _end(self, worker: Worker, measurement: Measurement) -> Measurement | None:
@@ -252,13 +208,13 @@ class RayExecutor:
         job.attempts += 1
         measurement = dataclasses.replace(measurement, architecture=job.architecture)
         if measurement.error is None:
-            worker.failures = worker.fruitless = 0
+            worker.failures = 0
             return measurement
         worker.failures += 1
         log_failure(measurement, job.attempts, self._retries)
         if job.attempts <= self._retries:
             job.failed_on = worker
-            self._queue.appendleft(job)
+            self._queue.put_back(job)
             return None
         return after_attempts(measurement, job.attempts)
 
@@ -279,7 +235,7 @@ class RayExecutor:
             return self._fail_and_replace(worker, error)
         if job is not None:
             job.lost_machines += 1
-            self._queue.appendleft(job)
+            self._queue.put_back(job)
         elif not worker.was_ready and not self._has_left(worker, reason):
             self._failed_start(worker, str(reason))
             return None
@@ -295,43 +251,29 @@ class RayExecutor:
         return outcome
 
     def _failed_start(self, worker: Worker, reason: str) -> None:
-        worker.fruitless += 1
+        worker.failed_starts += 1
         self._failed_starts += 1
         logger.warning("%s could not start: %s", worker, reason)
-        if worker.fruitless < STARTS:
+        if worker.failed_starts < STARTS:
             self._replace(worker)
-        else:
-            self._give_up(worker, f"it could not start {STARTS} times")
-        hope = any(w.was_ready or not w.fruitless for w in self._workers)
-        if not self._workers or (not hope and self._failed_starts >= STARTS):
+        else:  # it lives on, or the next that waits for a place would get this one
+            self._workers.remove(worker)
+            self._given_up.append(worker)
+            self._wanted -= 1
+        if not self._workers or (
+            self._failed_starts >= STARTS and not self._places.is_hope(self._workers)
+        ):
             raise SearchError(
                 f"No worker can start ({self._failed_starts} times in vain); the last time:\n"
                 f"{reason.rstrip()}"
             )
+        if worker in self._given_up:
+            logger.error("The search goes on with %d workers", self._wanted)
 
-    def _replace_failing(self, worker: Worker) -> None:
-        logger.warning("%s: %d attempts failed in a row; it is replaced", worker, FAILURES)
-        worker.fruitless += 1
-        if worker.fruitless >= STARTS and self._others_do(worker):
-            self._give_up(worker, "its attempts fail, those of others do not")
-        else:
-            self._replace(worker)
-
-    def _others_do(self, worker: Worker) -> bool:
-        """Whether another worker works as it should."""
-        return any(w.was_ready and not w.fruitless for w in self._workers if w is not worker)
-
-    def _give_up(self, worker: Worker, reason: str) -> None:
-        self._kill(worker)
-        self._wanted -= 1
-        logger.error(
-            "The search goes on with %d workers, without %s: %s", self._wanted, worker, reason
-        )
-
-    def _start(self, number: int, fruitless: int = 0) -> None:
+    def _start(self, number: int, failed_starts: int = 0) -> None:
         actor = self._actor.remote()
         now = time.monotonic()
-        worker = Worker(number, actor, actor.place.remote(), now, fruitless=fruitless)
+        worker = Worker(number, actor, actor.place.remote(), now, failed_starts=failed_starts)
         self._workers.append(worker)
 
     def _prepare(self, worker: Worker) -> None:
@@ -339,15 +281,16 @@ class RayExecutor:
 
     def _replace(self, worker: Worker) -> None:
         self._kill(worker)
-        self._start(worker.number, worker.fruitless)
+        self._start(worker.number, worker.failed_starts)
 
     def _kill(self, worker: Worker) -> None:
         self._workers.remove(worker)
         self._ray.kill(worker.actor)
 
     def _kill_all(self) -> None:
-        for worker in list(self._workers):
-            self._kill(worker)
+        for worker in (*self._workers, *self._given_up):
+            self._ray.kill(worker.actor)
+        self._workers, self._given_up = [], []
 
     def _has_left(self, worker: Worker, reason: Exception) -> bool:
         """Whether the worker's machine has left the cluster.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -35,8 +36,6 @@ class Worker:
     """An actor as the driver knows it.
 
     call: the reference of the result that it owes. failures: attempts that failed, in a row.
-    fruitless: how many in a row, before it in its stead, could not start or were replaced for their
-    failures.
     """
 
     number: int
@@ -44,7 +43,7 @@ class Worker:
     call: Any
     since: float
     state: State = State.PLACING
-    fruitless: int = 0
+    failed_starts: int = 0
     place: Place | None = None
     was_ready: bool = False
     failures: int = 0
@@ -55,10 +54,6 @@ class Worker:
         if self.place is None:
             return f"Worker {self.number}"
         return f"Worker {self.number} ({self.place.host}, process {self.place.process})"
-
-    @property
-    def is_at_work(self) -> bool:
-        return self.state in (State.IDLE, State.BUSY)
 
     def shares_place(self, other: Worker) -> bool:
         """Whether both are on the same GPU, or, on CPUs, on the same machine."""
@@ -72,5 +67,36 @@ class Worker:
         self.deadline = math.inf if limit is None else self.since + limit
 
 
-def as_text(resources: Mapping[str, float]) -> str:
-    return ", ".join(f"{resources.get(key, 0):g} {key}" for key in ("CPU", "GPU"))
+class JobQueue:
+    """The candidates that wait. One that has failed is tried again in another process, and on
+    another GPU or machine as long as a worker is at work on one."""
+
+    def __init__(self, architectures: Iterable[Architecture] = ()) -> None:
+        self._jobs = deque(map(Job, architectures))
+
+    def put_back(self, job: Job) -> None:
+        """It is the next."""
+        self._jobs.appendleft(job)
+
+    def take(self, worker: Worker, workers: Sequence[Worker]) -> Job | None:
+        """The next that this one of the workers may have."""
+        for job in self._jobs:
+            if _suits(job, worker, workers):
+                self._jobs.remove(job)
+                return job
+        return None
+
+    def needs_other(self, worker: Worker, workers: Sequence[Worker]) -> bool:
+        """Whether all that wait have failed on this worker and none of the others will take one."""
+        others = [w for w in workers if w is not worker and w.state is not State.PLACING]
+        return bool(self._jobs) and not any(
+            _suits(job, other, workers) for job in self._jobs for other in others
+        )
+
+
+def _suits(job: Job, worker: Worker, workers: Sequence[Worker]) -> bool:
+    failed_on = job.failed_on
+    if failed_on is None or failed_on is worker:
+        return failed_on is None
+    at_work = [w for w in workers if w.state in (State.IDLE, State.BUSY)]
+    return not worker.shares_place(failed_on) or all(w.shares_place(failed_on) for w in at_work)

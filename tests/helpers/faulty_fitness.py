@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -54,8 +55,8 @@ def make(folder: Path, faults: Faults, data: Any) -> FaultyFitness:
 
 def make_badly(folder: Path, faults: Sequence[str]) -> Any:
     """The faults of starts, by their order; later starts succeed."""
-    start = len(list(folder.glob("start.*")))
     leave(folder, f"start.{os.getpid()}")
+    start = next(n for n in itertools.count() if _claim(folder / f"claim.{n}"))
     for fault in faults[start].split("; ") if start < len(faults) else ():
         misbehave(folder, fault)
     return lambda architecture: (value(architecture), {})
@@ -64,22 +65,17 @@ def make_badly(folder: Path, faults: Sequence[str]) -> Any:
 def make_with_one_broken(folder: Path) -> Any:
     """In the first process every attempt raises, as on a GPU whose context is broken."""
     leave(folder, f"start.{os.getpid()}")
-    try:
-        with open(folder / "broken", "x") as file:
-            file.write(str(os.getpid()))
-    except FileExistsError:
-        return FaultyFitness(folder, SlowOnes(), np.zeros(1))
-    return _broken
+    return _broken if _claim(folder / "broken") else FaultyFitness(folder, SlowOnes(), np.zeros(1))
 
 
-def make_broken_but_for_one(folder: Path) -> Any:
-    """In all processes but the first every attempt raises; in that one they take a while."""
-    leave(folder, f"start.{os.getpid()}")
+def _claim(file: Path) -> bool:
+    """Whether this process is the first to ask for it."""
     try:
-        (folder / "works").touch(exist_ok=False)
+        with open(file, "x") as opened:
+            opened.write(str(os.getpid()))
     except FileExistsError:
-        return _broken
-    return FaultyFitness(folder, SlowOnes(), np.zeros(1))
+        return False
+    return True
 
 
 class SlowOnes(dict[tuple[int, ...], Sequence[str]]):
@@ -107,6 +103,8 @@ def misbehave(folder: Path, fault: str) -> None:
         sys.exit(3)
     if fault == "hang":
         time.sleep(1000)
+    if kind == "leave":
+        leave(folder, arguments[0])
     if kind == "sleep":
         time.sleep(float(arguments[0]))
     if kind == "await":  # so many files of that name
