@@ -11,6 +11,7 @@ from torch import nn
 
 from ..engine import DetNASCheckpointer, LazyTrainer
 from ..evaluation import build_fitness, load_images
+from ..evaluation.memory import keep_freed_memory
 from ..evaluation.threads import with_threads
 from ..search import Executor, InProcessExecutor, RayExecutor
 from .threads import fitness_threads, is_cuda
@@ -36,6 +37,8 @@ def build_executor(cfg: DictConfig, model: nn.Module) -> Iterator[Executor]:
     DetNASCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[])
     search = cfg.search
     if not search.workers:
+        if not is_cuda(cfg):
+            keep_freed_memory()
         with with_threads(search.threads):
             yield InProcessExecutor(build_fitness(cfg, model), search.retries)
         return

@@ -24,6 +24,7 @@ from ..data.catalog import ROOT_VARIABLE, datasets_root, unregister_dataset
 from ..engine import ConfigError, LazyTrainer
 from ..engine.preflight import dataset_names
 from ..evaluation import SearchImages, SupernetFitness, build_fitness
+from ..evaluation.memory import keep_freed_memory
 from .data_hash import dataset_hash
 from .header import PACKAGES
 from .shared_images import pack_images, unpack_images
@@ -83,6 +84,8 @@ def make_fitness(
     _check_machine(setup)
     if setup.threads is not None:
         torch.set_num_threads(setup.threads)
+    if not is_cuda(setup.cfg):
+        keep_freed_memory()
     torch.backends.cudnn.benchmark = setup.cfg.train.get("cudnn_benchmark", False)
     for name, dataset in setup.datasets.items():
         _register(name, dataset)
