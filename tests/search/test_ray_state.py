@@ -92,13 +92,13 @@ def test_waiting_is_told_once(caplog):
 @pytest.mark.parametrize(
     ("one", "hope"),
     [
-        (worker(was_ready=True, failed_starts=2), True),
-        (worker(state=PREPARING), True),
-        (worker(state=PREPARING, failed_starts=1), False),
-        (worker(state=PLACING, waited=5.0), True),
-        (worker(state=PLACING, waited=500.0), False),
+        ({"was_ready": True, "failed_starts": 2}, True),
+        ({"state": PREPARING}, True),
+        ({"state": PREPARING, "failed_starts": 1}, False),
+        ({"state": PLACING, "waited": 5.0}, True),
+        ({"state": PLACING, "waited": 500.0}, False),
     ],
 )
 def test_whether_a_worker_may_yet_be_ready(one, hope):
     places = Places({"num_cpus": 1, "num_gpus": 0}, 120.0)
-    assert places.is_hope([worker(state=PREPARING, failed_starts=1), one]) == hope
+    assert places.is_hope([worker(state=PREPARING, failed_starts=1), worker(**one)]) == hope
