@@ -68,19 +68,18 @@ def main(args: argparse.Namespace) -> None:
                 cost,
                 ledger,
                 progress,
-                failures_in_a_row=20 + 2 * cfg.search.workers,
+                workers=cfg.search.workers,
                 retry_failed=args.retry_failed,
             )
             result = algorithm.run(evaluator)
         best_file = os.path.join(folder, "best_architecture.json")
         write_best(best_file, result.best)
+        top = format_top(result.evaluations)
+        logger.info(f"The top ten of {len(result.evaluations)} architectures:\n{top}")
         if isinstance(result, ParetoResult):
             front_file = os.path.join(folder, "pareto_front.json")
             write_front(front_file, result)
-    top = format_top(result.evaluations)
-    logger.info(f"The top ten of {len(result.evaluations)} architectures:\n{top}")
-    if isinstance(result, ParetoResult):
-        logger.info(f"The front, written to {front_file}:\n{format_front(result)}")
+            logger.info(f"The front, written to {front_file}:\n{format_front(result)}")
     if limit.limits:
         logger.info(f"The best has {limit.describe(result.best.architecture)}.")
     if result.stopped_because:

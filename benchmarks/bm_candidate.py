@@ -18,20 +18,18 @@ import multiprocessing
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from bccd import PATH, first
-from detectron2.config import LazyCall as L
-from detectron2.config import LazyConfig, instantiate
+from bccd import PATH
+from candidate_model import detector, load_config, train, trained
+from detectron2.config import instantiate
 from detectron2.evaluation import COCOEvaluator, inference_on_dataset
 from detectron2.utils.events import EventStorage
+from flops import counted, peak_flops
 from fvcore.nn.precise_bn import update_bn_stats
 from measuring import alternate, mark, median_ratio, report
-from torch import nn
-from torch.nn.modules.module import register_module_forward_hook
 from torch.profiler import ProfilerActivity, profile
 
 from detnas_d2.data import seeded
@@ -40,11 +38,6 @@ from detnas_d2.evaluation.memory import keep_freed_memory
 from detnas_d2.modeling import find_supernet, folded
 from detnas_d2.space import Architecture
 
-ROOT = Path(__file__).resolve().parents[1]
-OUTPUT = ROOT / "output/bm_candidate"
-# iterations and learning rate; without norm in FPN and head a detector learns slowly
-TRAINING = {"fpn": (250, 2e-3), "retinanet": (600, 7e-4)}
-BATCH = 8
 RATIO, DIFFERENCE, SECONDS = 3.0, 0.05, 10.0  # the marks; SECONDS: of the wide head
 
 
@@ -134,77 +127,6 @@ def serve_plain(connection: Any, args: argparse.Namespace) -> None:
         connection.send(plain())
 
 
-def trained(cfg: Any, head: str) -> Any:
-    model = detector(cfg)
-    if head != "wide":
-        model.load_state_dict(torch.load(weights_file(head), weights_only=True))
-    return model
-
-
-def weights_file(head: str) -> Path:
-    return OUTPUT / f"{head}_{'_'.join(map(str, TRAINING[head]))}.pth"
-
-
-def load_config(args: argparse.Namespace) -> Any:
-    """BCCD at 320 pixels: as many images for the statistics as for validation."""
-    head = args.head
-    cfg = LazyConfig.load(str(ROOT / "configs/bccd/step3_search_fpn.py"))
-    if head == "retinanet":
-        retinanet = LazyConfig.load(str(ROOT / "configs/bccd/step3_search_retinanet.py"))
-        cfg.model = retinanet.model
-    cfg.train.output_dir = str(OUTPUT)
-    cfg.search.update(batch_size=BATCH, amp=args.amp)
-    cfg.search.calibration_batches = 22
-    if head == "retinanet":  # as in the paper: norm in the backbone alone
-        cfg.model.backbone.norm = cfg.model.head.norm = ""
-    if head == "wide":
-        cfg.model.backbone.out_channels = 256
-        cfg.model.proposal_generator.pre_nms_topk = (1000, 1000)
-        cfg.model.proposal_generator.post_nms_topk = (100, 100)
-        cfg.model.roi_heads.batch_size_per_image = 100
-        cfg.model.roi_heads.box_head.conv_dims = [256] * 4
-        cfg.model.roi_heads.box_head.fc_dims = [1024]
-        cfg.dataloader.calibration.total_batch_size = 5
-        cfg.search.calibration_batches = 10
-        cfg.dataloader.test.dataset = L(first)(names="bccd_val", count=50)
-    return cfg
-
-
-def detector(cfg: Any) -> Any:
-    """The supernet's detector with the path set, its weights drawn from a fixed seed."""
-    torch.manual_seed(0)
-    model = instantiate(cfg.model)
-    supernet = find_supernet(model)
-    assert supernet is not None
-    supernet.set_path(PATH)
-    return model
-
-
-def train(cfg: Any, model: Any, head: str) -> None:
-    """Train the path until it finds something: APs of 0 are equal whatever happens."""
-    (iterations, rate), file = TRAINING[head], weights_file(head)
-    if file.exists():
-        return
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, iterations)
-    batches = iter(instantiate(cfg.dataloader.train))
-    start = time.perf_counter()
-    with EventStorage():
-        for i in range(1, iterations + 1):
-            with seeded(0, i):
-                losses = model(next(batches))
-            optimizer.zero_grad(set_to_none=True)
-            sum(losses.values()).backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            if i % 50 == 0:
-                left = (time.perf_counter() - start) / i * (iterations - i)
-                print(f"training the path: {i}/{iterations}, {left:.0f} s left", flush=True)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(model.state_dict(), file)
-
-
 class Plain:
     """The plain way: AP of the path that is set."""
 
@@ -242,7 +164,7 @@ def split(cfg: Any, model: Any, images: Any, path: Architecture) -> None:
     with (
         supernet.use_path(path),
         torch.autocast(device, enabled=cfg.search.amp),
-        _counted(flops),
+        counted(flops),
         profile(activities=[ProfilerActivity.CPU]) as profiler,
     ):
         start = time.perf_counter()
@@ -266,32 +188,6 @@ def split(cfg: Any, model: Any, images: Any, path: Architecture) -> None:
     print("other operators: " + ", ".join(f"{k} {s:.2f} s" for s, k in others[:10]))
 
 
-@contextlib.contextmanager
-def _counted(flops: list[int]) -> Iterator[None]:
-    """Note the floating-point operations of each convolution that runs."""
-
-    def count(module: Any, inputs: tuple[torch.Tensor, ...], _: Any) -> None:
-        if isinstance(module, nn.Conv2d):
-            flops.append(conv_flops(inputs[0].shape, module))
-
-    handle = register_module_forward_hook(count)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def conv_flops(shape: Sequence[int], conv: nn.Conv2d) -> int:
-    """Of a convolution, 2 a multiply-add; what falls on the padding is no work, and not counted."""
-    taps = 1
-    for size, kernel, stride, padding, dilation in zip(
-        shape[2:], conv.kernel_size, conv.stride, conv.padding, conv.dilation, strict=True
-    ):
-        starts = range(-padding, size + padding - dilation * (kernel - 1), stride)
-        taps *= sum(0 <= s + dilation * k < size for s in starts for k in range(kernel))
-    return 2 * shape[0] * taps * conv.out_channels * conv.in_channels // conv.groups
-
-
 class _Timed:
     """An evaluator whose time is counted apart."""
 
@@ -313,24 +209,6 @@ class _Timed:
         result = run()
         self._parts["evaluator"] += time.perf_counter() - start
         return result
-
-
-def peak_flops(amp: bool) -> float:
-    """FLOP/s of the best of several large convolutions."""
-    dtype = torch.bfloat16 if amp else torch.float32
-    best = 0.0
-    for channels, size, kernel in ((256, 40, 3), (256, 40, 1), (512, 20, 3), (1024, 20, 1)):
-        conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
-        conv.to(dtype=dtype, memory_format=torch.channels_last)
-        x = torch.randn(8, channels, size, size, dtype=dtype)
-        x = x.to(memory_format=torch.channels_last)
-        for _ in range(10):
-            start = time.perf_counter()
-            with torch.no_grad():
-                conv(x)
-            seconds = time.perf_counter() - start
-            best = max(best, conv_flops(x.shape, conv) / seconds)
-    return best
 
 
 if __name__ == "__main__":

@@ -36,10 +36,12 @@ def build_limit(cfg: DictConfig, space: SearchSpace) -> tuple[CostTable, CostLim
         if isinstance(maximum, bool) or not isinstance(maximum, (int, float)) or not maximum > 0:
             raise ConfigError(f"search.{key} is {maximum!r}; expected a number above 0, or null.")
         limits.append(CostLimit(build_cost(cfg, space, name), maximum))
-    table = cfg.search.get("latency_table")
-    if table is not None:
-        build_cost(cfg, space, "latency")  # a table that doesn't fit is refused, used or not
-        _warn_of_error(table)
+    file = cfg.search.get("latency_table")
+    if file is not None:
+        table = LatencyTable.read(file)
+        # one that doesn't fit is refused, used or not
+        table.cost(space, tuple(cfg.search.input_size))
+        _warn_of_error(file, table)
     limit = CostLimits(space, limits)
     limit.witness()
     return CostTable(space, tuple(cfg.search.input_size)), limit
@@ -67,11 +69,11 @@ def build_cost(cfg: DictConfig, space: SearchSpace, name: str) -> BlockCost[Any]
     return CostTable(space, size).flops if name == "flops" else CostTable(space, size).params
 
 
-def _warn_of_error(table: str) -> None:
-    error = LatencyTable.read(table).check.get("median_error")
+def _warn_of_error(file: str, table: LatencyTable) -> None:
+    error = table.check.get("median_error")
     if isinstance(error, (int, float)) and error > LATENCY_ERROR:
         logger.warning(
             "search.latency_table %s was off by %.0f%% (median) on the whole networks that it was "
             "checked against; measure it again on an idle machine to have less than %.0f%%",
-            *(table, 100 * error, 100 * LATENCY_ERROR),
+            *(file, 100 * error, 100 * LATENCY_ERROR),
         )

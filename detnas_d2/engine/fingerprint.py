@@ -41,7 +41,7 @@ def config_hash(cfg: DictConfig, keys: Iterable[str]) -> str:
     a config and for its dump (a run's config.yaml).
     """
     relevant = {key: OmegaConf.to_container(cfg[key], resolve=True) for key in keys}
-    text = json.dumps(_canonical(relevant, ()), sort_keys=True)
+    text = json.dumps(_canonical(relevant, ""), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -54,17 +54,18 @@ def file_hash(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def _canonical(node: Any, path: tuple[str, ...]) -> Any:
+def _canonical(node: Any, path: str) -> Any:
+    """`path`: the keys down to this node, each followed by a dot."""
     if isinstance(node, dict):
         return {
             str(k): _canonical(
-                locate(v) if k == "_target_" and isinstance(v, str) else v, (*path, str(k))
+                locate(v) if k == "_target_" and isinstance(v, str) else v, f"{path}{k}."
             )
             for k, v in node.items()
-            if not _has_no_effect((*path, str(k)))
+            if not any(fnmatch.fnmatchcase(f"{path}{k}", pattern) for pattern in NO_EFFECT)
         }
     if isinstance(node, (list, tuple)):
-        return [_canonical(v, (*path, str(i))) for i, v in enumerate(node)]
+        return [_canonical(v, f"{path}{i}.") for i, v in enumerate(node)]
     if isinstance(node, (set, frozenset)):
         return sorted(json.dumps(_canonical(v, path), sort_keys=True) for v in node)
     if hasattr(node, "__qualname__"):
@@ -72,8 +73,3 @@ def _canonical(node: Any, path: tuple[str, ...]) -> Any:
     if node is None or isinstance(node, (bool, int, float, str)):
         return node
     return _ADDRESS.sub("", repr(node))
-
-
-def _has_no_effect(path: tuple[str, ...]) -> bool:
-    key = ".".join(path)
-    return any(fnmatch.fnmatchcase(key, pattern) for pattern in NO_EFFECT)

@@ -12,6 +12,10 @@ from .ledger import Ledger
 from .progress import Progress
 from .record import FAILED, OK, Evaluation
 
+FAILED_IN_A_ROW = 20
+"""So many failed candidates, one behind the other, and 2 more for each worker, end the search: the
+fault is hardly theirs. What fails, fails fast, so more workers see more of them."""
+
 # (architectures, generation) -> their evaluations, in the same order
 Evaluate: TypeAlias = Callable[[Sequence[Architecture], int], list[Evaluation]]
 
@@ -24,8 +28,7 @@ class Evaluator:
         cost: gives multiply-adds and parameters of the records.
         ledger: answers what it holds; everything else is appended to it before it counts.
         progress: told of every candidate.
-        failures_in_a_row: so many failed candidates, one behind the other, end the search: the
-            fault is hardly theirs. What fails, fails fast, so more workers see more of them.
+        workers: of the executor, see FAILED_IN_A_ROW.
         retry_failed: evaluate again, once, what the ledger holds as failed by now. Otherwise, and
             for what fails later, it answers for failed candidates too.
     """
@@ -37,14 +40,14 @@ class Evaluator:
         ledger: Ledger,
         progress: Progress | None = None,
         *,
-        failures_in_a_row: int = 20,
+        workers: int = 0,
         retry_failed: bool = False,
     ):
         self._executor = executor
         self._cost = cost
         self._ledger = ledger
         self._progress = progress
-        self._most_failures = failures_in_a_row
+        self._most_failures = FAILED_IN_A_ROW + 2 * workers
         self._failures = 0
         self._to_retry = {e.architecture for e in ledger if retry_failed and not e.ok}
 

@@ -186,12 +186,12 @@ def _parse_header(
                 "or begin anew in another output folder."
             ) from None
         mend = _put_newline_back(path, 1, line)
-        if mend is None and wanted_line is None:
-            mend = "resume its search, which says what this line has to be"
-        elif mend is None and wanted_line is not None:
+        if mend is None:
             mend = (
-                "choose another output folder; or, if you know that it is of this very search, "
-                f"put this in the place of line 1:\n{wanted_line.decode().rstrip()}"
+                "resume its search, which says what this line has to be"
+                if wanted_line is None
+                else "choose another output folder; or, if you know that it is of this very "
+                f"search, put this in the place of line 1:\n{wanted_line.decode().rstrip()}"
             )
         raise LedgerError(
             f"{path}, line 1 is not the header of a ledger, or damaged: {error}. Restore the file "
