@@ -7,8 +7,8 @@
     python search_net.py --config-file CONFIG search.flops_limit=250000000
     python search_net.py --config-file CONFIG search.workers=8   # eight processes; docs/cluster.md
 
-Writes ledger.jsonl, one line for each evaluated architecture, and best_architecture.json; a Pareto
-search writes pareto_front.json too. Other searches than the paper's:
+Writes ledger.jsonl, one line for each evaluated architecture, best_architecture.json, and
+report/index.html; a Pareto search writes pareto_front.json too. Other searches than the paper's:
 configs/common/search_algorithms.py.
 """
 
@@ -17,20 +17,24 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
+from collections.abc import Sequence
 
+from omegaconf import DictConfig
+from torch import nn
+
+from detnas_d2.commands import add_debug, command
 from detnas_d2.driver import (
+    SearchScalars,
     build_algorithm,
     build_executor,
     build_limit,
     build_supernet,
     retrain_commands,
     search_header,
+    write_detections,
 )
 from detnas_d2.engine import load_config, require_supernet, setup
 from detnas_d2.engine.preflight import check_run
-from detnas_d2.errors import DetNASError
-from detnas_d2.files import disk_errors
 from detnas_d2.search import (
     Evaluator,
     Ledger,
@@ -41,13 +45,14 @@ from detnas_d2.search import (
     write_best,
     write_front,
 )
+from detnas_d2.space import Architecture
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 DEFAULT_CONFIG = os.path.join(ROOT, "configs/coco/step3_search_fpn_300m.py")
 logger = logging.getLogger("detnas_d2.search_net")
 
 
-def main(args: argparse.Namespace) -> None:
+def search(args: argparse.Namespace) -> None:
     cfg = load_config(args.config_file, args.opts)
     check_run(cfg, "search")
     model = build_supernet(cfg)
@@ -61,13 +66,12 @@ def main(args: argparse.Namespace) -> None:
     resume = args.resume or args.retry_failed
     with Ledger(ledger_file, header, space, resume=resume) as ledger:
         setup(cfg, args)  # writes config.yaml, so only once the folder is known to be this search's
-        with build_executor(cfg, model) as executor:
-            progress = Progress(algorithm.candidates)
+        with build_executor(cfg, model) as executor, SearchScalars(folder) as scalars:
             evaluator = Evaluator(
                 executor,
                 cost,
                 ledger,
-                progress,
+                [Progress(algorithm.candidates), scalars],
                 workers=cfg.search.workers,
                 retry_failed=args.retry_failed,
             )
@@ -86,11 +90,31 @@ def main(args: argparse.Namespace) -> None:
         logger.info(f"The search ended early: {result.stopped_because}.")
     lines = "".join(f"\n  {c}" for c in commands).replace("BEST", best_file)
     logger.info(f"The best is in {best_file}. To retrain it:{lines}")
+    _report(cfg, model, result.best.architecture)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def _report(cfg: DictConfig, model: nn.Module, best: Architecture) -> None:
+    """Detections of the best, and the report; the search is done, whatever fails here."""
+    folder = cfg.train.output_dir
+    try:
+        write_detections(cfg, model, best)
+    except Exception:
+        logger.warning("The report goes without detections of the best:", exc_info=True)
+    try:
+        from detnas_d2.report import write_report  # here, for what it imports may fail too
+
+        logger.info(f"The report, for a browser: {os.path.abspath(write_report(folder))}")
+    except Exception:
+        again = f"python -m detnas_d2.report {folder}"
+        logger.warning(f"No report was written; to try again: {again}", exc_info=True)
+
+
+@command("search_net.py")
+def main(argv: Sequence[str]) -> None:
+    parser = add_debug(
+        argparse.ArgumentParser(
+            epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
     )
     parser.add_argument("--config-file", default=DEFAULT_CONFIG, metavar="FILE")
     parser.add_argument("--resume", action="store_true", help="go on with the ledger")
@@ -98,8 +122,8 @@ if __name__ == "__main__":
         "--retry-failed", action="store_true", help="go on, and try failed candidates again"
     )
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="overrides: key=value")
-    try:
-        with disk_errors():
-            main(parser.parse_args())
-    except DetNASError as e:
-        sys.exit(f"search_net.py: {e}")
+    search(parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    main()

@@ -14,69 +14,71 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 
 from detectron2.engine import default_argument_parser, launch
 from detectron2.utils import comm
 from torch.multiprocessing import ProcessExitedException
 
+from detnas_d2.commands import add_debug, command, ending
 from detnas_d2.engine import build_trainer, evaluate_checkpoint, load_config, setup
 from detnas_d2.engine.lock import folder_lock
 from detnas_d2.engine.preflight import check_run
-from detnas_d2.errors import DetNASError
-from detnas_d2.files import disk_errors
+from detnas_d2.engine.setup import former_config
 
+PROGRAM = "train_net.py"
 DEFAULT_CONFIG = os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "configs/coco/step2_supernet_fpn_300m.py"
 )
 
 
-def main(args: argparse.Namespace) -> None:
+def work(args: argparse.Namespace) -> None:
     """Run in each process."""
-    try:
-        with disk_errors():
-            run(args)
-    except DetNASError as e:
-        sys.exit(f"train_net.py: {e}")
+    with ending(PROGRAM, debug=args.debug):
+        run(args)
 
 
 def run(args: argparse.Namespace) -> None:
     cfg = load_config(args.config_file, args.opts)
     with folder_lock(cfg.train.output_dir) if comm.is_main_process() else nullcontext():
-        setup(cfg, args)
-        if args.eval_only:
-            evaluate_checkpoint(cfg)
-            return
-        trainer = build_trainer(cfg)
-        trainer.resume_or_load(resume=args.resume)
+        with former_config(cfg.train.output_dir):
+            setup(cfg, args)
+            if args.eval_only:
+                evaluate_checkpoint(cfg)
+                return
+            trainer = build_trainer(cfg)
+            trainer.resume_or_load(resume=args.resume)
         trainer.train()
 
 
-if __name__ == "__main__":
-    parser = default_argument_parser(epilog=__doc__)
-    args = parser.parse_args()
+@command(PROGRAM)
+def main(argv: Sequence[str]) -> None:
+    args = add_debug(default_argument_parser(epilog=__doc__)).parse_args(argv)
     args.config_file = args.config_file or DEFAULT_CONFIG
+    # every problem that can be seen beforehand ends here, before processes are started
+    check_run(
+        load_config(args.config_file, args.opts),
+        "test" if args.eval_only else "train",
+        gpus=args.num_gpus,
+        machines=args.num_machines,
+        rank=args.machine_rank,
+        url=args.dist_url,
+        resume=args.resume,
+    )
     try:
-        # every problem that can be seen beforehand ends here, before processes are started
-        cfg = load_config(args.config_file, args.opts)
-        check_run(
-            cfg,
-            "test" if args.eval_only else "train",
-            gpus=args.num_gpus,
-            machines=args.num_machines,
-            resume=args.resume,
-        )
         launch(
-            main,
+            work,
             args.num_gpus,
             num_machines=args.num_machines,
             machine_rank=args.machine_rank,
             dist_url=args.dist_url,
             args=(args,),
         )
-    except DetNASError as e:
-        sys.exit(f"train_net.py: {e}")
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except ProcessExitedException as e:  # it has said why, or was stopped
-        sys.exit(e.exit_code)
+    except ProcessExitedException as e:  # it has said why, unless it was killed
+        killed = f"{PROGRAM}: a process was ended by {e.signal_name}; memory may be short."
+        sys.exit(killed if e.signal_name == "SIGKILL" else e.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -30,6 +30,8 @@ from chaos_kinds import FULL, SHORT, STEPS, plan
 from chaos_runs import preload
 from tiny_steps import write_tiny_steps
 
+from detnas_d2.commands import add_debug, ending
+
 POLL = 0.0003  # seconds
 GIVE_UP = 5  # failures
 
@@ -107,5 +109,6 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the moments")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side, a core each")
     parser.add_argument("--short", action="store_true", help="kinds that take 2 seconds a kill")
-    args = parser.parse_args()
-    sys.exit(not main(args.kills, args.seed, args.jobs, args.short))
+    args = add_debug(parser).parse_args()
+    with ending("chaos.py", debug=args.debug):
+        sys.exit(not main(args.kills, args.seed, args.jobs, args.short))

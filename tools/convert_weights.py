@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,8 +26,8 @@ from detectron2.config import LazyCall as L
 from detectron2.config import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from detnas_d2.commands import add_debug, command
 from detnas_d2.engine import backbone_key, load_config
-from detnas_d2.errors import DetNASError
 from detnas_d2.files import write_atomically
 from detnas_d2.modeling import (
     Released,
@@ -42,19 +41,18 @@ from detnas_d2.modeling import (
 from detnas_d2.space import resolve_space
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command("convert_weights.py")
+def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    add_debug(parser)
     parser.add_argument("source", help="the authors' file, .pth, .pth.tar or .pkl")
     parser.add_argument("out", help="the checkpoint to write, .pth")
     parser.add_argument("--config-file", required=True, help="a config with the model to fill")
     parser.add_argument("opts", nargs="*", help="overrides of the config, key=value")
     args = parser.parse_intermixed_args(argv)
-    try:
-        convert(args)
-    except DetNASError as e:
-        sys.exit(f"convert_weights.py: {e}")
+    convert(args)
 
 
 def convert(args: argparse.Namespace) -> None:

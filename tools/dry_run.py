@@ -25,10 +25,12 @@ import torch
 from detectron2.config import LazyConfig
 from dry_run_cost import Report, check_full_size
 from dry_run_keys import unknown_keys, unlike_references
+from dry_run_own import with_tiny_data
 from dry_run_step import at_small_width, train_one_step
 from dry_run_yacs import check_yaml
 from omegaconf import DictConfig
 
+from detnas_d2.commands import add_debug, ending
 from detnas_d2.data import missing_datasets
 from detnas_d2.engine import (
     ConfigError,
@@ -68,7 +70,9 @@ def check_config(path: Path, folder: str) -> Report:
         check_dump(cfg, output_dir)
         report = check_full_size(cfg, kind, network_name(path))
         small = at_small_width(cfg, output_dir)
-        small.train.init_checkpoint = stand_in_checkpoint(cfg.train.init_checkpoint, folder)
+        small.train.init_checkpoint = stand_in_checkpoint(
+            cfg.train.init_checkpoint, folder, path.parents[2]
+        )
         run_small(small, kind)
     return report
 
@@ -113,17 +117,22 @@ def run_small(cfg: DictConfig, kind: str) -> None:
         build_fitness(cfg, model)(CostTable(find_supernet(model).space).cheapest())
 
 
-def stand_in_checkpoint(file: str, folder: str) -> str:
-    """A checkpoint of the config that writes `file`, at small width; "" for none or a download."""
+def stand_in_checkpoint(file: str, folder: str, root: Path) -> str:
+    """A checkpoint of the config that writes `file`, at small width; "" for none or a download.
+
+    Args:
+        file: as a config in root/configs names it.
+        folder: for the checkpoint.
+    """
     if not file or "://" in file:
         return ""
     writer = re.sub(r"^output/(.*)/model_final\.pth$", r"configs/\1.py", file)
-    if writer == file or not (ROOT / writer).is_file():
+    if writer == file or not (root / writer).is_file():
         raise ConfigError(f"train.init_checkpoint: no config writes {file!r}")
     name = re.sub(r"\W", "_", writer)
     checkpoint = os.path.join(folder, f"{name}.pth")
     if not os.path.exists(checkpoint):
-        cfg = at_small_width(load_config(str(ROOT / writer)), folder)
+        cfg = at_small_width(load_config(str(root / writer)), folder)
         DetNASCheckpointer(LazyTrainer.build_model(cfg), folder).save(name)
     return checkpoint
 
@@ -136,8 +145,10 @@ def all_configs() -> list[Path]:
 
 
 def is_run(path: Path) -> bool:
-    """Not one of configs/common, and no base of yacs configs."""
-    return path.parent.name != "common" and not path.name.startswith("Base-")
+    """A step, not what steps share; no base of yacs configs."""
+    if path.suffix == ".yaml":
+        return not path.name.startswith("Base-")
+    return path.parent.name != "common" and path.name.startswith("step")
 
 
 def main(paths: list[Path]) -> int:
@@ -145,6 +156,9 @@ def main(paths: list[Path]) -> int:
     torch.set_num_threads(1)  # on images this small, more cost more than they bring
     logging.disable(logging.ERROR)
     warnings.simplefilter("ignore")
+    lacking = [str(path) for path in paths if not path.is_file()]
+    if lacking:
+        raise ConfigError(f"There is no config file {', '.join(lacking)}; see configs/.")
     paths = [path for path in paths if is_run(path)]
     failed = []
     start = time.perf_counter()
@@ -154,7 +168,11 @@ def main(paths: list[Path]) -> int:
             since = time.perf_counter()
             try:
                 yaml = path.suffix == ".yaml"
-                report = check_yaml(path) if yaml else check_config(path.resolve(), folder)
+                if yaml:
+                    report = check_yaml(path)
+                else:
+                    with with_tiny_data(path.resolve(), folder) as config:
+                        report = check_config(config, folder)
             except Exception as e:  # whatever a broken config raises; the others are tried too
                 failed.append(f"{name}: {type(e).__name__}: {e}")
                 print(f"{name:70} FAILED", flush=True)
@@ -173,4 +191,6 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("configs", nargs="*", type=Path, help="all of them where left out")
-    sys.exit(main(parser.parse_args().configs or all_configs()))
+    args = add_debug(parser).parse_args()
+    with ending("dry_run.py", debug=args.debug):
+        sys.exit(main(args.configs or all_configs()))

@@ -52,6 +52,7 @@ def _groups() -> dict[str, set[str]]:
     groups = {
         "": {
             "dataloader",
+            "datasets",
             "lr_multiplier",
             "model",
             "optimizer",

@@ -3,6 +3,8 @@
 train = dict(
     output_dir="output",
     init_checkpoint="",  # weights to start from
+    init_backbone_only=False,  # of them the backbone's, not the heads': another data set's detector
+    init_path_only=False,  # into a supernet: one network's, which fill its path
     max_iter=90000,
     seed=0,  # with the iteration, all that a step depends on
     amp=dict(enabled=False),

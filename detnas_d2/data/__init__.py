@@ -16,6 +16,7 @@ from detnas_d2.data.catalog import (
     register_dataset,
     unregister_dataset,
 )
+from detnas_d2.data.categories import categories_of
 from detnas_d2.data.classification import (
     CenterCrop,
     ClassificationMapper,
@@ -27,6 +28,7 @@ from detnas_d2.data.coco import register_coco
 from detnas_d2.data.crops import write_box_crops
 from detnas_d2.data.digits import DigitsParameters, register_digits, write_digits
 from detnas_d2.data.errors import DataError, ImageReadError, MissingDatasetError
+from detnas_d2.data.from_config import register_from_config
 from detnas_d2.data.imagefolder import (
     held_out_split,
     load_image_folder,
@@ -51,6 +53,7 @@ __all__ = [
     "StepBatchSampler",
     "build_test_loader",
     "build_train_loader",
+    "categories_of",
     "datasets_root",
     "derive_seed",
     "describe_missing",
@@ -67,6 +70,7 @@ __all__ = [
     "register_coco",
     "register_dataset",
     "register_digits",
+    "register_from_config",
     "register_image_folder",
     "register_voc_folder",
     "seeded",

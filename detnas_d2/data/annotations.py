@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def drop_damaged_boxes(records: list[dict[str, Any]], name: str) -> list[dict[st
     for record in records:
         kept = []
         for annotation in record["annotations"]:
-            reason = _damage(annotation, record)
+            reason = box_damage(annotation, record)
             if reason is None:
                 kept.append(annotation)
             else:
@@ -57,7 +58,16 @@ def drop_damaged_boxes(records: list[dict[str, Any]], name: str) -> list[dict[st
 _REASONS = ("not finite", "without area", "outside the image")
 
 
-def _damage(annotation: dict[str, Any], record: dict[str, Any]) -> str | None:
+def box_damage(annotation: Mapping[str, Any], record: Mapping[str, Any]) -> str | None:
+    """Why a box cannot be learned ("not finite", "without area", "outside the image"), or None.
+
+    Args:
+        annotation: ``bbox`` and ``bbox_mode``.
+        record: ``width``, ``height`` and, for the message, ``file_name``.
+
+    Raises:
+        DataError: a box that is not four numbers.
+    """
     box = annotation["bbox"]
     if len(box) != 4:
         raise DataError(f"A box of {record['file_name']} is not four numbers: {list(box)}.")

@@ -36,7 +36,7 @@ def register_bccd(root: str | Path | None = None, *, is_default: bool = False) -
     that the evaluator counts, reading the files itself) would take the last point from everyone.
 
     Args:
-        root: the data set's folder; left out: :func:`bccd_root`.
+        root: the data set's folder; left out: ``bccd_root()``.
     """
     root = bccd_root() if root is None else Path(root)
     required = {root: _CONTENTS}

@@ -10,6 +10,9 @@ from detectron2.data.datasets import load_coco_json
 
 from detnas_d2.data.annotations import drop_damaged_boxes
 from detnas_d2.data.catalog import datasets_root, first_of, register_dataset
+from detnas_d2.data.coco_form import LARGEST, check_coco_file
+from detnas_d2.data.errors import DataError
+from detnas_d2.data.image_files import require_images
 
 SPLIT_FILES = {"supernet": "instances_supernet.json", "search": "instances_search.json"}
 """The parts of COCO's training set that `python -m detnas_d2.data.splits` writes."""
@@ -40,7 +43,7 @@ def register_coco(
         metadata["thing_classes"] = list(class_names)
     register_dataset(
         name,
-        lambda: drop_damaged_boxes(load_coco_json(str(json_file), str(image_root), name), name),
+        lambda: drop_damaged_boxes(_load(json_file, image_root, name), name),
         required=first_of(
             required or {},
             {
@@ -52,6 +55,27 @@ def register_coco(
         evaluator_type="coco",
         **metadata,
     )
+
+
+def _load(json_file: Path, image_root: Path, name: str) -> list[dict[str, Any]]:
+    """Detectron2's ``load_coco_json``, whose errors say what is wrong.
+
+    Raises:
+        DataError: a file that is not in COCO's form (`check_coco_file`), images that are missing,
+            other classes than the data set was registered with.
+    """
+    if json_file.stat().st_size <= LARGEST:
+        check_coco_file(json_file)
+    try:
+        records = load_coco_json(str(json_file), str(image_root), name)
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        check_coco_file(json_file)
+        raise DataError(
+            f"{json_file} can't be read as data set {name!r} ({type(error).__name__}: {error}). "
+            "Its categories may be others than those that the data set was registered with."
+        ) from error
+    require_images(name, (record["file_name"] for record in records))
+    return records
 
 
 def register_coco_splits(root: str | Path | None = None, *, is_default: bool = False) -> None:

@@ -35,7 +35,7 @@ def write_box_crops(
     background_per_image: int = 2,
     seed: int = 0,
 ) -> Path:
-    """Makes folder/<split>/<class>/*.png, unless it is there already.
+    """Makes ``folder/<split>/<class>/*.png``, unless it is there already.
 
     Each box gives a square around its centre, as long as the box's longer side and a margin on
     either side, moved into the image where it would leave it, resized to size x size. Crowd boxes

@@ -75,8 +75,9 @@ class DigitsParameters:
 def write_digits(root: str | Path, parameters: DigitsParameters | None = None) -> Path:
     """Makes the set in the folder root, unless it is there already; byte-identical each time.
 
-    Layout: JPEGImages/*.png, annotations/instances_<split>.json (COCO), Annotations/*.xml and
-    ImageSets/Main/<split>.txt (VOC), cls/{train,val}/<class>/*.png.
+    Layout: ``JPEGImages/*.png``, ``annotations/instances_<split>.json`` (COCO),
+    ``Annotations/*.xml`` and ``ImageSets/Main/<split>.txt`` (VOC),
+    ``cls/{train,val}/<class>/*.png``.
 
     Raises:
         DataError: root holds something else, or a set made with other parameters.

@@ -14,6 +14,7 @@ from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset
 
 from detnas_d2.data.errors import DataError, ImageReadError
+from detnas_d2.data.image_files import unreadable
 from detnas_d2.data.seeding import derive_seed, seeded
 from detnas_d2.data.stream import StepBatchSampler
 
@@ -48,19 +49,16 @@ class SeededMapDataset(Dataset):
         """
         index, position = item
         record = copy.deepcopy(self._dataset[index])
-        name = record.get("file_name", f"number {index}")
         try:
             with seeded(self._seed, _MAP, position):
                 mapped = self._mapper(record)
         except Exception as error:
-            raise ImageReadError(
-                f"Image {name} could not be read or mapped ({type(error).__name__}: {error}). "
-                "Repair it, or remove it from the data set."
-            ) from error
+            raise unreadable(record, error) from error
         if mapped is None:
             raise ImageReadError(
-                f"The mapper returned nothing for image {name}. A training stream that is a "
-                "function of (seed, step) cannot skip an image: remove it from the data set."
+                f"The mapper returned nothing for image {record.get('file_name')}. A training "
+                "stream that is a function of (seed, step) cannot skip an image: remove it from "
+                "the data set."
             )
         return mapped
 

@@ -22,7 +22,7 @@ def derive_seed(*key: int) -> int:
     Args:
         key: integers in [0, 2**64), for example (seed, purpose, step). Purposes 1 to 20 belong to
             this package (1-3 stream, 11-12 loader, 13 held-out split, 14-15 digits, 16 crops,
-            17 splits).
+            17-18 splits).
 
     Raises:
         DataError: an integer is negative or too large.

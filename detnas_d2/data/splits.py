@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from detnas_d2.commands import add_debug, command
 from detnas_d2.data.coco import SPLIT_FILES
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.seeding import derive_seed
@@ -96,21 +96,20 @@ def write_splits(
     return files
 
 
-def main(arguments: list[str] | None = None) -> None:
+@command("splits")
+def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m detnas_d2.data.splits",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_debug(parser)
     parser.add_argument("annotations", metavar="ANNOTATIONS", help="a COCO JSON file")
     parser.add_argument("--search-images", type=int, default=5000, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the two files")
-    args = parser.parse_args(arguments)
-    try:
-        files = write_splits(args.annotations, args.out, args.search_images, args.seed)
-    except DataError as error:
-        sys.exit(f"splits: {error}")
+    args = parser.parse_args(argv)
+    files = write_splits(args.annotations, args.out, args.search_images, args.seed)
     for part, file in files.items():
         content = file.read_bytes()
         images = len(json.loads(content)["images"])

@@ -10,6 +10,7 @@ from detectron2.data.samplers import InferenceSampler
 from torch.utils.data import BatchSampler, DataLoader
 
 from .errors import DataError
+from .image_files import Explaining
 
 
 def build_test_loader(
@@ -32,13 +33,14 @@ def build_test_loader(
 
     Raises:
         DataError: an empty data set.
+        ImageReadError: while it is read, an image that can't be.
     """
     if not len(dataset):
         raise DataError(
             "The data set to evaluate on (dataloader.test) holds no image; choose another, or "
             "add images to it."
         )
-    images = MapDataset(DatasetFromList(list(dataset), copy=False), mapper)
+    images = MapDataset(DatasetFromList(list(dataset), copy=False), Explaining(mapper))
     return DataLoader(
         images,
         batch_sampler=BatchSampler(InferenceSampler(len(images)), batch_size, drop_last=False),

@@ -50,8 +50,11 @@ def image_ids(dirname: str | Path, split: str) -> list[str]:
     split_file = Path(dirname) / "ImageSets" / "Main" / f"{split}.txt"
     try:
         lines = split_file.read_text().splitlines()
-    except OSError as error:
-        raise DataError(f"Cannot read the image set {split_file}: {error}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise DataError(
+            f"Cannot read the image set {split_file} ({what}). Expected the image ids, one a line."
+        ) from error
     ids = [line.strip() for line in lines if line.strip()]
     for image_id in ids:
         if len(image_id.split()) > 1:
@@ -60,7 +63,10 @@ def image_ids(dirname: str | Path, split: str) -> list[str]:
                 f"{split_file} has to hold one image id without blanks a line, got {image_id!r}."
             )
     if not ids:
-        raise DataError(f"{split_file} names no image.")
+        raise DataError(f"{split_file} names no image. Write the image ids into it, one a line.")
+    if len(set(ids)) < len(ids):
+        twice = next(i for i in ids if ids.count(i) > 1)
+        raise DataError(f"{split_file} names image {twice} twice; delete one of the lines.")
     return ids
 
 
@@ -74,7 +80,7 @@ def _read_record(dirname: Path, image_id: str, class_ids: dict[str, int]) -> dic
             if name not in class_ids:
                 raise DataError(
                     f"{xml_file} has an object of class {name!r}; the classes are "
-                    f"{', '.join(class_ids)}."
+                    f"{', '.join(class_ids)}. Mend its <name>, or register the class."
                 )
             xmin, ymin, xmax, ymax = (
                 float(_text(item, f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")
@@ -86,17 +92,24 @@ def _read_record(dirname: Path, image_id: str, class_ids: dict[str, int]) -> dic
                     "bbox_mode": BoxMode.XYXY_ABS,
                 }
             )
+        width, height = (int(_text(root, f"size/{side}")) for side in ("width", "height"))
+        if min(width, height) < 1:
+            raise ValueError(f"its size is {width} x {height}")
         return {
             "file_name": str(image_file(dirname, image_id)),
             "image_id": image_id,
-            "height": int(_text(root, "size/height")),
-            "width": int(_text(root, "size/width")),
+            "height": height,
+            "width": width,
             "annotations": annotations,
         }
     except DataError:
         raise
     except (OSError, ValueError, ET.ParseError) as error:
-        raise DataError(f"Cannot read the annotation file {xml_file}: {error}.") from error
+        what = error.strerror if isinstance(error, OSError) else error
+        raise DataError(
+            f"Cannot read the annotation file {xml_file} ({what}). Mend it, or take {image_id} out "
+            "of the image set."
+        ) from error
 
 
 def _text(element: ET.Element, path: str) -> str:

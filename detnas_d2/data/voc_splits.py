@@ -14,11 +14,11 @@ import hashlib
 import logging
 import os
 import shutil
-import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
+from detnas_d2.commands import add_debug, command
 from detnas_d2.data.atomic import write_folder_once
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.splits import search_ids
@@ -148,24 +148,21 @@ def _place(source: Path, target: Path, copy: bool) -> None:
         raise DataError(f"Cannot make the link {target} ({error}): give --copy.") from error
 
 
-def main(arguments: list[str] | None = None) -> None:
+@command("voc_splits")
+def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m detnas_d2.data.voc_splits",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_debug(parser)
     parser.add_argument("years", nargs="+", metavar="YEAR", help="VOC2007 and VOC2012")
     parser.add_argument("--search-images", type=int, default=5000, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder to make")
     parser.add_argument("--copy", action="store_true", help="copy the files, don't link them")
-    args = parser.parse_args(arguments)
-    try:
-        sets = write_mixed_years(
-            args.years, args.out, args.search_images, args.seed, copy=args.copy
-        )
-    except DataError as error:
-        sys.exit(f"voc_splits: {error}")
+    args = parser.parse_args(argv)
+    sets = write_mixed_years(args.years, args.out, args.search_images, args.seed, copy=args.copy)
     for part, file in sets.items():
         content = file.read_bytes()
         images = len(content.splitlines())

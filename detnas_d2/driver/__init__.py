@@ -2,15 +2,19 @@
 
 from .algorithms import build_algorithm
 from .commands import retrain_commands
+from .detections import write_detections
 from .executors import build_executor, build_supernet
 from .header import search_header
 from .limits import build_limit
+from .scalars import SearchScalars
 
 __all__ = [
+    "SearchScalars",
     "build_algorithm",
     "build_executor",
     "build_limit",
     "build_supernet",
     "retrain_commands",
     "search_header",
+    "write_detections",
 ]

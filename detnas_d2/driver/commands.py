@@ -19,7 +19,8 @@ def retrain_commands(cfg: DictConfig, root: str) -> list[str]:
         return ["python train_net.py --config-file STEP4_CONFIG model.backbone.architecture=BEST"]
     commands = []
     for config in cfg.search.retrain:
-        here = config if os.path.isfile(config) else os.path.join(root, config)
+        there = os.path.join(root, config)
+        here = there if os.path.isfile(there) and not os.path.isfile(config) else config
         key = backbone_key(load_config(here))
         commands.append(f"python train_net.py --config-file {config} {key}.architecture=BEST")
     return commands

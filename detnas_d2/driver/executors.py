@@ -34,7 +34,7 @@ def build_executor(cfg: DictConfig, model: nn.Module) -> Iterator[Executor]:
         DataError: images that can't be read or kept.
         SearchError: Ray can't be started or reached.
     """
-    DetNASCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[])
+    DetNASCheckpointer(model).load_whole(cfg.train.init_checkpoint)
     search = cfg.search
     if not search.workers:
         if not is_cuda(cfg):

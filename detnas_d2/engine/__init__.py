@@ -5,6 +5,7 @@ from .config import ConfigError, backbone_key, backbone_node, load_config
 from .evaluate import evaluate_checkpoint
 from .hooks import PathResampling, StepSeeding, require_supernet
 from .setup import setup
+from .starting import StartingWeights, starting_weights
 from .trainer import LazyTrainer, SupernetTrainer, build_trainer
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "LazyTrainer",
     "PathResampling",
     "StepSeeding",
+    "StartingWeights",
     "SupernetTrainer",
     "backbone_key",
     "backbone_node",
@@ -22,4 +24,5 @@ __all__ = [
     "load_config",
     "require_supernet",
     "setup",
+    "starting_weights",
 ]

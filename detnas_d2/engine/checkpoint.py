@@ -6,7 +6,8 @@ import logging
 import os
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import torch
@@ -41,7 +42,8 @@ class DetNASCheckpointer(DetectionCheckpointer):
       disk while saving leaves the last good one, and ``last_checkpoint`` never points to a
       broken file.
     * It stores which space and architecture its backbone is of (key ``detnas``), and a checkpoint
-      of another one is refused, not half loaded.
+      of another one is refused, not half loaded; and class names, where it was told them
+      (``categories``).
     * Loading slices a stand-alone network out of a supernet's weights, and a classification
       checkpoint fills a detector's backbone, whichever it is (``detnas_d2.modeling.load_weights``).
     * A checkpoint that leaves the whole backbone as it was is refused.
@@ -53,7 +55,12 @@ class DetNASCheckpointer(DetectionCheckpointer):
     by names alike. What did not fit is then a warning.
     """
 
+    categories: Sequence[Mapping[str, Any]] = ()
+    """What the detector's classes are called (``categories_of``), to be stored with the weights."""
+
     _from_zoo = False
+    _whole = False
+    _part: Mapping[str, bool] = MappingProxyType({})
 
     def save(self, name: str, **kwargs: Any) -> None:
         if not self.save_dir or not self.save_to_disk:
@@ -61,6 +68,8 @@ class DetNASCheckpointer(DetectionCheckpointer):
         data = {"model": self.model.state_dict()}
         if described := describe(self.model):
             data["detnas"] = described
+        if self.categories:
+            data["categories"] = self.categories
         data.update({key: obj.state_dict() for key, obj in self.checkpointables.items()})
         data.update(kwargs)
         path = os.path.join(self.save_dir, f"{name}.pth")
@@ -79,6 +88,20 @@ class DetNASCheckpointer(DetectionCheckpointer):
             _save(path, lambda f: shutil.copyfileobj(last, f))
         self.tag_last_checkpoint(os.path.basename(path))
 
+    def load_initial(
+        self, path: str, *, backbone_only: bool = False, path_only: bool = False
+    ) -> None:
+        """Start from the weights of a checkpoint, or of a part of it; see ``load_weights``.
+
+        Raises:
+            CheckpointError: as ``load``, and for a part that this model has no use for.
+        """
+        self._part = {"backbone_only": backbone_only, "path_only": path_only}
+        try:
+            self.load(path, checkpointables=[])
+        finally:
+            self._part = type(self)._part
+
     def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """See ``fvcore.common.checkpoint.Checkpointer.load``.
 
@@ -89,9 +112,8 @@ class DetNASCheckpointer(DetectionCheckpointer):
         self._from_zoo = bool(path) and path.startswith("detectron2://")
         if path and "://" not in path and not os.path.isfile(path):
             raise CheckpointError(
-                f"The checkpoint {path!r} does not exist on this machine. Give the model_final.pth "
-                "of the step before (train.init_checkpoint=...); on several machines the output "
-                "folder has to lie on a shared file system."
+                f"The checkpoint {path!r} does not exist on this machine. {self._remedy(path)} On "
+                "several machines the output folder has to lie on a shared file system."
             )
         try:
             return super().load(path, *args, **kwargs)
@@ -111,12 +133,35 @@ class DetNASCheckpointer(DetectionCheckpointer):
         ) as e:
             raise CheckpointError(
                 f"The checkpoint {path!r} could not be loaded: {type(e).__name__}: {e}\n"
-                "It may be truncated or not a checkpoint; remove it and resume from an earlier "
-                "one by writing that file's name into 'last_checkpoint'."
+                f"It may be truncated or not a checkpoint. {self._remedy(path)}"
             ) from e
         finally:
             # after a failure, Detectron2's would refuse the next file
             self._parsed_url_during_load = None
+
+    def load_whole(self, path: str) -> None:
+        """Load all weights of a network that is to be evaluated, heads too.
+
+        Raises:
+            CheckpointError: as ``load``; or it gives the model only its backbone, whose heads would
+                then be random, or holds a supernet, whose statistics are those of no single path.
+        """
+        self._whole = True
+        try:
+            self.load(path, checkpointables=[])
+        finally:
+            self._whole = False
+
+    def _remedy(self, path: str) -> str:
+        if "://" in path:
+            return "Check the address and the network, or download it and give the file."
+        last = os.path.join(self.save_dir, "last_checkpoint")
+        if self.save_dir and os.path.dirname(path) == os.path.normpath(self.save_dir):
+            return f"{last!r} names it; write the name of an earlier, whole one into that file."
+        return (
+            "Copy it anew, or give the model_final.pth of the step before "
+            "(train.init_checkpoint=...)."
+        )
 
     def _load_file(self, filename: str) -> Any:
         if filename.endswith((".pkl", ".pyth")):
@@ -136,17 +181,44 @@ class DetNASCheckpointer(DetectionCheckpointer):
 
     def _load_model(self, checkpoint: Any) -> Any:
         native = not checkpoint.get("matching_heuristics", False)
+        if self._whole and isinstance(checkpoint.get("model"), Mapping) and native:
+            self._check_whole(checkpoint)
         strict = find_backbone(self.model) or concerns_classifier(self.model, checkpoint)
-        if not native or not strict:
+        if not native or not (strict or any(self._part.values())):
             incompatible = super()._load_model(checkpoint)
             _check_backbone(self.model, set(incompatible.missing_keys))
             return incompatible
         try:
-            report = load_weights(self.model, checkpoint)
+            report = load_weights(self.model, checkpoint, **self._part)
         except ValueError as e:
             raise CheckpointError(f"The checkpoint does not fit the model: {e}") from e
         logger.info(report)
         return None
+
+    def _check_whole(self, checkpoint: Mapping[str, Any]) -> None:
+        prefix = backbone_prefix(self.model)
+        heads = [key for key in self.model.state_dict() if not key.startswith(prefix)]
+        lacking = [
+            key
+            for key in heads
+            if key not in checkpoint["model"] and not key.endswith("num_batches_tracked")
+        ]
+        if lacking:
+            raise CheckpointError(
+                f"The checkpoint lacks {len(lacking)} tensors of the model's heads, for example "
+                f"{lacking[0]!r}, which would stay random: it is of a classification or of a "
+                "backbone alone. Give the model_final.pth of this very network's training (the "
+                "step before)."
+            )
+        found = checkpoint.get("detnas")
+        own = describe(self.model)
+        is_supernet = isinstance(found, Mapping) and found.get("architecture", ()) is None
+        if is_supernet and own and own["architecture"] is not None:
+            raise CheckpointError(
+                "The checkpoint is of a supernet, whose batch-norm statistics are those of all "
+                "paths mixed. search_net.py scores its paths; to test one network, train it first "
+                "(step 4)."
+            )
 
 
 def _check_backbone(model: nn.Module, missing: set[str]) -> None:

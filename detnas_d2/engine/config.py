@@ -6,6 +6,7 @@ import difflib
 import itertools
 import os
 import re
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,7 +17,15 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ..data import register_from_config
 from ..errors import DetNASError
+from ..space.own_modules import (
+    find_own_modules,
+    relative_import,
+    targets_in_configs,
+    why_not_read,
+)
+from .config_objects import describe_objects
 
 _INT_LIST = re.compile(r"^\d+(,\d+)+$")
 
@@ -31,27 +40,39 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> DictConfig:
     Unlike ``LazyConfig.apply_overrides``, which creates a mistyped key in silence, an override
     has to name a key that the config has, with a value of the same type. ``+key=value`` adds a
     key on purpose, and ``key=2,1,2,0`` is an architecture: the same as ``key=[2,1,2,0]``.
+    The config's own data sets (``datasets``) are registered.
 
     Raises:
         ConfigError: naming the file or key, and the nearest existing key.
     """
     if not os.path.isfile(path):
         raise ConfigError(f"The config file {path!r} does not exist.{_files_near(path)}")
+    find_own_modules()
     try:
         cfg = LazyConfig.load(path)
-    except (
-        SyntaxError,
-        ImportError,
-        AttributeError,
-        NameError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as e:
+    except Exception as e:  # a config runs code of its own, which can raise anything
+        syntax = f" {e.__cause__}" if isinstance(e, SyntaxError) and e.__cause__ else ""
         raise ConfigError(
-            f"The config file {path!r} could not be read: {type(e).__name__}: {e}"
+            f"The config file {path!r} could not be read: {why_not_read(path, e)}{syntax}"
+            f"{_line_of(e)}"
         ) from e
-    return apply_overrides(cfg, overrides)
+    describe_objects(cfg)
+    own = list(targets_in_configs(OmegaConf.to_container(cfg, resolve=False)))
+    if own:
+        raise ConfigError(
+            f"The config file {path!r} calls {', '.join(own)} of another config file. "
+            f"{relative_import(path)}"
+        )
+    cfg = apply_overrides(cfg, overrides)
+    register_from_config(cfg.get("datasets"))
+    return cfg
+
+
+def _line_of(error: Exception) -> str:
+    """Where in the config, or in one that it imports, an error was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    modules = [f for f in frames if f.name == "<module>"]
+    return f" (in {modules[-1].filename}, line {modules[-1].lineno})" if modules else ""
 
 
 def apply_overrides(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:

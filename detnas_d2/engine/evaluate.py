@@ -42,7 +42,7 @@ def evaluate_checkpoint(
             "A supernet has no metric of its own: search_net.py scores its paths, each with "
             "batch-norm statistics of its own. To evaluate one network, take a config of step 4."
         )
-    DetNASCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[])
+    DetNASCheckpointer(model).load_whole(cfg.train.init_checkpoint)
     results = trainer.test(cfg, model)
     if comm.is_main_process():
         flat = {k: float(v) for k, v in flatten_results_dict(results).items()}

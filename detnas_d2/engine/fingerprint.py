@@ -19,6 +19,9 @@ NO_EFFECT = (
     "train.output_dir",
     "dataloader.*.output_dir",
     "dataloader.*.num_workers",
+    # where data lie; what they hold counts in a ledger's header
+    "datasets.*.image_root",
+    "datasets.*.json_file",
     "search.address",
     "search.cache_memory",
     "search.retrain",

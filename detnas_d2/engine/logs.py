@@ -1,12 +1,13 @@
-"""Log files on a full disk."""
+"""Log files on a full disk, and consoles without tracebacks."""
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 
 def let_logs_end(*names: str) -> None:
@@ -19,10 +20,39 @@ def let_logs_end(*names: str) -> None:
     """
     files: dict[str, LogFile] = {}
     for handler in (h for name in names for h in logging.getLogger(name).handlers):
-        if isinstance(handler, logging.StreamHandler) and not isinstance(handler.stream, LogFile):
-            path = getattr(handler.stream, "name", None)
-            if isinstance(path, str) and not path.startswith("<"):  # <stdout>
-                handler.setStream(files.setdefault(path, LogFile(handler.stream)))
+        if not isinstance(handler, logging.StreamHandler) or isinstance(handler.stream, LogFile):
+            continue
+        if path := _path(handler):
+            handler.setStream(files.setdefault(path, LogFile(handler.stream)))
+
+
+def hide_tracebacks(*names: str) -> None:
+    """Logged exceptions keep their tracebacks in log files only.
+
+    Args:
+        names: of loggers.
+    """
+    for handler in (h for name in names for h in logging.getLogger(name).handlers):
+        if isinstance(handler, logging.StreamHandler) and not _path(handler):
+            handler.setFormatter(_WithoutTraceback(handler.formatter or logging.Formatter()))
+
+
+def _path(handler: logging.StreamHandler[Any]) -> str | None:
+    """The file that a handler writes to; None for a console."""
+    path = getattr(handler.stream, "name", None)
+    return path if isinstance(path, str) and not path.startswith("<") else None  # <stdout>
+
+
+class _WithoutTraceback(logging.Formatter):
+    def __init__(self, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self._formatter = formatter
+
+    def format(self, record: logging.LogRecord) -> str:
+        record = copy.copy(record)  # other handlers see the same one
+        error = record.exc_info[1] if record.exc_info else None
+        record.exc_info = record.exc_text = None
+        return self._formatter.format(record) + (f" {type(error).__name__}" if error else "")
 
 
 class LogFile:

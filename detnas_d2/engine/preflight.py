@@ -8,13 +8,16 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from detectron2.config import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from ..data import DataError, describe_missing, missing_datasets
 from ..space import Architecture, ArchitectureError, SpaceError, resolve_space
+from .calls import wrong_calls
+from .checkpoint_file import why_no_checkpoint
 from .config import ConfigError
+from .machines import Processes, wrong_device
+from .settings import wrong_settings
 
 _ALWAYS = ("model", "train.seed", "train.device", "train.output_dir")
 _TRAINING = ("max_iter", "amp", "checkpointer", "eval_period", "log_period")
@@ -27,7 +30,8 @@ REQUIRED = {
     "test": (*_ALWAYS, "train.init_checkpoint", "dataloader.test", "dataloader.evaluator"),
     "search": (
         *_ALWAYS,
-        *("train.init_checkpoint", "search", "dataloader.test", "dataloader.evaluator"),
+        *("train.init_checkpoint", "search", "search.metric"),
+        *("dataloader.test", "dataloader.evaluator"),
         "dataloader.calibration",
     ),
 }
@@ -42,32 +46,42 @@ _ROOM = 2**20  # bytes on the disk, for the log and the first results
 
 
 def check_run(
-    cfg: DictConfig, kind: str, *, gpus: int = 1, machines: int = 1, resume: bool = False
+    cfg: DictConfig,
+    kind: str,
+    *,
+    gpus: int = 1,
+    machines: int = 1,
+    rank: int = 0,
+    url: str = "auto",
+    resume: bool = False,
 ) -> None:
     """Check what a run needs, before anything is built.
 
     Args:
         cfg: the config.
         kind: "train", "test" or "search".
-        gpus: processes on each machine, each with a GPU where the device is one.
-        machines: how many take part.
+        gpus, machines, rank, url: see `Processes`.
         resume: a run that goes on needs no initial checkpoint.
 
     Raises:
         ConfigError: with every problem found, each with what to do.
     """
     missing = [key for key in REQUIRED[kind] if OmegaConf.select(cfg, key) in (None, "")]
+    missing = [key for key in missing if key.rpartition(".")[0] not in missing]
     if missing:
         raise ConfigError(
             f"The config lacks {', '.join(missing)}; it is not a config of {PURPOSE[kind]}. Start "
             "from one in configs/, or take 'train' from configs/common/train.py."
         )
-    gpus = max(gpus, 1)  # as Detectron2's launch takes --num-gpus 0
+    processes = Processes(gpus, machines, rank, url)
     problems = [
+        *processes.problems(),
+        *wrong_settings(cfg, kind),
+        *_calls(cfg, kind),
         *_datasets(cfg, kind),
         *(_workers(cfg.search) if kind == "search" else ()),
-        *_device(cfg, gpus, kind),
-        *(_batch(cfg, gpus * machines) if kind == "train" else ()),
+        *_device(cfg, max(gpus, 1), kind),
+        *(_batch(cfg, processes.total) if kind == "train" else ()),
         *_architecture(cfg.model, "model"),
         *_output(cfg),
     ]
@@ -98,6 +112,14 @@ def _datasets(cfg: DictConfig, kind: str) -> Iterator[str]:
             yield str(e)
     if missing:
         yield describe_missing(missing).replace("\n", "\n     ")
+
+    reads = OmegaConf.select(cfg, "dataloader.test.dataset.names")
+    scored = OmegaConf.select(cfg, "dataloader.evaluator.dataset_name")
+    if evaluated and isinstance(reads, str) and isinstance(scored, str) and reads != scored:
+        yield (
+            f"dataloader.evaluator.dataset_name is {scored!r}, but dataloader.test reads {reads!r};"
+            " set dataloader.test.dataset.names alone, the evaluator follows it."
+        )
 
 
 def dataset_names(node: Any) -> Iterator[str]:
@@ -144,25 +166,21 @@ def _device(cfg: DictConfig, gpus: int, kind: str) -> Iterator[str]:
     workers = cfg.search.get("workers", 0) if kind == "search" else 0
     if workers and cfg.search.get("address") is not None:
         return  # the GPUs are those of other machines
-    if not str(cfg.train.device).startswith("cuda"):
-        if OmegaConf.select(cfg, "train.amp.enabled"):
-            yield "train.amp.enabled needs a GPU; on a CPU: train.amp.enabled=False."
-        return
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if found == 0:
-        yield "train.device is 'cuda', but PyTorch sees no GPU here; for a CPU: train.device=cpu."
-    elif gpus > found:
-        yield f"--num-gpus is {gpus}, but PyTorch sees {found} GPU(s) here."
-    elif type(workers) is int and workers > found:
-        yield (
-            f"search.workers is {workers}, each with a GPU, but PyTorch sees {found} here; set it "
-            f"to {found} at most, or search.address to a cluster's."
-        )
+    yield from wrong_device(cfg, gpus, workers if type(workers) is int else 0)
+
+
+def _calls(cfg: DictConfig, kind: str) -> Iterator[str]:
+    parts = ["model", *(key for key in REQUIRED[kind] if key.startswith("dataloader."))]
+    parts += {"train": ["optimizer", "lr_multiplier", "path_sampler"], "search": ["search"]}.get(
+        kind, []
+    )
+    for part in parts:
+        yield from wrong_calls(OmegaConf.select(cfg, part), part)
 
 
 def _batch(cfg: DictConfig, processes: int) -> Iterator[str]:
     size = OmegaConf.select(cfg, "dataloader.train.total_batch_size")
-    if isinstance(size, int) and size % processes:
+    if type(size) is int and size > 0 and size % processes:
         yield (
             f"dataloader.train.total_batch_size is {size}, which {processes} processes can't share "
             "evenly; choose a multiple."
@@ -188,10 +206,22 @@ def _architecture(node: DictConfig, key: str) -> Iterator[str]:
 
 def _checkpoint(cfg: DictConfig) -> Iterator[str]:
     path = cfg.train.get("init_checkpoint")
-    if path and "://" not in path and not os.path.isfile(path):
+    if not path or "://" in path:
+        return
+    if not os.path.exists(path):
         yield (
             f"train.init_checkpoint: {path!r} does not exist. It is what the step before writes; "
             "run that first, or set train.init_checkpoint to the file (or to '' for none)."
+        )
+        return
+    try:
+        why = why_no_checkpoint(path)
+    except OSError as e:
+        why = f"can't be read ({e.strerror})"
+    if why:
+        yield (
+            f"train.init_checkpoint: {path!r} {why}. Expected a checkpoint that torch.save wrote, "
+            "such as the model_final.pth of the step before; copy it anew, or run that step."
         )
 
 

@@ -3,17 +3,48 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from detectron2.engine import default_setup
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 from omegaconf import DictConfig
 
-from .logs import let_logs_end
+from ..files import write_atomically
+from .logs import hide_tracebacks, let_logs_end
+
+CONFIG_FILE = "config.yaml"
+_LOGGERS = ("detnas_d2", "detectron2", "fvcore")
 
 
 def setup(cfg: DictConfig, args: argparse.Namespace) -> None:
-    """Our logger, and Detectron2's ``default_setup``: loggers, environment, ``config.yaml``."""
+    """Our logger, and Detectron2's ``default_setup``: loggers, environment, ``config.yaml``.
+
+    Args:
+        cfg: the config.
+        args: of Detectron2's parser; with `debug` false, tracebacks go to the log files alone.
+    """
     setup_logger(cfg.train.output_dir, distributed_rank=comm.get_rank(), name="detnas_d2")
     default_setup(cfg, args)
-    let_logs_end("detnas_d2", "detectron2", "fvcore")
+    let_logs_end(*_LOGGERS)
+    if not getattr(args, "debug", True):
+        hide_tracebacks(*_LOGGERS)
+
+
+@contextmanager
+def former_config(folder: str) -> Iterator[None]:
+    """A run that fails to begin leaves the folder the ``config.yaml`` that it had.
+
+    Args:
+        folder: the output folder; ``setup`` is called in the context.
+    """
+    path = Path(folder, CONFIG_FILE)
+    before = path.read_bytes() if path.is_file() and comm.is_main_process() else None
+    try:
+        yield
+    except BaseException:
+        if before is not None:
+            write_atomically(path, lambda file: file.write(before))
+        raise

@@ -20,6 +20,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from ..commands import ending
 from ..errors import DetNASError
 from ..files import write_atomically
 from .config import ConfigError, apply_overrides, backbone_key, backbone_node, load_config
@@ -137,15 +138,17 @@ class Step:
         }
 
 
-def run_script(script: str, main: Callable[[], None]) -> None:
-    """Run the `main` of a script that runs steps: SIGTERM stops them, an error is one message."""
+def run_script(script: str, main: Callable[[], None], *, debug: bool = False) -> None:
+    """Run the `main` of a script that runs steps: SIGTERM stops them, an error is one message.
+
+    Args:
+        script: the name before messages.
+        main: what it does.
+        debug: show the traceback of an error.
+    """
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
+    with ending(script, debug=debug, interrupted="stopped; the same command goes on from there."):
         main()
-    except DetNASError as e:
-        sys.exit(f"{script}: {e}")
-    except KeyboardInterrupt:
-        sys.exit(f"{script}: stopped; the same command goes on from there.")
 
 
 def _print(line: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from detectron2.config import instantiate
+from detectron2.data import MetadataCatalog
 from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, hooks
 from detectron2.evaluation import DatasetEvaluator, inference_on_dataset, print_csv_format
 from detectron2.solver import LRMultiplier
@@ -25,10 +26,12 @@ from detectron2.utils.file_io import PathManager
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from ..data import DataError, categories_of
 from ..data.seeding import seeded
+from ..errors import DetNASError
 from ..modeling import find_supernet
 from ..space import PathSampler
-from .checkpoint import DetNASCheckpointer
+from .checkpoint import CheckpointError, DetNASCheckpointer
 from .config import ConfigError
 from .hooks import (
     Checkpointing,
@@ -39,9 +42,14 @@ from .hooks import (
     StepSeeding,
 )
 from .metrics import ResumableJSONWriter, restore_storage, storage_state
+from .preflight import dataset_names
 from .train_step import PathwiseStep, broadcast_model
 
 logger = logging.getLogger(__name__)
+
+
+class DivergedError(DetNASError, FloatingPointError):
+    """A loss or a weight that is not finite any more."""
 
 
 class LazyTrainer(DefaultTrainer):
@@ -79,6 +87,7 @@ class LazyTrainer(DefaultTrainer):
         self.checkpointer = DetNASCheckpointer(
             model, cfg.train.output_dir, trainer=weakref.proxy(self)
         )
+        self.checkpointer.categories = categories_of(dataset_names(cfg.dataloader.train))
         self._restored_metrics: dict[str, Any] = {}
         self._last_eval_results: dict[str, Any] | None = None
         self.register_hooks(self.build_hooks())
@@ -107,8 +116,19 @@ class LazyTrainer(DefaultTrainer):
 
     @classmethod
     def build_train_loader(cls, cfg: DictConfig) -> Iterable[Any]:
-        """Instantiate ``cfg.dataloader.train``."""
-        return instantiate(cfg.dataloader.train)
+        """Instantiate ``cfg.dataloader.train``.
+
+        Raises:
+            DataError: images without any object to learn.
+        """
+        try:
+            return instantiate(cfg.dataloader.train)
+        except AssertionError as e:  # Detectron2's, of a data set that holds nothing
+            names = ", ".join(dataset_names(cfg.dataloader.train))
+            raise DataError(
+                f"dataloader.train has no image with a box to learn ({names}: {e}) Add annotations,"
+                " or choose another data set."
+            ) from e
 
     @classmethod
     def build_test_loader(cls, cfg: DictConfig, dataset_name: str) -> Iterable[Any]:
@@ -182,14 +202,22 @@ class LazyTrainer(DefaultTrainer):
     # the training itself
 
     def resume_or_load(self, resume: bool = True) -> None:
-        """Go on from the last checkpoint in the output folder, or load ``train.init_checkpoint``.
+        """Go on from the last checkpoint in the output folder, or load ``train.init_checkpoint``,
+        of it the part that ``train.init_backbone_only`` and ``train.init_path_only`` name.
 
         Raises:
             CheckpointError: if the file is missing, damaged, or of another network.
         """
-        self.checkpointer.resume_or_load(self.cfg.train.get("init_checkpoint"), resume=resume)
+        train = self.cfg.train
         if resume and self.checkpointer.has_checkpoint():
+            self.checkpointer.load(self.checkpointer.get_checkpoint_file())
             self.start_iter = self.iter + 1
+        else:
+            self.checkpointer.load_initial(
+                train.get("init_checkpoint"),
+                backbone_only=train.get("init_backbone_only", False),
+                path_only=train.get("init_path_only", False),
+            )
         broadcast_model(self.model)
 
     def train(self) -> dict[str, Any] | None:
@@ -204,6 +232,12 @@ class LazyTrainer(DefaultTrainer):
             )
         try:
             TrainerBase.train(self, self.start_iter, self.max_iter)
+        except FloatingPointError as e:
+            raise DivergedError(
+                f"The training diverged at iteration {self.iter}: {e} Go on from the last "
+                "checkpoint with --resume and a smaller optimizer.lr, or begin anew with a longer "
+                "warm-up (lr_multiplier.warmup_length)."
+            ) from e
         finally:
             self._trainer.close()
         return self._last_eval_results
@@ -226,6 +260,7 @@ class LazyTrainer(DefaultTrainer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         TrainerBase.load_state_dict(self, state_dict)
+        _check_optimizer(self._trainer.optimizer, state_dict["optimizer"])
         self._trainer.optimizer.load_state_dict(state_dict["optimizer"])
         self._trainer.grad_scaler.load_state_dict(state_dict["grad_scaler"])
         self._restored_metrics = state_dict["metrics"]
@@ -266,7 +301,34 @@ def build_trainer(cfg: DictConfig) -> LazyTrainer:
             "The model is a supernet, but the config has no 'path_sampler' "
             "(see configs/common/paths.py)."
         )
+    _check_classes(cfg)
     return trainer
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """PyTorch takes the state of another optimizer, and fails at the first step."""
+    own, found = (set(x["param_groups"][0]) for x in (optimizer.state_dict(), saved))
+    if own - found and found - own:  # another version of PyTorch only adds some
+        raise CheckpointError(
+            f"The checkpoint is of a training by another optimizer than {type(optimizer).__name__}:"
+            f" it has the settings {', '.join(sorted(found - own))}, and not "
+            f"{', '.join(sorted(own - found))}. Go on with the former one, or begin anew in "
+            "another train.output_dir."
+        )
+
+
+def _check_classes(cfg: DictConfig) -> None:
+    """Once a data set is loaded its classes are known: too few in the model train in silence."""
+    for key in ("model.roi_heads.num_classes", "model.num_classes"):
+        number = OmegaConf.select(cfg, key)
+        for name in dataset_names(cfg.dataloader.train):
+            classes = MetadataCatalog.get(name).get("thing_classes") or ()
+            if number is not None and number < len(classes):
+                raise ConfigError(
+                    f"{key} is {number}, but data set {name!r} has {len(classes)} classes "
+                    f"({', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''}); set {key}="
+                    f"{len(classes)}."
+                )
 
 
 def _with(node: DictConfig, key: str, value: Any) -> DictConfig:

@@ -192,7 +192,7 @@ class _GroundTruth:
             image_ids=np.array([self.images[a["image_id"]] for a in boxes], dtype=np.int64),
             category_ids=np.searchsorted(self._categories, [a["category_id"] for a in boxes]),
             boxes=np.array([a["bbox"] for a in boxes], dtype=np.float64).reshape(-1, 4),
-            area=np.array([a["area"] for a in boxes], dtype=np.float64),
+            area=np.array([_area(a) for a in boxes], dtype=np.float64),
             iscrowd=np.array([a.get("iscrowd", 0) for a in boxes], dtype=np.int64),
         )
 
@@ -231,6 +231,12 @@ def _mean(precision: np.ndarray) -> float:
     """In percent; NaN where all are -1, which is to say without objects."""
     valid = precision[precision > -1]
     return float(valid.mean() * 100) if valid.size else float("nan")
+
+
+def _area(annotation: Mapping[str, Any]) -> float:
+    """COCO's files give the area of the mask; where there is none, that of the box."""
+    width, height = annotation["bbox"][2:]
+    return float(annotation.get("area", width * height))
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -21,7 +21,8 @@ from pathlib import Path
 import torch
 from detectron2.config import LazyConfig
 
-from ..errors import DetNASError
+from ..commands import add_debug, command
+from ..engine.config import ConfigError
 from ..files import write_atomically
 from ..space import LatencyTable
 from ..space.config_file import load_space
@@ -31,13 +32,14 @@ MARK = 0.10  # median error on whole networks
 _BUSY = 1.5  # times the undisturbed time
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Raises SystemExit with a message for what can't be measured or written."""
+@command("latency")
+def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m detnas_d2.evaluation.latency",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_debug(parser)
     parser.add_argument("space", metavar="SPACE", help="name of a space, or a config file")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE")
     parser.add_argument("--input-size", nargs=2, type=int, metavar=("H", "W"))
@@ -47,21 +49,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=_positive, default=40, help="times of each choice")
     args = parser.parse_args(argv)
     if args.device == "cuda" and not torch.cuda.is_available():
-        sys.exit("latency: PyTorch sees no GPU here; measure on --device cpu, or where one is")
-    try:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        table = measure_latency(
-            load_space(args.space),
-            args.input_size or _input_size(args.space),
-            batch_size=args.batch_size,
-            device=args.device,
-            threads=args.threads,
-            rounds=args.rounds,
-            progress=_Progress(),
-        )
-        write_atomically(args.output, json.dumps(table.to_json(), allow_nan=False) + "\n")
-    except (DetNASError, OSError) as error:
-        sys.exit(f"latency: {error}")
+        raise ConfigError("PyTorch sees no GPU here; measure on --device cpu, or where one is.")
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    table = measure_latency(
+        load_space(args.space),
+        args.input_size or _input_size(args.space),
+        batch_size=args.batch_size,
+        device=args.device,
+        threads=args.threads,
+        rounds=args.rounds,
+        progress=_Progress(),
+    )
+    write_atomically(args.output, json.dumps(table.to_json(), allow_nan=False) + "\n")
     _report(table, args.output)
 
 
@@ -102,7 +101,7 @@ class _Progress:
 
 def _input_size(space: str) -> Sequence[int]:
     """search.input_size of a search's config."""
-    if space.endswith(".py"):
+    if space.endswith((".py", ".yaml")):
         search = LazyConfig.load(space).get("search") or {}
         if "input_size" in search:
             return tuple(search["input_size"])

@@ -57,15 +57,15 @@ def measure_latency(
     size = checked_size(input_size)
     rng = np.random.default_rng(0)
     blocks, options = space.num_blocks, space.num_choices
-    others = np.stack(
-        [rng.choice(options, blocks, p=rng.dirichlet(np.ones(options))) for _ in range(NETWORKS)]
-    )
+    others = np.stack([_random_path(space, rng) for _ in range(NETWORKS)])
     timed: list[tuple[list[int], list[float]]] = []  # choices, and times of stem and blocks
     whole: list[list[float]] = [[] for _ in others]
     with with_threads(threads):
         body = _Body(space, (batch_size, 3, *size), device)
         for done in range(-_WARM_UP, rounds):
-            square = np.stack([rng.permutation(options) for _ in range(blocks)], axis=1)
+            square = np.stack(
+                [_all_options(block, options, rng) for block in space.options], axis=1
+            )
             for k in rng.permutation(options + NETWORKS).tolist():
                 if k < options:
                     choices = square[k].tolist()
@@ -92,7 +92,7 @@ def measure_latency(
         threads=threads,
         torch=version("torch"),
         constant_ms=stem,
-        block_ms=tuple(tuple(row) for row in table.tolist()),
+        block_ms=tuple(tuple(None if n != n else n for n in row) for row in table.tolist()),
         check={
             "architectures": others.tolist(),
             "measured_ms": measured.tolist(),
@@ -103,10 +103,23 @@ def measure_latency(
     )
 
 
+def _random_path(space: SearchSpace, rng: np.random.Generator) -> list[int]:
+    """The choices of a path with odds of its own."""
+    odds = rng.dirichlet(np.ones(space.num_choices))
+    fitting = [odds * allowed for allowed in space.allowed]
+    return [int(rng.choice(space.num_choices, p=p / p.sum())) for p in fitting]
+
+
+def _all_options(options: Sequence[int], count: int, rng: np.random.Generator) -> Any:
+    """(count,): every option of a block in random order, some twice where there are fewer."""
+    return rng.permutation(np.resize(options, count))
+
+
 def _estimate(
     space: SearchSpace, size: tuple[int, int], timed: Sequence[tuple[list[int], list[float]]]
 ) -> tuple[float, NDArray[np.float64], float]:
-    """The stem's time, (L, C) times of the blocks, and the factor that is in both."""
+    """The stem's time, (L, C) times of the blocks (NaN where a choice doesn't fit), and the factor
+    that is in both."""
     shapes = [
         (block.in_channels, block.out_channels, block.stride, resolution)
         for block, resolution in zip(space.blocks, block_resolutions(space, size), strict=True)
@@ -116,7 +129,8 @@ def _estimate(
         for shape, choice, milliseconds in zip(shapes, choices, of_blocks, strict=True):
             times[shape, choice].append(milliseconds)
     least = {key: np.quantile(values, _UNDISTURBED) for key, values in times.items()}
-    table = np.array([[least[shape, c] for c in range(space.num_choices)] for shape in shapes])
+    numbers = range(space.num_choices)
+    table = np.array([[least.get((shape, c), np.nan) for c in numbers] for shape in shapes])
     stem = np.quantile([of_all[0] for _, of_all in timed], _UNDISTURBED)
     rows = np.arange(space.num_blocks)
     factor = np.median([sum(t) / (stem + table[rows, choices].sum()) for choices, t in timed])

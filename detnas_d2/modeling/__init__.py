@@ -5,7 +5,7 @@ Importing it registers the backbones and the classifier with Detectron2.
 
 from .backbone import ShuffleNetV2Base
 from .blocks import ConvNorm, ShuffleBlock, build_block
-from .build import add_detnas_config
+from .build import add_detnas_config, get_cfg
 from .classifier import Classifier
 from .detnet import DetNet, PyramidROIPooler
 from .detnet_fpn import DetNetFPN
@@ -13,6 +13,7 @@ from .errors import WeightsError
 from .finding import find_backbone, find_supernet
 from .folding import folded
 from .halves import halves_space
+from .module_choice import ModuleChoice
 from .network import ShuffleNetV2
 from .norm import LevelNorm, Norm
 from .released import convert_released
@@ -32,6 +33,7 @@ __all__ = [
     "DetNet",
     "DetNetFPN",
     "LevelNorm",
+    "ModuleChoice",
     "Norm",
     "PyramidROIPooler",
     "Released",
@@ -49,6 +51,7 @@ __all__ = [
     "find_backbone",
     "find_supernet",
     "folded",
+    "get_cfg",
     "halves_space",
     "load_weights",
     "read_released",

@@ -49,6 +49,8 @@ def shuffle_split(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
     Copies in the memory layout of x: the concatenation of a strided view drops channels_last.
     """
+    if torch.jit.is_tracing():  # ONNX has the strided slice, and keeps dynamic shapes through it
+        return x[:, ::2], x[:, 1::2]
     last = torch.channels_last
     layout = last if x.is_contiguous(memory_format=last) else torch.contiguous_format
     even, odd = x.unflatten(1, (-1, 2)).unbind(2)

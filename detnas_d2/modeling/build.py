@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import detectron2.config
 from detectron2.config import CfgNode, LazyConfig, instantiate
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, FPN
@@ -13,6 +14,7 @@ from detectron2.modeling.roi_heads import ROI_BOX_HEAD_REGISTRY, FastRCNNConvFCH
 from detectron2.utils.file_io import PathManager
 
 from ..space import SearchSpace, SpaceError, resolve_space
+from ..space.own_modules import find_own_modules
 from .backbone import RES2_TO_RES5, ShuffleNetV2Base
 from .errors import ModelError
 from .network import ShuffleNetV2
@@ -44,6 +46,16 @@ def add_detnas_config(cfg: CfgNode) -> None:
     node.LAST_CHANNELS = 1024
     node.DROPOUT = 0.2
     node.LABEL_SMOOTHING = 0.1
+
+
+def get_cfg() -> CfgNode:
+    """Detectron2's ``get_cfg`` with the keys of `add_detnas_config`.
+
+    A yacs project that imports this one in its place can name all that is registered here.
+    """
+    cfg = detectron2.config.get_cfg()
+    add_detnas_config(cfg)
+    return cfg
 
 
 @BACKBONE_REGISTRY.register()
@@ -154,6 +166,7 @@ def _space(cfg: CfgNode) -> SearchSpace:
         return resolve_space(space)
     if not PathManager.isfile(space):
         raise SpaceError(f"MODEL.DETNAS.SPACE: there is no config file {space!r}")
+    find_own_modules()
     config = LazyConfig.load(space)
     if "space" not in config:
         raise SpaceError(f"MODEL.DETNAS.SPACE: the config file {space!r} defines no `space`")

@@ -36,7 +36,10 @@ class ShuffleNetV2Supernet(ShuffleNetV2Base):
 
         def make_block(position: int, spec: BlockSpec, norm: NormFactory) -> nn.Module:
             shape = (spec.in_channels, spec.out_channels, spec.stride)
-            return nn.ModuleList(build_block(choice, *shape, norm) for choice in space.choices)
+            modules: list[Any] = [None] * space.num_choices  # None where a choice doesn't fit
+            for i in space.options[position]:
+                modules[i] = build_block(space.choices[i], *shape, norm)
+            return nn.ModuleList(modules)
 
         super().__init__(
             space,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,8 +14,7 @@ from .classifier import HEAD_MODULES, Classifier
 from .errors import WeightsError
 from .finding import find_backbone
 from .network import ShuffleNetV2
-
-State = Mapping[str, torch.Tensor]
+from .slicing import State, slice_supernet, spread_on_path
 
 _STEM_KEY = "stem.conv.weight"
 _COUNTER = "num_batches_tracked"  # BN, SyncBN and NaiveSyncBN have it, FrozenBN has not
@@ -55,43 +54,13 @@ def concerns_classifier(model: nn.Module, checkpoint: Mapping[str, Any]) -> bool
     return isinstance(model, Classifier) or _is_classifier(heads)
 
 
-def slice_supernet(
-    state_dict: State, architecture: Architecture, prefix: str = ""
-) -> dict[str, torch.Tensor]:
-    """The state dict of one architecture's stand-alone network, out of its supernet's.
-
-    Keys `<prefix><stage>.<block>.<choice>.…` of the chosen choices lose `<choice>.`, those of
-    other choices are left out, all else (stem, FPN, heads) stays. The tensors are shared, not
-    copied, so the outputs are bit-identical.
-
-    Raises:
-        WeightsError: a key that no supernet of the architecture's space has.
-    """
-    space = architecture.space
-    path = {
-        (space.stage_names[block.stage], str(block.index_in_stage)): str(choice)
-        for block, choice in zip(space.blocks, architecture, strict=True)
-    }
-    choices = {str(i) for i in range(space.num_choices)}
-    sliced = {}
-    for key, tensor in state_dict.items():
-        parts = key[len(prefix) :].split(".") if key.startswith(prefix) else [""]
-        if parts[0] not in space.stage_names:
-            sliced[key] = tensor
-            continue
-        chosen = path.get((parts[0], parts[1])) if len(parts) > 3 else None
-        if chosen is None or parts[2] not in choices:
-            raise WeightsError(
-                f"{key!r} is no key of a supernet of space {space.name!r}; expected "
-                f"{prefix}<stage>.<block>.<choice>.<...> with {space.num_blocks} blocks and "
-                f"choices 0 to {space.num_choices - 1}"
-            )
-        if parts[2] == chosen:
-            sliced[prefix + ".".join(parts[:2] + parts[3:])] = tensor
-    return sliced
-
-
-def load_weights(model: nn.Module, checkpoint: Mapping[str, Any]) -> str:
+def load_weights(
+    model: nn.Module,
+    checkpoint: Mapping[str, Any],
+    *,
+    backbone_only: bool = False,
+    path_only: bool = False,
+) -> str:
     """Initialise a model from a checkpoint, entirely or not at all.
 
     Everything is checked before the first tensor is copied. The backbone must be of the same
@@ -109,6 +78,11 @@ def load_weights(model: nn.Module, checkpoint: Mapping[str, Any]) -> str:
     Args:
         checkpoint: {"model": state dict, "detnas": `describe(...)` of its model, ...}, or a plain
             state dict. Without "detnas", keys and shapes alone decide.
+        backbone_only: leave the heads as they are, whatever the checkpoint has (another data set's
+            detector); `train.init_backbone_only` in a config.
+        path_only: the model is a supernet, the checkpoint (with "detnas") a stand-alone network's:
+            fill that path's blocks and what all paths share, and leave the other blocks as they
+            are; `train.init_path_only` in a config.
 
     Returns:
         one line that says what was loaded.
@@ -126,14 +100,25 @@ def load_weights(model: nn.Module, checkpoint: Mapping[str, Any]) -> str:
             "'backbone' to load into; load it with Detectron2's DetectionCheckpointer"
         )
 
-    if backbone:
+    kind = "like network"
+    if path_only:
+        fitted, path = _fit_path(body, checkpoint.get("detnas"), backbone, target_body)
+        target_body = {key: target_body[key] for key in fitted}
+        kind = f"network of {path}, the other choices keep their initialisation"
+    elif backbone:
         fitted, sliced = _fit_backbone(body, checkpoint.get("detnas"), backbone, target_body)
+        kind = "supernet" if sliced else kind
     else:
-        fitted, sliced = body, False
+        fitted = body
         _compare(body, target_body, "the weights are of another backbone than the model's")
-    whole = _takes_heads(heads, target_heads)
+    whole = not backbone_only and _takes_heads(heads, target_heads)
     if whole:
-        _compare(heads, target_heads, "the heads do not fit; build the model with the same heads")
+        _compare(
+            heads,
+            target_heads,
+            "the heads do not fit; build the model with the same heads, or take the backbone alone "
+            "(train.init_backbone_only=True)",
+        )
 
     new = model.state_dict()
     parts = [(prefix, fitted, target_body)] + ([("", heads, target_heads)] if whole else [])
@@ -141,7 +126,32 @@ def load_weights(model: nn.Module, checkpoint: Mapping[str, Any]) -> str:
         new.update({start + key: source[key] for key in target if key in source})
     model.load_state_dict(new)
     what = "the whole model" if whole or not target_heads else "the backbone, not the heads,"
-    return f"loaded {what} from the weights of a {'supernet' if sliced else 'like network'}"
+    return f"loaded {what} from the weights of a {kind}"
+
+
+def _fit_path(
+    body: State, stated: Any, backbone: ShuffleNetV2Base | None, target: State
+) -> tuple[State, str]:
+    """A stand-alone network's weights under the supernet's keys, and the name of its path."""
+    if backbone is None or isinstance(backbone, ShuffleNetV2):
+        raise WeightsError(
+            "train.init_path_only (path_only) fills a path of a supernet, and the model has none; "
+            "leave it out"
+        )
+    space = backbone.space
+    theirs = _stated_architecture(stated, space, None) if stated else None
+    if theirs is None:
+        raise WeightsError(
+            "train.init_path_only (path_only) takes the weights of one network; the checkpoint "
+            "states no architecture: leave it out for a supernet's weights, and convert a released "
+            "file with tools/convert_weights.py"
+        )
+    architecture = Architecture(space, tuple(theirs))
+    path = _name(space.name, architecture)
+    wanted = slice_supernet(target, architecture)
+    _compare(body, wanted, f"the backbone's weights are not those of {path}")
+    fitted = spread_on_path(body, architecture)
+    return {key: fitted[key] for key in fitted if key in target}, path
 
 
 def _fit_backbone(
@@ -167,6 +177,26 @@ def _fit_backbone(
 
 def _needs_slicing(stated: Any, space: SearchSpace, architecture: Architecture | None) -> bool:
     """Judge by what the checkpoint says of itself: whether to slice, or an error."""
+    ours = None if architecture is None else list(architecture)
+    theirs = _stated_architecture(stated, space, ours)
+    if theirs is not None and theirs != ours:
+        todo = (
+            "a supernet takes a supernet's weights only, unless train.init_path_only=True fills "
+            "the one path of it"
+            if ours is None
+            else "other networks; take the checkpoint of the same architecture, or of the supernet"
+        )
+        raise WeightsError(
+            f"the weights are of {_name(space.name, theirs)}, the model is "
+            f"{_name(space.name, ours)}: {todo}"
+        )
+    return theirs is None and ours is not None
+
+
+def _stated_architecture(
+    stated: Any, space: SearchSpace, ours: Sequence[int] | None
+) -> list[int] | None:
+    """The architecture that a checkpoint says it is of, None for a supernet; of our space only."""
     try:
         name, fingerprint, theirs = (stated[k] for k in ("space", "fingerprint", "architecture"))
         theirs = None if theirs is None else [int(choice) for choice in theirs]
@@ -175,21 +205,13 @@ def _needs_slicing(stated: Any, space: SearchSpace, architecture: Architecture |
             f'the checkpoint\'s entry "detnas" is damaged: expected space, fingerprint and '
             f"architecture, got {stated!r}"
         ) from e
-    ours = None if architecture is None else list(architecture)
-    given, wanted = _name(name, theirs), _name(space.name, ours)
     if fingerprint != space.fingerprint:
         why = "their spaces differ in their description" if name == space.name else "other spaces"
         raise WeightsError(
-            f"the weights are of {given}, the model is {wanted}: {why} (fingerprints "
-            f"{fingerprint} and {space.fingerprint}); give both the same space"
+            f"the weights are of {_name(name, theirs)}, the model is {_name(space.name, ours)}: "
+            f"{why} (fingerprints {fingerprint} and {space.fingerprint}); give both the same space"
         )
-    if theirs is not None and theirs != ours:
-        todo = "a supernet takes a supernet's weights only" if ours is None else "other networks"
-        raise WeightsError(
-            f"the weights are of {given}, the model is {wanted}: {todo}; take the checkpoint "
-            "of the same architecture, or of the supernet"
-        )
-    return theirs is None and ours is not None
+    return theirs
 
 
 def _takes_heads(source: State, target: State) -> bool:

@@ -50,18 +50,28 @@ def summarise(
 
 
 def summary_table(summary: Mapping[str, Any]) -> str:
-    """The summary for a reader, figures rounded."""
+    """The summary for a reader, figures rounded.
+
+    Args:
+        summary: of :func:`summarise`; a network may have the ``seconds`` of its training, too.
+    """
     search = summary["search"]
     lines = [
         f"search: {search['evaluated']} architectures, best fitness {search['best_fitness']:.2f}, "
         f"mean of the random ones {search['mean_random_fitness']:.2f}",
-        f"{'network':24s}{'AP':>8s}{'AP50':>8s}",
+        f"{'network':24s}{'AP':>8s}{'AP50':>8s}"
+        + ("  training" if "seconds" in summary.get("test", ()) else ""),
     ]
-    for key, label in (("test", "searched, test set"), ("random", "random, test set")):
+    for key, label in (
+        ("test", "searched, test set"),
+        ("finetuned", "fine-tuned, test set"),
+        ("random", "random, test set"),
+    ):
         if key in summary:
             figures = (summary[key][m] for m in ("AP", "AP50"))
             cells = "".join("    none" if f is None else f"{f:8.2f}" for f in figures)
-            lines.append(f"{label:24s}{cells}")
+            spent = summary[key].get("seconds")
+            lines.append(f"{label:24s}{cells}" + ("" if spent is None else f"{spent:8.0f} s"))
     total = sum(summary["seconds"].values())
     lines.append(f"{'step':24s}{'seconds':>8s}")
     lines += [f"{step:24s}{s:8.0f}" for step, s in summary["seconds"].items()]

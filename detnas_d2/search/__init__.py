@@ -14,6 +14,7 @@ from .given import GivenArchitectures
 from .ledger import Ledger
 from .ledger_format import make_header, read_ledger
 from .limits import CostLimit, CostLimits, Limit
+from .observer import Observer
 from .operators import crossover, mutate, random_architecture
 from .pareto import ParetoSearch
 from .progress import Progress
@@ -40,6 +41,7 @@ __all__ = [
     "Limit",
     "LimitError",
     "Measurement",
+    "Observer",
     "ParetoResult",
     "ParetoSearch",
     "Progress",

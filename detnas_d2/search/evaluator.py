@@ -9,7 +9,7 @@ from ..space import Architecture, CostTable
 from .errors import SearchError
 from .executor import Executor, Measurement
 from .ledger import Ledger
-from .progress import Progress
+from .observer import Observer
 from .record import FAILED, OK, Evaluation
 
 FAILED_IN_A_ROW = 20
@@ -27,7 +27,7 @@ class Evaluator:
         executor: where the fitness function runs.
         cost: gives multiply-adds and parameters of the records.
         ledger: answers what it holds; everything else is appended to it before it counts.
-        progress: told of every candidate.
+        observers: told of every candidate.
         workers: of the executor, see FAILED_IN_A_ROW.
         retry_failed: evaluate again, once, what the ledger holds as failed by now. Otherwise, and
             for what fails later, it answers for failed candidates too.
@@ -38,7 +38,7 @@ class Evaluator:
         executor: Executor,
         cost: CostTable,
         ledger: Ledger,
-        progress: Progress | None = None,
+        observers: Sequence[Observer] = (),
         *,
         workers: int = 0,
         retry_failed: bool = False,
@@ -46,7 +46,7 @@ class Evaluator:
         self._executor = executor
         self._cost = cost
         self._ledger = ledger
-        self._progress = progress
+        self._observers = tuple(observers)
         self._most_failures = FAILED_IN_A_ROW + 2 * workers
         self._failures = 0
         self._to_retry = {e.architecture for e in ledger if retry_failed and not e.ok}
@@ -58,15 +58,15 @@ class Evaluator:
         row, and what the executor raises.
         """
         found = {a: None if a in self._to_retry else self._ledger.get(a) for a in architectures}
-        if self._progress is not None:
-            self._progress.begin_batch([e for e in found.values() if e is not None])
+        for observer in self._observers:
+            observer.begin_batch([e for e in found.values() if e is not None])
         for measurement in self._executor.run([a for a, e in found.items() if e is None]):
             evaluation = self._record(measurement, generation)
             self._ledger.append(evaluation)
             self._to_retry.discard(evaluation.architecture)
             found[measurement.architecture] = evaluation
-            if self._progress is not None:
-                self._progress.evaluated(evaluation)
+            for observer in self._observers:
+                observer.evaluated(evaluation)
             self._stop_if_all_fail(evaluation)
         self._ledger.sync()
         evaluations = [found[a] for a in architectures]

@@ -23,7 +23,7 @@ def least(cost: BlockCost[Any], limits: Sequence[Limited]) -> Architecture | Non
     """
     if cost.combine == "max":
         return _least_maximum(cost, limits)
-    allowed = np.ones(cost.table.shape, dtype=bool)
+    allowed = cost.space.allowed.copy()
     sums: list[Limited] = []
     for limited, maximum in limits:
         if limited.combine == "sum":
@@ -45,7 +45,7 @@ def _least_maximum(cost: BlockCost[Any], limits: Sequence[Limited]) -> Architect
     blocks, options = cost.table.shape
     nothing: BlockCost[int] = BlockCost(cost.space, "", [[0] * options] * blocks, 0)
     found = least(nothing, limits)
-    values = np.unique(np.maximum(cost.table, cost.constant)).tolist()
+    values = np.unique(np.maximum(cost.table[cost.space.allowed], cost.constant)).tolist()
     low, high = 0, len(values) - 1
     while found is not None and low < high:
         middle = (low + high) // 2

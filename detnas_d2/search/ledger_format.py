@@ -140,7 +140,7 @@ def parse_evaluations(
     evaluations: dict[Architecture, Evaluation] = {}
     for number, line in enumerate(lines[1:], start=2):
         try:
-            add(evaluations, Evaluation.from_json(_parse(line), space))
+            add(evaluations, Evaluation.from_json(parse_line(line), space))
         except (ValueError, OverflowError, RecursionError) as error:
             mend = _put_newline_back(path, number, line) or (
                 f"delete this line (sed -i {number}d {shlex.quote(str(path))}): its architecture "
@@ -173,7 +173,7 @@ def _parse_header(
     """Raises LedgerError, which gives the wanted line, if any, to be put in its place."""
     line = lines[0] if lines else b""
     try:
-        record = _parse(line)
+        record = parse_line(line)
         if not isinstance(record, dict) or not isinstance(record.get("header"), dict):
             raise ValueError("it is another JSON object")
         header: dict[str, Any] = record["header"]
@@ -212,7 +212,7 @@ def _with_checksum(text: bytes) -> bytes:
     return b"%b%b%d}" % (text[:-1], _CHECKSUM, zlib.crc32(text))
 
 
-def _parse(line: bytes) -> Any:
+def parse_line(line: bytes) -> Any:
     """A line's object without its checksum. Raises ValueError if a byte of it was changed."""
     if not _is_intact(line):
         raise ValueError("its checksum (crc32) is missing or not that of the line")

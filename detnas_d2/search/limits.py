@@ -78,7 +78,7 @@ class CostLimits:
     @cached_property
     def _witness(self) -> Architecture:
         if not self.limits:
-            return Architecture(self.space, (0,) * self.space.num_blocks)
+            return Architecture(self.space, tuple(options[0] for options in self.space.options))
         for limit in self.limits:
             limit.witness()
         first, *others = self.limits

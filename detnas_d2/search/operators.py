@@ -9,19 +9,19 @@ from ..space import Architecture, SearchSpace
 
 def random_architecture(space: SearchSpace, rng: np.random.Generator) -> Architecture:
     """Each block's choice is drawn uniformly: every architecture is equally likely."""
-    choices = rng.integers(space.num_choices, size=space.num_blocks)
-    return Architecture(space, tuple(choices.tolist()))
+    return Architecture(space, tuple(space.draw(rng, 1)[0].tolist()))
 
 
 def mutate(parent: Architecture, probability: float, rng: np.random.Generator) -> Architecture:
     """Each block is drawn anew with the given probability.
 
-    As in the authors' code a new draw is uniform over all C choices, the present one included: a
-    block changes with probability * (C - 1) / C. The child can equal the parent.
+    As in the authors' code a new draw is uniform over all C choices that fit the block, the
+    present one included: a block changes with probability * (C - 1) / C. The child can equal the
+    parent.
     """
     space = parent.space
     redrawn = rng.random(space.num_blocks) < probability
-    fresh = rng.integers(space.num_choices, size=space.num_blocks)
+    fresh = space.draw(rng, 1)[0]
     return Architecture(space, tuple(np.where(redrawn, fresh, parent.choices).tolist()))
 
 

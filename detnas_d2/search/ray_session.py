@@ -18,6 +18,8 @@ from .errors import SearchError
 
 logger = logging.getLogger(__name__)
 
+_PATIENCE = 5.0  # seconds for the head to answer
+
 
 def import_ray() -> Any:
     """The module. Raises SearchError where it is not installed."""
@@ -75,10 +77,30 @@ def ray_session(address: str | None, cpus: float, gpus: float) -> Iterator[Any]:
 
 
 def _check_listening(address: str) -> None:
-    """Raise OSError where nothing listens, for which Ray would wait several minutes."""
-    host, _, port = address.rpartition(":")
-    if host and port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=10).close()
+    """Raise OSError where nothing listens, for which Ray would wait several minutes, and ValueError
+    for what is no address."""
+    if "://" in address:
+        return
+    found = _last_cluster() if address == "auto" else address
+    if found is None:
+        return  # Ray looks for processes, and soon says that there are none
+    host, _, port = found.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError("expected auto, or host:port of the head")
+    socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+
+
+def _last_cluster() -> str | None:
+    """What "auto" means: RAY_ADDRESS, or the cluster that was last started here, even if it is gone
+    since without having been stopped."""
+    if address := os.environ.get("RAY_ADDRESS"):
+        return address
+    path = os.path.join(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
+    try:
+        with open(path) as file:
+            return file.read().strip() or None
+    except OSError:
+        return None
 
 
 def _why_not(address: str | None, error: Exception) -> str:

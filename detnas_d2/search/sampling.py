@@ -57,7 +57,7 @@ def draw_unseen(
         return [_architecture(space, row) for row in remaining[picked]]
     found: dict[Architecture, None] = {}
     for kept_share in np.linspace(-1, 1, MAX_DRAWS // _CHUNK):
-        rows = rng.integers(space.num_choices, size=(_CHUNK, space.num_blocks))
+        rows = space.draw(rng, _CHUNK)
         if limit is not None and kept_share > 0:
             rows = np.where(rng.random(rows.shape) < kept_share, limit.witness().choices, rows)
         for row in rows if limit is None else rows[limit.allows(rows)]:
@@ -88,12 +88,16 @@ def _remaining(
     space: SearchSpace, seen: Set[Architecture], limit: Limit | None
 ) -> NDArray[np.int64]:
     """(N, L) choices of all architectures under the limit that are not in `seen`."""
-    # an architecture's code is its choices read as the digits of a number
-    place_values = space.num_choices ** np.arange(space.num_blocks, dtype=np.int64)[::-1]
+    # an architecture's code is its choices, counted among those that fit, as digits of a number
+    sizes = space.allowed.sum(axis=1)
+    place_values = np.append(np.cumprod(sizes[:0:-1])[::-1], 1)
     is_left = np.ones(space.size, dtype=bool)
+    blocks = np.arange(space.num_blocks)
     if seen:
-        is_left[np.array([a.choices for a in seen]) @ place_values] = False
-    rows = np.flatnonzero(is_left)[:, None] // place_values % space.num_choices
+        digits = (space.allowed.cumsum(axis=1) - 1)[blocks, [a.choices for a in seen]]
+        is_left[digits @ place_values] = False
+    digits = np.flatnonzero(is_left)[:, None] // place_values % sizes
+    rows: NDArray[np.int64] = space.option_table[blocks, digits]
     return rows if limit is None else rows[limit.allows(rows)]
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from ..commands import add_debug, command
 from . import SPACES, Architecture, CostTable
 from .config_file import load_space
 from .cost import FLOPS_CONVENTION, PARAMS_CONVENTION
@@ -19,14 +20,18 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command("python -m detnas_d2.space")
+def main(argv: Sequence[str]) -> int:
     parser = _Parser(
         prog="python -m detnas_d2.space",
         description="Prints multiply-adds and parameters of an architecture by stage, and its "
         "peak activation memory.",
     )
+    add_debug(parser)
     parser.add_argument(
-        "space", metavar="SPACE", help=f"{', '.join(SPACES)}, or a LazyConfig file (.py)"
+        "space",
+        metavar="SPACE",
+        help=f"{', '.join(SPACES)}, or a LazyConfig file (.py), or a run's config.yaml",
     )
     parser.add_argument(
         "architecture",
@@ -48,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         architecture = Architecture.parse(args.architecture, space)
         cost = CostTable(space, size)
     except ValueError as error:
+        if args.debug:
+            raise
         parser.error(str(error))
     print(_report(architecture, cost))
     return 0

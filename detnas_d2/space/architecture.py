@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import contains
 from typing import Any
 
 from ._values import as_int, as_tuple, from_config
@@ -49,7 +50,7 @@ class Architecture:
         choices = []
         for i, item in enumerate(items[: self.space.num_blocks]):
             choice = as_int(item)
-            if choice is None or not 0 <= choice < self.space.num_choices:
+            if choice is None or choice not in self.space.options[i]:
                 raise ArchitectureError(_wrong_choice(self.space, i, item))
             choices.append(choice)
         if len(items) != self.space.num_blocks:
@@ -170,6 +171,7 @@ def _is_checked(choices: Any, space: SearchSpace) -> bool:
         and set(map(type, choices)) == {int}
         and min(choices) >= 0
         and max(choices) < space.num_choices
+        and (space.fits_all or all(map(contains, space.options, choices)))
     )
 
 
@@ -183,12 +185,17 @@ def _short(value: Any) -> str:
 
 
 def _wrong_choice(space: SearchSpace, index: int, value: Any) -> str:
-    block = space.blocks[index]
-    names = ", ".join(f"{i}: {choice.name}" for i, choice in enumerate(space.choices))
+    block, options = space.blocks[index], space.options[index]
+    names = ", ".join(f"{i}: {space.choices[i].name}" for i in options)
+    choice = as_int(value)
+    if choice is not None and 0 <= choice < space.num_choices:
+        what = f"{choice} ({space.choices[choice].name}), which doesn't fit its shape"
+        expected = f"one of {names}"
+    else:
+        what, expected = _short(value), f"an integer from 0 to {space.num_choices - 1} ({names})"
     return (
         f"{_of(space)}: block {index + 1} of {space.num_blocks} ({space.stage_names[block.stage]}, "
-        f"its block {block.index_in_stage + 1}) has choice {_short(value)}; expected an integer "
-        f"from 0 to {space.num_choices - 1} ({names})"
+        f"its block {block.index_in_stage + 1}) has choice {what}; expected {expected}"
     )
 
 

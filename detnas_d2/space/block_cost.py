@@ -24,14 +24,14 @@ class BlockCost(Generic[Number]):
     rounded to multiples of QUANTUM, so that their sums are exact too, whatever the order.
 
     Attributes:
-        table: (L, C) int64 or float64, read-only.
+        table: (L, C) int64 or float64, read-only; 0 where a choice doesn't fit the block.
         constant: what every architecture has besides: added, or one more candidate of the maximum.
         combine: "sum" or "max".
         unit: plural, as messages name it.
         minimum, maximum: exact over the whole space.
 
     Args:
-        rows: the table, a row a block.
+        rows: the table, a row a block; what stands where a choice doesn't fit is not looked at.
 
     Raises:
         SpaceError: if 64 bits don't hold the costs.
@@ -49,9 +49,16 @@ class BlockCost(Generic[Number]):
         self.unit = unit
         self.combine = combine
         self.constant: Number = _exact(constant)
-        self._rows = tuple(tuple(_exact(cost) for cost in row) for row in rows)
-        self.minimum: Number = self._combined([min(row) for row in self._rows])
-        self.maximum: Number = self._combined([max(row) for row in self._rows])
+        self._rows = tuple(
+            tuple(_exact(cost if fits else 0 * cost) for cost, fits in zip(row, fit, strict=True))
+            for row, fit in zip(rows, space.allowed.tolist(), strict=True)
+        )
+        fitting = [
+            [row[c] for c in options]
+            for row, options in zip(self._rows, space.options, strict=True)
+        ]
+        self.minimum: Number = self._combined([min(costs) for costs in fitting])
+        self.maximum: Number = self._combined([max(costs) for costs in fitting])
         if self.maximum > np.iinfo(np.int64).max:
             raise SpaceError(
                 f"space {space.name!r}: {self.maximum:.2e} {unit} are more than 64 bits count; "
@@ -86,7 +93,9 @@ class BlockCost(Generic[Number]):
 
     def cheapest(self) -> Architecture:
         """An architecture of the least cost; of equal choices in a block, the first."""
-        return Architecture(self.space, tuple(row.index(min(row)) for row in self._rows))
+        blocks = zip(self._rows, self.space.options, strict=True)
+        cheapest = (min(options, key=row.__getitem__) for row, options in blocks)
+        return Architecture(self.space, tuple(cheapest))
 
     def _combined(self, costs: list[Number]) -> Number:
         return max(self.constant, *costs) if self.combine == "max" else sum(costs, self.constant)
@@ -98,7 +107,10 @@ class BlockCost(Generic[Number]):
                 f"an array of shape {choices.shape} and type {choices.dtype}; expected integers "
                 f"of shape (N, {blocks}) for space {self.space.name!r}"
             )
-        wrong = np.argwhere((choices < 0) | (choices >= options))
+        in_range = (choices >= 0) & (choices < options)
+        if not self.space.fits_all and in_range.all():
+            in_range = self.space.allowed[np.arange(blocks), choices]
+        wrong = np.argwhere(~in_range)
         if len(wrong):
             row, block = wrong[0]
             try:

@@ -91,6 +91,14 @@ class Choice(ABC):
             SpaceError: if the choice can't be built with these channels and this stride.
         """
 
+    def fits(self, in_channels: int, out_channels: int, stride: int) -> bool:
+        """
+        Whether a block of this shape can be the choice; no path has it where it doesn't fit.
+
+        An identity fits only where the shape stays, so not at the first block of a stage.
+        """
+        return True
+
     def cost(
         self, in_channels: int, out_channels: int, stride: int, height: int, width: int
     ) -> tuple[int, int]:

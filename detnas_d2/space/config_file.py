@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .errors import SpaceError
+from .own_modules import find_own_modules, why_not_read
 from .space import SearchSpace
 from .spaces import SPACES, get_space, resolve_space
+
+_ENDINGS = (".py", ".yaml")
 
 
 def load_space(value: str) -> SearchSpace:
     """
-    A space by its name, or out of a config file.
+    A space by its name, or out of a config file (.py) or a run's config.yaml.
 
     Raises:
         SpaceError: there is none of this name, and no such file or none in it.
@@ -32,8 +35,10 @@ def _read_config(path: str) -> SearchSpace:
     The space of a LazyConfig file: its key `space`, else the first node of that name anywhere in
     its key `model`. Either is a name, a SearchSpace or a node that makes one.
     """
-    if not path.endswith(".py"):
-        raise SpaceError(f"{path!r} isn't a LazyConfig file; expected a file that ends with .py")
+    if not path.endswith(_ENDINGS):
+        raise SpaceError(
+            f"{path!r} isn't a LazyConfig file; expected a file that ends with .py or .yaml"
+        )
     if not os.path.isfile(path):
         raise SpaceError(f"there is no config file {path!r}")
     try:
@@ -42,6 +47,7 @@ def _read_config(path: str) -> SearchSpace:
         raise SpaceError(
             f"a config file needs Detectron2 ({error}); install it by tools/install_detectron2.py"
         ) from None
+    find_own_modules()
     silent = logging.NullHandler()  # instantiate() logs what it also raises
     logging.getLogger("detectron2").addHandler(silent)
     try:
@@ -52,7 +58,7 @@ def _read_config(path: str) -> SearchSpace:
         for node in found:
             return resolve_space(instantiate(node))
     except Exception as error:  # a config runs code of its own, which can raise anything
-        raise SpaceError(f"{path}: {type(error).__name__}: {error}") from None
+        raise SpaceError(f"{path}: {why_not_read(path, error)}") from None
     finally:
         logging.getLogger("detectron2").removeHandler(silent)
     raise SpaceError(f"{path} has no key 'space', at its top or inside of 'model'")

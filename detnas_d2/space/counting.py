@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections import Counter
 from itertools import accumulate
 from operator import mul
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from .errors import SpaceError
 # Most sums made at once, before equal ones are merged: about 0.6 GB at the peak.
 MAX_SUMS = 2**24
 
+_Row: TypeAlias = tuple[int | None, ...]  # the costs of a block's choices; None can't be taken
+
 
 class PathCosts:
     """
@@ -30,13 +32,20 @@ class PathCosts:
 
     Args:
         costs: (L, C) int64, the cost of each choice in each block.
+        allowed: (L, C), whether paths may have the choice; all of them by default.
 
     Raises:
         SpaceError: if there are too many distinct sums to hold.
     """
 
-    def __init__(self, costs: NDArray[np.int64]) -> None:
-        rows = [tuple(row) for row in costs.tolist()]
+    def __init__(self, costs: NDArray[np.int64], allowed: NDArray[np.bool_] | None = None) -> None:
+        rows: list[_Row] = [tuple(row) for row in costs.tolist()]
+        if allowed is not None:
+            fits = allowed.tolist()
+            rows = [
+                tuple(c if ok else None for c, ok in zip(*x, strict=True))
+                for x in zip(rows, fits, strict=True)
+            ]
         # Most sums first, each group to the half that has fewer so far: (bound, blocks).
         halves: list[tuple[int, list[int]]] = [(1, []), (1, [])]
         for group in sorted(Counter(rows).items(), key=_num_sums, reverse=True):
@@ -46,8 +55,8 @@ class PathCosts:
             halves[0] = (size * _num_sums(group), blocks + same)
         self.num_blocks = len(rows)
         self.first, self.second = (_Half(blocks, rows) for _, blocks in sorted(halves))
-        self.min = sum(map(min, rows))
-        self.max = sum(map(max, rows))
+        self.min = sum(min(_costs(row)) for row in rows)
+        self.max = sum(max(_costs(row)) for row in rows)
 
     def between(self, low: int, high: int) -> PathsBetween:
         """The paths with low <= cost <= high."""
@@ -118,14 +127,14 @@ class _Half:
         ends: (S + 1,) 0 and the running totals of counts.
     """
 
-    def __init__(self, blocks: list[int], rows: list[tuple[int, ...]]) -> None:
+    def __init__(self, blocks: list[int], rows: list[_Row]) -> None:
         self._blocks = blocks
         self._rows = [rows[block] for block in blocks]
-        num_paths = math.prod(map(len, self._rows))
+        num_paths = math.prod(len(_costs(row)) for row in self._rows)
         dtype = np.int64 if num_paths <= np.iinfo(np.int64).max else object
         self._tables = [(np.zeros(1, np.int64), np.ones(1, dtype))]
         for row in self._rows:
-            self._tables.append(_add(*self._tables[-1], row))
+            self._tables.append(_add(*self._tables[-1], _costs(row)))
         self.sums, self.counts = self._tables[-1]
         self.ends: NDArray[Any] = np.concatenate([np.zeros(1, dtype), np.cumsum(self.counts)])
 
@@ -135,6 +144,8 @@ class _Half:
         for k in range(len(self._rows) - 1, -1, -1):
             sums, counts = self._tables[k]
             for choice, cost in enumerate(self._rows[k]):
+                if cost is None:
+                    continue
                 i = int(np.searchsorted(sums, rest - cost))
                 here = int(counts[i]) if i < len(sums) and sums[i] == rest - cost else 0
                 if index < here:
@@ -145,7 +156,7 @@ class _Half:
 
 
 def _add(
-    sums: NDArray[np.int64], counts: NDArray[Any], row: tuple[int, ...]
+    sums: NDArray[np.int64], counts: NDArray[Any], row: list[int]
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """The table of one more block: every sum plus every cost of the row, equal ones merged."""
     if len(sums) * len(row) > MAX_SUMS:
@@ -161,7 +172,11 @@ def _add(
     return pairs[starts], np.add.reduceat(np.tile(counts, len(row))[order], starts)
 
 
-def _num_sums(group: tuple[tuple[int, ...], int]) -> int:
+def _num_sums(group: tuple[_Row, int]) -> int:
     """Most distinct sums that n blocks of the same costs can have: multisets of n choices."""
     row, n = group
-    return math.comb(n + len(set(row)) - 1, n)
+    return math.comb(n + len(set(_costs(row))) - 1, n)
+
+
+def _costs(row: _Row) -> list[int]:
+    return [cost for cost in row if cost is not None]

@@ -24,7 +24,8 @@ class LatencyTable:
 
     space, fingerprint: name and fingerprint of the space. input_size: (height, width) in pixels.
     batch_size: images in a forward. device: "cpu" or "cuda". device_name, threads, torch: what it
-    was measured on. constant_ms: the stem. block_ms: (L, C), L blocks and C choices.
+    was measured on. constant_ms: the stem. block_ms: (L, C), L blocks and C choices; None where
+    the choice doesn't fit the block.
     check: whole networks that it was not made from, beside what it says of them.
     """
 
@@ -37,7 +38,7 @@ class LatencyTable:
     threads: int
     torch: str
     constant_ms: float
-    block_ms: tuple[tuple[float, ...], ...]
+    block_ms: tuple[tuple[float | None, ...], ...]
     check: Mapping[str, Any]
 
     def cost(self, space: SearchSpace, input_size: Sequence[int]) -> BlockCost[float]:
@@ -63,7 +64,10 @@ class LatencyTable:
                 f"the latency table has {len(self.block_ms)} rows of {sorted(shape)} figures; "
                 f"expected {space.num_blocks} of {space.num_choices}; {_HOW}"
             )
-        return BlockCost(space, "ms of latency", self.block_ms, self.constant_ms)
+        if [[n is not None for n in row] for row in self.block_ms] != space.allowed.tolist():
+            raise SpaceError(f"the latency table has figures for other choices; {_HOW}")
+        rows = [[0.0 if n is None else n for n in row] for row in self.block_ms]
+        return BlockCost(space, "ms of latency", rows, self.constant_ms)
 
     def to_json(self) -> dict[str, Any]:
         """The file's content."""
@@ -111,7 +115,10 @@ class LatencyTable:
         if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
             raise SpaceError("block_ms isn't a list of lists")
         values["block_ms"] = tuple(
-            tuple(_milliseconds(n, f"block_ms[{i}][{j}]") for j, n in enumerate(row))
+            tuple(
+                None if n is None else _milliseconds(n, f"block_ms[{i}][{j}]")
+                for j, n in enumerate(row)
+            )
             for i, row in enumerate(rows)
         )
         return cls(**values)

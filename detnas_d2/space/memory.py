@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ._values import as_int
 from .block_cost import BlockCost
-from .choices import conv_activations
-from .cost import block_resolutions, checked_size
+from .choices import Choice, conv_activations
+from .cost import block_resolutions, checked_size, cost_rows
+from .errors import SpaceError
 from .space import SearchSpace
 
 MEMORY_CONVENTION = (
@@ -37,10 +39,19 @@ def memory_cost(
     read = [name in (features or names) for name in names]
     held = image
     rows = []
-    for block, (height, width) in zip(space.blocks, block_resolutions(space, size), strict=True):
-        shape = (block.in_channels, block.out_channels, block.stride, height, width)
-        rows.append([_BYTES * (held + c.peak_activations(*shape)) for c in space.choices])
+    peaks = cost_rows(space, size, _peak, 0)
+    resolutions = block_resolutions(space, size)
+    for block, (height, width), row in zip(space.blocks, resolutions, peaks, strict=True):
+        rows.append([_BYTES * (held + peak) for peak in row])
         if block.index_in_stage == 0 and block.stage and read[block.stage - 1]:
             held += block.in_channels * height * width  # beside the inputs of the blocks to come
     stem = _BYTES * (image + conv_activations(space.stem, *size))
     return BlockCost(space, "bytes of activations at the peak", rows, stem, "max")
+
+
+def _peak(choice: Choice, shape: tuple[int, ...]) -> int:
+    value = choice.peak_activations(*shape)
+    peak = as_int(value)
+    if peak is None or peak < 0:
+        raise SpaceError(f"its peak_activations is {value!r}; expected an integer of at least 0")
+    return peak

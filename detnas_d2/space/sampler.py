@@ -50,8 +50,7 @@ class UniformPathSampler(PathSampler):
     """Every architecture of the space with the same probability (paper, section 3.3)."""
 
     def _draw(self, rng: np.random.Generator) -> tuple[int, ...]:
-        choices = rng.integers(self.space.num_choices, size=self.space.num_blocks, dtype=np.int64)
-        return tuple(choices.tolist())
+        return tuple(self.space.draw(rng, 1)[0].tolist())
 
 
 class FlopsRangePathSampler(PathSampler):
@@ -87,7 +86,7 @@ class FlopsRangePathSampler(PathSampler):
         if low > high:
             raise SpaceError(f"low is {low:,} and high {high:,}; expected low <= high")
         cost = CostTable(self.space, input_size)
-        costs = PathCosts(cost.block_flops)
+        costs = PathCosts(cost.block_flops, self.space.allowed)
         ends = math.ceil(low) - cost.stem_flops, math.floor(high) - cost.stem_flops
         self._paths = costs.between(*ends)
         self.count = self._paths.count

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ._values import as_tuple, plain
 from .choices import Choice, Conv, check_positive
@@ -91,15 +95,33 @@ class SearchSpace:
             try:
                 plain(choice)
             except TypeError as error:
-                raise SpaceError(f"{what}: a field can't be described: {error}") from None
+                raise SpaceError(
+                    f"{what}: a field can't be described: {error}; give numbers and texts, and the "
+                    "dotted path of a class instead of the class"
+                ) from None
+            try:
+                hash(choice)
+            except TypeError as error:
+                raise SpaceError(
+                    f"{what}: a field can't be compared by value ({error}); make it a tuple in "
+                    "__post_init__"
+                ) from None
             for block in dict.fromkeys(self.blocks):
                 try:
-                    _check_branches(choice, block)
+                    if _fits(choice, block):
+                        _check_branches(choice, block)
                 except ValueError as error:
                     raise SpaceError(
                         f"space {self.name!r}: choice {choice.name!r} can't be block "
                         f"{block.index_in_stage + 1} of {self.stage_names[block.stage]}: {error}"
                     ) from None
+        for block, options in zip(self.blocks, self.options, strict=True):
+            if not options:
+                raise SpaceError(
+                    f"space {self.name!r}: no choice fits block {block.index_in_stage + 1} of "
+                    f"{self.stage_names[block.stage]} ({block.in_channels} to "
+                    f"{block.out_channels} channels, stride {block.stride}); add one that does"
+                )
 
     @property
     def num_blocks(self) -> int:
@@ -112,8 +134,7 @@ class SearchSpace:
     @property
     def size(self) -> int:
         """Number of architectures."""
-        size: int = self.num_choices**self.num_blocks
-        return size
+        return math.prod(map(len, self.options))
 
     @property
     def stem(self) -> Conv:
@@ -136,6 +157,44 @@ class SearchSpace:
                 channels = stage.channels
         return tuple(blocks)
 
+    @cached_property
+    def options(self) -> tuple[tuple[int, ...], ...]:
+        """The choices that fit each block, ascending: all of them, but for choices that are
+        particular about shapes (`Choice.fits`)."""
+        return tuple(
+            tuple(i for i, choice in enumerate(self.choices) if _fits(choice, block))
+            for block in self.blocks
+        )
+
+    @cached_property
+    def allowed(self) -> NDArray[np.bool_]:
+        """(L, C), L blocks and C choices: whether the choice fits the block; read-only."""
+        numbers = range(self.num_choices)
+        allowed = np.array([[c in options for c in numbers] for options in self.options])
+        allowed.setflags(write=False)
+        return allowed
+
+    @cached_property
+    def option_table(self) -> NDArray[np.int64]:
+        """(L, C): `options` as an array; the choices that don't fit a block come behind them."""
+        table: NDArray[np.int64] = np.argsort(~self.allowed, axis=1, kind="stable")
+        table.setflags(write=False)
+        return table
+
+    @cached_property
+    def fits_all(self) -> bool:
+        """Whether every choice fits every block."""
+        return bool(self.allowed.all())
+
+    def draw(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """(count, L) choices of architectures, each equally likely."""
+        shape = (count, self.num_blocks)
+        if self.fits_all:
+            return rng.integers(self.num_choices, size=shape, dtype=np.int64)
+        drawn = rng.integers([len(options) for options in self.options], size=shape)
+        drawn_choices: NDArray[np.int64] = self.option_table[np.arange(self.num_blocks), drawn]
+        return drawn_choices
+
     def describe(self) -> dict[str, Any]:
         """Everything that defines the space, in builtins that JSON can write."""
         return {
@@ -149,6 +208,8 @@ class SearchSpace:
                     "fields": plain(choice),
                     "branches": [
                         plain(choice.branches(b.in_channels, b.out_channels, b.stride))
+                        if _fits(choice, b)
+                        else None
                         for b in dict.fromkeys(self.blocks)
                     ],
                 }
@@ -161,6 +222,10 @@ class SearchSpace:
         """16 hexadecimal digits of the description's SHA-256: the same in every process."""
         text = json.dumps(self.describe(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _fits(choice: Choice, block: BlockSpec) -> bool:
+    return choice.fits(block.in_channels, block.out_channels, block.stride)
 
 
 def _check_branches(choice: Choice, block: BlockSpec) -> None:

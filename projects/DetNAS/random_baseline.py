@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from detnas_d2.commands import add_debug
 from detnas_d2.driver import build_limit
 from detnas_d2.engine import ConfigError, backbone_node, load_config
 from detnas_d2.engine.steps import Step, run_script, run_steps
@@ -97,7 +98,7 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=5, help="architectures (default: 5)")
     parser.add_argument("--seed", type=int, default=0, help="of the drawing")
     parser.add_argument("--num-gpus", type=int, default=0)
-    args = parser.parse_args()
+    args = add_debug(parser).parse_args()
     if args.count < 2:
         parser.error("--count has to be at least 2: a deviation is wanted")
-    run_script("random_baseline.py", lambda: main(args))
+    run_script("random_baseline.py", lambda: main(args), debug=args.debug)

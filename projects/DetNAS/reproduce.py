@@ -23,6 +23,7 @@ from typing import Any
 
 from studies import ROOT, STUDIES, Network, Study
 
+from detnas_d2.commands import add_debug
 from detnas_d2.data import DigitsParameters, write_bccd_boxes, write_digits
 from detnas_d2.data.bccd import bccd_root
 from detnas_d2.data.builtin import register_builtin_datasets
@@ -163,5 +164,5 @@ if __name__ == "__main__":
         help="steps run at a time, sharing the cores (default: 2); the same in all calls, for a "
         "search goes on with the same number of threads only",
     )
-    args = parser.parse_args()
-    run_script("reproduce.py", lambda: main(args.only, args.jobs))
+    args = add_debug(parser).parse_args()
+    run_script("reproduce.py", lambda: main(args.only, args.jobs), debug=args.debug)

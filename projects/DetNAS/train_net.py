@@ -16,9 +16,9 @@ What one gives up relative to the top-level train_net.py:
 
 from __future__ import annotations
 
-import sys
 import weakref
 
+import yaml
 from detectron2.config import get_cfg
 from detectron2.data import MetadataCatalog
 from detectron2.engine import DefaultTrainer, default_argument_parser, default_setup, launch
@@ -27,10 +27,12 @@ from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
 import detnas_d2.data  # noqa: F401  registers its data sets
+from detnas_d2.commands import add_debug, command, ending
 from detnas_d2.engine import ConfigError, DetNASCheckpointer, PathResampling
-from detnas_d2.errors import DetNASError
 from detnas_d2.modeling import add_detnas_config, find_supernet
 from detnas_d2.space import UniformPathSampler
+
+PROGRAM = "train_net.py"
 
 
 class Trainer(DefaultTrainer):
@@ -60,15 +62,27 @@ class Trainer(DefaultTrainer):
 def load_cfg(args):
     cfg = get_cfg()
     add_detnas_config(cfg)
-    cfg.merge_from_file(args.config_file)
-    cfg.merge_from_list(args.opts)
+    try:
+        cfg.merge_from_file(args.config_file)
+        cfg.merge_from_list(args.opts)
+    except (AssertionError, KeyError, OSError, ValueError, yaml.YAMLError) as e:
+        raise ConfigError(
+            f"--config-file {args.config_file!r} and the overrides {args.opts} can't be used: {e} "
+            "Expected a YAML file, as in projects/DetNAS/configs, and pairs of KEY VALUE, as in "
+            "SOLVER.MAX_ITER 100."
+        ) from e
     cfg.freeze()
     if "supernet" in cfg.MODEL.BACKBONE.NAME and args.num_gpus * args.num_machines > 1:
         raise ConfigError("Supernets train in one process here; take the top-level train_net.py.")
     return cfg
 
 
-def main(args):
+def work(args):
+    with ending(PROGRAM, debug=args.debug):
+        run(args)
+
+
+def run(args):
     cfg = load_cfg(args)
     default_setup(cfg, args)
     setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="detnas_d2")
@@ -83,17 +97,19 @@ def main(args):
     return trainer.train()
 
 
+@command(PROGRAM)
+def main(argv):
+    args = add_debug(default_argument_parser()).parse_args(argv)
+    load_cfg(args)  # what it refuses is refused before processes are started
+    launch(
+        work,
+        args.num_gpus,
+        num_machines=args.num_machines,
+        machine_rank=args.machine_rank,
+        dist_url=args.dist_url,
+        args=(args,),
+    )
+
+
 if __name__ == "__main__":
-    args = default_argument_parser().parse_args()
-    try:
-        load_cfg(args)  # what it refuses is refused before processes are started
-        launch(
-            main,
-            args.num_gpus,
-            num_machines=args.num_machines,
-            machine_rank=args.machine_rank,
-            dist_url=args.dist_url,
-            args=(args,),
-        )
-    except DetNASError as e:
-        sys.exit(f"train_net.py: {e}")
+    main()

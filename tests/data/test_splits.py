@@ -134,7 +134,10 @@ def test_the_command_of_the_error_makes_the_data_sets(tmp_path, monkeypatch):
         (tmp_path / "coco" / "train2017").mkdir(parents=True)
         annotations = tmp_path / "coco" / "annotations"
         annotations.mkdir()
-        (annotations / "instances_train2017.json").write_text(json.dumps(coco(5010)))
+        content = coco(5010)
+        (annotations / "instances_train2017.json").write_text(json.dumps(content))
+        for image in content["images"]:
+            (tmp_path / "coco" / "train2017" / image["file_name"]).touch()
         with pytest.raises(MissingDatasetError) as error:
             DatasetCatalog.get("coco_2017_detnas_search")
         assert str(annotations / "instances_search.json") in str(error.value)

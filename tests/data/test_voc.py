@@ -119,9 +119,9 @@ def empty_split(folder):
     ("damage", "message"),
     [
         (break_xml, r"val_00002\.xml: no element found|val_00002\.xml"),
-        (break_size, r"val_00002\.xml: <annotation> has no size/width"),
-        (break_number, r"val_00002\.xml: could not convert string to float: 'wide"),
-        (remove_xml, r"val_00002\.xml: .*No such file"),
+        (break_size, r"val_00002\.xml \(<annotation> has no size/width"),
+        (break_number, r"val_00002\.xml \(could not convert string to float: 'wide"),
+        (remove_xml, r"val_00002\.xml \(No such file"),
         (remove_image, r"JPEGImages has no image val_00002"),
         (rename_class, r"val_00002\.xml has an object of class 'roman .*zero, one, seven"),
         (two_columns, r"val\.txt has to hold one image id .*'val_00002 -1'"),

@@ -68,7 +68,7 @@ def test_each_kind_of_run_needs_its_own(cfg):
 
 
 def test_only_the_data_of_the_run_is_looked_for(cfg, tmp_path):
-    (tmp_path / "model.pth").touch()
+    torch.save({}, tmp_path / "model.pth")
     cfg.train.init_checkpoint = str(tmp_path / "model.pth")
     cfg.dataloader.train.dataset.names = "nothing_of_the_kind"
     cfg.dataloader.train.total_batch_size = 3

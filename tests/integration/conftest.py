@@ -57,7 +57,11 @@ class Workspace:
         return process
 
     def call(self, script: str, step: str, *arguments: str) -> tuple[int | str, str]:
-        """The real script as __main__ in this process, which saves the seconds of a start.
+        """`run` of a script with the config of a step."""
+        return self.run(script, *self._config(step), *arguments)
+
+    def run(self, program: str, *arguments: str) -> tuple[int | str, str]:
+        """A script (.py) or module as __main__ in this process, which saves the seconds of a start.
 
         Returns:
             what it ended with (a status or an error's message), and what it printed.
@@ -68,11 +72,14 @@ class Workspace:
             patch.chdir(self.folder)
             for name in ("DETECTRON2_DATASETS", "PYTHONPATH"):
                 patch.setenv(name, self.environment[name])
-            patch.setattr(sys, "argv", [script, *self._config(step), *arguments])
+            patch.setattr(sys, "argv", [program, *arguments])
             register_builtin_datasets()
             with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
                 try:
-                    runpy.run_path(str(ROOT / script), run_name="__main__")
+                    if program.endswith(".py"):
+                        runpy.run_path(str(ROOT / program), run_name="__main__")
+                    else:
+                        runpy.run_module(program, run_name="__main__")
                 except SystemExit as e:
                     status = e.code
         register_builtin_datasets()

@@ -206,7 +206,7 @@ def test_the_script_trains_resumes_and_tests(script, workspace, digits, tmp_path
     assert torch.load(output / "model_final.pth", weights_only=True)["detnas"]["space"] == "demo"
 
     def call(arguments: list[str]) -> dict:
-        return script["main"](default_argument_parser().parse_args(arguments))
+        return script["run"](default_argument_parser().parse_args(arguments))
 
     call(command("supernet_fpn_300m.yaml", "--resume", OUTPUT_DIR=output, SOLVER__MAX_ITER=4))
     text = (output / "log.txt").read_text()
@@ -237,5 +237,5 @@ def test_supernets_on_several_processes_are_refused(script, tmp_path):
         num_machines=1,
     )
     with pytest.raises(ConfigError, match=r"take the top-level train_net\.py"):
-        script["main"](args)
+        script["run"](args)
     assert not os.path.exists(tmp_path / "no")

@@ -206,7 +206,7 @@ def test_progress_counts_and_estimates(tiny, record, caplog):
 def test_evaluator_reports_to_progress(tiny, cost, open_ledger, caplog):
     caplog.set_level(logging.INFO)
     executor = InProcessExecutor(lambda a: (float(a[0]), {}))
-    evaluate = Evaluator(executor, cost(tiny), open_ledger(tiny), Progress(total=3))
+    evaluate = Evaluator(executor, cost(tiny), open_ledger(tiny), [Progress(total=3)])
     evaluate(architectures(tiny, (0, 0, 0), (1, 0, 0)), 0)
     evaluate(architectures(tiny, (1, 0, 0), (2, 0, 0)), 1)
     assert [m.split(",")[0].split(":")[0] for m in caplog.messages] == ["1/3", "2/3", "3/3", "4/3"]

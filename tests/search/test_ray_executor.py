@@ -192,7 +192,7 @@ def test_a_fault_of_a_machine_that_joins_later_costs_only_that(
     architectures, tmp_path, caplog, monkeypatch
 ):
     """Not the candidates in flight elsewhere."""
-    monkeypatch.setattr("detnas_d2.search.ray_executor.STARTS", 2)
+    monkeypatch.setattr("detnas_d2.search.ray_pool.STARTS", 2)
     ready = "await 1 ready; sleep 0.5"
     faults = ["leave ready", *[f"{ready}; wrong setting"] * 2]
     with start_badly(tmp_path, *faults) as executor:

@@ -160,9 +160,16 @@ def test_wrong_arguments(capsys, arguments, message):
 
 
 def test_other_files_are_no_config_files(capsys, tmp_path):
-    path = tmp_path / "config.yaml"
-    path.write_text("space: 300m")
-    assert "isn't a LazyConfig file; expected a file that ends with .py" in fails(
+    path = tmp_path / "config.json"
+    path.write_text("{}")
+    assert "isn't a LazyConfig file; expected a file that ends with .py or .yaml" in fails(
         capsys, str(path), PUBLISHED
     )
     assert "there is no config file" in fails(capsys, str(tmp_path) + "/x.py", PUBLISHED)
+
+
+def test_the_config_of_a_run(capsys, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("model: {backbone: {space: 300m}}")
+    assert main([str(path), PUBLISHED]) == 0
+    assert "288,082,368" in capsys.readouterr().out

@@ -1,0 +1,11 @@
+# Set these four lines, then: python tools/run_steps.py custom   (docs/own_data.md)
+annotations = (
+    ""  # a COCO JSON file, a folder with train.json, val.json and test.json, or a VOC folder
+)
+images = ""  # the folder that file names are relative to; may stay empty for a VOC folder
+name = ""  # of your data: letters and digits; everything is written to output/<name>
+machine = "cpu"  # cpu, 1gpu, 2gpu, 4gpu or 8gpu: a row of machines.py
+
+# A fifth one, if you like: weights to start from, a checkpoint of this project, e.g. the published
+# ones converted by tools/convert_weights.py. With none, trainings are twice as long.
+weights = ""

@@ -1,0 +1,21 @@
+# reads output/<name>/step2_supernet/model_final.pth, writes output/<name>/step3_search/best_architecture.json
+from importlib.util import find_spec as _find_spec
+from os.path import dirname as _dirname
+
+from ..common.search import search
+from .detector import _row, dataloader, datasets, model, output, space, train
+from .machines import flops_limits as _flops_limits
+
+_space = space if isinstance(space, str) else space.get("space") or "of your own: no limit"
+train.init_checkpoint = f"{output}/step2_supernet/model_final.pth"
+train.output_dir = f"{output}/step3_search"
+search.flops_limit = _flops_limits.get(_space)
+search.algorithm.population = _row.population
+search.algorithm.generations = _row.generations
+search.algorithm.parents = _row.parents
+search.workers = _row.gpus if _row.gpus > 1 and _find_spec("ray") else 0  # pip install ray
+search.calibration_batches = _row.calibration_images // dataloader.calibration.total_batch_size
+search.retrain = [
+    f"{_dirname(__file__)}/step4_detection.py",
+    f"{_dirname(__file__)}/step4_finetune.py",
+]

@@ -1,0 +1,9 @@
+# reads output/own_space/step3_search_mobilenet/best_architecture.json, writes output/own_space/step4_detection_mobilenet/model_final.pth
+from .step2_supernet_mobilenet import dataloader, lr_multiplier, model, optimizer, train
+
+model.backbone.bottom_up._target_ = "detnas_d2.modeling.ShuffleNetV2"
+model.backbone.bottom_up.architecture = (
+    "output/own_space/step3_search_mobilenet/best_architecture.json"
+)
+train.output_dir = "output/own_space/step4_detection_mobilenet"
+train.max_iter = 600

@@ -1,0 +1,140 @@
+"""How every command ends that fails: with one message; the traceback is for `--debug`.
+
+@command("python -m detnas_d2.data.splits")
+def main(argv: Sequence[str]) -> None:
+    parser = add_debug(argparse.ArgumentParser(...))
+    args = parser.parse_args(argv)
+
+if __name__ == "__main__":
+    main()
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import logging
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from .errors import DetNASError
+from .files import disk_errors
+
+DEBUG = "--debug"
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 + SIGINT."""
+
+_Parser = TypeVar("_Parser", bound=argparse.ArgumentParser)
+_T = TypeVar("_T")
+
+
+def add_debug(parser: _Parser) -> _Parser:
+    """Give a parser the option of all commands; returns the parser."""
+    parser.add_argument(DEBUG, action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def command(
+    program: str, *, interrupted: str = "stopped."
+) -> Callable[[Callable[[Sequence[str]], _T]], Callable[..., _T]]:
+    """Decorates a program's `main(argv)`; it may then be called without argv, for sys.argv's.
+
+    Args:
+        program: the name before messages.
+        interrupted: what Ctrl-C says.
+    """
+
+    def decorate(main: Callable[[Sequence[str]], _T]) -> Callable[..., _T]:
+        @functools.wraps(main)
+        def run(argv: Sequence[str] | None = None) -> _T:
+            argv = list(sys.argv[1:] if argv is None else argv)
+            debug = DEBUG in argv
+            if debug:  # to the front, for after overrides a parser takes it for one of them
+                argv = [DEBUG, *(a for a in argv if a != DEBUG)]
+            with ending(program, debug=debug, interrupted=interrupted):
+                return main(argv)
+
+        return run
+
+    return decorate
+
+
+@contextmanager
+def ending(program: str, *, debug: bool, interrupted: str = "stopped.") -> Iterator[None]:
+    """Whatever is raised in it ends the process with a message and a status that is not 0.
+
+    A full or read-only disk is a DetNASError here. For an error that nobody foresaw, the message
+    names the log file that its traceback was added to; before there is one, `--debug` shows it.
+
+    Raises:
+        SystemExit: with the message (status 1), or with status 130 after Ctrl-C.
+    """
+    hook = threading.excepthook
+    if not debug:
+        threading.excepthook = functools.partial(_thread_ended, program)
+    try:
+        with disk_errors():
+            yield
+    except DetNASError as error:
+        if debug:
+            traceback.print_exc()
+        sys.exit(f"{program}: {error}")
+    except KeyboardInterrupt:
+        if debug:
+            traceback.print_exc()
+        print(f"{program}: {interrupted}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        sys.exit(f"{program}: {_describe(error)}")
+    finally:
+        threading.excepthook = hook
+
+
+def _thread_ended(program: str, args: threading.ExceptHookArgs) -> None:
+    """A line in the place of a traceback: TensorBoard's writer on a full disk is such a thread."""
+    if isinstance(args.exc_value, Exception):
+        _add_to_logs(args.exc_value)
+        what = f"{args.exc_type.__name__}: {args.exc_value}"
+        print(f"{program}: a thread was ended by {what}", file=sys.stderr)
+
+
+def _describe(error: Exception) -> str:
+    # of a process that it started, PyTorch gives the whole traceback as the message
+    lines = str(error).strip().splitlines() or ["(no message)"]
+    spawned = "Traceback (most recent call last):" in lines
+    what = lines[-1] if spawned else f"{type(error).__name__}: {lines[0]}"
+    logs = _add_to_logs(error)
+    where = f"{' and '.join(logs)} has the traceback" if logs else f"{DEBUG} shows the traceback"
+    if isinstance(error, MemoryError) or "OutOfMemoryError" in what:
+        advice = (
+            "The memory does not suffice: set a smaller dataloader.train.total_batch_size, smaller "
+            "images, or fewer search.workers or dataloader.*.num_workers"
+        )
+    elif isinstance(error, OSError) and error.filename:
+        what = f"{error.strerror}: {os.fspath(error.filename)!r}"
+        advice = "Check that path, and that you may read or write there"
+    else:
+        advice = "This was not foreseen and may be a bug of ours"
+    return f"{what}\n{advice}; {where}."
+
+
+def _add_to_logs(error: Exception) -> list[str]:
+    """Write the traceback to the log files alone, not to the console; returns their names."""
+    names = []
+    cause = (type(error), error, error.__traceback__)
+    text = "ended by an error that was not foreseen"
+    record = logging.LogRecord("detnas_d2", logging.ERROR, __file__, 0, text, (), cause)
+    for handler in logging.getLogger("detnas_d2").handlers:
+        name = getattr(getattr(handler, "stream", None), "name", None)
+        if isinstance(name, str) and not name.startswith("<"):  # <stdout>
+            handler.handle(record)
+            handler.flush()
+            names.append(name)
+    return names

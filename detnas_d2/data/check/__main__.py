@@ -1,0 +1,137 @@
+"""Checks a data set before anything is trained on it, and writes new splits of what is usable.
+
+    python -m detnas_d2.data.check train.json val.json --images photos
+    python -m detnas_d2.data.check VOC2007
+    python -m detnas_d2.data.check train.json val.json --images photos --split mended --seed 0
+
+PATH is a COCO JSON file (one for each split), a folder in Pascal VOC's form (Annotations/,
+JPEGImages/, and ImageSets/Main/*.txt where it has splits), or a folder with several of these.
+Nothing that is there is changed. Ends with status 1 where training could not use the data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from detnas_d2.commands import DEBUG, add_debug, command
+from detnas_d2.data.errors import DataError
+
+from .classes import check_classes
+from .duplicates import byte_groups, check_duplicates
+from .findings import WHOLE_SPLITS, Findings, Severity
+from .images import check_images, read_files
+from .mended import write_mended
+from .report import as_data, as_text, check_target, split_text, verdict, write_data
+from .sources import Sources
+from .summary import summarise
+
+_PROGRAM = "python -m detnas_d2.data.check"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=_PROGRAM,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_debug(parser)
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FOLDER",
+        help="what the file names of COCO JSON files are relative to: one for all, or one for "
+        "each PATH (default: looked for near the file)",
+    )
+    parser.add_argument("--form", choices=("coco", "voc"), help="where a folder has both")
+    parser.add_argument(
+        "--fast", action="store_true", help="read the headers of the images only, not the images"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all findings to FILE, too")
+    parser.add_argument(
+        "--split",
+        type=Path,
+        metavar="OUT",
+        help="write OUT/train.json, val.json and test.json: the usable images of all PATHs dealt "
+        "out anew, every class in its share to each, copies of an image in one",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of --split (default: 0)")
+    parser.add_argument(
+        "--fractions",
+        nargs="+",
+        type=float,
+        default=[0.7, 0.15, 0.15],
+        metavar="F",
+        help="of --split: train, val and test, or train and val alone (default: 0.7 0.15 0.15)",
+    )
+    return parser
+
+
+@command(_PROGRAM)
+def main(argv: Sequence[str]) -> int:
+    """
+    Returns:
+        1 where training could not use the data and no new splits were written, else 0.
+    """
+    args = _parser().parse_args(argv)
+    if args.json is not None:
+        check_target(args.json)
+    with _without_garbage_collection():
+        return _run(args, argv)
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Looking for garbage among the millions of objects of a large file would double the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
+    findings = Findings()
+    sources = Sources(findings, args.images, args.form, keep_masks=args.split is not None)
+    splits = sources.read(args.paths)
+    paths = [image.path for split in splits for image in split.images if image.file_name]
+    files = read_files(paths, decode=not args.fast)
+    hashes = byte_groups(files)
+    for split in splits:
+        check_images(split, files, findings)
+    check_classes(splits, findings)
+    check_duplicates(splits, files, hashes, findings)
+    summaries = [summarise(split, files) for split in splits]
+    _print(as_text(summaries, findings, fast=args.fast) + "\n")
+    written = None
+    if args.split is None:
+        _print(verdict(splits, findings, args.paths, [a for a in argv if a != DEBUG]))
+    elif findings.has(*WHOLE_SPLITS):
+        raise DataError(
+            "No splits were written, for whole files of the data would be missing in them: mend "
+            "the first error above."
+        )
+    else:
+        written = write_mended(splits, files, hashes, args.split, args.seed, args.fractions)
+        _print(split_text(written))
+    if args.json is not None:
+        write_data(args.json, as_data(summaries, findings, written))
+    return 1 if written is None and findings.count(Severity.ERROR) else 0
+
+
+def _print(text: str) -> None:
+    """Names out of files may hold what no terminal can show (halves of surrogate pairs)."""
+    print(text.encode("utf-8", "backslashreplace").decode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

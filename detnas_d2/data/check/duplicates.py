@@ -1,0 +1,145 @@
+"""The same image more than once: by path, by bytes, and, as a guess, by looks."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .dataset import Image, Split
+from .findings import Findings
+from .images import ImageFile
+
+_BITS = 3  # of 64 that may differ
+_BANDS = 4  # of 16 bits: with 3 differing bits, one of them is equal
+_GREY_LEVELS = 4.0  # mean difference of two thumbnails that look alike
+_CONTRAST = 8.0  # standard deviation of grey levels below which a picture has no looks
+_BUCKET = 4096  # images with an equal band beyond which the rest is not compared
+
+
+def byte_groups(files: dict[Path, ImageFile]) -> dict[Path, str]:
+    """The hash of the bytes, of the files that have the length of another file."""
+    lengths: dict[int, set[Path]] = defaultdict(set)
+    for path, file in files.items():
+        if file.exists:
+            lengths[file.length].add(path)
+    hashes = {}
+    for same in lengths.values():
+        if len(same) > 1:
+            for path in same:
+                with contextlib.suppress(OSError):  # it is among the damaged ones then
+                    hashes[path] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashes
+
+
+def check_duplicates(
+    splits: Iterable[Split],
+    files: dict[Path, ImageFile],
+    hashes: dict[Path, str],
+    findings: Findings,
+) -> None:
+    """Each image against all before it; the first kind that applies is reported."""
+    by_path: dict[Path, tuple[Split, Image]] = {}
+    by_hash: dict[str, tuple[Split, Image]] = {}
+    by_name: dict[str, tuple[Split, Image]] = {}
+    singles = []
+    for split in splits:
+        for image in split.images:
+            if not image.file_name:
+                continue
+            file = files[image.path]
+            path = image.path.resolve() if file.exists else image.path
+            digest = hashes.get(image.path)
+            if path in by_path:
+                _report(findings, split, image, by_path[path], "image-twice", "same-image-splits")
+            elif digest is not None and digest in by_hash:
+                other = by_hash[digest]
+                _report(findings, split, image, other, "same-bytes", "same-image-splits")
+            else:
+                singles.append((split, image))
+                other = by_name.get(image.file_name, (split, image))
+                if other[0] is not split and file.exists:
+                    _report(findings, split, image, other, "same-name", "same-name")
+            by_path.setdefault(path, (split, image))
+            by_name.setdefault(image.file_name, (split, image))
+            if digest is not None:
+                by_hash.setdefault(digest, (split, image))
+    _check_looks(singles, files, findings)
+
+
+def _report(
+    findings: Findings,
+    split: Split,
+    image: Image,
+    other: tuple[Split, Image],
+    inside: str,
+    between: str,
+) -> None:
+    other_split, other_image = other
+    same = other_image.file_name == image.file_name
+    what = "" if same else f" = {other_image.file_name}"
+    if other_split is split:
+        findings.add(inside, split.name, f"{image.file_name}{what}")
+    else:
+        findings.add(between, split.name, f"{image.file_name}{what} in {other_split.name}")
+
+
+def _check_looks(
+    images: list[tuple[Split, Image]], files: dict[Path, ImageFile], findings: Findings
+) -> None:
+    seen = [(s, i) for s, i in images if (t := files[i.path].thumbnail) is not None if _varied(t)]
+    if not seen:
+        return
+    thumbnails = np.stack([files[image.path].thumbnail for _, image in seen])  # type: ignore[misc]
+    for later, earlier in similar_pairs(thumbnails):
+        split, image = seen[later]
+        other_split, other = seen[earlier]
+        if other_split is split:
+            findings.add("similar", split.name, f"{image.file_name} ~ {other.file_name}")
+        else:
+            place = f"{image.file_name} ~ {other.file_name} in {other_split.name}"
+            findings.add("similar-splits", split.name, place)
+
+
+def _varied(thumbnail: np.ndarray) -> bool:
+    return float(thumbnail.std()) >= _CONTRAST
+
+
+def similar_pairs(thumbnails: np.ndarray) -> list[tuple[int, int]]:
+    """For each picture the first earlier one that looks like it.
+
+    A difference hash of 64 bits (is a cell brighter than the one left of it, on 8 x 9 cells)
+    finds candidates without comparing all with all; the thumbnails themselves confirm them.
+
+    Args:
+        thumbnails: (N, 16, 16) uint8.
+
+    Returns:
+        (later, earlier), in ascending order.
+    """
+    hashes = np.array([_difference_hash(t) for t in thumbnails], dtype=np.uint64)
+    flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    first: dict[int, int] = {}
+    for band in range(_BANDS):
+        keys = (hashes >> np.uint64(16 * band)) & np.uint64(0xFFFF)
+        order = np.argsort(keys, kind="stable")
+        for bucket in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+            bucket = bucket[:_BUCKET]
+            for position in range(1, len(bucket)):
+                later, before = int(bucket[position]), bucket[:position]
+                near = before[np.bitwise_count(hashes[before] ^ hashes[later]) <= _BITS]
+                alike = near[np.abs(flat[near] - flat[later]).mean(axis=1) <= _GREY_LEVELS]
+                if len(alike):
+                    first[later] = min(int(alike[0]), first.get(later, later))
+    return sorted(first.items())
+
+
+def _difference_hash(thumbnail: np.ndarray) -> int:
+    cells = cv2.resize(thumbnail, (9, 8), interpolation=cv2.INTER_AREA)
+    bits = np.packbits(cells[:, 1:] > cells[:, :-1])
+    return int.from_bytes(bits.tobytes(), "big")

@@ -1,0 +1,121 @@
+"""What the best network of a search finds on some validation images."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import instantiate
+from detectron2.data import MetadataCatalog
+from detectron2.structures import BoxMode
+from omegaconf import DictConfig
+from torch import nn
+
+from ..engine.preflight import dataset_names
+from ..evaluation import SupernetFitness
+from ..evaluation.threads import with_threads
+from ..files import write_atomically
+from ..space import Architecture
+from .threads import fitness_threads
+
+DETECTIONS_FILE = "detections.json"
+IMAGES = 6
+BATCHES = 16
+"""Of ``dataloader.calibration``, at most, for the statistics. A search with more of them scored the
+network with statistics of more images; boxes may then differ a little from those of its fitness."""
+LEAST_SCORE = 0.3
+
+
+def write_detections(cfg: DictConfig, model: nn.Module, best: Architecture) -> str | None:
+    """Run the best network on IMAGES validation images and write ``detections.json``.
+
+    The images are spread evenly over those of ``dataloader.test`` that have boxes. The file holds
+    dataset, class names and statistics, and of each image its file, size in pixels, the
+    ``ground_truth`` and the ``detections`` above LEAST_SCORE: boxes (x, y, width, height) in
+    pixels, class (its place among the names) and score.
+
+    Args:
+        model: with the weights of the search; it may be moved to ``train.device`` where there is
+            such a device.
+
+    Returns:
+        the file; None where there are no boxes to show, as in classification.
+    """
+    records = _spread([r for r in instantiate(cfg.dataloader.test.dataset) if _boxes_of(r)])
+    if not records:
+        return None
+    if torch.device(cfg.train.device).type != "cuda" or torch.cuda.is_available():
+        model.to(cfg.train.device)
+    model.to(memory_format=torch.channels_last)  # as build_fitness: it rounds alike
+    mapper = instantiate(cfg.dataloader.test.mapper)
+    wanted = min(cfg.search.calibration_batches, BATCHES)
+    batches = list(itertools.islice(iter(instantiate(cfg.dataloader.calibration)), wanted))
+    outputs: list[Any] = []
+
+    def detect(model: nn.Module) -> Mapping[str, Any]:
+        with torch.no_grad():
+            outputs.extend(model([mapper(record)])[0] for record in records)
+        return {"images": {"number": len(outputs)}}
+
+    fitness = SupernetFitness(
+        model, batches, detect, "images/number", cfg.dataloader.calibration.seed, cfg.search.amp
+    )
+    with with_threads(fitness_threads(cfg)):
+        fitness(best)
+    (name, *_) = dataset_names(cfg.dataloader.test)
+    content = {
+        **best.to_json(),
+        "dataset": name,
+        "classes": list(MetadataCatalog.get(name).get("thing_classes", [])),
+        "calibration_batches": [len(batches), cfg.search.calibration_batches],
+        "least_score": LEAST_SCORE,
+        "images": [_image(*pair) for pair in zip(records, outputs, strict=True)],
+    }
+    path = os.path.join(cfg.train.output_dir, DETECTIONS_FILE)
+    write_atomically(path, json.dumps(content, allow_nan=False) + "\n")
+    return path
+
+
+def _boxes_of(record: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return record.get("annotations") or ()
+
+
+def _spread(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    count = min(IMAGES, len(records))
+    return [records[i] for i in np.linspace(0, len(records) - 1, count).round().astype(int)]
+
+
+def _image(record: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Any]:
+    found = output["instances"].to("cpu")
+    boxes = BoxMode.convert(found.pred_boxes.tensor, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
+    detections = [
+        {"bbox": [round(x, 2) for x in box], "class": category, "score": round(score, 4)}
+        for box, category, score in zip(
+            boxes.tolist(), found.pred_classes.tolist(), found.scores.tolist(), strict=True
+        )
+        if score >= LEAST_SCORE
+    ]
+    truth = [
+        {
+            "bbox": [
+                round(float(x), 2)
+                for x in BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYWH_ABS)
+            ],
+            "class": int(a["category_id"]),
+        }
+        for a in _boxes_of(record)
+    ]
+    height, width = found.image_size
+    return {
+        "file": str(Path(record["file_name"]).absolute()),
+        "height": height,
+        "width": width,
+        "ground_truth": truth,
+        "detections": detections,
+    }

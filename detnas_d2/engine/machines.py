@@ -1,0 +1,120 @@
+"""Devices and processes of a run that this machine does not have or can't connect."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import torch
+from omegaconf import DictConfig
+
+_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """What Detectron2's `launch` is told.
+
+    Args:
+        gpus: processes on each machine.
+        machines: how many take part.
+        rank: of this machine.
+        url: where the processes meet.
+    """
+
+    gpus: int = 1
+    machines: int = 1
+    rank: int = 0
+    url: str = "auto"
+
+    @property
+    def total(self) -> int:
+        """At least 1, as `launch` takes --num-gpus 0."""
+        return max(self.gpus, 1) * max(self.machines, 1)
+
+    def problems(self) -> Iterator[str]:
+        """Options that can't be, and an address that can't be used."""
+        if self.gpus < 0:
+            yield f"--num-gpus is {self.gpus}; expected 0 or more."
+        if self.machines < 1:
+            yield f"--num-machines is {self.machines}; expected 1 or more."
+        elif not 0 <= self.rank < self.machines:
+            yield (
+                f"--machine-rank is {self.rank}; expected 0 to {self.machines - 1}, a different "
+                f"one on each of the {self.machines} machine(s)."
+            )
+        elif self.total > 1:
+            yield from self._address()
+
+    def _address(self) -> Iterator[str]:
+        example = "expected tcp://HOST:PORT, the same on all machines"
+        if self.url == "auto":
+            if self.machines > 1:
+                yield f"--dist-url auto is for one machine; {example}."
+            return
+        if re.fullmatch(r"(file|env)://.*", self.url):
+            return
+        try:
+            parts = urlsplit(self.url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host = port = None
+        if not self.url.startswith("tcp://") or not host or not port:
+            yield f"--dist-url is {self.url!r}; {example}, e.g. tcp://127.0.0.1:29500."
+            return
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as e:
+            yield f"--dist-url is {self.url!r}, but the host {host!r} is not known here ({e})."
+            return
+        if self.rank == 0 and _is_taken(found[0]):
+            yield (
+                f"--dist-url is {self.url!r}, but port {port} is in use, perhaps by processes of "
+                "an earlier run; stop them, or give another port (one machine: --dist-url auto)."
+            )
+
+
+def _is_taken(address: tuple[int, int, int, str, tuple[object, ...]]) -> bool:
+    with socket.socket(*address[:3]) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as PyTorch's does
+        try:
+            listener.bind(address[4])
+            listener.listen(1)
+        except OSError as e:
+            return e.errno == errno.EADDRINUSE
+    return False
+
+
+def wrong_device(cfg: DictConfig, processes: int, workers: int) -> Iterator[str]:
+    """A device that PyTorch does not know or see, or has too few of.
+
+    Args:
+        cfg: the config, with `train.device` and `train.amp`.
+        processes: on this machine, each with a device of its own.
+        workers: of a search on this machine, likewise.
+    """
+    device = str(cfg.train.device)
+    if not _DEVICE.fullmatch(device):
+        yield f"train.device is {device!r}; expected cpu, cuda, or cuda:NUMBER."
+        return
+    if device == "cpu":
+        if cfg.train.get("amp", {}).get("enabled"):
+            yield "train.amp.enabled needs a GPU; on a CPU: train.amp.enabled=False."
+        return
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    number = int(device.partition(":")[2] or 0)
+    if found == 0:
+        yield "train.device is 'cuda', but PyTorch sees no GPU here; for a CPU: train.device=cpu."
+    elif processes > found:
+        yield f"--num-gpus is {processes}, but PyTorch sees {found} GPU(s) here."
+    elif number >= found:
+        yield f"train.device is {device!r}, but PyTorch sees {found} GPU(s) here, from cuda:0 on."
+    elif workers > found:
+        yield (
+            f"search.workers is {workers}, each with a GPU, but PyTorch sees {found} here; set it "
+            f"to {found} at most, or search.address to a cluster's."
+        )

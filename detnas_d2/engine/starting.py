@@ -1,0 +1,67 @@
+"""What a checkpoint is of, for configs that begin with one."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from typing import Any, NamedTuple
+
+import torch
+from detectron2.config import LazyCall as L
+
+from ..modeling import halves_space
+from ..space.spaces import SPACES
+from .checkpoint import CheckpointError
+
+
+class StartingWeights(NamedTuple):
+    """Of which network a checkpoint's weights are.
+
+    Attributes:
+        space: as a config's `space` takes it; None without a checkpoint.
+        is_supernet: they are a supernet's, else those of `architecture`, or there are none.
+    """
+
+    space: Any = None
+    architecture: list[int] | None = None
+    is_supernet: bool = False
+
+
+def starting_weights(path: str) -> StartingWeights:
+    """The space and the architecture of a checkpoint of this project; nothing for "".
+
+    Raises:
+        CheckpointError: a file that is missing or damaged, states no network, or is of a space that
+            is not one of the project's.
+    """
+    if not path:
+        return StartingWeights()
+    if not os.path.isfile(path):
+        raise CheckpointError(
+            f"weights is {path!r}, which is not there; give the checkpoint to start from, or '' "
+            "for none."
+        )
+    try:
+        stated = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("detnas")
+        name, fingerprint, architecture = (
+            stated[key] for key in ("space", "fingerprint", "architecture")
+        )
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as e:
+        raise CheckpointError(
+            f"weights: {path!r} could not be read ({str(e).splitlines()[0]}); expected a "
+            "checkpoint of this project. Released files are converted by tools/convert_weights.py."
+        ) from e
+    except (TypeError, KeyError, AttributeError) as e:
+        raise CheckpointError(
+            f"weights: {path!r} does not state which network it is of; expected a checkpoint of "
+            "this project. Released files are converted by tools/convert_weights.py."
+        ) from e
+    for space in SPACES.values():
+        for config, known in ((space.name, space), (L(halves_space)(space=space.name), None)):
+            known = known or halves_space(space)
+            if known.fingerprint == fingerprint:
+                return StartingWeights(config, architecture, architecture is None)
+    raise CheckpointError(
+        f"weights: {path!r} is of the space {name!r}, which is none of {', '.join(SPACES)} (or "
+        "their halves_space); set the space and train.init_checkpoint in the config yourself."
+    )

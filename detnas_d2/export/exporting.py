@@ -1,0 +1,142 @@
+"""Export of a trained network to a file, checked against the network before it is there."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from detectron2.data.detection_utils import read_image
+
+from ..files import TEMPORARY
+from .comparing import TOLERANCE, Comparison, compare
+from .errors import ExportError
+from .features import backbone_of
+from .formats import (
+    read_onnx,
+    read_torchscript,
+    require_onnx,
+    write_onnx,
+    write_torchscript,
+)
+from .graphs import Graph, graph_of
+from .trained import Trained, images_of
+
+FORMATS = ("torchscript", "onnx", "state_dict")
+PARTS = ("backbone", "detector")
+_SIZES = ((160, 160), (97, 131), (192, 130))  # of images that are made up
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written.
+
+    Attributes:
+        comparison: None of a state dict, whose tensors are the same bit for bit.
+        made_up: compared on noise, not on photographs.
+    """
+
+    path: Path
+    description: dict[str, Any]
+    comparison: Comparison | None
+    made_up: bool = False
+
+
+def export(
+    trained: Trained,
+    format: str,
+    output: str | Path,
+    *,
+    part: str = "detector",
+    images: Sequence[str | Path] = (),
+    device: str = "cpu",
+    tolerance: float = TOLERANCE,
+) -> Exported:
+    """Write a trained network to a file that is there only if it computes what the network does.
+
+    Args:
+        trained: from `load_trained`.
+        format: one of FORMATS.
+        output: the file.
+        part: one of PARTS.
+        images: photographs to compare on; left out: the first of its test set, or noise.
+        device: where a TorchScript detector will run, for tracing keeps the device in it.
+        tolerance: of a value v the file may differ by ``tolerance * max(1, |v|)``.
+
+    Raises:
+        ExportError: a network that can't be exported so, or a file that computes something else.
+        OSError: a file that can't be written.
+    """
+    output = Path(output)
+    if output.is_dir():
+        raise ExportError(f"{output} is a folder; expected a file, such as {output}/{part}.pt")
+    description = {"part": part, **trained.describe()}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(output.name + TEMPORARY)
+    try:
+        if format == "state_dict":
+            _write_state(trained, part, temporary)
+            comparison, made_up = None, False
+        else:
+            graph = graph_of(trained.model.to(_checked_device(device, format)), part)
+            description["outputs"] = list(graph.outputs)
+            inputs, made_up = _inputs(trained, graph, images)
+            inputs = [x.to(device) for x in inputs]
+            if format == "onnx":
+                write_onnx(graph, inputs[0], temporary, description)
+                run = read_onnx(temporary)
+            else:
+                write_torchscript(graph, inputs[0], temporary, description)
+                run = read_torchscript(temporary, device)
+            comparison = compare(graph, run, inputs, tolerance)
+        os.replace(temporary, output)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return Exported(output, description, comparison, made_up)
+
+
+def _write_state(trained: Trained, part: str, path: Path) -> None:
+    model = backbone_of(trained.model).backbone if part == "backbone" else trained.model
+    state = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    path.write_bytes(stream.getvalue())
+    read = torch.load(path, weights_only=True)
+    if read.keys() != state.keys() or not all(torch.equal(read[k], state[k]) for k in state):
+        raise ExportError("The state dict that was written is not the one that is read again.")
+
+
+def _checked_device(device: str, format: str) -> str:
+    if format == "onnx":
+        require_onnx()
+        if device != "cpu":
+            raise ExportError("An ONNX file runs wherever its runtime does: leave --device out.")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ExportError("--device is cuda, but PyTorch sees no GPU here; leave it out for a CPU.")
+    return device
+
+
+def _inputs(
+    trained: Trained, graph: Graph, files: Sequence[str | Path]
+) -> tuple[list[torch.Tensor], bool]:
+    """Images of several sizes, and whether they are made up."""
+    names = [str(f) for f in files] or images_of(trained.test_sets, 3)
+    for name in names:
+        try:
+            read_image(name)
+        except (OSError, ValueError, SyntaxError) as e:
+            raise ExportError(f"The image {name} could not be read: {e}") from e
+    if names:
+        images = [trained.mapper({"file_name": n})["image"].float() for n in names]
+        _, height, width = images[0].shape
+        images.append(images[0][:, : height * 3 // 4, : width // 2].contiguous())
+    else:
+        generator = torch.Generator().manual_seed(0)
+        images = [torch.rand(3, *size, generator=generator) * 255 for size in _SIZES]
+    if graph.is_detector:
+        return images, not names
+    return [torch.stack([x, x.flip(2)]) for x in images], not names

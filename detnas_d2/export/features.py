@@ -1,0 +1,151 @@
+"""The backbone as timm's `features_only` gives one: image in, list of feature maps out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..engine import DetNASCheckpointer
+from ..modeling import ShuffleNetV2, find_backbone
+from ..modeling.norm import NormFactory
+from ..space import Architecture, SearchSpace
+from ..space.config_file import load_space
+from .errors import ExportError
+from .trained import load_trained, stated_network
+
+
+class FeatureInfo:
+    """What the feature maps are like, as timm's class of this name; in the order of the output."""
+
+    def __init__(self, names: Sequence[str], channels: Sequence[int], reduction: Sequence[int]):
+        self._names, self._channels, self._reduction = list(names), list(channels), list(reduction)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def channels(self) -> list[int]:
+        """Channels of each feature map."""
+        return list(self._channels)
+
+    def reduction(self) -> list[int]:
+        """Stride of each feature map: pixels of the image for one of its own."""
+        return list(self._reduction)
+
+    def module_name(self) -> list[str]:
+        """The stage that each feature map is the output of: res2, res3, …"""
+        return list(self._names)
+
+
+class FeatureExtractor(nn.Module):
+    """A stand-alone network that returns the outputs of its stages as a list.
+
+    Args:
+        backbone: the network; its `out_features` do not count here.
+        out_indices: which stages, from 0 on (negative: from the last); left out: all.
+
+    Attributes:
+        feature_info: channels and strides of what `forward` returns.
+
+    Raises:
+        ExportError: a stage that is not there.
+    """
+
+    def __init__(self, backbone: ShuffleNetV2, out_indices: Sequence[int] | None = None) -> None:
+        super().__init__()
+        names = backbone.space.stage_names
+        count = len(names)
+        indices = list(range(count)) if out_indices is None else list(out_indices)
+        if not indices or any(not -count <= i < count for i in indices):
+            raise ExportError(
+                f"out_indices is {out_indices}; expected one or more of 0 to {count - 1}, the "
+                f"stages {', '.join(names)}"
+            )
+        self.indices = sorted({i % count for i in indices})
+        self.backbone = backbone
+        strides, stride = [], backbone.space.stem.stride
+        for stage in backbone.space.stages:
+            stride *= stage.stride
+            strides.append(stride)
+        self.feature_info = FeatureInfo(
+            [names[i] for i in self.indices],
+            [backbone.space.stages[i].channels for i in self.indices],
+            [strides[i] for i in self.indices],
+        )
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """(N, 3, H, W) -> a list of (N, C, ceil(H / stride), ceil(W / stride))."""
+        outputs = []
+        x = self.backbone.stem(x)
+        for i, name in enumerate(self.backbone.space.stage_names[: self.indices[-1] + 1]):
+            for block in self.backbone.get_submodule(name).children():
+                x = block(x)
+            if i in self.indices:
+                outputs.append(x)
+        return outputs
+
+
+def create_backbone(
+    source: str | Path | SearchSpace,
+    architecture: Architecture | Sequence[int] | str | None = None,
+    *,
+    pretrained: str | Path | None = None,
+    norm: str | NormFactory = "BN",
+    out_indices: Sequence[int] | None = None,
+) -> FeatureExtractor:
+    """A found backbone as a feature extractor.
+
+    It takes images as its training did: those of this project's configs BGR, from 0 to 255.
+
+    Args:
+        source: the output folder of a training, or a space: its name (300m, 1.3g, 3.8g, demo), a
+            LazyConfig file that has one, or a `SearchSpace`.
+        architecture: with a space: in any form that `Architecture.parse` takes, such as
+            "2,1,2,0,…" or the path of a best_architecture.json.
+        pretrained: weights: a checkpoint of a training, or an exported state dict. With a folder:
+            left out, its last checkpoint.
+        norm: with a space: norm of all layers. A folder's network keeps its own.
+        out_indices: which stages, see `FeatureExtractor`.
+
+    Returns:
+        the extractor, in eval mode where it has weights.
+
+    Raises:
+        TrainedError, CheckpointError: a folder or weights that do not fit; a supernet's.
+        SpaceError, ArchitectureError: an unknown space; not an architecture of the space.
+    """
+    if not isinstance(source, SearchSpace) and Path(source).is_dir():
+        if architecture is not None:
+            raise ExportError(
+                f"{source} is a folder, whose checkpoint has its architecture; leave it out, or "
+                "give a space with it"
+            )
+        return backbone_of(load_trained(source, pretrained).model, out_indices)
+    if architecture is None:
+        raise ExportError(
+            f"{source} is no folder of a training, so it has to be a space with an architecture: "
+            'create_backbone("300m", "2,1,2,0,…")'
+        )
+    space = source if isinstance(source, SearchSpace) else load_space(str(source))
+    backbone = ShuffleNetV2(space, architecture, norm=norm)
+    if pretrained is not None:
+        stated_network(Path(pretrained))  # refuses a supernet's
+        DetNASCheckpointer(backbone).load(str(pretrained), checkpointables=[])
+    return FeatureExtractor(backbone, out_indices).train(pretrained is None)
+
+
+def backbone_of(model: nn.Module, out_indices: Sequence[int] | None = None) -> FeatureExtractor:
+    """The feature extractor of a model's backbone; it shares the weights.
+
+    Raises:
+        ExportError: the model has no stand-alone network of a search space.
+    """
+    found = find_backbone(model)
+    if found is None or not isinstance(found[1], ShuffleNetV2):
+        raise ExportError(
+            f"The model ({type(model).__name__}) has no network of a search space as its backbone; "
+            "export the whole detector (--part detector)."
+        )
+    return FeatureExtractor(found[1], out_indices).train(model.training)

@@ -1,0 +1,282 @@
+"""A trained network out of the folder that its training has left."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import detectron2.data.transforms as T
+import torch
+import yaml
+from detectron2.config import CfgNode, instantiate
+from detectron2.data import DatasetCatalog, DatasetMapper
+from detectron2.modeling import build_model
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from ..data import DataError, categories_of, missing_datasets
+from ..engine import ConfigError, DetNASCheckpointer, backbone_node, load_config
+from ..engine.preflight import dataset_names
+from ..modeling import find_backbone, find_supernet, get_cfg
+from .errors import TrainedError
+
+CONFIG = "config.yaml"
+_LAST = "last_checkpoint"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, in eval mode, and how images are given to it.
+
+    Attributes:
+        model: a detector or a classifier.
+        weights: the checkpoint that it was loaded from.
+        categories: ``{"id", "name"}`` of each class, by the model's class number; empty where the
+            training has left no names.
+        mapper: makes the model's input, as the test does, out of ``{"file_name": path}``.
+        image_format: the order of the model's channels, "BGR" or "RGB".
+        test_sets: the data sets that its config tests on.
+    """
+
+    model: nn.Module
+    weights: Path
+    categories: list[dict[str, Any]]
+    mapper: Callable[[dict[str, Any]], dict[str, Any]]
+    image_format: str
+    test_sets: tuple[str, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """What a user of the network has to know, in builtins, as exported files hold it."""
+        description: dict[str, Any] = {
+            "weights": str(self.weights),
+            "channels": self.image_format,
+            "categories": self.categories,
+        }
+        for mean in ("pixel_mean", "pixel_std"):
+            values = getattr(self.model, mean, None)
+            if torch.is_tensor(values):
+                description[mean] = values.flatten().tolist()
+        for resize in getattr(getattr(self.mapper, "augmentations", None), "augs", ()):
+            if isinstance(resize, T.ResizeShortestEdge):
+                edge = resize.short_edge_length
+                short = int(edge if isinstance(edge, int) else edge[-1])
+                description["resize"] = {"short_edge": short, "max_size": int(resize.max_size)}
+        found = find_backbone(self.model)
+        if found:
+            description["space"] = found[1].space.name
+            description["architecture"] = list(getattr(found[1], "architecture", ()))
+        return description
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a command the arguments that say which network is meant."""
+    parser.add_argument(
+        "output",
+        metavar="OUTPUT",
+        help=f"output folder of a training, with {CONFIG} and its checkpoints; or a config file",
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE", help="another checkpoint than the last one of the folder"
+    )
+
+
+def load_trained(source: str | Path, weights: str | Path | None = None) -> Trained:
+    """Build the network of a folder or config file and load its weights, on the CPU.
+
+    The architecture is that of the checkpoint, so that the folder may have been moved, and the
+    search's folder be gone.
+
+    Args:
+        source: the output folder of a training by train_net.py or by a yacs project, or its
+            config file (.py, .yaml).
+        weights: a checkpoint; left out: the folder's last one.
+
+    Raises:
+        TrainedError: a folder without a trained network, with what it is and what to do.
+        ConfigError, CheckpointError: a config or checkpoint that can't be used.
+    """
+    source = Path(source)
+    file = source / CONFIG if source.is_dir() else source
+    if not file.is_file():
+        raise TrainedError(_nothing_in(source))
+    path = Path(weights) if weights else None
+    if _is_yacs(file):
+        return _load_yacs(file, path)
+    cfg = load_config(str(file))
+    if OmegaConf.select(cfg, "model") is None:
+        raise TrainedError(f"{file} has no `model`; expected the config of a training.")
+    path = path or last_checkpoint(file.parent, cfg)
+    model = _build_lazy(cfg, stated_network(path))
+    left = _load(model, path)
+    loader = cfg.get("dataloader") or OmegaConf.create()
+    if OmegaConf.select(loader, "test.mapper") is None:
+        raise TrainedError(
+            f"{file} has no dataloader.test.mapper, which gives images to the model."
+        )
+    mapper = instantiate(loader.test.mapper)
+    names = {key: tuple(dataset_names(loader.get(key))) for key in ("train", "test")}
+    return Trained(
+        *(model, path, _categories(left, (*names["train"], *names["test"])), mapper),
+        image_format=getattr(mapper, "image_format", "BGR"),
+        test_sets=names["test"],
+    )
+
+
+def last_checkpoint(folder: Path, cfg: DictConfig | None = None) -> Path:
+    """The newest checkpoint in a folder.
+
+    Raises:
+        TrainedError: there is none.
+    """
+    try:
+        named = folder / (folder / _LAST).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        named = folder / "model_final.pth"
+    numbered = sorted(folder.glob("model_*.pth"))  # model_final comes after the numbers
+    for path in (named, *numbered[::-1]):
+        if path.is_file():
+            return path
+    if cfg is not None and cfg.get("search") is not None:
+        raise TrainedError(_of_search(folder, cfg))
+    initial = OmegaConf.select(cfg, "train.init_checkpoint") if cfg is not None else None
+    if initial and (folder / "evaluation.json").is_file():
+        raise TrainedError(
+            f"{folder} is the folder of a test, without weights of its own; those that it tested "
+            f"are {initial}: give the folder of that file, or --weights {initial}."
+        )
+    raise TrainedError(
+        f"{folder} holds no checkpoint (model_final.pth): the training has not saved one yet, or "
+        "it was moved away. Finish the training (train_net.py --resume), or give --weights FILE."
+    )
+
+
+def _nothing_in(source: Path) -> str:
+    if not source.exists():
+        return f"{source} does not exist; expected the output folder of a training."
+    inside = sorted(str(p.parent) for p in source.glob(f"*/{CONFIG}"))
+    hint = f"Give one of the folders in it: {', '.join(inside[:8])}." if inside else ""
+    return (
+        f"{source} has no {CONFIG}; expected the output folder of a training (train.output_dir of "
+        f"a step 4 config), or its config file with --weights. {hint}"
+    )
+
+
+def _of_search(folder: Path, cfg: DictConfig) -> str:
+    configs = OmegaConf.select(cfg, "search.retrain") or ["STEP4_CONFIG"]
+    best = folder / "best_architecture.json"
+    last = f"python train_net.py --config-file {configs[-1]}"
+    before = "".join(f"python train_net.py --config-file {c}, then " for c in configs[:-1])
+    return (
+        f"{folder} is the folder of a search, which trains no network. Train what it found "
+        f"({best}): {before}{last}; then give the folder that this writes."
+    )
+
+
+def _of_supernet(path: Path) -> str:
+    return (
+        f"{path} is a supernet's checkpoint: its batch-norm statistics mix all paths, so no path "
+        "of it works as it is. Search it (search_net.py), train the best architecture alone "
+        "(train_net.py with a config of step 4), and give the folder of that training."
+    )
+
+
+def _build_lazy(cfg: DictConfig, stated: Mapping[str, Any]) -> nn.Module:
+    node = backbone_node(cfg) if "backbone" in cfg.model else None
+    if node is not None and "architecture" in node and stated.get("architecture") is not None:
+        node.architecture = stated["architecture"]
+    return instantiate(cfg.model)
+
+
+def _load_yacs(file: Path, path: Path | None) -> Trained:
+    cfg: CfgNode = get_cfg()
+    try:
+        cfg.merge_from_file(str(file))
+    except (KeyError, ValueError, AssertionError, OSError, yaml.YAMLError) as e:
+        raise ConfigError(
+            f"{file} could not be read as a yacs config: {e}. Keys that a project adds itself are "
+            "not known here; take the project's own code for it."
+        ) from e
+    path = path or last_checkpoint(file.parent)
+    stated = stated_network(path)
+    if stated.get("architecture") is not None and cfg.MODEL.DETNAS.ARCHITECTURE is not None:
+        cfg.MODEL.DETNAS.ARCHITECTURE = stated["architecture"]
+    cfg.MODEL.DEVICE = "cpu"
+    model = build_model(cfg)
+    left = _load(model, path)
+    names = (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)
+    return Trained(
+        *(model, path, _categories(left, names), DatasetMapper(cfg, is_train=False)),
+        image_format=cfg.INPUT.FORMAT,
+        test_sets=tuple(cfg.DATASETS.TEST),
+    )
+
+
+def _is_yacs(file: Path) -> bool:
+    if file.suffix not in (".yaml", ".yml"):
+        return False
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as e:
+        raise ConfigError(f"{file} could not be read: {e}") from e
+    return re.search(r"^MODEL:", text, re.MULTILINE) is not None
+
+
+def stated_network(path: Path) -> Mapping[str, Any]:
+    """What a checkpoint says of its network (``describe``); empty where it says nothing.
+
+    Raises:
+        TrainedError: it is a supernet's.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # the checkpointer says what is amiss
+        return {}
+    stated = checkpoint.get("detnas") if isinstance(checkpoint, dict) else None
+    if not isinstance(stated, dict):
+        return {}
+    if "architecture" in stated and stated["architecture"] is None:
+        raise TrainedError(_of_supernet(path))
+    return stated
+
+
+def _load(model: nn.Module, path: Path) -> Mapping[str, Any]:
+    if find_supernet(model) is not None:
+        raise TrainedError(_of_supernet(path))
+    left = DetNASCheckpointer(model).load(str(path), checkpointables=[])
+    model.eval()
+    return left
+
+
+def _categories(checkpoint: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    stored = checkpoint.get("categories")
+    if isinstance(stored, list):
+        return list(_checked(stored))
+    return categories_of(names)
+
+
+def _checked(categories: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    for category in categories:
+        try:
+            yield {"id": int(category["id"]), "name": str(category["name"])}
+        except (TypeError, KeyError, ValueError) as e:
+            raise TrainedError(
+                'The checkpoint\'s entry "categories" is damaged: expected id and name of each '
+                f"class, got {category!r}."
+            ) from e
+
+
+def images_of(names: Sequence[str], count: int) -> list[str]:
+    """The first images of the first data set of these whose files are there."""
+    for name in names:
+        try:
+            if not missing_datasets(name):
+                records = DatasetCatalog.get(name)[:count]
+                return [r["file_name"] for r in records if os.path.isfile(r["file_name"])]
+        except DataError:
+            continue
+    return []

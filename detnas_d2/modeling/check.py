@@ -1,0 +1,184 @@
+"""Checks the choice blocks of a space: python -m detnas_d2.modeling.check SPACE.
+
+SPACE is a name (300m, ...) or a config file. Every choice is built for every shape of block that
+the space has, and run forward and backward on small images; what it costs is counted and compared
+with what the choice says. The end is a table of costs, or a list of all that is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+
+import torch
+from detectron2.utils.registry import locate
+from tabulate import tabulate
+
+from ..commands import add_debug, command
+from ..space import BlockSpec, Choice, CostTable, SearchSpace, memory_cost
+from ..space.config_file import load_space
+from ..space.cost import block_resolutions, checked_size
+from .errors import ModelError
+from .measuring import built, check_output, measure_block
+
+_SMALL = (2, 9, 7)  # images, height and width of the input that blocks really run on
+_ODD = (131, 97)  # pixels: where rounding up the positions shows
+
+
+def check_space(space: SearchSpace, input_size: Sequence[int] = (224, 224)) -> None:
+    """Try every choice in every shape of block that it fits.
+
+    Seen is that the module can be built, gives the right shape, leaves its input as it is, has
+    finite gradients for all parameters, and costs what the choice says at two input sizes (the
+    given one, and an odd one); and that other processes find its class.
+
+    Args:
+        input_size: (height, width) in pixels.
+
+    Raises:
+        ModelError: with all that is wrong, each with its choice and block.
+    """
+    problems = dict.fromkeys(_problems(space, checked_size(input_size)))
+    if problems:
+        lines = "".join(f"\n  {i}. {problem}" for i, problem in enumerate(problems, 1))
+        raise ModelError(f"space {space.name!r} has choices that can't be used:{lines}")
+
+
+def _problems(space: SearchSpace, size: tuple[int, int]) -> Iterator[str]:
+    for choice in space.choices:
+        cls = type(choice)
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        if not _is_found(name, cls):
+            yield (
+                f"{choice.name}: other processes can't import its class by its name {name!r}; put "
+                "it at the top of a module that Python finds from the working directory"
+            )
+    sizes = (block_resolutions(space, size), block_resolutions(space, _ODD))
+    seen = set()
+    for block, options, *resolutions in zip(space.blocks, space.options, *sizes, strict=True):
+        place = f"block {block.index_in_stage + 1} of {space.stage_names[block.stage]}"
+        for choice in (space.choices[i] for i in options):
+            shape = (block.in_channels, block.out_channels, block.stride)
+            key = (choice.name, shape, *resolutions)
+            if key in seen:
+                continue
+            seen.add(key)
+            try:
+                _try(choice, block)
+                for resolution in resolutions:
+                    _compare(choice, block, resolution)
+            except ValueError as error:
+                yield f"{choice.name} in {place}: {error}"
+
+
+def _is_found(name: str, cls: type) -> bool:
+    """Whether the dotted path `name` leads to `cls`."""
+    try:
+        return locate(name) is cls
+    except Exception:  # importing a module runs it
+        return False
+
+
+def _try(choice: Choice, block: BlockSpec) -> None:
+    """Raise ModelError unless the module runs as it should."""
+    module = built(choice, block.in_channels, block.out_channels, block.stride)
+    images, *size = _SMALL
+    x = torch.randn(images, block.in_channels, *size)
+    before = x.clone()
+    try:
+        output = module(x)
+    except Exception as error:  # it is the user's code
+        raise ModelError(
+            f"its forward fails on {tuple(x.shape)}: {type(error).__name__}: {error}"
+        ) from error
+    check_output("its forward", x, output, block.out_channels, block.stride)
+    if not torch.equal(x, before):
+        raise ModelError(
+            "it changes its input, which the FPN reads too where a stage ends; don't begin with an "
+            "operation in place (inplace=True, +=)"
+        )
+    parameters = dict(module.named_parameters())
+    if not parameters:
+        return
+    output.square().mean().backward()
+    for name, parameter in parameters.items():
+        if parameter.requires_grad and parameter.grad is None:
+            raise ModelError(f"its parameter {name!r} gets no gradient; remove it, or use it")
+        if parameter.grad is not None and not parameter.grad.isfinite().all():
+            raise ModelError(f"the gradient of its parameter {name!r} is not finite")
+
+
+def _compare(choice: Choice, block: BlockSpec, resolution: tuple[int, int]) -> None:
+    """Raise ModelError unless the costs that the choice says are those that are counted."""
+    shape = (block.in_channels, block.out_channels, block.stride, *resolution)
+    counted = measure_block(choice, *shape)
+    flops, params = choice.cost(*shape)
+    peak = choice.peak_activations(*shape)
+    differing = [
+        f"{said:,} {what}, counted are {count:,}"
+        for what, said, count in (
+            ("multiply-adds", flops, counted.flops),
+            ("parameters", params, counted.params),
+            ("numbers alive at its peak", peak, counted.peak_activations),
+        )
+        if said != count
+    ]
+    if differing:
+        raise ModelError(
+            f"on {resolution[0]}x{resolution[1]} positions it says {'; '.join(differing)}. Mend "
+            "its branches, cost or peak_activations, or derive it from ModuleChoice, which counts"
+        )
+
+
+def format_costs(space: SearchSpace, input_size: Sequence[int]) -> str:
+    """A table with the multiply-adds of each choice in each shape of block, in millions."""
+    cost = CostTable(space, input_size)
+    rows: dict[tuple[object, ...], list[object]] = {}
+    for i, (block, (height, width)) in enumerate(
+        zip(space.blocks, block_resolutions(space, cost.input_size), strict=True)
+    ):
+        flops = [
+            f"{cost.block_flops[i, c] / 1e6:.2f}" if c in space.options[i] else "-"
+            for c in range(space.num_choices)
+        ]
+        key = (
+            space.stage_names[block.stage],
+            f"{block.in_channels} -> {block.out_channels}",
+            block.stride,
+            f"{height}x{width}",
+        )
+        rows.setdefault(key, [0, *flops])[0] += 1  # type: ignore[operator]
+    head = ["stage", "channels", "stride", "input", "blocks", *(c.name for c in space.choices)]
+    table = tabulate([[*k, *v] for k, v in rows.items()], head, disable_numparse=True)
+    memory = memory_cost(space, cost.input_size)
+    return (
+        f"space {space.name}: {space.size:.2e} architectures of {space.num_blocks} blocks\n"
+        f"multiply-adds in millions at {cost.input_size[0]}x{cost.input_size[1]} "
+        f"(- where a choice does not fit):\n\n{table}\n\n"
+        f"networks have {cost.min_flops / 1e6:,.1f} to {cost.max_flops / 1e6:,.1f} million "
+        f"multiply-adds, {cost.params.minimum / 1e6:,.2f} to {cost.params.maximum / 1e6:,.2f} "
+        f"million parameters,\nand peaks of {memory.minimum / 1e6:,.2f} to "
+        f"{memory.maximum / 1e6:,.2f} MB of activations for one image"
+    )
+
+
+@command("python -m detnas_d2.modeling.check")
+def main(argv: Sequence[str]) -> None:
+    parser = add_debug(
+        argparse.ArgumentParser(
+            prog="python -m detnas_d2.modeling.check",
+            description=__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
+    parser.add_argument("space", metavar="SPACE", help="name of a space, or a config file")
+    parser.add_argument("--input-size", nargs=2, type=int, metavar=("H", "W"), default=[224, 224])
+    args = parser.parse_args(argv)
+    space = load_space(args.space)
+    check_space(space, args.input_size)
+    print(format_costs(space, args.input_size))
+    print("all choices run and cost what they say")
+
+
+if __name__ == "__main__":
+    main()

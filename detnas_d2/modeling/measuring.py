@@ -1,0 +1,123 @@
+"""What a choice block costs, counted while it runs on the meta device, without arithmetic."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..space import Choice
+from .blocks import build_block
+from .errors import ModelError
+from .norm import Norm
+
+
+@dataclass(frozen=True)
+class BlockFigures:
+    """Costs of a block for one image.
+
+    flops: multiply-adds of convolutions and matrix products. params: all parameters, a norm's
+    scale and shift in them. peak_activations: numbers alive at once, at the most, in eval mode; the
+    input is in it and stays to the end.
+    """
+
+    flops: int
+    params: int
+    peak_activations: int
+
+
+@functools.lru_cache(maxsize=2**14)
+def measure_block(
+    choice: Choice, in_channels: int, out_channels: int, stride: int, height: int, width: int
+) -> BlockFigures:
+    """Run a choice's module once on an input of (1, in_channels, height, width) and count.
+
+    Raises:
+        ModelError: the module can't be made or run, or its output has another shape than
+            (1, out_channels, ceil(height / stride), ceil(width / stride)).
+    """
+    what = f"{choice.block}, {in_channels} -> {out_channels} channels, stride {stride}"
+    with torch.device("meta"), torch.no_grad():
+        block = built(choice, in_channels, out_channels, stride).eval()
+        x = torch.empty(1, in_channels, height, width)
+        with FlopCounterMode(display=False) as flops, _LiveNumbers(block, x) as live:
+            try:
+                output = block(x)
+            except Exception as error:  # it is the user's code
+                raise ModelError(
+                    f"{what}: it can't run on an input of {tuple(x.shape)} on the meta device: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+    check_output(what, x, output, out_channels, stride)
+    params = sum(p.numel() for p in block.parameters())
+    return BlockFigures(flops.get_total_flops() // 2, params, live.peak)
+
+
+def built(choice: Choice, in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    """The choice's module, with plain batch norms.
+
+    Raises:
+        ModelError: it can't be made.
+    """
+    try:
+        return build_block(choice, in_channels, out_channels, stride, Norm("BN"))
+    except ModelError:
+        raise
+    except Exception as error:  # it is the user's code
+        raise ModelError(
+            f"{choice.block} can't be made for {in_channels} -> {out_channels} channels and stride "
+            f"{stride}: {type(error).__name__}: {error}; it is called as "
+            "block(choice, in_channels, out_channels, stride, norm)"
+        ) from error
+
+
+def check_output(what: str, x: torch.Tensor, output: Any, out_channels: int, stride: int) -> None:
+    """Raise ModelError unless the output for the input x has the block's shape."""
+    size = (math.ceil(n / stride) for n in x.shape[2:])
+    expected = (len(x), out_channels, *size)
+    if not isinstance(output, torch.Tensor):
+        raise ModelError(f"{what}: it gives a {type(output).__name__}; expected a tensor")
+    if tuple(output.shape) != expected:
+        raise ModelError(
+            f"{what}: for an input of {tuple(x.shape)} it gives {tuple(output.shape)}; expected "
+            f"{expected}, (N, out_channels, ceil(H / stride), ceil(W / stride))"
+        )
+
+
+class _LiveNumbers(TorchDispatchMode):
+    """The greatest count of numbers in all storages that are alive when an operator returns, those
+    of the module's weights aside."""
+
+    def __init__(self, module: nn.Module, present: torch.Tensor) -> None:
+        super().__init__()
+        held = (*module.parameters(), *module.buffers())
+        weights = [StorageWeakRef(tensor.untyped_storage()) for tensor in held]
+        self._alive = {reference.cdata: (reference, 0) for reference in weights}
+        self.peak = 0
+        self._add(present)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        results = func(*args, **(kwargs or {}))
+        self._alive = {k: v for k, v in self._alive.items() if not v[0].expired()}
+        self._add(results)
+        return results
+
+    def _add(self, values: Any) -> None:
+        for value in tree_leaves(values):
+            # vectors are a norm's statistics, which the meta device makes and others don't
+            if isinstance(value, torch.Tensor) and value.dim() > 1:
+                storage = value.untyped_storage()
+                reference = StorageWeakRef(storage)
+                numbers = storage.nbytes() // value.element_size()
+                self._alive.setdefault(reference.cdata, (reference, numbers))
+        self.peak = max(self.peak, sum(numbers for _, numbers in self._alive.values()))

@@ -1,0 +1,238 @@
+"""Detections in images: python -m detnas_d2.predict OUTPUT IMAGES... --output FOLDER.
+
+Writes to FOLDER each image with its boxes drawn, under its own name, and `detections.json`: a list
+as COCO's results files are, one object a detection,
+
+    {"image_id": 1, "category_id": 2, "bbox": [x, y, width, height], "score": 0.93,
+     "file_name": "street.jpg", "category_name": "car"}
+
+with the box in pixels of the image. `image_id` counts the images from 1 on in the order in which
+they were given, those of a folder by name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from detectron2.data.catalog import Metadata
+from detectron2.data.detection_utils import read_image
+from detectron2.structures import BoxMode, Instances
+from detectron2.utils.visualizer import Visualizer
+from PIL import Image
+from tqdm import tqdm
+
+from .commands import add_debug, command
+from .errors import DetNASError
+from .export import Trained, load_trained
+from .export.trained import add_arguments
+from .files import write_atomically
+
+PROGRAM = "python -m detnas_d2.predict"
+DETECTIONS_FILE = "detections.json"
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+SMALL = 500  # pixels; pictures of smaller images are drawn twice as large, to read the labels
+# what Pillow and Detectron2 raise for files that are no images, or not whole
+UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+
+
+class PredictError(DetNASError):
+    """Images that can't be predicted on."""
+
+
+@command(PROGRAM, interrupted="stopped; the pictures that are drawn stay.")
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_arguments(parser)
+    parser.add_argument("images", metavar="IMAGES", nargs="+", help="files, folders or globs")
+    parser.add_argument("--output", required=True, dest="folder", metavar="FOLDER")
+    parser.add_argument(
+        "--threshold", type=float, default=0.5, help="least score of a detection (default: 0.5)"
+    )
+    parser.add_argument(
+        "--device",
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="cuda or cpu (default: a GPU if there is one)",
+    )
+    args = add_debug(parser).parse_args(argv)
+    if args.device.startswith("cuda") and not torch.cuda.is_available():
+        raise PredictError("--device is cuda, but PyTorch sees no GPU here; leave it out.")
+    folder = Path(args.folder)
+    files = find_images(args.images, folder)
+    pictures = name_pictures(files, folder)
+    trained = load_trained(args.output, args.weights)
+    trained.model.to(args.device)
+    print(f"read {trained.weights}", file=sys.stderr)
+    if not trained.categories:
+        print("it names no classes, so they are called by their numbers", file=sys.stderr)
+    detections, damaged = predict(trained, files, pictures, args.threshold)
+    print(
+        f"{len(files) - len(damaged)} images, {len(detections)} detections with a score of at "
+        f"least {args.threshold:g}: {folder / DETECTIONS_FILE} and pictures beside it"
+    )
+    if damaged:
+        raise PredictError(
+            f"{len(damaged)} of {len(files)} images could not be read and were left out:\n"
+            + "\n".join(f"  {file}: {error}" for file, error in damaged.items())
+            + "\nMend or remove them; all others are done."
+        )
+
+
+def find_images(arguments: Sequence[str], folder: Path) -> list[Path]:
+    """The images that files, folders (with the folders in them) and globs name, each once.
+
+    Args:
+        folder: where pictures are written; images in it are no input.
+
+    Raises:
+        PredictError: an argument that names no image.
+    """
+    found: dict[Path, Path] = {}
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_file():
+            files = [path]
+        elif path.is_dir():
+            inside = folder.resolve() if path.resolve() in folder.resolve().parents else None
+            files = sorted(
+                p for p in path.rglob("*") if _is_image(p) and inside not in p.resolve().parents
+            )
+        else:
+            files = sorted(p for p in map(Path, glob(argument, recursive=True)) if p.is_file())
+        if not files:
+            what = "has no images" if path.is_dir() else "does not exist"
+            raise PredictError(
+                f"{argument!r} {what}; expected image files, folders of them "
+                f"({', '.join(SUFFIXES)}) or a glob in quotes such as 'photos/*.jpg'"
+            )
+        for file in files:
+            found.setdefault(file.resolve(), file)
+    return list(found.values())
+
+
+def name_pictures(files: Sequence[Path], folder: Path) -> list[Path]:
+    """Where the picture of each image is written: its own name in the folder, made unique.
+
+    Raises:
+        PredictError: a picture would take the place of one of the images.
+    """
+    images = {file.resolve() for file in files}
+    taken: set[Path] = set()
+    pictures = []
+    for file in files:
+        suffix = file.suffix if file.suffix.lower() in (".jpg", ".jpeg", ".png") else ".png"
+        picture, number = folder / f"{file.stem}{suffix}", 1
+        while picture in taken:
+            number += 1
+            picture = folder / f"{file.stem}_{number}{suffix}"
+        if picture.resolve() in images:
+            raise PredictError(
+                f"--output {str(folder)!r} is where the images are, and {picture.name} would be "
+                "overwritten; choose another folder"
+            )
+        taken.add(picture)
+        pictures.append(picture)
+    return pictures
+
+
+def predict(
+    trained: Trained, files: Sequence[Path], pictures: Sequence[Path], threshold: float
+) -> tuple[list[dict[str, Any]], dict[Path, str]]:
+    """Detect, draw, and write ``detections.json`` beside the pictures.
+
+    Returns:
+        the detections as that file holds them, and the files that could not be read, each with why.
+
+    Raises:
+        PredictError: the model is no detector.
+    """
+    detections: list[dict[str, Any]] = []
+    damaged: dict[Path, str] = {}
+    names = Names(trained.categories)
+    jobs = zip(files, pictures, strict=True)
+    for number, (file, picture) in enumerate(tqdm(jobs, total=len(files), unit="image"), 1):
+        try:
+            image = read_image(str(file), format="RGB")
+            record = trained.mapper({"file_name": str(file)})
+        except UNREADABLE as e:
+            damaged[file] = " ".join(str(e).split()) or type(e).__name__
+            tqdm.write(f"left out: {file}: {damaged[file]}", file=sys.stderr)
+            continue
+        with torch.no_grad():
+            output = trained.model([record])[0]
+        if not isinstance(output, Mapping) or "instances" not in output:
+            raise PredictError(
+                f"{trained.weights} is of a {type(trained.model).__name__}, which detects nothing; "
+                "give the folder of a detector (step4_detection)"
+            )
+        found = output["instances"].to("cpu")
+        found = found[found.scores >= threshold]
+        draw(image, found, names, picture)
+        detections += _results(found, number, file, names)
+    folder = pictures[0].parent
+    lines = ",\n ".join(json.dumps(d) for d in detections)
+    write_atomically(folder / DETECTIONS_FILE, f"[{lines}]\n")
+    return detections, damaged
+
+
+class Names:
+    """The categories of a model's classes; numbers where they have no names."""
+
+    def __init__(self, categories: Sequence[Mapping[str, Any]]) -> None:
+        self._categories = categories
+
+    def __getitem__(self, number: int) -> tuple[int, str]:
+        """(category id, name) of a class."""
+        if number < len(self._categories):
+            category = self._categories[number]
+            return category["id"], category["name"]
+        return number + 1, f"class {number + 1}"
+
+
+def draw(image: np.ndarray, found: Instances, names: Names, picture: Path) -> None:
+    """Write an image (H, W, 3), RGB, with its detections drawn into it.
+
+    Raises:
+        OSError: the picture can't be written.
+    """
+    count = int(found.pred_classes.max()) + 1 if len(found) else 0
+    metadata = Metadata(thing_classes=[names[i][1] for i in range(count)])
+    scale = 2.0 if max(image.shape[:2]) < SMALL else 1.0
+    boxes = Instances(found.image_size)
+    boxes.pred_boxes, boxes.scores = found.pred_boxes, found.scores
+    boxes.pred_classes = found.pred_classes
+    drawn = Visualizer(image, metadata, scale=scale).draw_instance_predictions(boxes).get_image()
+    _, content = cv2.imencode(picture.suffix, cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+    write_atomically(picture, lambda stream: stream.write(content.tobytes()))
+
+
+def _results(found: Instances, number: int, file: Path, names: Names) -> Iterator[dict[str, Any]]:
+    boxes = BoxMode.convert(found.pred_boxes.tensor, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
+    classes = found.pred_classes.tolist()
+    for box, score, category in zip(boxes.tolist(), found.scores.tolist(), classes, strict=True):
+        yield {
+            "image_id": number,
+            "category_id": names[category][0],
+            "bbox": box,
+            "score": score,
+            "file_name": str(file),
+            "category_name": names[category][1],
+        }
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Which splits paths name, where their images are looked for, and what the command says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from data_to_check import make_coco, make_voc
+
+from detnas_d2.data.check.__main__ import main
+
+
+@pytest.mark.parametrize(
+    ("file", "images"),
+    [
+        ("annotations/instances_train.json", "train"),
+        ("annotations/instances_train2017.json", "train2017"),
+        ("annotations/train.json", "images/train"),
+        ("labels.json", "images"),
+        ("train/_annotations.coco.json", "train"),
+        ("a/result.json", "somewhere"),
+        ("train.json", "."),
+    ],
+)
+def test_the_image_folder_is_guessed(tmp_path, check, file, images):
+    source = make_coco(tmp_path / "source", 3)
+    target, folder = tmp_path / "data" / file, tmp_path / "data" / images
+    for path in (target.parent, folder, tmp_path / "data" / "empty"):
+        path.mkdir(parents=True, exist_ok=True)
+    for image in (source.parent / "photos").iterdir():
+        image.rename(folder / image.name)
+    source.rename(target)
+    status, report = check(target)
+    (split,) = report["splits"]
+    assert status == 0
+    assert (tmp_path / split["image_folder"]).resolve() == folder.resolve()
+    assert split["image_folder_found"].startswith("guessed: it has 3 of 3")
+
+
+def test_a_path_relative_to_here(tmp_path, check, monkeypatch):
+    make_coco(tmp_path / "data")
+    (tmp_path / "data" / "photos").rename(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path / "data")
+    assert check("train.json")[0] == 0
+
+
+def test_an_image_folder_for_each_path(tmp_path, check):
+    files = [make_coco(tmp_path / name) for name in ("a", "b")]
+    folders = [file.parent / "photos" for file in files]
+    assert check(*files, "--images", *folders)[0] == 0
+    with pytest.raises(SystemExit, match="2 folders for 1 paths"):
+        main([str(files[0]), "--images", *map(str, folders)])
+
+
+def test_voc_sets(tmp_path, check):
+    sets = {"train": ["a", "b"], "val": ["c"], "trainval": ["a", "b", "c"]}
+    folder = make_voc(tmp_path / "voc", sets)
+    (folder / "ImageSets" / "Main" / "cell_train.txt").write_text("a 1\nb -1\n")
+    status, report = check(folder)
+    assert status == 0
+    assert [(s["name"], s["images"]) for s in report["splits"]] == [("train", 2), ("val", 1)]
+    (skipped,) = (f for f in report["findings"] if f["code"] == "skipped")
+    assert sorted(skipped["places"]["voc"]) == [
+        "cell_train.txt (more than one column)",
+        "trainval.txt (train and val together)",
+    ]
+
+
+def test_a_folder_without_image_sets(tmp_path, check):
+    folder = make_voc(tmp_path / "voc", {"train": ["a", "b"]})
+    (folder / "ImageSets" / "Main" / "train.txt").unlink()
+    status, report = check(folder)
+    assert status == 0
+    assert [(s["name"], s["images"]) for s in report["splits"]] == [("voc", 2)]
+
+
+def test_cocos_own_folder(tmp_path, check):
+    make_coco(tmp_path / "coco")
+    (tmp_path / "coco" / "annotations").mkdir()
+    annotations = tmp_path / "coco" / "annotations"
+    (tmp_path / "coco" / "train.json").rename(annotations / "instances_train2017.json")
+    (annotations / "captions_train2017.json").write_text("{}")
+    status, report = check(tmp_path / "coco")
+    assert status == 0
+    assert [split["name"] for split in report["splits"]] == ["train2017"]
+
+
+def broken(tmp_path, case):
+    coco = make_coco(tmp_path / "coco")
+    voc = make_voc(tmp_path / "voc", {"train": ["a"]})
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.json").write_text("[]")
+    return {
+        "no such file": ([coco.with_name("trian.json")], "Did you mean .*train.json"),
+        "no such folder": ([tmp_path / "x" / "y.json"], "Nor is the folder"),
+        "no such images": ([coco, "--images", tmp_path / "phots"], "no such folder"),
+        "no annotations": ([tmp_path / "nothing"], "has no annotations: expected"),
+        "other JSON files": ([tmp_path / "other"], "no data set in"),
+        "both forms": ([tmp_path], "choose with --form coco or --form voc"),
+        "no VOC": ([coco.parent, "--form", "voc"], "no folder Annotations"),
+        "a part of VOC": ([voc / "Annotations"], "give the folder above"),
+        "report over data": ([coco, "--json", coco], "holds something else"),
+    }[case]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "no such file",
+        "no such folder",
+        "no such images",
+        "no annotations",
+        "other JSON files",
+        "both forms",
+        "no VOC",
+        "a part of VOC",
+        "report over data",
+    ],
+)
+def test_wrong_arguments_end_with_a_message(tmp_path, case):
+    arguments, message = broken(tmp_path, case)
+    with pytest.raises(SystemExit, match=message):
+        main([str(argument) for argument in arguments])
+
+
+def test_both_forms_of_bccd_are_told_alike(bccd, check):
+    reports = [check(bccd, "--form", form, "--fast")[1] for form in ("coco", "voc")]
+    figures = ("name", "images", "boxes", "unusable_boxes", "boxes_by_size", "image_sizes")
+    coco, voc = ([{k: s[k] for k in figures} for s in r["splits"]] for r in reports)
+    assert coco == voc
+    assert [s["images"] for s in coco] == [205, 87, 72]
+    assert [s["boxes"] + s["unusable_boxes"] for s in coco] == [
+        len(json.loads((bccd / "annotations" / f"instances_{p}.json").read_text())["annotations"])
+        for p in ("train", "val", "test")
+    ]
+    for report in reports:
+        found = {f["code"]: f["count"] for f in report["findings"]}
+        assert found.pop("skipped", 1) == 1
+        assert found == {"box-without-area": 2}
+
+
+def test_the_command_reports_and_says_what_to_do(coco):
+    content = json.loads(coco.read_text())
+    content["annotations"][0]["bbox"] = [60, 5, 20, 20]
+    content["annotations"][1]["category_id"] = 9
+    coco.write_text(json.dumps(content))
+    (coco.parent / "photos" / "0.jpg").unlink()
+    command = [sys.executable, "-m", "detnas_d2.data.check", str(coco)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    lines = done.stdout.splitlines()
+    kinds = [line.partition(":")[0] for line in lines if line.startswith(("ERR", "WARN", "NOTE"))]
+    assert kinds == ["ERROR", "ERROR", "NOTE"]
+    assert "    0.jpg" in lines
+    assert any("category_id 9" in line for line in lines)
+    assert lines[-1].strip() == f"python -m detnas_d2.data.check {coco} --split OUT --seed 0"

@@ -1,0 +1,192 @@
+"""New splits: shares of rare classes, copies together, the same bytes, nothing overwritten."""
+
+from __future__ import annotations
+
+import collections
+import json
+import shutil
+
+import numpy as np
+import pytest
+from data_to_check import make_coco, make_voc
+
+from detnas_d2.data import DataError
+from detnas_d2.data.check.__main__ import main
+from detnas_d2.data.check.stratify import assign
+
+FRACTIONS = (0.7, 0.15, 0.15)
+
+
+def parts_of(labels, label, parts):
+    return sorted(p for of, p in zip(labels, parts, strict=True) if label in of)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_part_has_its_share_of_every_class(seed):
+    rng = np.random.default_rng(seed)
+    chances = {"often": 0.9, "half": 0.5, "seldom": 0.1, "rare": 0.02}
+    labels = [{name for name, p in chances.items() if rng.random() < p} for _ in range(1000)]
+    parts = assign(labels, [1] * 1000, FRACTIONS, seed)
+    assert collections.Counter(parts) == {0: 700, 1: 150, 2: 150}
+    for name in chances:
+        found = collections.Counter(parts_of(labels, name, parts))
+        for part, fraction in enumerate(FRACTIONS):
+            assert abs(found[part] - fraction * sum(found.values())) <= 2
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"), [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (4, [0, 0, 1, 2])]
+)
+def test_a_rare_class_is_in_as_many_parts_as_it_can(images, expected):
+    labels = [{"often", "rare"} if i < images else {"often"} for i in range(50)]
+    parts = assign(labels, [1] * 50, FRACTIONS, 0)
+    assert parts_of(labels, "rare", parts) == expected
+
+
+def test_groups_stay_whole_and_count_by_their_size():
+    parts = assign([{"a"}] * 11, [10, *[1] * 10], (0.5, 0.5), 3)
+    big = parts[0]
+    assert parts[1:].count(big) <= 2
+
+
+def test_it_depends_on_the_seed_alone():
+    labels = [{"a"}, {"b"}, {"a", "b"}] * 20
+    same = [assign(labels, [1] * 60, FRACTIONS, 1) for _ in range(2)]
+    assert same[0] == same[1] != assign(labels, [1] * 60, FRACTIONS, 2)
+
+
+@pytest.mark.parametrize("fractions", [(1.0,), (0.5, 0.6), (1.0, 0.0), (0.7, 0.2, 0.2)])
+def test_fractions_that_are_none(fractions):
+    with pytest.raises(DataError, match="--fractions"):
+        assign([{"a"}] * 20, [1] * 20, fractions, 0)
+
+
+def test_too_few_images():
+    with pytest.raises(DataError, match="2 images are too few"):
+        assign([{"a"}] * 2, [1] * 2, FRACTIONS, 0)
+
+
+def contents(folder):
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path):
+    file = make_coco(tmp_path / "coco", 20)
+    content = json.loads(file.read_text())
+    outs = [tmp_path / name for name in ("a", "b", "c")]
+    main([str(file), "--split", str(outs[0])])
+    content["images"].reverse()  # nor does the order count
+    file.write_text(json.dumps(content))
+    main([str(file), "--split", str(outs[1])])
+    main([str(file), "--split", str(outs[2]), "--seed", "1"])
+    first, second, third = map(contents, outs)
+    assert first == second
+    assert first["train.json"] != third["train.json"]
+    dealt = [json.loads(first[f"{p}.json"])["images"] for p in ("train", "val", "test")]
+    assert [len(images) for images in dealt] == [14, 3, 3]
+    names = [image["file_name"] for images in dealt for image in images]
+    assert sorted(names) == sorted(image["file_name"] for image in content["images"])
+
+
+def test_every_box_goes_with_its_image(tmp_path):
+    file = make_coco(tmp_path / "coco", 20)
+    main([str(file), "--split", str(tmp_path / "out")])
+
+    def boxes(content):
+        names = {image["id"]: image["file_name"] for image in content["images"]}
+        classes = {c["id"]: c["name"] for c in content["categories"]}
+        return [
+            (names[a["image_id"]], classes[a["category_id"]], *a["bbox"], a["area"])
+            for a in content["annotations"]
+        ]
+
+    written = [json.loads((tmp_path / "out" / f"{p}.json").read_text()) for p in ("train", "val")]
+    written.append(json.loads((tmp_path / "out" / "test.json").read_text()))
+    found = [box for content in written for box in boxes(content)]
+    assert sorted(found) == sorted(boxes(json.loads(file.read_text())))
+    for content in written:
+        numbers = range(1, len(content["annotations"]) + 1)
+        assert [a["id"] for a in content["annotations"]] == list(numbers)
+
+
+def test_nothing_else_is_overwritten(coco, tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "train.json").write_text("mine")
+    with pytest.raises(SystemExit, match="was not made by this command"):
+        main([str(coco), "--split", str(out)])
+    assert contents(out) == {"train.json": b"mine"}
+    arguments = [str(coco), "--split", str(tmp_path / "out"), "--fractions", "0.5", "0.5"]
+    assert main(arguments) == 0
+    before = contents(tmp_path / "out")
+    assert main(arguments) == 0  # the same again is no harm
+    with pytest.raises(SystemExit, match="other parameters"):
+        main([*arguments, "--seed", "7"])
+    assert contents(tmp_path / "out") == before
+
+
+def test_copies_stay_together(tmp_path):
+    file = make_coco(tmp_path / "coco", 30)
+    for i in range(0, 30, 3):
+        for copy in (i + 1, i + 2):
+            shutil.copy(tmp_path / f"coco/photos/{i}.jpg", tmp_path / f"coco/photos/{copy}.jpg")
+    main([str(file), "--split", str(tmp_path / "out")])
+    for part in ("train", "val", "test"):
+        images = json.loads((tmp_path / "out" / f"{part}.json").read_text())["images"]
+        found = collections.Counter(int(image["file_name"][:-4]) // 3 for image in images)
+        assert images
+        assert set(found.values()) == {3}
+
+
+def test_splits_in_folders_of_their_own_are_joined(tmp_path, check):
+    """As Roboflow exports them; class ids differ, and so do the folders."""
+    for part in ("train", "valid"):
+        file = make_coco(tmp_path / "export" / part, 6)
+        content = json.loads(file.read_text())
+        if part == "valid":
+            content["categories"] = [{"id": 1, "name": "dot"}, {"id": 2, "name": "cell"}]
+        file.with_name("_annotations.coco.json").write_text(json.dumps(content))
+        file.unlink()
+        for image in (file.parent / "photos").iterdir():
+            with open(image, "ab") as stream:
+                stream.write(part.encode())
+            image.rename(file.parent / image.name)
+    status, report = check(tmp_path / "export")
+    assert status == 1
+    assert [split["name"] for split in report["splits"]] == ["train", "valid"]
+    assert "classes-differ" in {f["code"] for f in report["findings"]}
+    status, report = check(tmp_path / "export", "--split", tmp_path / "out")
+    assert status == 0
+    images = tmp_path / "export"
+    assert report["written"]["image_folder"] == str(images)
+    status, report = check(tmp_path / "out", "--images", images)
+    assert status == 0
+    counts = [split["boxes_by_class"] for split in report["splits"]]
+    assert sum(c["cell"] for c in counts) == 6 + 3  # 6 and, called otherwise, 3
+    assert sum(c["dot"] for c in counts) == 3 + 6
+
+
+def test_voc_becomes_coco(tmp_path, check):
+    folder = make_voc(tmp_path / "voc", {"train": list("abcdef"), "val": list("ghij")})
+    status, report = check(folder, "--split", tmp_path / "out")
+    assert (status, report["written"]["left_out"]) == (0, {})
+    written = json.loads((tmp_path / "out" / "train.json").read_text())
+    assert {tuple(a["bbox"]) for a in written["annotations"]} == {(4.0, 5.0, 20.0, 10.0)}
+    assert {a["area"] for a in written["annotations"]} == {200.0}
+    assert len(written["images"]) == 7
+
+
+def test_what_is_left_out_is_listed(coco, tmp_path, check, capsys):
+    content = json.loads(coco.read_text())
+    content["annotations"][0]["bbox"] = [0, 0, 0, 0]
+    coco.write_text(json.dumps(content))
+    (coco.parent / "photos" / "3.jpg").unlink()
+    out = tmp_path / "out"
+    _, report = check(coco, "--split", out, "--fractions", 0.7, 0.3)
+    left_out = json.loads((out / "left_out.json").read_text())
+    assert left_out == report["written"]["left_out"]
+    assert list(left_out.values()) == [["train: 0.jpg: [0, 0, 0, 0]"], ["train: 3.jpg"]]
+    printed = capsys.readouterr().out
+    assert "left out: missing images: 1" in printed
+    assert str(out / "left_out.json") in printed
+    assert not (out / "test.json").exists()

@@ -1,0 +1,158 @@
+"""Mutated annotation files: a DetNASError, or dicts that training reads."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+
+import pytest
+from detectron2.data import DatasetMapper, MetadataCatalog
+from detectron2.data import transforms as T
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from detnas_d2.data import DataError, ImageReadError, load_voc_folder
+from detnas_d2.data.annotations import MIN_SIDE, drop_damaged_boxes
+from detnas_d2.data.coco import _load
+from detnas_d2.data.loader import SeededMapDataset
+from detnas_d2.errors import DetNASError
+
+COCO = {
+    "images": [{"id": i, "file_name": f"{i}.png", "width": 16, "height": 12} for i in (1, 2)],
+    "annotations": [
+        {"id": i, "image_id": 1 + i % 2, "category_id": 1 + i % 2, "bbox": [1, 2, 5, 6], "area": 30}
+        for i in range(3)
+    ],
+    "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
+}
+XML = """<annotation><size><width>16</width><height>12</height></size>
+<object><name>a</name><bndbox><xmin>2</xmin><ymin>3</ymin><xmax>7</xmax><ymax>9</ymax></bndbox>
+</object><object><name>b</name><bndbox><xmin>2</xmin><ymin>3</ymin><xmax>7</xmax><ymax>9</ymax>
+</bndbox></object></annotation>"""
+fuzz = settings(max_examples=150, derandomize=True, deadline=None)
+scalars = st.none() | st.booleans() | st.integers(-3, 20) | st.integers() | st.floats() | st.text()
+values = scalars | st.lists(scalars, max_size=5) | st.dictionaries(st.text(max_size=3), scalars)
+mapper = DatasetMapper(is_train=True, augmentations=[T.Resize((8, 8))], image_format="BGR")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fuzz")
+    for name in ("Annotations", "ImageSets/Main", "JPEGImages"):
+        (folder / name).mkdir(parents=True)
+    for i in (1, 2):
+        Image.new("RGB", (16, 12)).save(folder / "JPEGImages" / f"{i}.png")
+        (folder / "Annotations" / f"{i}.xml").write_text(XML)
+    (folder / "ImageSets/Main/train.txt").write_text("1\n2\n")
+    logging.disable(logging.WARNING)
+    yield folder
+    logging.disable(logging.NOTSET)
+
+
+def check(load) -> bool:
+    """Whether it was read; what was read is fit to be trained on."""
+    try:
+        records = drop_damaged_boxes(load(), "fuzz")
+    except DetNASError:
+        return False
+    finally:
+        if "fuzz" in MetadataCatalog.list():
+            MetadataCatalog.remove("fuzz")
+    for record in records:
+        for annotation in record["annotations"]:
+            assert annotation["category_id"] in (0, 1)
+        try:
+            mapped = SeededMapDataset([record], mapper, 0)[0, 0]
+        except ImageReadError as error:  # of another size than the file says
+            assert record["file_name"] in str(error)
+            continue
+        assert mapped["image"].shape == (3, 8, 8)
+        sides = mapped["instances"].gt_boxes.tensor
+        assert sides.isfinite().all() and (sides[:, 2:] >= sides[:, :2]).all()
+    return True
+
+
+def load_coco(folder, content: bytes) -> bool:
+    path = folder / "train.json"
+    path.write_bytes(content)
+    return check(lambda: _load(path, folder / "JPEGImages", "fuzz"))
+
+
+def load_voc(folder, content: bytes) -> bool:
+    (folder / "Annotations" / "1.xml").write_bytes(content)
+    return check(lambda: load_voc_folder(folder, "train", ["a", "b"]))
+
+
+def test_the_files_themselves(folder):
+    assert MIN_SIDE < 5
+    assert load_coco(folder, json.dumps(COCO).encode())
+    assert load_voc(folder, XML.encode())
+
+
+@fuzz
+@given(data=st.data())
+def test_coco_with_other_values(folder, data):
+    content = copy.deepcopy(COCO)
+    for _ in range(data.draw(st.integers(1, 3))):
+        node = content
+        while True:  # down to a random depth
+            place = data.draw(
+                st.sampled_from(list(node) if isinstance(node, dict) else range(len(node)))
+            )
+            if isinstance(node[place], (dict, list)) and node[place] and data.draw(st.booleans()):
+                node = node[place]
+                continue
+            break
+        if data.draw(st.integers(0, 3)) == 0:
+            del node[place]
+        else:
+            node[place] = data.draw(values)
+        if not content:
+            break
+    load_coco(folder, json.dumps(content).encode())
+
+
+@fuzz
+@given(data=st.data())
+def test_coco_with_other_bytes(folder, data):
+    load_coco(folder, mutated(json.dumps(COCO).encode(), data))
+
+
+@fuzz
+@given(data=st.data())
+def test_voc_with_other_bytes(folder, data):
+    load_voc(folder, mutated(XML.encode(), data))
+
+
+@fuzz
+@given(
+    old=st.sampled_from(["16", "12", "a", "2", "3", "7", "9", "xmin", "name", "size", "object"]),
+    new=st.text(max_size=8) | st.floats().map(str) | st.integers().map(str),
+)
+def test_voc_with_other_texts(folder, old, new):
+    load_voc(
+        folder,
+        XML.replace(f">{old}<", f">{new}<")
+        .replace(f"<{old}>", f"<{new}>", 1)
+        .encode("utf-8", "replace"),
+    )
+
+
+def mutated(content: bytes, data) -> bytes:
+    """Cut, or with a few bytes changed or taken out."""
+    if data.draw(st.booleans()):
+        return content[: data.draw(st.integers(0, len(content)))]
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        new = data.draw(st.binary(max_size=2))
+        content = content[:place] + new + content[place + data.draw(st.integers(0, 3)) :]
+    return content
+
+
+def test_the_error_names_the_file(folder):
+    with pytest.raises(DataError, match=r"train\.json"):
+        path = folder / "train.json"
+        path.write_text("{")
+        _load(path, folder, "fuzz")

@@ -1,0 +1,224 @@
+"""A user's data in every form becomes three COCO files, once; what can't be used is said first."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from dry_run_own import write_tiny_data
+from PIL import Image
+
+from detnas_d2.data import DataError, register_from_config, unregister_dataset
+from detnas_d2.data.coco import register_coco
+from detnas_d2.data.own import own_dataset
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """The working directory: "My Bilder ü/all.json" and its 12 images."""
+    monkeypatch.chdir(tmp_path)
+    return write_tiny_data(tmp_path / "My Bilder ü")
+
+
+def own(data, images=None, name="mine"):
+    return own_dataset(str(data), str(data.parent) if images is None else images, name)
+
+
+def read(file):
+    return json.loads(Path(file).read_text(encoding="utf-8"))
+
+
+def change(data, function):
+    content = read(data)
+    function(content)
+    data.write_text(json.dumps(content), encoding="utf-8")
+
+
+def boxes(content):
+    """(file name, class name, box) of every annotation."""
+    names = {c["id"]: c["name"] for c in content["categories"]}
+    files = {i["id"]: Path(i["file_name"]).name for i in content["images"]}
+    return sorted(
+        (files[a["image_id"]], names[a["category_id"]], a["bbox"]) for a in content["annotations"]
+    )
+
+
+def test_one_file_is_dealt_out_once(data):
+    made = own(data)
+    parts = {part: read(file) for part, file in made.files.items()}
+    assert {part: len(content["images"]) for part, content in parts.items()} == made.images
+    assert sum(made.images.values()) == 12 and min(made.images.values()) >= 1
+    assert sorted(b for p in parts.values() for b in boxes(p)) == boxes(read(data))
+    assert made.class_names == ["square", "bar"] and made.short_edge == 64
+
+    before = {file: Path(file).stat().st_mtime_ns for file in made.files.values()}
+    assert own(data) == made
+    assert {file: Path(file).stat().st_mtime_ns for file in before} == before
+    assert own(data, name="again").images == made.images
+    again = {part: read(f"output/again/data/{part}.json") for part in parts}
+    assert again == parts  # the seed decides
+
+
+def test_other_annotations_under_the_same_name_are_refused(data):
+    own(data)
+    change(data, lambda content: content["annotations"].pop())
+    with pytest.raises(DataError, match="other annotations.*remove output/mine"):
+        own(data)
+
+
+def test_given_splits_are_kept(data):
+    made = own(data)
+    given = data.parent / "splits"
+    given.mkdir()
+    for part, name in (("train", "train"), ("val", "valid"), ("test", "test")):
+        shutil.copy(made.files[part], given / f"{name}.json")
+    kept = own_dataset(str(given), made.image_root, "kept")
+    assert kept.images == made.images
+    for part in ("train", "val", "test"):
+        assert boxes(read(kept.files[part])) == boxes(read(made.files[part]))
+    (given / "test.json").unlink()
+    with pytest.raises(DataError, match="splits train, valid|splits train, val; expected"):
+        own_dataset(str(given), made.image_root, "two")
+
+
+def test_voc(data):
+    """The boxes of a VOC folder without image sets: VOC counts pixels from 1, ends included."""
+    voc = data.parent.parent / "voc"
+    for folder in ("Annotations", "JPEGImages"):
+        (voc / folder).mkdir(parents=True)
+    content = read(data)
+    for image, annotation in zip(content["images"], content["annotations"], strict=True):
+        stem = Path(image["file_name"]).stem
+        Image.open(data.parent / image["file_name"]).save(voc / "JPEGImages" / f"{stem}.jpg")
+        x, y, w, h = annotation["bbox"]
+        name = content["categories"][annotation["category_id"] - 1]["name"]
+        box = dict(xmin=x + 1, ymin=y + 1, xmax=x + w, ymax=y + h)
+        sides = "".join(f"<{k}>{v}</{k}>" for k, v in box.items())
+        (voc / "Annotations" / f"{stem}.xml").write_text(
+            "<annotation><size><width>64</width><height>64</height><depth>3</depth></size>"
+            f"<object><name>{name}</name><pose>x</pose><truncated>0</truncated>"
+            f"<difficult>0</difficult><bndbox>{sides}</bndbox></object></annotation>"
+        )
+    made = own_dataset(str(voc), "", "voc")
+    found = sorted(b for f in made.files.values() for b in boxes(read(f)))
+    wanted = [(name.replace("png", "jpg"), c, box) for name, c, box in boxes(content)]
+    assert found == sorted(wanted)
+
+
+def test_odd_data_that_can_be_used(data):
+    """Holes in the ids, names not in ASCII, an image without boxes, one that is missing."""
+
+    def odd(content):
+        for category in content["categories"]:
+            category["id"] *= 50
+        content["categories"][0]["name"] = "Fußgänger 行人"
+        for annotation in content["annotations"]:
+            annotation["category_id"] *= 50
+        content["annotations"] = [a for a in content["annotations"] if a["image_id"] != 3]
+        content["images"][4]["file_name"] = "größe 5.png"
+
+    change(data, odd)
+    (data.parent / "5.png").rename(data.parent / "größe 5.png")
+    (data.parent / "7.png").unlink()
+    made = own(data)
+    assert set(made.class_names) == {"Fußgänger 行人", "bar"}
+    parts = [read(file) for file in made.files.values()]
+    names = {i["file_name"] for p in parts for i in p["images"]}
+    assert "größe 5.png" in names and "3.png" in names and "7.png" not in names
+    assert "7.png" in Path("output/mine/data/left_out.json").read_text(encoding="utf-8")
+
+
+def test_an_image_damaged_in_its_pixels_is_left_out(data):
+    damaged = data.parent / read(data)["images"][5]["file_name"]
+    damaged.write_bytes(damaged.read_bytes()[:-40])  # the header is whole
+    assert sum(own(data).images.values()) == 11
+    assert damaged.name in Path("output/mine/data/left_out.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("classes", [1, 200])
+def test_one_class_and_many(data, classes):
+    def renumber(content):
+        content["categories"] = [{"id": i, "name": f"class {i}"} for i in range(classes)]
+        one = content["annotations"][0]
+        content["annotations"] = [
+            {**one, "id": image * 200 + c, "image_id": image, "category_id": c}
+            for image in range(1, 13)
+            for c in range(classes)
+        ]
+
+    change(data, renumber)
+    assert len(own(data).class_names) == classes
+
+
+def few(content):
+    content["images"] = content["images"][:2]
+    content["annotations"] = content["annotations"][:2]
+
+
+def no_boxes(content):
+    content["annotations"] = []
+
+
+def no_images_key(content):
+    del content["images"]
+
+
+@pytest.mark.parametrize(
+    ("change_", "message"),
+    [
+        (few, "too few|there is nothing to train"),
+        (no_boxes, "no usable box"),
+        (no_images_key, "has no 'images'"),
+    ],
+)
+def test_data_that_cannot_be_used(data, change_, message):
+    change(data, change_)
+    with pytest.raises(DataError, match=message):
+        own(data)
+    assert not Path("output/mine/data.json").exists()
+
+
+def test_settings_that_cannot_be_used(data):
+    cases = [
+        (("", "", ""), "annotations is not set: in settings.py"),
+        ((str(data), "", ""), "name is ''"),
+        ((str(data), "", "a/b"), "name is 'a/b'"),
+        ((str(data), "", "two words"), "name is 'two words'"),
+        (("nowhere.json", "", "mine"), "annotations is 'nowhere.json', which is not there"),
+        ((str(data), "no folder", "mine"), "images is 'no folder', which is no folder"),
+        ((str(data), "output", "mine"), "none of 12 images.*Correct annotations or images"),
+        ((str(data.parent / "1.png"), "", "mine"), "can't be used"),
+    ]
+    Path("output").mkdir()
+    for settings, message in cases:
+        with pytest.raises(DataError, match="(?s)" + message):
+            own_dataset(*settings)
+    assert not list(Path("output").iterdir())
+
+
+def test_a_config_registers_its_data_sets(data):
+    made = own(data)
+    node = {
+        "_target_": register_coco,
+        "name": "mine_train",
+        "json_file": made.files["train"],
+        "image_root": made.image_root,
+        "class_names": made.class_names,
+    }
+    by_name = {**node, "_target_": "detnas_d2.data.coco.register_coco"}
+    try:
+        register_from_config({"train": node})
+        register_from_config({"train": by_name})  # the same again
+        assert MetadataCatalog.get("mine_train").thing_classes == ["square", "bar"]
+        assert len(DatasetCatalog.get("mine_train")) == made.images["train"]
+    finally:
+        unregister_dataset("mine_train")
+    register_from_config(None)
+    for bad in ({"_target_": "os.system", "command": "false"}, {"name": "x"}, "text"):
+        with pytest.raises(DataError, match=r"datasets.a: expected L\(register_coco\)"):
+            register_from_config({"a": bad})
+    with pytest.raises(DataError, match="datasets.a: .*surplus"):
+        register_from_config({"a": {**node, "surplus": 1}})

@@ -1,0 +1,97 @@
+"""Where a training starts: the keys that take a part of a checkpoint, and what a file is of."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import ARCHITECTURE, classifier, same
+
+from detnas_d2.engine import CheckpointError, build_trainer, starting_weights
+from detnas_d2.modeling import find_backbone, halves_space, slice_supernet
+from detnas_d2.space import SPACES, Architecture
+
+
+@pytest.fixture
+def one_network(tmp_path):
+    """A trained network's checkpoint, and its weights."""
+    cfg = classifier(tmp_path / "one", ARCHITECTURE)
+    cfg.train.max_iter = 1
+    trainer = build_trainer(cfg)
+    trainer.resume_or_load(resume=False)
+    trainer.train()
+    return str(tmp_path / "one/model_final.pth"), trainer.model.state_dict()
+
+
+def test_one_network_into_a_supernet(one_network, tmp_path):
+    file, weights = one_network
+    cfg = classifier(tmp_path / "supernet")
+    cfg.train.init_checkpoint = file
+    cfg.train.max_iter = 2
+    with pytest.raises(CheckpointError, match="unless train.init_path_only=True"):
+        build_trainer(cfg).resume_or_load(resume=False)
+    cfg.train.init_path_only = True
+    trainer = build_trainer(cfg)
+    trainer.resume_or_load(resume=False)
+    space = find_backbone(trainer.model)[1].space
+    architecture = Architecture(space, ARCHITECTURE)
+    sliced = slice_supernet(trainer.model.state_dict(), architecture, "backbone.")
+    assert same(dict(sliced), dict(weights))  # the classifier's head, too
+
+    # a training that goes on takes all of its own checkpoint
+    trainer.train()
+    trained = dict(trainer.model.state_dict())
+    again = build_trainer(cfg)
+    again.resume_or_load(resume=True)
+    assert same(dict(again.model.state_dict()), trained)
+
+
+def test_backbone_only(one_network, tmp_path):
+    file, weights = one_network
+    cfg = classifier(tmp_path / "more", ARCHITECTURE)
+    cfg.model.num_classes = 7
+    cfg.train.init_checkpoint = file
+    with pytest.raises(CheckpointError, match="train.init_backbone_only=True"):
+        build_trainer(cfg).resume_or_load(resume=False)
+    cfg.train.init_backbone_only = True
+    trainer = build_trainer(cfg)
+    head = trainer.model.fc.weight.clone()
+    trainer.resume_or_load(resume=False)
+    found = trainer.model.state_dict()
+    assert all(torch.equal(found[k], weights[k]) for k in weights if k.startswith("backbone."))
+    assert torch.equal(trainer.model.fc.weight, head)
+
+
+@pytest.mark.parametrize("architecture", [None, [0, 1] * 5])
+@pytest.mark.parametrize("halves", [False, True])
+def test_what_weights_are_of(tmp_path, architecture, halves):
+    space = halves_space("demo") if halves else SPACES["demo"]
+    stated = {
+        "space": space.name,
+        "fingerprint": space.fingerprint,
+        "architecture": architecture,
+    }
+    file = tmp_path / "weights.pth"
+    torch.save({"model": {}, "detnas": stated}, file)
+    found = starting_weights(str(file))
+    assert (found.space.space if halves else found.space) == "demo"
+    assert (found.architecture, found.is_supernet) == (architecture, architecture is None)
+    torch.save({"model": {}, "detnas": {**stated, "fingerprint": "0"}}, file)
+    with pytest.raises(CheckpointError, match="which is none of 300m, 1.3g"):
+        starting_weights(str(file))
+
+
+def test_weights_that_cannot_be_used(tmp_path):
+    assert starting_weights("").space is None
+    with pytest.raises(CheckpointError, match="which is not there"):
+        starting_weights(str(tmp_path / "none.pth"))
+    for content, message in (
+        ({"model": {}}, "does not state which network"),
+        ([1, 2], "does not state which network"),
+        (None, "could not be read"),
+    ):
+        file = tmp_path / "bad.pth"
+        file.write_bytes(b"no checkpoint")
+        if content is not None:
+            torch.save(content, file)
+        with pytest.raises(CheckpointError, match=f"{message}.*convert_weights.py"):
+            starting_weights(str(file))

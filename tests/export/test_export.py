@@ -1,0 +1,320 @@
+"""Exported files compute what the network does, and need none of our code to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tiny
+import torch
+from detectron2.config import LazyConfig, instantiate
+from detectron2.data import DatasetCatalog
+from detectron2.modeling import GeneralizedRCNN
+from torch import nn
+
+from detnas_d2.data import MissingDatasetError
+from detnas_d2.engine import DetNASCheckpointer
+from detnas_d2.export import (
+    Exported,
+    ExportError,
+    Trained,
+    TrainedError,
+    export,
+    load_trained,
+)
+from detnas_d2.export.__main__ import main
+from detnas_d2.export.comparing import Comparison, _compare_detections
+from detnas_d2.export.graphs import RetinaNetInference
+from detnas_d2.modeling import ShuffleNetV2, find_backbone
+
+NAMES = [{"id": 5, "name": "cell"}, {"id": 2, "name": "platelet"}, {"id": 9, "name": "other"}]
+SIZES = ((72, 96), (64, 64), (100, 41), (161, 130), (33, 240))
+
+
+def decisive(model: nn.Module) -> nn.Module:
+    """Statistics and heads with which an untrained detector detects, and surely so."""
+    generator = torch.Generator().manual_seed(1)
+
+    def fill(parameter: torch.Tensor, std: float) -> None:
+        with torch.no_grad():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
+
+    for module in model.modules():
+        if isinstance(getattr(module, "running_var", None), torch.Tensor):
+            fill(module.running_mean, 0.3)
+            module.running_var.uniform_(0.5, 2.0, generator=generator)
+    if hasattr(model, "head"):
+        fill(model.head.cls_score.weight, 0.3)
+        nn.init.constant_(model.head.cls_score.bias, -2.0)
+        fill(model.head.bbox_pred.weight, 0.1)
+        model.test_score_thresh = 0.05
+    else:
+        fill(model.roi_heads.box_predictor.cls_score.weight, 1.0)
+        fill(model.proposal_generator.rpn_head.objectness_logits.weight, 1.0)
+    return model.eval()
+
+
+@pytest.fixture(scope="module", params=["retinanet", "detector"])
+def folder(request, tmp_path_factory) -> Path:
+    """The folder of a training whose network detects."""
+    folder = tmp_path_factory.mktemp(request.param)
+    cfg = getattr(tiny, request.param)(folder, tiny.ARCHITECTURE)
+    if request.param == "retinanet":
+        cfg.model.test_score_thresh = 0.05
+    else:
+        cfg.model.proposal_generator.post_nms_topk = (40, 40)
+        cfg.model.roi_heads.box_predictor.test_score_thresh = 0.02
+        cfg.model.roi_heads.box_predictor.test_nms_thresh = 0.8
+    LazyConfig.save(cfg, str(folder / "config.yaml"))
+    torch.manual_seed(0)
+    checkpointer = DetNASCheckpointer(decisive(instantiate(cfg.model)), str(folder))
+    checkpointer.categories = NAMES
+    checkpointer.save("model_final")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(folder) -> Trained:
+    return load_trained(folder)
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory) -> dict[tuple[str, str], Exported]:
+    """Every part in every format that computes."""
+    target = tmp_path_factory.mktemp("exported")
+    return {
+        (part, format): export(trained, format, target / f"{part}.{format}", part=part)
+        for part in ("detector", "backbone")
+        for format in RUN
+    }
+
+
+def images() -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    return [torch.randint(0, 256, (3, *size), generator=generator).float() for size in SIZES]
+
+
+@torch.no_grad()
+def detections(model: nn.Module, image: torch.Tensor) -> list[np.ndarray]:
+    found = model([{"image": image}])[0]["instances"]
+    return [x.numpy() for x in (found.pred_boxes.tensor, found.scores, found.pred_classes)]
+
+
+@torch.no_grad()
+def run_torchscript(path: Path, image: torch.Tensor) -> list[np.ndarray]:
+    return [x.numpy() for x in torch.jit.load(str(path))(image)]
+
+
+def run_onnx(path: Path, image: torch.Tensor) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(None, {"image": image.numpy()})
+
+
+RUN = {"torchscript": run_torchscript, "onnx": run_onnx}
+
+
+@pytest.mark.parametrize("format", RUN)
+def test_a_detector_at_sizes_it_was_not_traced_at(trained, exported, format):
+    """Box by box, in the order of the scores; also an image in which nothing is found."""
+    counts = []
+    for image in [*images(), torch.zeros(3, 64, 64)]:
+        expected = detections(trained.model, image)
+        got = RUN[format](exported["detector", format].path, image)
+        for ours, theirs in zip(expected, got, strict=True):
+            assert ours.shape == theirs.shape
+            np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-4)
+        counts.append(len(expected[0]))
+    assert min(counts[:-1]) >= 3
+
+
+@pytest.mark.parametrize("format", RUN)
+def test_a_detector_on_photographs(trained, exported, format):
+    """Against the model as the evaluation runs it, on BCCD."""
+    try:
+        files = [r["file_name"] for r in DatasetCatalog.get("bccd_test")[:4]]
+    except MissingDatasetError:
+        pytest.skip("BCCD is not there")
+    done = exported["detector", format]
+    assert not done.made_up and done.comparison.detections >= 5
+    for file in files:
+        record = trained.mapper({"file_name": file})
+        image = record["image"].float()
+        with torch.no_grad():
+            found = trained.model([record])[0]["instances"]
+        boxes, scores, classes = RUN[format](done.path, image)
+        scale = [found.image_size[1] / image.shape[2], found.image_size[0] / image.shape[1]]
+        ours = found.pred_boxes.tensor.numpy()
+        np.testing.assert_allclose(boxes * np.float32(scale * 2), ours, atol=1e-3)
+        np.testing.assert_allclose(scores, found.scores, atol=1e-4)
+        np.testing.assert_array_equal(classes, found.pred_classes)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_candidates_of_each_level_stay_limited(tmp_path):
+    """Where the example has fewer candidates than the limit, larger images are limited as well."""
+    cfg = tiny.retinanet(tmp_path, tiny.ARCHITECTURE)
+    torch.manual_seed(0)
+    model = decisive(instantiate(cfg.model))
+    model.test_topk_candidates = 30
+    model.test_score_thresh = 0.45
+    inference = RetinaNetInference(model).eval()
+    with torch.no_grad():
+        traced = torch.jit.trace(inference, (torch.rand(3, 32, 32) * 255,), check_trace=False)
+        for image in images():
+            for ours, theirs in zip(detections(model, image), traced(image), strict=True):
+                np.testing.assert_array_equal(theirs.numpy(), ours)
+
+
+@pytest.mark.parametrize("format", RUN)
+def test_the_backbone_with_any_batch_and_size(trained, exported, format):
+    _, backbone = find_backbone(trained.model)
+    network = ShuffleNetV2(tiny.SPACE, tiny.ARCHITECTURE).eval()
+    network.load_state_dict(backbone.state_dict(), strict=True)
+    generator = torch.Generator().manual_seed(3)
+    for batch, size in ((1, (64, 96)), (3, (97, 131)), (2, (32, 32))):
+        image = torch.rand(batch, 3, *size, generator=generator) * 255
+        with torch.no_grad():
+            expected = network(image)
+        got = RUN[format](exported["backbone", format].path, image)
+        assert list(expected) == ["res2", "res3", "res4", "res5"]
+        for ours, theirs in zip(expected.values(), got, strict=True):
+            np.testing.assert_allclose(theirs, ours.numpy(), rtol=1e-5, atol=1e-4)
+
+
+def test_what_the_files_say_of_themselves(exported):
+    extra = {"detnas.json": ""}
+    torch.jit.load(str(exported["detector", "torchscript"].path), _extra_files=extra)
+    said = json.loads(extra["detnas.json"])
+    properties = onnx.load(exported["detector", "onnx"].path).metadata_props
+    assert {p.key: json.loads(p.value) for p in properties} == said
+    assert said["categories"] == NAMES and said["channels"] == "BGR"
+    assert said["resize"] == {"short_edge": 72, "max_size": 96}
+    assert said["architecture"] == list(tiny.ARCHITECTURE)
+    assert said["outputs"] == ["boxes", "scores", "classes"]
+    assert said["pixel_mean"] == [0.0] * 3 or said["pixel_std"] == [1.0] * 3
+
+
+def test_a_torchscript_file_without_this_project(trained, exported):
+    """In a process that can import torch and torchvision only."""
+    if not isinstance(trained.model, GeneralizedRCNN):
+        pytest.skip("one of them suffices, for it takes seconds")
+    program = (
+        "import sys\n"
+        "for name in ('detnas_d2', 'detectron2', 'fvcore'): sys.modules[name] = None\n"
+        "import torch, torchvision\n"
+        "net = torch.jit.load(sys.argv[1])\n"
+        "print([list(x.shape) for x in net(torch.full((3, 72, 96), 99.0))])\n"
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            program,
+            str(exported["detector", "torchscript"].path),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = detections(trained.model, torch.full((3, 72, 96), 99.0))
+    assert json.loads(done.stdout) == [list(x.shape) for x in expected]
+
+
+def test_state_dicts_are_plain(folder, trained, tmp_path):
+    export(trained, "state_dict", tmp_path / "backbone.pth", part="backbone")
+    export(trained, "state_dict", tmp_path / "detector.pth")
+    network = ShuffleNetV2(tiny.SPACE, tiny.ARCHITECTURE, norm="BN").eval()
+    network.load_state_dict(torch.load(tmp_path / "backbone.pth", weights_only=True))
+    _, backbone = find_backbone(trained.model)
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(network(image)["res5"], backbone(image)["res5"])
+    other = instantiate(LazyConfig.load(str(folder / "config.yaml")).model)
+    other.load_state_dict(torch.load(tmp_path / "detector.pth", weights_only=True))
+
+
+def test_a_file_that_computes_something_else_is_not_left(folder, tmp_path, monkeypatch, capsys):
+    """Nor does it take the place of the one that was there."""
+    target = tmp_path / "net.pt"
+    target.write_text("the former")
+    monkeypatch.setattr(
+        "detnas_d2.export.exporting.read_torchscript",
+        lambda *_: lambda image: (torch.zeros(1, 4), torch.ones(1), torch.zeros(1)),
+    )
+    with pytest.raises(SystemExit) as ended:
+        main([str(folder), "--format", "torchscript", "--output", str(target)])
+    assert "detects something else" in str(ended.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["net.pt"]
+    assert target.read_text() == "the former"
+
+
+def test_detections_are_compared_one_by_one():
+    def results(*rows):
+        table = torch.tensor(rows).reshape(-1, 6)
+        return table[:, :4], table[:, 4], table[:, 5].long()
+
+    def check(ours, theirs, most=100):
+        comparison = Comparison(1e-4)
+        _compare_detections(results(*ours), results(*theirs), 0.05, most, comparison)
+        return comparison
+
+    a, b = [1.0, 2, 30, 40, 0.9, 1], [5.0, 5, 50, 50, 0.9, 0]
+    weak = [1.0, 1, 9, 9, 0.05005, 0]
+    assert check([a, b], [b, a]).detections == 2
+    assert check([a, b, weak], [a, b]).detections == 2  # at the threshold
+    assert check([a, [*b[:4], 0.89, 0]], [a, [9.0, 9, 20, 20, 0.89, 2]], most=2).detections == 1
+    moved = [1.0, 2, 30, 40.01, 0.9, 1]
+    other_class = [1.0, 2, 30, 40, 0.9, 0]
+    for wrong in ([a], [a, b, moved], [b, moved], [b, other_class]):
+        with pytest.raises(ExportError, match="have no counterpart"):
+            check([a, b], wrong)
+
+
+def test_folders_that_hold_no_network_of_that_kind(tmp_path, capsys):
+    def message(path, *arguments):
+        with pytest.raises((TrainedError, ExportError)) as raised:
+            trained = load_trained(path)
+            export(trained, "torchscript", tmp_path / "net.pt", *arguments)
+        return str(raised.value)
+
+    assert "does not exist" in message(tmp_path / "none")
+    step = tmp_path / "output" / "step"
+    step.mkdir(parents=True)
+    assert "no config.yaml" in message(step)
+    cfg = tiny.classifier(step)
+    LazyConfig.save(cfg, str(step / "config.yaml"))
+    assert "Give one of the folders in it" in message(tmp_path / "output")
+    cfg.search.retrain = ["configs/a.py", "configs/b.py"]
+    LazyConfig.save(cfg, str(step / "config.yaml"))
+    assert "--config-file configs/b.py" in message(step)
+    del cfg.search
+    LazyConfig.save(cfg, str(step / "config.yaml"))
+    assert "holds no checkpoint" in message(step)
+    DetNASCheckpointer(instantiate(cfg.model), str(step)).save("model_final")
+    assert "is a supernet's checkpoint" in message(step)
+    cfg = tiny.classifier(step, tiny.ARCHITECTURE)
+    LazyConfig.save(cfg, str(step / "config.yaml"))
+    (step / "model_final.pth").unlink()
+    DetNASCheckpointer(instantiate(cfg.model), str(step)).save("model_0000003")
+    assert "--part backbone" in message(step)
+    (step / "last_checkpoint").unlink()
+    assert load_trained(step).weights.name == "model_0000003.pth"
+
+
+def test_the_architecture_is_that_of_the_checkpoint(folder, tmp_path):
+    """The search's folder, which the config names, may be gone."""
+    cfg = LazyConfig.load(str(folder / "config.yaml"))
+    cfg.model.backbone.bottom_up.architecture = "output/gone/best_architecture.json"
+    (tmp_path / "moved").mkdir()
+    LazyConfig.save(cfg, str(tmp_path / "moved" / "config.yaml"))
+    (tmp_path / "moved" / "model_final.pth").write_bytes((folder / "model_final.pth").read_bytes())
+    _, backbone = find_backbone(load_trained(tmp_path / "moved").model)
+    assert tuple(backbone.architecture) == tiny.ARCHITECTURE

@@ -1,0 +1,112 @@
+"""A tiny data set in both forms, and what training makes of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+from detectron2.data import DatasetMapper, get_detection_dataset_dicts
+from detectron2.evaluation.pascal_voc_evaluation import parse_rec
+
+from detnas_d2.data import register_coco, register_voc_folder, unregister_dataset
+from detnas_d2.evaluation import FastCOCOEvaluator
+
+WIDTH, HEIGHT = 64, 48
+_numbers = itertools.count()
+
+
+def make_coco(folder: Path, images: int = 4) -> Path:
+    """train.json and photos/{0,1,...}.jpg; each image with a cell, each second one with a dot."""
+    (folder / "photos").mkdir(parents=True)
+    content = {
+        "images": [],
+        "annotations": [],
+        "categories": [{"id": 1, "name": "cell"}, {"id": 2, "name": "dot"}],
+    }
+    for i in range(images):
+        pixels = np.random.default_rng(i).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        picture = PIL.Image.fromarray(pixels).resize((WIDTH, HEIGHT))
+        picture.save(folder / "photos" / f"{i}.jpg")
+        name = f"{i}.jpg"
+        content["images"].append({"id": i, "file_name": name, "width": WIDTH, "height": HEIGHT})
+        for category in (1, 2)[: 1 + i % 2]:
+            content["annotations"].append(
+                {
+                    "id": len(content["annotations"]) + 1,
+                    "image_id": i,
+                    "category_id": category,
+                    "bbox": [4.0, 5.0, 20.0, 10.0 * category],
+                    "area": 200.0 * category,
+                    "iscrowd": 0,
+                }
+            )
+    file = folder / "train.json"
+    file.write_text(json.dumps(content))
+    return file
+
+
+def make_voc(folder: Path, sets: dict[str, list[str]]) -> Path:
+    """Image sets of images with one cell each."""
+    for part in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (folder / part).mkdir(parents=True)
+    for name, ids in sets.items():
+        (folder / "ImageSets" / "Main" / f"{name}.txt").write_text("".join(f"{i}\n" for i in ids))
+    for i, image_id in enumerate(sorted({i for ids in sets.values() for i in ids})):
+        pixels = np.random.default_rng(i).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        picture = PIL.Image.fromarray(pixels).resize((WIDTH, HEIGHT))
+        picture.save(folder / "JPEGImages" / f"{image_id}.jpg")
+        (folder / "Annotations" / f"{image_id}.xml").write_text(VOC_XML)
+    return folder
+
+
+VOC_XML = f"""<annotation>
+ <size><width>{WIDTH}</width><height>{HEIGHT}</height><depth>3</depth></size>
+ <object><name>cell</name><pose>Left</pose><truncated>0</truncated><difficult>0</difficult>
+  <bndbox><xmin>5</xmin><ymin>6</ymin><xmax>24</xmax><ymax>15</ymax></bndbox>
+ </object>
+</annotation>
+"""
+
+
+@contextmanager
+def _registered(register, *arguments) -> Iterator[str]:
+    name = f"checked_{next(_numbers)}"
+    register(name, *arguments)
+    try:
+        yield name
+    finally:
+        unregister_dataset(name)
+
+
+def _map(name: str) -> None:
+    mapper = DatasetMapper(is_train=True, augmentations=[], image_format="BGR")
+    for record in get_detection_dataset_dicts(name):
+        mapper(record)
+
+
+def refusal_of_coco(file: Path, images: Path) -> Exception | None:
+    """What training, and then the evaluation, stop on."""
+    with _registered(register_coco, file, images) as name:
+        try:
+            _map(name)
+            FastCOCOEvaluator(name)
+        except Exception as error:
+            return error
+    return None
+
+
+def refusal_of_voc(folder: Path, split: str, classes: list[str]) -> Exception | None:
+    with _registered(register_voc_folder, folder, split, classes) as name:
+        try:
+            _map(name)
+            ids = (folder / "ImageSets" / "Main" / f"{split}.txt").read_text().splitlines()
+            for image_id in ids:
+                parse_rec.__wrapped__(str(folder / "Annotations" / f"{image_id.strip()}.xml"))
+        except Exception as error:
+            return error
+    return None

@@ -1,0 +1,126 @@
+"""Folders as search_net.py and train_net.py leave them, made without a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from detnas_d2.search import Evaluation, make_header
+from detnas_d2.search.ledger_format import header_line, to_line
+from detnas_d2.space import (
+    Architecture,
+    CostTable,
+    SearchSpace,
+    ShuffleChoice,
+    Stage,
+    XceptionChoice,
+)
+
+
+def space_of(options: int = 4, blocks: Sequence[int] = (2, 2, 3, 1)) -> SearchSpace:
+    kernels = [ShuffleChoice(k) for k in range(3, 2 * options + 1, 2)]
+    stages = [Stage(16 * 2**i, b) for i, b in enumerate(blocks)]
+    return SearchSpace("made", 8, stages, [*kernels, XceptionChoice()])
+
+
+def made_evaluations(
+    space: SearchSpace, count: int, *, population: int = 10, failing: Sequence[int] = ()
+) -> list[Evaluation]:
+    """Random architectures; the places in `failing` failed."""
+    rng = np.random.default_rng(0)
+    cost = CostTable(space, (64, 64))
+    rows = np.unique(rng.integers(space.num_choices, size=(3 * count, space.num_blocks)), axis=0)
+    rng.shuffle(rows)
+    made = []
+    for i, row in enumerate(rows[:count]):
+        architecture = Architecture(space, tuple(row.tolist()))
+        fitness = None if i in failing else float(rng.normal(20 + i / count, 1))
+        made.append(
+            Evaluation(
+                architecture,
+                "failed" if fitness is None else "ok",
+                fitness,
+                {} if fitness is None else {"bbox/AP": fitness, "bbox/AP50": None, "bbox/APs": 3.5},
+                cost.flops(architecture),
+                cost.params(architecture),
+                i // population,
+                1.5,
+                "ValueError: <b>no</b> & never" if fitness is None else None,
+            )
+        )
+    return made
+
+
+def config_of(space: SearchSpace | str, folder: Path, **search: Any) -> dict[str, Any]:
+    described: Any = space
+    if isinstance(space, SearchSpace):
+        package = "detnas_d2.space."
+        described = {
+            "_target_": package + "SearchSpace",
+            "name": space.name,
+            "stem_channels": space.stem_channels,
+            "stages": [
+                {"_target_": package + "Stage", "channels": s.channels, "blocks": s.blocks}
+                for s in space.stages
+            ],
+            "choices": [
+                {"_target_": package + "ShuffleChoice", "kernel_size": c.kernel_size}
+                if isinstance(c, ShuffleChoice)
+                else {"_target_": package + type(c).__name__}
+                for c in space.choices
+            ],
+        }
+    return {
+        "model": {"backbone": {"bottom_up": {"space": described, "out_features": ["res2"]}}},
+        "search": {
+            "metric": "bbox/AP",
+            "input_size": [64, 64],
+            "flops_limit": None,
+            "retrain": [],
+            "seed": 0,
+            "algorithm": {
+                "_target_": "detnas_d2.search.EvolutionarySearch",
+                "population": 10,
+                "generations": 12,
+            },
+            **search,
+        },
+        "train": {"init_checkpoint": "", "output_dir": str(folder), "seed": 0, "device": "cpu"},
+    }
+
+
+def write_made_search(
+    folder: Path, evaluations: Sequence[Evaluation], space: SearchSpace, **search: Any
+) -> Path:
+    """ledger.jsonl and config.yaml, without best_architecture.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    header = make_header(space, "c" * 64, "d" * 64, 0)
+    lines = [to_line(e.to_json()) for e in evaluations]
+    (folder / "ledger.jsonl").write_bytes(header_line(header) + b"".join(lines))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config_of(space, folder, **search)))
+    return folder
+
+
+def write_made_training(folder: Path, checkpoint: str = "", **model: Any) -> Path:
+    """config.yaml and a metrics.json of 200 iterations with one evaluation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    train = {
+        "init_checkpoint": checkpoint,
+        "output_dir": str(folder),
+        "max_iter": 200,
+        "seed": 3,
+        "device": "cpu",
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump({"train": train, "model": model}))
+    lines = [
+        {"iteration": i, "total_loss": 2 / (1 + i), "loss_cls": 1 / (1 + i), "lr": 0.1, "time": 0.5}
+        for i in range(19, 200, 20)
+    ]
+    lines.append({"iteration": 200, "bbox/AP": 31.5, "bbox/AP50": 60.0})
+    (folder / "metrics.json").write_text("".join(json.dumps(x) + "\n" for x in lines))
+    return folder

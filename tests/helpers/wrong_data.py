@@ -1,0 +1,294 @@
+"""Broken annotations and images, and wrong arguments of the commands that are no training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from wrong_inputs import Prepare, Wrong, edit, edit_json, write
+
+JSON, XML = "datasets/digits/annotations/instances_{}.json", "datasets/digits/Annotations/{}.xml"
+TRAIN, VAL = JSON.format("train"), JSON.format("val")
+FIRST = XML.format("train_00000")
+SET = "datasets/digits/ImageSets/Main/train.txt"
+IMAGE = "datasets/digits/JPEGImages/{}.png"
+NEW = "train.output_dir=output/new"
+STEP2, STEP3 = f"train_net.py @step2 {NEW}", f"search_net.py @step3 {NEW}"
+TEST = f"train_net.py @step4 --eval-only {NEW} train.init_checkpoint=output/step4/model_final.pth"
+VOC = f"{STEP2} dataloader.train.dataset.names=digits_voc_train"
+LIST = "have all of its problems listed: python -m detnas_d2.data.check"
+IN_COCO = ("instances_train.json is not in COCO's form", LIST)
+YACS = "projects/DetNAS/train_net.py --config-file projects/DetNAS/configs/supernet_fpn_300m.yaml"
+CONVERT = "tools/convert_weights.py {} o.pth --config-file configs/tiny/step4.py"
+
+
+def entry(part: str, **values: Any) -> Prepare:
+    """The first entry of a part of the training annotations gets other values."""
+    return edit_json(TRAIN, lambda content: content[part][0].update(values))
+
+
+def without(part: str, key: str) -> Prepare:
+    return edit_json(TRAIN, lambda content: content[part][0].pop(key) and None)
+
+
+def all_of(part: str, change: Callable[[dict[str, Any]], Any], file: str = TRAIN) -> Prepare:
+    def changed(content: Any) -> None:
+        for x in content[part]:
+            change(x)
+
+    return edit_json(file, changed)
+
+
+def xml(pattern: bytes, new: bytes) -> Prepare:
+    return edit(FIRST, lambda b: re.sub(pattern, new, b, flags=re.DOTALL))
+
+
+def remove(path: str) -> Prepare:
+    return lambda folder: (folder / path).unlink()
+
+
+def coco(name: str, says: tuple[str, ...], prepare: Prepare) -> Wrong:
+    return Wrong(f"COCO: {name}", STEP2, (*IN_COCO, *says), prepare, begun=True)
+
+
+def voc(name: str, says: tuple[str, ...], prepare: Prepare) -> Wrong:
+    return Wrong(f"VOC: {name}", VOC, says, prepare, begun=True)
+
+
+def read(name: str, command: str, says: tuple[str, ...], prepare: Prepare) -> Wrong:
+    return Wrong(f"images: {name}", command, says, prepare, begun=True)
+
+
+ANNOTATIONS = [
+    coco("no JSON", ("it is not JSON", "line 1 column 1"), write(TRAIN, "hello")),
+    coco("cut", ("it is not JSON", "cut off"), edit(TRAIN, lambda b: b[:400])),
+    coco("empty", ("it is not JSON",), write(TRAIN, "")),
+    coco("a picture", ("it is not JSON", "utf-8"), write(TRAIN, b"\x89PNG\xff")),
+    coco("a list", ("expected an object, got a list",), write(TRAIN, "[]")),
+    coco(
+        "no images",
+        ('a list "images"', "got none"),
+        edit_json(TRAIN, lambda c: c.pop("images") and None),
+    ),
+    coco(
+        "no classes", ('a list "categories"',), edit_json(TRAIN, lambda c: c.update(categories=[]))
+    ),
+    coco(
+        "annotations no list",
+        ("got a dict",),
+        edit_json(TRAIN, lambda c: c.update(annotations={"a": 1})),
+    ),
+    coco(
+        "unknown class",
+        ("annotations[0] (id 1)", "category_id is 99, which no entry of categories has"),
+        entry("annotations", category_id=99),
+    ),
+    coco(
+        "box of three",
+        ("annotations[0]", "bbox is [1, 2, 3]"),
+        entry("annotations", bbox=[1, 2, 3]),
+    ),
+    coco(
+        "box of text", ("no list of four numbers",), entry("annotations", bbox=["1", "2", "3", "4"])
+    ),
+    coco("null box", ("its bbox is None",), entry("annotations", bbox=None)),
+    coco("no box", ("annotations[0] (id 1): it has no bbox",), without("annotations", "bbox")),
+    coco("image twice", ("images[1] (id 2)", "the same id"), entry("images", id=2)),
+    coco("annotation twice", ("annotations[1] (id 2)", "the same id"), entry("annotations", id=2)),
+    coco("class twice", ("categories[1] (id 2)", "the same id"), entry("categories", id=2)),
+    coco(
+        "classes of text",
+        ("categories[0] (id '1')", "its id is '1', no whole number"),
+        all_of("categories", lambda x: x.update(id=str(x["id"]))),
+    ),
+    coco(
+        "class without a name",
+        ("categories[0] (id 1): it has no name",),
+        without("categories", "name"),
+    ),
+    coco(
+        "image without a file",
+        ("images[0] (id 1): it has no file_name",),
+        without("images", "file_name"),
+    ),
+    coco("image without width", ("images[0] (id 1): it has no width",), without("images", "width")),
+    coco("width of text", ("its width is '64', no whole number",), entry("images", width="64")),
+    coco("no id", ("annotations[0]: it has no id",), without("annotations", "id")),
+    Wrong(
+        "COCO: nothing to learn",
+        STEP2,
+        ("dataloader.train has no image with a box", "digits_train", "Add annotations"),
+        edit_json(TRAIN, lambda c: c.update(annotations=[])),
+        begun=True,
+    ),
+    Wrong(
+        "COCO: all boxes without area",
+        STEP2,
+        ("dataloader.train has no image with a box", "digits_train", "Add annotations"),
+        all_of("annotations", lambda x: x.update(bbox=[0, 0, 0, 0])),
+        begun=True,
+    ),
+    Wrong(
+        "COCO: other classes",
+        STEP2,
+        ("instances_train.json can't be read", "'digits_train'", "registered with"),
+        edit_json(TRAIN, lambda c: c["categories"].append({"id": 3, "name": "two"})),
+        begun=True,
+    ),
+    voc("cut", ("train_00000.xml", "no element found", "Mend it"), edit(FIRST, lambda b: b[:200])),
+    voc("missing", ("train_00000.xml (No such file", "out of the image set"), remove(FIRST)),
+    voc("no size", ("train_00000.xml", "no size/", "Mend it"), xml(rb"<size>.*</size>", b"")),
+    voc("size 0", ("train_00000.xml", "its size is 0 x 64"), xml(rb"<width>64", b"<width>0")),
+    voc("size of text", ("train_00000.xml", "'wide'"), xml(rb"<width>64", b"<width>wide")),
+    voc("no name", ("train_00000.xml", "class ''", "zero, one"), xml(rb"<name>zero</name>", b"")),
+    voc(
+        "unknown class",
+        ("train_00000.xml", "class 'zerro'", "are zero, one"),
+        xml(b"zero", b"zerro"),
+    ),
+    voc("no side", ("train_00000.xml", "has no bndbox/xmax"), xml(rb"<xmax>\d+</xmax>", b"")),
+    voc("side of text", ("train_00000.xml", "'left'"), xml(rb"<xmin>\d+", b"<xmin>left")),
+    voc("empty set", ("train.txt names no image", "one a line"), write(SET, "")),
+    voc("set of bytes", ("train.txt (not a text file)", "one a line"), write(SET, b"\xff\xfe\x00")),
+    voc("id without a file", ("nobody.xml", "nobody out of the image set"), write(SET, "nobody\n")),
+    voc("id twice", ("names image a twice", "delete one"), write(SET, "a\na\n")),
+    voc("two columns", ("one image id without blanks a line", "'a 1'"), write(SET, "a 1\n")),
+    voc("no image", ("JPEGImages has no image train_00000",), remove(IMAGE.format("train_00000"))),
+    Wrong("VOC: no set", VOC, ("ImageSets/Main/train.txt", "There has to lie"), remove(SET)),
+]
+IMAGES = [
+    read(
+        "missing",
+        STEP2,
+        ("1 of its 8 images", "train_00000.png"),
+        remove(IMAGE.format("train_00000")),
+    ),
+    read(
+        "truncated",
+        STEP2,
+        ("train_00000.png could not be read", "truncated", "Repair it"),
+        edit(IMAGE.format("train_00000"), lambda b: b[: len(b) // 2]),
+    ),
+    read(
+        "a web page",
+        STEP2,
+        ("train_00000.png could not be read", "cannot identify", "Repair it"),
+        write(IMAGE.format("train_00000"), "<html>"),
+    ),
+    read(
+        "other size",
+        STEP2,
+        ("got (64, 64), expect (60, 64)", "Repair it and its annotations"),
+        all_of("images", lambda x: x.update(width=60)),
+    ),
+    read(
+        "a web page, searched on",
+        STEP3,
+        ("val_00000.png could not be read", "Repair it"),
+        write(IMAGE.format("val_00000"), "<html>"),
+    ),
+    read(
+        "cut file, searched on",
+        STEP3,
+        ("instances_val.json is not in COCO's form", LIST),
+        edit(VAL, lambda b: b[:300]),
+    ),
+    read(
+        "missing, searched on",
+        STEP3,
+        ("1 of its 4 images", "val_00001"),
+        remove(IMAGE.format("val_00001")),
+    ),
+    read(
+        "other size, tested",
+        TEST,
+        ("val_00000.png could not be read", "expect (60, 64)"),
+        all_of("images", lambda x: x.update(width=60), VAL),
+    ),
+]
+COMMANDS = [
+    Wrong(
+        "splits: no file",
+        "detnas_d2.data.splits nowhere.json --search-images 2 --out d",
+        ("nowhere.json can't be read", "Give the training annotations"),
+    ),
+    Wrong(
+        "splits: too many",
+        f"detnas_d2.data.splits {TRAIN} --search-images 5000 --out d",
+        ("search_images is 5000", "of 8 images, 1 to 7"),
+    ),
+    Wrong(
+        "splits: into a file",
+        f"detnas_d2.data.splits {TRAIN} --search-images 2 --out {VAL}",
+        (VAL, "Check that path"),
+    ),
+    Wrong(
+        "splits: a checkpoint",
+        "detnas_d2.data.splits output/step2/model_final.pth --search-images 2 --out d",
+        ("model_final.pth can't be read as a COCO JSON", "Give the training annotations"),
+    ),
+    Wrong(
+        "voc_splits: no folder",
+        "detnas_d2.data.voc_splits nowhere --out d",
+        ("nowhere/ImageSets/Main/trainval.txt (No such file", "one a line"),
+    ),
+    Wrong("check: no file", "detnas_d2.data.check nowhere", ("nowhere is not there",)),
+    Wrong("space: unknown", "detnas_d2.space 300n 2,1", ("no space '300n'", "did you mean '300m'")),
+    Wrong("space: architecture", "detnas_d2.space 300m 2,1", ("got 2 choices, expected 20",)),
+    Wrong(
+        "space: no config", "detnas_d2.space configs/no.py 2,1", ("no config file 'configs/no.py'",)
+    ),
+    Wrong(
+        "space: input",
+        "detnas_d2.space 300m 2,1 --input-size x",
+        ("--input-size", "invalid int value: 'x'"),
+    ),
+    Wrong(
+        "latency: unknown space",
+        "detnas_d2.evaluation.latency 300n --output l.json",
+        ("no space '300n'", "did you mean '300m'"),
+    ),
+    Wrong(
+        "latency: no GPU",
+        "detnas_d2.evaluation.latency 300m --device cuda --output l.json",
+        ("sees no GPU", "--device cpu"),
+    ),
+    Wrong(
+        "latency: below a file",
+        f"detnas_d2.evaluation.latency 300m --output {VAL}/l.json",
+        (VAL, "Check that path"),
+    ),
+    Wrong("convert: no file", CONVERT.format("no.pth"), ("no file 'no.pth'",)),
+    Wrong(
+        "convert: ours",
+        CONVERT.format("output/step2/model_final.pth"),
+        ("not the weights of a released DetNAS network", "expected first_conv"),
+    ),
+    Wrong(
+        "convert: no config",
+        "tools/convert_weights.py a.pth o.pth --config-file configs/tiny/stp4.py",
+        ("'configs/tiny/stp4.py' does not exist", "configs/tiny/step4.py"),
+    ),
+    Wrong("run_steps: unknown", "tools/run_steps.py digitz", ("'digitz'", "'bccd'")),
+    Wrong("run_steps: which", "tools/run_steps.py bccd", ("bccd needs --detector fpn or",)),
+    Wrong(
+        "random_baseline: no config",
+        "projects/DetNAS/random_baseline.py configs/tiny/stpe3.py configs/tiny/step4.py",
+        ("stpe3.py' does not exist", "step3.py"),
+    ),
+    Wrong(
+        "yacs: no config",
+        "projects/DetNAS/train_net.py --config-file no.yaml",
+        ("'no.yaml'", "Expected a YAML file, as in projects/DetNAS/configs"),
+    ),
+    Wrong("yacs: key", f"{YACS} SOLVER.MAX_ITR 3", ("SOLVER.MAX_ITR", "pairs of KEY VALUE")),
+    Wrong("yacs: type", f"{YACS} SOLVER.MAX_ITER x", ("SOLVER.MAX_ITER", "pairs of KEY VALUE")),
+    Wrong("yacs: odd", f"{YACS} SOLVER.MAX_ITER", ("SOLVER.MAX_ITER", "pairs of KEY VALUE")),
+    Wrong(
+        "yacs: Python",
+        "projects/DetNAS/train_net.py --config-file configs/tiny/step2.py",
+        ("'configs/tiny/step2.py'", "Expected a YAML file"),
+    ),
+]
+CASES = [*ANNOTATIONS, *IMAGES, *COMMANDS]

@@ -1,0 +1,219 @@
+"""configs/custom from four lines to both figures, by the real scripts on 12 generated images."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import re
+import shutil
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import dry_run
+import own_steps
+import pytest
+import torch
+from detectron2.data import MetadataCatalog
+from dry_run_own import with_tiny_data
+
+from detnas_d2.data import unregister_dataset
+from detnas_d2.driver.estimate import Predicted
+from detnas_d2.engine import ConfigError, load_config
+from detnas_d2.engine.fingerprint import config_hash
+from detnas_d2.space import SPACES
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "configs/custom/step2_supernet.py"
+STEPS = [f"{name}.py" for name in own_steps.KINDS]
+ORDER = [*own_steps.KINDS, "step4_detection_random", "step5_test_random"]
+TINY = """
+machines["cpu"].update(
+    channels=8, batch=2, epochs=1, least=2, most=2, population=3, generations=2, parents=2
+)
+machines["cpu"]["calibration_images"] = 4
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A copy of configs/custom with its four lines set; it lies in the working directory."""
+    with with_tiny_data(CONFIG, str(tmp_path)) as config:
+        yield config
+
+
+@pytest.fixture
+def tool(config, workspace, monkeypatch):
+    """tools/run_steps.py on that copy; its steps run in this process."""
+    spec = importlib.util.spec_from_file_location("run_steps", ROOT / "tools" / "run_steps.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "run_steps", module)
+    spec.loader.exec_module(module)
+    root = config.parents[2]
+    monkeypatch.setattr(module, "ROOT", root)
+    outputs = {}
+    here = dataclasses.replace(workspace, folder=root)
+
+    def run_steps(steps):
+        seconds = {}
+        for step in steps:
+            start = time.perf_counter()
+            script, *arguments = step.command[1:]
+            status, output = here.run(Path(script).name, *arguments)
+            assert status == 0, f"{step.name}: {status}\n{output}"
+            outputs[step.name] = output
+            seconds[step.name] = time.perf_counter() - start
+        return seconds
+
+    monkeypatch.setattr(module, "run_steps", run_steps)
+    module.outputs = outputs
+    return module
+
+
+def set_line(config, **values):
+    file = config.parent / "settings.py"
+    text = file.read_text()
+    for key, value in values.items():
+        text = re.sub(f"(?m)^{key} = .*$", f"{key} = {value!r}", text)
+    file.write_text(text)
+
+
+def test_all_steps(tool, config, monkeypatch, capsys):
+    monkeypatch.setattr("detnas_d2.driver.estimate_measure.SECONDS", 0.1)
+    (config.parent / "machines.py").open("a").write(TINY)
+    tool.main_own("custom", only_estimate=False, long=False)
+    printed = capsys.readouterr().out
+    assert list(tool.outputs) == ORDER
+    for step in ORDER:
+        assert re.search(rf"(?m)^{step} .*(iteration|candidate|image)", printed), step
+    assert re.search(r"(?m)^fine-tuned, test set .* \d+ s$", printed)
+    assert printed.splitlines()[-1].startswith("predicted ")
+    output = config.parents[2] / "output/custom"
+    summary = json.loads((output / "summary.json").read_text())
+    assert {"test", "finetuned", "random"} <= set(summary) and list(summary["seconds"]) == ORDER
+    assert summary["search"]["evaluated"] <= 6
+
+    # retrained from scratch, fine-tuned from all of the supernet's detector
+    assert "whole model from the weights of a supernet" in tool.outputs["step4_finetune"]
+    assert "Initializing model from scratch" in tool.outputs["step4_detection"]
+    # the test images were seen by the tests alone
+    for name, text in tool.outputs.items():
+        assert ("data/test.json" in text) == name.startswith("step5"), name
+
+    # a run's config.yaml is enough to know the data
+    for part in ("train", "val", "test"):
+        unregister_dataset(f"custom_{part}")
+    load_config(str(output / "step5_test/config.yaml"))
+    assert MetadataCatalog.get("custom_test").thing_classes == ["square", "bar"]
+
+    tool.outputs.clear()
+    monkeypatch.setattr(own_steps.Estimator, "predict", None)  # known by now
+    tool.main_own("custom", only_estimate=True, long=False)
+    assert not tool.outputs
+
+
+def test_more_than_a_day(tool, config, monkeypatch, capsys):
+    def predict(self, steps):
+        return [Predicted(s.name, "iteration", 1.0, 50_000, 0.0) for s in steps]
+
+    monkeypatch.setattr(own_steps.Estimator, "predict", predict)
+    monkeypatch.setattr(tool, "report", lambda *args, **kwargs: None)
+    monkeypatch.setattr(tool, "run_steps", lambda steps: {s.name: 60_000.0 for s in steps})
+    message = r"(?s)over a day.*half the iterations.*all of these.*machines\.py.*--long"
+    with pytest.raises(own_steps.TooLong, match=message):
+        tool.main_own("custom", only_estimate=False, long=False)
+    tool.main_own("custom", only_estimate=True, long=False)
+    assert "over a day" in capsys.readouterr().out
+    tool.main_own("custom", only_estimate=False, long=True)
+    assert "predicted 4.6 days for 8 steps, which took 5.6 days (-17%)" in capsys.readouterr().out
+    tool.main_own("custom", only_estimate=False, long=False)  # said once, it is known
+    assert "measuring" not in capsys.readouterr().out
+
+
+def test_what_the_data_decide(config):
+    step2 = load_config(str(config))
+    assert step2.model.roi_heads.num_classes == 2
+    assert step2.dataloader.train.dataset.names == "custom_train"
+    assert load_config(str(config.parent / "step5_test.py")).dataloader.test.dataset.names == (
+        "custom_test"
+    )
+    # small images are not enlarged
+    assert step2.dataloader.train.mapper.augmentations[0].short_edge_length == 64
+    assert step2.train.max_iter == 700 and step2.train.init_checkpoint == ""
+
+
+def test_where_it_lies_is_not_in_its_hash(config, tmp_path, monkeypatch):
+    def hashes():
+        loaded = [load_config(str(Path.cwd() / "configs/custom" / step)) for step in STEPS]
+        return [config_hash(cfg, sorted(cfg)) for cfg in loaded]
+
+    here = hashes()
+    for part in ("train", "val", "test"):
+        unregister_dataset(f"custom_{part}")
+    other = tmp_path / "elsewhere"
+    shutil.copytree(Path.cwd(), other, symlinks=True)
+    shutil.rmtree(other / "output")
+    monkeypatch.chdir(other)
+    file = other / "configs/custom/settings.py"
+    file.write_text(file.read_text().replace(str(config.parents[2]), str(other)))
+    assert hashes() == here
+    assert str(other) in load_config("configs/custom/step5_test.py").datasets.test.image_root
+
+
+def test_weights_are_the_same_for_all_that_is_compared(config, tmp_path):
+    """A supernet's weights, in a folder whose name looks like a step's."""
+    space = SPACES["demo"]
+    stated = {"space": "demo", "fingerprint": space.fingerprint, "architecture": None}
+    file = Path("output/released/super net.pth")
+    file.parent.mkdir(parents=True)
+    torch.save({"model": {}, "detnas": stated}, file)
+    set_line(config, weights=str(file))
+    steps = own_steps.OwnRun(config.parent, Path.cwd()).steps(Path("random.json"))
+    starts = {s.name: (s.cfg.train.init_checkpoint, s.cfg.train.max_iter) for s in steps}
+    for name in ("step2_supernet", "step4_detection", "step4_detection_random"):
+        assert starts[name] == (str(file), 350)  # half of what it takes from scratch
+    assert starts["step4_finetune"] == ("output/custom/step2_supernet/model_final.pth", 175)
+    trained = "output/custom/step4_detection_random/model_final.pth"
+    assert starts["step5_test_random"][0] == trained
+
+
+def test_dry_run(capsys, monkeypatch):
+    monkeypatch.setattr("logging.disable", lambda level: None)  # it would last
+    configs = [CONFIG.parent / f"{name}.py" for name in ("step3_search", "step5_test_finetune")]
+    assert dry_run.main([*configs, CONFIG.parent / "settings.py"]) == 0
+    assert "2 configs, 0 failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("machine", "lr", "norm", "device"),
+    [
+        ("cpu", 0.003, "naiveSyncBN", "cpu"),
+        ("1gpu", 0.01, "BN", "cuda"),
+        ("8gpu", 0.02, "SyncBN", "cuda"),
+    ],
+)
+def test_machines(config, machine, lr, norm, device):
+    """The learning rate follows the batch; SyncBN where there is something to synchronise."""
+    set_line(config, machine=machine)
+    for step in ("step2_supernet.py", "step4_finetune.py"):
+        cfg = load_config(str(config.parent / step))
+        assert (cfg.model.backbone.norm.name, cfg.train.device) == (norm, device)
+        assert cfg.optimizer.lr == pytest.approx(lr)
+    search = load_config(str(config.parent / "step3_search.py")).search
+    assert search.workers == (8 if machine == "8gpu" and find_spec("ray") else 0)
+    gpus = {s.gpus for s in own_steps.OwnRun(config.parent, Path.cwd()).steps(Path("r.json"))}
+    assert gpus == {int(machine[0]) if machine != "cpu" else 0}
+
+
+def test_settings_that_cannot_be_used(config):
+    with pytest.raises(ConfigError, match=r"(?s)annotations is not set: in settings\.py"):
+        load_config(str(CONFIG))  # as it comes
+    for line, message in (
+        ({"machine": "3gpu"}, "machine is '3gpu'; there are cpu, 1gpu"),
+        ({"annotations": "none.json"}, "'none.json', which is not there"),
+    ):
+        set_line(config, **{"machine": "cpu", **line})
+        with pytest.raises(ConfigError, match=message):
+            load_config(str(config))

@@ -1,0 +1,244 @@
+"""Spaces of one's own (projects/DetNAS/own_space) from costs to a retrained network.
+
+The modules lie in a folder beside the configs, as a user's do: the package does not know them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fvcore.nn import FlopCountAnalysis
+from torch import nn
+
+from detnas_d2.modeling import ShuffleNetV2, ShuffleNetV2Supernet, load_weights
+from detnas_d2.modeling.check import check_space
+from detnas_d2.space import Architecture, CostTable, SearchSpace
+from detnas_d2.space.config_file import load_space
+
+OWN = Path(__file__).resolve().parents[2] / "projects/DetNAS/own_space"
+NAMES = ("se_skip", "mobilenet")
+STEP2 = """from detectron2.config import LazyCall as L
+from detnas_d2.space import SearchSpace, ShuffleChoice, Stage
+from mine_own.blocks import SkipChoice, SqueezeExciteShuffleChoice
+from mine_own.mobilenet import InvertedResidualChoice
+from .step2 import dataloader, lr_multiplier, model, optimizer, path_sampler, train
+
+path_sampler.space = model.backbone.bottom_up.space = L(SearchSpace)(
+    name="{name}",
+    stem_channels=8,
+    stages=[L(Stage)(channels=c, blocks=b, stride=s) for c, b, s in {stages}],
+    choices=[{choices}, L(SkipChoice)()],
+)
+model.backbone.bottom_up.out_features = {features}
+train.init_checkpoint = ""
+train.output_dir = "output/own_{name}"
+"""
+SETTINGS = {
+    "se_skip": {
+        "stages": [(12, 1, 2), (16, 2, 2), (24, 2, 2), (32, 2, 2)],
+        "choices": "L(ShuffleChoice)(kernel_size=3), L(SqueezeExciteShuffleChoice)(kernel_size=5)",
+        "features": ["res2", "res3", "res4", "res5"],
+    },
+    # one stage more than levels, strides of 1, and a stage that keeps its shape
+    "mobilenet": {
+        "stages": [(8, 1, 1), (12, 1, 2), (12, 2, 2), (16, 1, 2), (24, 2, 2)],
+        "choices": "*(L(InvertedResidualChoice)(kernel_size=k, expansion=2) for k in (3, 5))",
+        "features": ["res3", "res4", "res5", "res6"],
+    },
+}
+STEP3 = """from .step3 import search
+from .own_{name} import dataloader, model, train
+train.init_checkpoint = "output/own_{name}/model_final.pth"
+train.output_dir = "output/own_{name}_search"
+search.flops_limit = None
+search.memory_limit = 10_000_000
+search.algorithm.population = 4
+search.algorithm.generations = 2
+search.algorithm.parents = 2
+search.retrain = ["configs/tiny/own_{name}_step4.py"]
+"""
+STEP4 = """from .own_{name} import dataloader, lr_multiplier, model, optimizer, train
+model.backbone.bottom_up._target_ = "detnas_d2.modeling.ShuffleNetV2"
+model.backbone.bottom_up.architecture = "output/own_{name}_search/best_architecture.json"
+train.max_iter = 2
+train.output_dir = "output/own_{name}_step4"
+"""
+
+
+@pytest.fixture(scope="module")
+def own(workspace):
+    """The workspace with a user's modules and configs in it."""
+    shutil.copytree(OWN, workspace / "mine_own", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, settings in SETTINGS.items():
+        texts = {"": STEP2.format(name=name, **settings), "_step3": STEP3, "_step4": STEP4}
+        for suffix, text in texts.items():
+            file = workspace / f"configs/tiny/own_{name}{suffix}.py"
+            file.write_text(text.format(name=name) if suffix else text)
+    return workspace
+
+
+@pytest.fixture(params=NAMES)
+def space(request, own, monkeypatch) -> SearchSpace:
+    monkeypatch.chdir(own.folder)
+    monkeypatch.syspath_prepend(own.folder)
+    return load_space(f"configs/tiny/own_{request.param}.py")
+
+
+def paths(space: SearchSpace, count: int) -> list[Architecture]:
+    """Random ones, and those of least and of most multiply-adds."""
+    flops = CostTable(space).flops
+    rows = space.draw(np.random.default_rng(0), count)
+    most = tuple(max(o, key=flops.table[i].__getitem__) for i, o in enumerate(space.options))
+    drawn = [Architecture(space, tuple(row)) for row in rows.tolist()]
+    return [flops.cheapest(), Architecture(space, most), *drawn]
+
+
+def test_costs_equal_fvcore(space):
+    logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)
+    table = CostTable(space, (96, 65))
+    for architecture in paths(space, 3):
+        network = ShuffleNetV2(space, architecture, out_features=space.stage_names[-1:]).eval()
+        with torch.no_grad():
+            counted = FlopCountAnalysis(network, torch.empty(1, 3, 96, 65)).by_operator()
+        assert counted["conv"] == table.flops(architecture)
+        assert sum(p.numel() for p in network.parameters()) == table.params(architecture)
+    check_space(space, (64, 64))
+
+
+def test_slices_are_the_supernets_paths_bit_for_bit(space):
+    supernet = ShuffleNetV2Supernet(space, out_features=space.stage_names).eval()
+    for name, x in supernet.state_dict().items():
+        if "norm.running" in name:
+            x.uniform_(0.5, 2)  # no two norms alike
+    images = torch.randn(2, 3, 64, 64)
+    for architecture in paths(space, 3):
+        network = ShuffleNetV2(space, architecture, out_features=space.stage_names).eval()
+        assert "supernet" in load_weights(network, {"model": supernet.state_dict()})
+        with torch.no_grad(), supernet.use_path(architecture):
+            wanted, found = supernet(images), network(images)
+        assert all(torch.equal(wanted[name], found[name]) for name in space.stage_names)
+
+
+def test_only_the_path_is_trained(space):
+    """Through momentum and weight decay too, and where blocks are skipped."""
+    supernet = ShuffleNetV2Supernet(space, out_features=space.stage_names)
+    optimizer = torch.optim.SGD(supernet.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+    for architecture in (*paths(space, 2), *paths(space, 2)):
+        before = {name: x.clone() for name, x in supernet.state_dict().items()}
+        with supernet.use_path(architecture):
+            off = {id(p) for p in supernet.inactive_parameters()}
+            optimizer.zero_grad(set_to_none=True)
+            sum(x.square().mean() for x in supernet(torch.randn(2, 3, 64, 64)).values()).backward()
+            optimizer.step()
+        expected = path_keys(space, architecture)
+        for name, x in supernet.state_dict().items():
+            on_path = name.startswith(("stem.", *expected))
+            assert torch.equal(x, before[name]) != on_path, name
+        named = dict(supernet.named_parameters())
+        assert {n for n, p in named.items() if id(p) in off} == {
+            n for n in named if not n.startswith(("stem.", *expected))
+        }
+
+
+def path_keys(space: SearchSpace, architecture: Architecture) -> list[str]:
+    """Where the state dict has the path, from the documented names."""
+    return [
+        f"{space.stage_names[block.stage]}.{block.index_in_stage}.{choice}."
+        for block, choice in zip(space.blocks, architecture, strict=True)
+    ]
+
+
+def lines(folder: Path) -> list[dict]:
+    records = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()[1:]]
+    for record in records:
+        del record["seconds"], record["crc32"]
+    return sorted(records, key=lambda record: record["architecture"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_steps_with_the_real_scripts(own, name):
+    status, output = own.call("train_net.py", f"own_{name}")
+    assert status == 0, output
+    status, output = own.call("search_net.py", f"own_{name}_step3")
+    assert status == 0, output
+    folder = own / f"output/own_{name}_search"
+    whole, best = lines(folder), (folder / "best_architecture.json").read_bytes()
+    assert len(whole) == 8
+    skip = json.loads(best)["space"] == name and 2
+    assert any(skip in record["architecture"] for record in whole)
+
+    # stopped after three candidates and gone on with, for one of the two on workers
+    ledger = folder / "ledger.jsonl"
+    ledger.write_text("".join(ledger.read_text().splitlines(keepends=True)[:4]))
+    (folder / "best_architecture.json").unlink()
+    more = ["search.workers=2"] if name == "se_skip" else []
+    status, output = own.call("search_net.py", f"own_{name}_step3", "--resume", *more)
+    assert status == 0, output
+    assert lines(folder) == whole
+    assert (folder / "best_architecture.json").read_bytes() == best
+    assert "of at most 10,000,000 bytes of activations at the peak" in output
+
+    if name == "mobilenet":  # one of the two, to save the seconds
+        status, output = own.run("detnas_d2.report", str(folder))
+        assert status == 0, output
+        (page,) = folder.rglob("*.html")
+        assert "skip" in page.read_text()
+
+    status, output = own.call("train_net.py", f"own_{name}_step4")
+    assert status == 0, output
+    state = torch.load(own / f"output/own_{name}_step4/model_final.pth", weights_only=True)
+    assert state["detnas"]["architecture"] == json.loads(best)["architecture"]
+
+
+def test_a_runs_config_is_enough_to_have_the_space_again(space, own):
+    """As the commands that read an output folder do."""
+    file = own / f"output/own_{space.name}/config.yaml"
+    if not file.exists():
+        pytest.skip("the steps did not run")
+    again = load_space(str(file))
+    assert again == space and again.fingerprint == space.fingerprint
+
+
+def test_modules_that_are_not_found_are_explained(own):
+    text = "from {module} import SkipChoice\nspace = model = train = {{}}\n"
+    config = own / "configs/tiny/lost.py"
+    config.write_text(text.format(module="not_there.blocks"))
+    status, _ = own.call("train_net.py", "lost")
+    assert "No module named 'not_there'" in status
+    assert f"found from the working directory, here {str(own.folder)!r}" in status
+    shutil.copy(OWN / "blocks.py", own / "configs/tiny/beside.py")
+    config.write_text(text.format(module="beside"))
+    status, _ = own.call("train_net.py", "lost")
+    assert "as in `from configs.tiny.beside import ...`" in status
+    for later in ("from __future__ import annotations\n", ""):
+        blocks = (
+            (OWN / "blocks.py").read_text().replace("from __future__ import annotations", later)
+        )
+        blocks = blocks.replace("choice: SqueezeExciteShuffleChoice", "choice")
+        (own / "configs/tiny/beside.py").write_text(blocks)
+        config.write_text(
+            "from detectron2.config import LazyCall as L\nfrom .beside import SkipChoice\n"
+            "model = dict(choices=[L(SkipChoice)()])\n"
+        )
+        status, _ = own.call("train_net.py", "lost")
+        assert "A relative import loads a config file" in status
+
+
+def test_gate_is_squeeze_and_excitation(own, monkeypatch):
+    """The block beside a second derivation, layer by layer."""
+    monkeypatch.syspath_prepend(own.folder)
+    from mine_own.blocks import SqueezeExcite
+
+    torch.manual_seed(0)
+    gate = SqueezeExcite(8, 4)
+    x = torch.randn(2, 8, 5, 3)
+    _, first, _, second, _ = gate.gate
+    squeezed = nn.functional.relu(x.mean((2, 3)) @ first.weight[:, :, 0, 0].T + first.bias)
+    scale = torch.sigmoid(squeezed @ second.weight[:, :, 0, 0].T + second.bias)
+    torch.testing.assert_close(gate(x), x * scale[:, :, None, None])

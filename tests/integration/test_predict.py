@@ -1,0 +1,162 @@
+"""`python -m detnas_d2.predict` and `detnas_d2.export` on what the real scripts leave behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from detectron2.config import LazyConfig, instantiate
+from detectron2.data import DatasetCatalog
+from pycocotools.coco import COCO
+
+from detnas_d2 import predict
+from detnas_d2.data import register_builtin_datasets
+from detnas_d2.engine import DetNASCheckpointer
+from detnas_d2.export.__main__ import main as export_main
+
+CATEGORIES = {1: "zero", 2: "one"}
+
+
+@pytest.fixture(scope="module")
+def trained(workspace, searched) -> Path:
+    """The folder of a detector that the real script has trained, moved to elsewhere."""
+    folder = "output/for_predict"
+    status, output = workspace.call("train_net.py", "step4", f"train.output_dir={folder}")
+    assert status == 0, output
+    (workspace / "moved").mkdir()
+    return Path(shutil.move(workspace / folder, workspace / "moved/detector"))
+
+
+@pytest.fixture(scope="module")
+def photographs(workspace) -> Path:
+    """Images in a folder, one of them in a folder inside; a damaged one; what is no image."""
+    folder = workspace / "photographs"
+    (folder / "more").mkdir(parents=True)
+    for i, name in enumerate(("a.png", "b.png", "more/a.png")):
+        shutil.copy(workspace / f"datasets/digits/JPEGImages/val_0000{i}.png", folder / name)
+    (folder / "cut.png").write_bytes((folder / "a.png").read_bytes()[:400])
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def run(*arguments: object) -> str | None:
+    """The command's message; None when it ended well."""
+    try:
+        predict.main([str(x) for x in arguments])
+    except SystemExit as e:
+        assert e.code
+        return str(e.code)
+    return None
+
+
+def test_boxes_and_json_without_the_data(trained, photographs, tmp_path, monkeypatch, capsys):
+    """Class names come with the weights; the detections are the model's own."""
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path / "nowhere"))
+    register_builtin_datasets()
+    cfg = LazyConfig.load(str(trained / "config.yaml"))
+    cfg.model.backbone.bottom_up.architecture = torch.load(
+        trained / "model_final.pth", weights_only=True
+    )["detnas"]["architecture"]
+    model = instantiate(cfg.model).eval()
+    DetNASCheckpointer(model).load(str(trained / "model_final.pth"))
+    files = [photographs / name for name in ("a.png", "b.png", "cut.png", "more/a.png")]
+    expected_of = {}
+    for file in files:
+        if file.name != "cut.png":
+            image = torch.as_tensor(cv2.imread(str(file)).transpose(2, 0, 1).copy())
+            with torch.no_grad():
+                expected_of[file] = model([{"image": image}])[0]["instances"]
+    scores = torch.cat([found.scores for found in expected_of.values()])
+    threshold = float(scores.median()) + 1e-6
+
+    before = {p: p.read_bytes() for p in photographs.rglob("*.png")}
+    message = run(trained, photographs, "--output", tmp_path / "out", "--threshold", threshold)
+    assert "1 of 4 images could not be read" in message and "cut.png" in message
+    assert {p: p.read_bytes() for p in photographs.rglob("*.png")} == before
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == ["a.png", "a_2.png", "b.png", "detections.json"]
+    results = json.loads((tmp_path / "out/detections.json").read_text())
+    count = 0
+    for number, file in enumerate(files, 1):
+        ours = [r for r in results if r["image_id"] == number]
+        assert all(r["file_name"] == str(file) for r in ours)
+        if file.name == "cut.png":
+            assert not ours
+            continue
+        found = expected_of[file][expected_of[file].scores >= threshold]
+        x0, y0, x1, y1 = found.pred_boxes.tensor.T
+        expected = torch.stack([x0, y0, x1 - x0, y1 - y0], 1).numpy()
+        np.testing.assert_allclose([r["bbox"] for r in ours], expected, atol=1e-4)
+        np.testing.assert_allclose([r["score"] for r in ours], found.scores, atol=1e-6)
+        assert [r["category_id"] - 1 for r in ours] == found.pred_classes.tolist()
+        assert all(CATEGORIES[r["category_id"]] == r["category_name"] for r in ours)
+        count += len(ours)
+        drawn = cv2.imread(str(tmp_path / "out" / {4: "a_2.png"}.get(number, file.name)))
+        assert drawn.shape == (128, 128, 3)  # small ones are drawn twice as large
+        plain = cv2.resize(cv2.imread(str(file)), (128, 128))
+        assert (np.abs(drawn.astype(int) - plain) > 60).any() == bool(ours)
+    assert 0 < count < len(scores) and len(results) == count
+    out = capsys.readouterr()
+    assert f"3 images, {count} detections" in out.out
+    assert "left out:" in out.err and "4/4" in out.err
+
+    truth = COCO()
+    truth.dataset = {
+        "images": [{"id": i} for i in range(1, 5)],
+        "categories": [{"id": i} for i in CATEGORIES],
+        "annotations": [],
+    }
+    truth.createIndex()
+    assert len(truth.loadRes(results).getAnnIds()) == count
+
+
+def test_what_is_no_detector(workspace, supernet, searched, trained, photographs, tmp_path):
+    def message(folder, *images):
+        return run(folder, *(images or [photographs]), "--output", tmp_path / "out")
+
+    assert "is a supernet's checkpoint" in message(workspace / "output/step2")
+    found = message(searched[0])
+    assert "best_architecture.json" in found and "configs/tiny/step4.py" in found
+    assert "does not exist" in message(tmp_path / "none")
+    assert "has no images" in message(trained, trained)
+    assert "'photos/*.jpg'" in message(trained, tmp_path / "*.jpg")
+    inside = run(trained, photographs, "--output", photographs)
+    assert "a.png would be overwritten" in inside
+    assert not (tmp_path / "out").exists()
+
+
+def test_globs_and_output_inside_of_the_images(trained, photographs, tmp_path):
+    """What was drawn before is no input the next time."""
+    shutil.copytree(photographs, tmp_path / "images")
+    (tmp_path / "images/cut.png").unlink()
+    for _ in range(2):
+        assert run(trained, tmp_path / "images", "--output", tmp_path / "images/out") is None
+        assert len(list((tmp_path / "images/out").glob("*.png"))) == 3
+    glob = tmp_path / "images" / "[ab].png"
+    assert run(trained, glob, tmp_path / "images/b.png", "--output", tmp_path / "out") is None
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.png")) == ["a.png", "b.png"]
+
+
+def test_the_export_command(trained, photographs, tmp_path, capsys):
+    target = tmp_path / "new" / "net.pt"
+    export_main([str(trained), "--format", "torchscript", "--output", str(target)])
+    printed = capsys.readouterr().out
+    assert "checked on" in printed and "boxes 0.0e+00" in printed
+    assert [p.name for p in target.parent.iterdir()] == ["net.pt"]
+    extra = {"detnas.json": ""}
+    torch.jit.load(str(target), _extra_files=extra)
+    names = [c["name"] for c in json.loads(extra["detnas.json"])["categories"]]
+    assert names == list(CATEGORIES.values())
+
+
+def test_the_checkpoint_holds_the_classes_of_the_data(workspace, trained):
+    stored = torch.load(trained / "model_final.pth", weights_only=True)["categories"]
+    annotations = next((workspace / "datasets/digits").rglob("instances_train.json"))
+    categories = json.loads(annotations.read_text())["categories"]
+    assert stored == [{"id": c["id"], "name": c["name"]} for c in categories]
+    assert "digits_train" in DatasetCatalog

@@ -1,0 +1,194 @@
+"""What real users get wrong: each ends with what, where and what to do, and harms nothing.
+
+Of every case is checked: an exit status that is not 0, within 10 seconds, no traceback, all parts
+of the message, and that every file that was there is byte for byte the same. Nor may a file
+appear, except in the output folder of a run that had rightly begun (`begun`): its log and what
+belongs to it. Most cases run the real scripts in this process, to save the seconds of a start.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import wrong_data
+import wrong_networks
+import wrong_settings
+from detectron2.data import DatasetCatalog
+from wrong_inputs import Wrong, copy_workspace, snapshot
+
+from detnas_d2.data import unregister_dataset
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = [
+    pytest.param(case, id=f"{module.__name__.removeprefix('wrong_')}: {case.name}")
+    for module in (wrong_settings, wrong_networks, wrong_data)
+    for case in module.CASES
+]
+SECONDS = 10
+RUN_FILES = re.compile(
+    r"output/(new|n|step2)/(log\.txt(\.rank\d+)?|config\.yaml|\.lock|metrics\.json|ledger\.jsonl"
+    r"|events\.out\..*)"
+)
+"""What a run that has begun may leave; only the log of a folder that was there may grow."""
+
+
+@pytest.fixture(scope="module")
+def trained(workspace, searched):
+    """The workspace with all its steps done."""
+    status, output = workspace.call("train_net.py", "step4")
+    assert status == 0, output
+    return workspace
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """A copy of the workspace; whatever is registered in it is taken back."""
+    before = set(DatasetCatalog.list())
+    copy_workspace(trained.folder, tmp_path / "w")
+    (tmp_path / "w" / "projects").symlink_to(ROOT / "projects")
+    yield type(trained)(tmp_path / "w")
+    for name in set(DatasetCatalog.list()) - before:
+        unregister_dataset(name)
+
+
+def arguments(command: str) -> list[str]:
+    """`@step2` stands for the config of that step."""
+    found: list[str] = []
+    for word in shlex.split(command):
+        is_step = word.startswith("@")
+        found += ["--config-file", f"configs/tiny/{word[1:]}.py"] if is_step else [word]
+    return found
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {
+        f"{part}/{name}": content
+        for part in ("configs", "datasets", "output", ".")
+        for name, content in snapshot(folder / part, deep=part != ".").items()
+    }
+
+
+def check_files(case: Wrong, before: dict[str, str], after: dict[str, str]) -> None:
+    appeared = after.keys() - before.keys()
+    changed = {name for name in before if after.get(name) != before[name]}
+    if case.begun:
+        appeared = {name for name in appeared if not RUN_FILES.fullmatch(name)}
+        changed = {name for name in changed if not name.endswith("/log.txt")}
+    assert not appeared and not changed
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_wrong_input(copied, case):
+    case.prepare(copied.folder)
+    before = files(copied.folder)
+    start = time.monotonic()
+    status, output = copied.run(*arguments(case.command))
+    assert time.monotonic() - start < SECONDS
+    text = f"{output}\n{status}"
+    assert status != 0, f"it was accepted:\n{text}"
+    assert "Traceback" not in text and "not foreseen" not in text
+    # the message is what the script ends with, or argparse's, which is printed
+    message = status if isinstance(status, str) else output
+    missing = [part for part in case.says if part not in message]
+    assert not missing, f"{missing} not in:\n{message}"
+    check_files(case, before, files(copied.folder))
+
+
+def test_there_are_many():
+    assert len(CASES) >= 70
+    names = [case.id for case in CASES]
+    assert len(set(names)) == len(names)
+
+
+# In processes of their own: what the shell sees.
+
+
+def start(workspace, *command: str, **options) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=workspace.folder,
+        env=workspace.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"train_net.py @step2 {wrong_data.NEW} train.max_itr=3",
+        f"search_net.py @step3 {wrong_data.NEW} search.flops_limit=3",
+        "detnas_d2.data.splits no.json --out d",
+        "tools/convert_weights.py no.pth o.pth --config-file configs/tiny/step4.py",
+    ],
+)
+def test_debug_adds_the_traceback(copied, command):
+    """Also behind overrides; the message is the same."""
+    status, output = copied.run(*arguments(command))
+    assert "Traceback" not in output
+    with_debug, output = copied.run(*arguments(command), "--debug")
+    assert with_debug == status
+    assert "Traceback (most recent call last)" in output and "Error: " in output
+
+
+def test_processes_that_can_not_meet(copied):
+    """A port in use is seen before; what only the children see is one message as well."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        url = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        new = "train.output_dir=output/new"
+        status, output = copied.run(
+            *arguments(f"train_net.py --num-gpus 2 --dist-url {url} @step2 {new}")
+        )
+        assert f"--dist-url is '{url}', but port" in status and "is in use" in status
+        assert "Traceback" not in output and not (copied / "output/new").exists()
+
+
+def test_an_error_in_processes_that_were_started(copied, capfd):
+    (copied / wrong_data.TRAIN).write_text("{")
+    command = f"train_net.py --num-gpus 2 --dist-url auto @step2 {wrong_data.NEW}"
+    status, output = copied.run(*arguments(command))
+    output += capfd.readouterr().err  # the children's
+    assert status == 1 and "Traceback" not in output, output
+    assert "train_net.py: " in output and "instances_train.json is not in COCO's form" in output
+
+
+def test_a_file_that_may_not_grow(copied):
+    """As on a full disk: what stood there stays, and nothing half-written is left."""
+    before = files(copied.folder)
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+
+    command = f"-m detnas_d2.data.splits {wrong_data.TRAIN} --search-images 2 --out d"
+    process = start(copied, *command.split(), preexec_fn=limit)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Traceback" not in output, output
+    assert "splits: can't write to" in output and "File too large" in output
+    assert files(copied.folder) == before and not list((copied / "d").iterdir())
+
+
+def test_ctrl_c(copied):
+    process = start(copied, str(ROOT / "search_net.py"), *arguments(f"@step3 {wrong_data.NEW}"))
+    ledger = copied / "output/new/ledger.jsonl"
+    while not ledger.exists() or ledger.read_bytes().count(b"\n") < 2:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in output, output
+    assert output.rstrip().endswith("search_net.py: stopped.")

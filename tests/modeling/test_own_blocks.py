@@ -1,0 +1,260 @@
+"""Blocks of one's own: costs counted from the module, and what is said of wrong modules."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import nn
+
+from detnas_d2.evaluation.timing import measure_latency
+from detnas_d2.modeling import ModuleChoice, ShuffleBlock
+from detnas_d2.modeling.check import check_space, main
+from detnas_d2.modeling.errors import ModelError
+from detnas_d2.modeling.measuring import measure_block
+from detnas_d2.space import (
+    Architecture,
+    Choice,
+    CostTable,
+    SearchSpace,
+    ShuffleChoice,
+    SpaceError,
+    Stage,
+    XceptionChoice,
+    memory_cost,
+)
+
+
+class Plain(nn.Module):
+    """A 3x3 convolution with a bias, a norm, and a linear layer on the means."""
+
+    def __init__(self, choice, in_channels, out_channels, stride, norm):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, stride, 1)
+        self.norm = norm(out_channels)
+        self.scale = nn.Linear(out_channels, out_channels)
+
+    def forward(self, x):
+        x = self.norm(self.conv(x))
+        return x * self.scale(x.mean((2, 3)))[:, :, None, None]
+
+
+@dataclass(frozen=True)
+class PlainChoice(ModuleChoice):
+    name = "plain"
+    module = Plain
+
+
+@dataclass(frozen=True)
+class Nothing(ModuleChoice):
+    name = "nothing"
+    module = nn.Identity
+
+    def fits(self, in_channels, out_channels, stride):
+        return stride == 1 and in_channels == out_channels
+
+
+def space_of(*choices: Choice) -> SearchSpace:
+    return SearchSpace("own", 8, (Stage(12, 2), Stage(16, 1)), choices)
+
+
+@pytest.mark.parametrize("shape", [(6, 16, 2, 9, 12), (16, 16, 1, 7, 7), (6, 16, 2, 1, 1)])
+@pytest.mark.parametrize("choice", [ShuffleChoice(3), ShuffleChoice(7), XceptionChoice()])
+def test_counted_costs_equal_those_of_the_published_blocks(choice, shape):
+    """The package's own blocks say what they cost by formulas, checked against fvcore elsewhere."""
+    figures = measure_block(choice, *shape)
+    assert (figures.flops, figures.params) == choice.cost(*shape)
+    assert figures.peak_activations == choice.peak_activations(*shape)
+
+
+def test_costs_of_a_module_by_hand():
+    space = space_of(ShuffleChoice(3), PlainChoice())
+    table = CostTable(space, (36, 20))
+    # block 0: 8 -> 12 channels on 18x10 positions, stride 2
+    assert table.block_flops[0, 1] == 9 * 8 * 12 * (9 * 5) + 12 * 12
+    assert table.block_params[0, 1] == 9 * 8 * 12 + 12 + 2 * 12 + 12 * 12 + 12
+    # the input, the norm's output, the product, and the linear layer's input and output
+    peak = 8 * 18 * 10 + 2 * 12 * 9 * 5 + 12
+    assert memory_cost(space, (36, 20)).table[0, 1] == 4 * (3 * 36 * 20 + peak)
+    check_space(space, (36, 20))
+
+
+def test_a_choice_is_a_value_with_the_path_of_its_module():
+    assert PlainChoice().block == f"{__name__}.Plain"
+    assert PlainChoice() == PlainChoice() and hash(PlainChoice()) == hash(PlainChoice())
+
+
+def variant(**methods) -> ModuleChoice:
+    """PlainChoice with a module that differs, found where this module has it."""
+    cls = type("Variant", (Plain,), {"__module__": __name__, **methods})
+    globals()["Variant"] = cls
+    choice = type("VariantChoice", (PlainChoice,), {"module": cls, "__module__": __name__})
+    globals()["VariantChoice"] = choice
+    return choice()
+
+
+def init(self, choice, in_channels, out_channels, stride, norm):
+    Plain.__init__(self, choice, in_channels, out_channels, stride, norm)
+    self.unused = nn.Parameter(torch.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ({"forward": lambda self, x: self.conv(x)[:, 1:]}, r"gives \(1, 11, .*expected \(1, 12, "),
+        ({"forward": lambda self, x: x}, r"gives \(1, 8, 18, 18\); expected \(1, 12, 9, 9\)"),
+        ({"forward": lambda self, x: [x]}, "gives a list; expected a tensor"),
+        ({"forward": lambda self, x: self.nothing(x)}, "can't run on.*has no attribute 'nothing'"),
+        (
+            {"__init__": lambda self, a: None},
+            r"can't be made for 8 -> 12 channels.*called as block",
+        ),
+    ],
+)
+def test_modules_that_do_not_work_are_refused_with_their_place(methods, message):
+    with pytest.raises(SpaceError, match=rf"'own': choice 'plain' in block 1 of res2: .*{message}"):
+        CostTable(space_of(ShuffleChoice(3), variant(**methods)), (36, 36))
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ({"forward": lambda self, x: Plain.forward(self, x.relu_())}, "changes its input"),
+        ({"__init__": init}, "parameter 'unused' gets no gradient"),
+        (
+            {"forward": lambda self, x: Plain.forward(self, x) * (x.sum() / 0)},
+            "gradient of its parameter 'conv.weight' is not finite",
+        ),
+        (
+            {"forward": lambda self, x: self.norm(self.conv(x)) if x.is_meta else [][0]},
+            r"its forward fails on \(2, 8, 9, 7\): IndexError",
+        ),
+    ],
+)
+def test_check_space_sees_what_costs_do_not_show(methods, message):
+    with pytest.raises(ModelError, match=f"1. plain in block 1 of res2: .*{message}"):
+        check_space(space_of(ShuffleChoice(3), variant(**methods)), (36, 36))
+
+
+@dataclass(frozen=True)
+class Wrong(ShuffleChoice):
+    """As one who forgets the gate's convolutions, and counts one tensor less."""
+
+    name = "wrong"
+
+    def cost(self, *shape):
+        flops, params = super().cost(*shape)
+        return flops - 7, params
+
+    def peak_activations(self, *shape):
+        return 1
+
+
+def test_check_space_compares_costs_written_by_hand():
+    with pytest.raises(ModelError) as caught:
+        check_space(space_of(ShuffleChoice(3), Wrong(5)), (64, 64))
+    text = str(caught.value)
+    flops = ShuffleChoice(5).cost(8, 12, 2, 32, 32)[0]
+    assert f"wrong in block 1 of res2: on 32x32 positions it says {flops - 7:,} multiply" in text
+    assert f"counted are {flops:,}; 1 numbers alive at its peak, counted are " in text
+    assert len(text.splitlines()) == 1 + 3  # three shapes
+
+
+@pytest.mark.parametrize(
+    ("cost", "peak", "message"),
+    [
+        (7, 1, "its cost is 7; expected .multiply-adds, parameters., two integers"),
+        ((1, 2.5), 1, "its cost is .1, 2.5."),
+        ((-1, 2), 1, "its cost is .-1, 2."),
+        ((1, 2), None, "its peak_activations is None; expected an integer"),
+    ],
+)
+def test_costs_that_are_none_are_refused(cost, peak, message):
+    @dataclass(frozen=True)
+    class Odd(ShuffleChoice):
+        def cost(self, *shape):
+            return cost
+
+        def peak_activations(self, *shape):
+            return peak
+
+    space = space_of(Odd(3))
+    with pytest.raises(SpaceError, match=f"choice '3x3' in block 1 of res2: {message}"):
+        CostTable(space), memory_cost(space)
+
+
+def test_choices_without_a_module_or_out_of_reach_are_refused():
+    @dataclass(frozen=True)
+    class Nameless(ModuleChoice):
+        name = "n"
+
+    with pytest.raises(SpaceError, match=r"Nameless.module is None; expected the nn.Module class"):
+        space_of(Nameless())
+
+    class Inner(Plain):
+        pass
+
+    @dataclass(frozen=True)
+    class InnerChoice(ModuleChoice):
+        name = "inner"
+        module = Inner
+
+    with pytest.raises(SpaceError, match="defined inside of a function .*move it to the top"):
+        space_of(InnerChoice())
+
+    @dataclass(frozen=True)
+    class Local(PlainChoice):
+        name = "local"
+
+    with pytest.raises(ModelError, match="local: other processes can't import its class by its"):
+        check_space(space_of(Local()), (36, 36))
+
+
+def test_fields_without_a_hash_are_refused():
+    @dataclass(frozen=True)
+    class Listed(PlainChoice):
+        kernels: list = dataclasses.field(default_factory=list)
+
+    with pytest.raises(SpaceError, match=r"choices\[0\] .*unhashable.*make it a tuple in __post_"):
+        space_of(Listed([3, 5]))
+
+
+def test_command(tmp_path, capsys):
+    config = tmp_path / "own.py"
+    config.write_text(
+        "from detectron2.config import LazyCall as L\n"
+        "from detnas_d2.space import SearchSpace, ShuffleChoice, Stage\n"
+        "space = L(SearchSpace)(name='own', stem_channels=8, choices=[L(ShuffleChoice)()],\n"
+        "    stages=[L(Stage)(channels=12, blocks=3)])\n"
+    )
+    main([str(config), "--input-size", "64", "64"])
+    output = capsys.readouterr().out
+    rows = [line.split() for line in output.splitlines()]
+    flops = ShuffleChoice().cost(12, 12, 1, 16, 16)[0]
+    assert ["res2", "12", "->", "12", "1", "16x16", "2", f"{flops / 1e6:.2f}"] in rows
+    assert "all choices run and cost what they say" in output
+    with pytest.raises(SystemExit, match="there is no space 'dome'"):
+        main(["dome"])
+
+
+def test_shuffle_block_takes_more_layers():
+    """As projects/DetNAS/own_space/blocks.py does."""
+    block = ShuffleBlock(ShuffleChoice(3), 8, 8, 1, nn.BatchNorm2d)
+    block.main.append(nn.Sigmoid())
+    assert block.eval()(torch.randn(1, 8, 5, 5))[:, 4:].le(1).all()
+
+
+def test_latency_of_a_space_with_choices_that_do_not_fit():
+    """Every choice that fits is timed, the others have no figure, and the table is a cost."""
+    space = space_of(ShuffleChoice(3), PlainChoice(), Nothing())
+    table = measure_latency(space, (32, 32), rounds=2)
+    assert [[n is not None for n in row] for row in table.block_ms] == space.allowed.tolist()
+    cost = table.cost(space, (32, 32))
+    assert cost(cost.cheapest()) == pytest.approx(
+        table.constant_ms + sum(min(n for n in row if n is not None) for row in table.block_ms),
+        abs=1e-3,
+    )
+    for architecture in table.check["architectures"]:
+        Architecture(space, tuple(architecture))  # raises where a choice doesn't fit

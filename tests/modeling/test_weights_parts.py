@@ -1,0 +1,155 @@
+"""Parts of a checkpoint: one network's weights for a supernet's path, a backbone without heads."""
+
+from __future__ import annotations
+
+import pytest
+import released_nets as theirs
+import torch
+from torch import nn
+
+from detnas_d2.modeling import (
+    Classifier,
+    ShuffleNetV2,
+    ShuffleNetV2Supernet,
+    WeightsError,
+    convert_released,
+    describe,
+    load_weights,
+    read_released,
+    slice_supernet,
+)
+from detnas_d2.modeling.slicing import spread_on_path
+from detnas_d2.space import Architecture, SearchSpace
+
+A = (0, 1, 2, 3, 0, 1, 2, 3)
+B = (3, 2, 1, 0, 3, 2, 1, 0)
+SHAPE = (8, (16, 24, 32, 40), (2, 2, 3, 1), 12)  # of conftest's space, as the authors' code has it
+
+
+class Detector(nn.Module):
+    """What matters of one here: a backbone, and a head for so many classes."""
+
+    def __init__(self, bottom_up: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.backbone = nn.Module()
+        self.backbone.bottom_up = bottom_up
+        self.head = nn.Linear(8, classes)
+
+
+def checkpoint(model):
+    return {"model": model.state_dict(), "detnas": describe(model)}
+
+
+def state(model):
+    return {key: tensor.clone() for key, tensor in model.state_dict().items()}
+
+
+def unchanged(model, before):
+    return all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+
+
+def same_features(supernet, network, images):
+    """On that path, in evaluation and so with the running statistics too, bit for bit."""
+    supernet.eval(), network.eval()
+    with torch.no_grad(), supernet.use_path(network.architecture):
+        ours, wanted = supernet(images), network(images)
+    return all(torch.equal(ours[key], wanted[key]) for key in wanted)
+
+
+@pytest.mark.parametrize("path", [A, B])
+def test_a_networks_weights_fill_its_path(space, randomize, images, path):
+    network = randomize(ShuffleNetV2(space, path))
+    model = Detector(randomize(ShuffleNetV2Supernet(space)), 3)
+    before = state(model)
+    source = checkpoint(Classifier(network, 5, last_channels=8))
+    report = load_weights(model, source, path_only=True)
+    text = ",".join(map(str, path))
+    assert f"network of architecture {text}" in report and "keep their initialisation" in report
+
+    supernet = model.backbone.bottom_up
+    assert same_features(supernet, network, images)
+    # every other choice of every block, and the head, are what they were
+    blocks = zip(space.blocks, path, strict=True)
+    filled = {f"{space.stage_names[b.stage]}.{b.index_in_stage}.{c}." for b, c in blocks}
+    for key, tensor in model.state_dict().items():
+        short = key.removeprefix("backbone.bottom_up.")
+        if not short.startswith(("stem.", *filled)):
+            assert torch.equal(tensor, before[key]), key
+    assert not unchanged(model, before)
+
+
+def test_spreading_is_what_slicing_undoes(space):
+    network = ShuffleNetV2(space, A)
+    architecture = Architecture(space, A)
+    prefix = "some.where."
+    given = {f"{prefix}{key}": t for key, t in network.state_dict().items()} | {
+        "head": torch.ones(1)
+    }
+    spread = spread_on_path(given, architecture, prefix)
+    names = set(ShuffleNetV2Supernet(space).state_dict())
+    assert {k.removeprefix(prefix) for k in spread if k != "head"} <= names
+    again = slice_supernet(spread, architecture, prefix)
+    assert again.keys() == given.keys() and all(again[k] is given[k] for k in given)
+    with pytest.raises(WeightsError, match="is no key of a network of space .tiny"):
+        spread_on_path({f"{space.stage_names[0]}.9.main": torch.ones(1)}, architecture)
+
+
+def test_released_weights_of_one_network_fill_a_supernet(space):
+    """The way of a user: the authors' file, converted, into a detector's supernet."""
+    x = torch.rand(1, 3, 64, 64, dtype=torch.float64)
+    net = theirs.Weights()
+    theirs.classifier(net, x, SHAPE, A, classes=5)
+    wanted = theirs.body(net, x, SHAPE, A)
+    network = Classifier(ShuffleNetV2(space, A), 5, last_channels=12).double()
+    converted = convert_released(read_released(net.state), network)
+    model = Detector(ShuffleNetV2Supernet(space), 3).double()
+    load_weights(model, converted, path_only=True, backbone_only=True)
+    supernet = model.backbone.bottom_up.eval()
+    with torch.no_grad(), supernet.use_path(Architecture(space, A)):
+        found = supernet(x)
+    for ours, theirs_ in zip(found.values(), wanted, strict=True):
+        torch.testing.assert_close(ours, theirs_, rtol=0, atol=1e-5 * float(theirs_.abs().max()))
+
+
+@pytest.mark.parametrize("make", [ShuffleNetV2Supernet, lambda s: ShuffleNetV2(s, A)])
+def test_the_backbone_of_a_detector_of_other_classes(space, randomize, make):
+    source = randomize(Detector(make(space), classes=80))
+    model = Detector(make(space), classes=3)
+    before = state(model)
+    with pytest.raises(WeightsError, match="train.init_backbone_only=True"):
+        load_weights(model, checkpoint(source))
+    assert unchanged(model, before)
+    assert "backbone, not the heads" in load_weights(model, checkpoint(source), backbone_only=True)
+    assert torch.equal(model.head.weight, before["head.weight"])
+    loaded, given = model.backbone.bottom_up.state_dict(), source.backbone.bottom_up.state_dict()
+    assert all(torch.equal(loaded[key], given[key]) for key in given)
+
+
+def test_backbone_only_leaves_heads_that_would_fit(space):
+    source, model = (Detector(ShuffleNetV2(space, A), 3) for _ in range(2))
+    before = state(model)
+    load_weights(model, checkpoint(source), backbone_only=True)
+    assert torch.equal(model.head.weight, before["head.weight"])
+
+
+def test_what_fills_no_path_is_refused(space):
+    other = SearchSpace("other", 12, space.stages, space.choices)
+    network, supernet = ShuffleNetV2(space, A), ShuffleNetV2Supernet(space)
+    plain = {"model": network.state_dict()}
+    cut = checkpoint(network)
+    cut["model"] = {k: v for k, v in cut["model"].items() if not k.startswith("stem.conv")}
+    cut["model"]["stem.conv.weight"] = torch.zeros(8, 3, 5, 5)
+    cases = [
+        (ShuffleNetV2(space, A), checkpoint(network), "the model has none"),
+        (supernet, checkpoint(supernet), "states no architecture"),
+        (supernet, plain, "states no architecture"),
+        (supernet, checkpoint(ShuffleNetV2(other, A)), "other spaces"),
+        (supernet, cut, "stem.conv.weight.*of another shape|of another shape.*stem.conv.weight"),
+    ]
+    for model, source, message in cases:
+        before = state(model)
+        with pytest.raises(WeightsError, match=message):
+            load_weights(model, source, path_only=True)
+        assert unchanged(model, before)
+    with pytest.raises(WeightsError, match="train.init_path_only=True"):
+        load_weights(supernet, checkpoint(network))

@@ -1,0 +1,195 @@
+"""Choices that don't fit every block, against plain enumeration of all architectures."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from detnas_d2.search import CostLimit, CostLimits
+from detnas_d2.search.least import least
+from detnas_d2.search.operators import crossover, mutate, random_architecture
+from detnas_d2.search.sampling import draw_unseen
+from detnas_d2.space import (
+    Architecture,
+    ArchitectureError,
+    Choice,
+    CostTable,
+    FlopsRangePathSampler,
+    LatencyTable,
+    SearchSpace,
+    ShuffleChoice,
+    SpaceError,
+    Stage,
+    UniformPathSampler,
+    memory_cost,
+)
+
+
+@dataclass(frozen=True)
+class Skip(Choice):
+    name = "skip"
+    block = "torch.nn.Identity"
+
+    def branches(self, in_channels, out_channels, stride):
+        return ()
+
+    def fits(self, in_channels, out_channels, stride):
+        return stride == 1 and in_channels == out_channels
+
+
+# "skip" stands in the middle, so that its place can't be cut off
+SPACE = SearchSpace(
+    "s", 8, (Stage(12, 2), Stage(16, 3)), (ShuffleChoice(3), Skip(), ShuffleChoice(7))
+)
+ALL = [
+    a for a in itertools.product(range(3), repeat=5) if a[0] != 1 and a[2] != 1
+]  # the first blocks of the stages can't be skipped
+TABLE = CostTable(SPACE, (64, 64))
+
+
+def by_hand(architecture, field):
+    """Flops or params, block by block from the choices themselves."""
+    total = getattr(TABLE, f"stem_{field}")
+    height = 32
+    for block, c in zip(SPACE.blocks, architecture, strict=True):
+        shape = (block.in_channels, block.out_channels, block.stride, height, height)
+        total += SPACE.choices[c].cost(*shape)[field == "params"]
+        height = -(-height // block.stride)
+    return total
+
+
+def test_the_space_knows_what_fits():
+    assert SPACE.size == len(ALL) == 2 * 3 * 2 * 3 * 3
+    assert SPACE.options == ((0, 2), (0, 1, 2), (0, 2), (0, 1, 2), (0, 1, 2))
+    assert SPACE.allowed.tolist() == [[c in o for c in range(3)] for o in SPACE.options]
+    everywhere = dataclasses.replace(SPACE, choices=(ShuffleChoice(3), ShuffleChoice(7)))
+    assert everywhere.fits_all and not SPACE.fits_all
+    assert len(json.dumps(SPACE.describe())) > 0
+
+
+def test_what_fits_counts_in_the_fingerprint():
+    class Anywhere(Skip):
+        def fits(self, *shape):
+            return True
+
+    assert (
+        SPACE.fingerprint
+        != dataclasses.replace(
+            SPACE, choices=(ShuffleChoice(3), Anywhere(), ShuffleChoice(7))
+        ).fingerprint
+    )
+
+
+def test_a_block_without_any_choice_is_refused():
+    with pytest.raises(SpaceError, match=r"no choice fits block 1 of res2 \(8 to 12 channels, str"):
+        SearchSpace("s", 8, (Stage(12, 2),), (Skip(),))
+
+
+def test_architectures_of_choices_that_do_not_fit_are_refused():
+    for a in itertools.product(range(3), repeat=5):
+        if a in ALL:
+            assert Architecture(SPACE, a).choices == a
+            continue
+        message = r"has choice 1 \(skip\), which doesn't fit its shape; expected one of 0: 3x3, 2:"
+        with pytest.raises(ArchitectureError, match=message):
+            Architecture(SPACE, a)
+        with pytest.raises(ArchitectureError, match="row 1 of the array: .*block . of 5 .*skip"):
+            TABLE.flops(np.array([ALL[0], a]))
+    with pytest.raises(ArchitectureError, match=r"has choice 3; expected an integer from 0 to 2"):
+        Architecture(SPACE, (3, 0, 0, 0, 0))
+
+
+def test_costs_equal_plain_sums():
+    for field in ("flops", "params"):
+        cost = getattr(TABLE, field)
+        expected = [by_hand(a, field) for a in ALL]
+        assert cost(np.array(ALL)).tolist() == expected
+        assert [cost(Architecture(SPACE, a)) for a in ALL] == expected
+        assert (cost.minimum, cost.maximum) == (min(expected), max(expected))
+        assert cost(cost.cheapest()) == min(expected)
+
+
+def test_draws_are_uniform_over_all_architectures():
+    rows = SPACE.draw(np.random.default_rng(0), 50_000)
+    seen, counts = np.unique(rows, axis=0, return_counts=True)
+    assert set(map(tuple, seen.tolist())) == set(ALL)
+    expected = len(rows) / len(ALL)
+    assert ((counts - expected) ** 2 / expected).sum() < 107 + 4 * np.sqrt(2 * 107)  # chi-square
+    sampler = UniformPathSampler(SPACE, 0)
+    assert {sampler(i).choices for i in range(2000)} == set(ALL)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7])
+def test_range_sampler_counts_and_draws_exactly(share):
+    expected = sorted(by_hand(a, "flops") for a in ALL)
+    low, high = expected[0], expected[int(share * (len(ALL) - 1))]
+    sampler = FlopsRangePathSampler(SPACE, 0, low, high, (64, 64))
+    within = {a for a in ALL if by_hand(a, "flops") <= high}
+    assert sampler.count == len(within)
+    assert {sampler._paths.path(i) for i in range(sampler.count)} == within
+
+
+def test_operators_and_random_draws_stay_inside():
+    rng = np.random.default_rng(0)
+    parents = [Architecture(SPACE, a) for a in ALL]
+    for first, second in zip(parents, reversed(parents), strict=True):
+        for child in (mutate(first, 0.9, rng), crossover(first, second, rng)):
+            assert child.choices in ALL
+    assert {random_architecture(SPACE, rng).choices for _ in range(2000)} == set(ALL)
+
+
+@pytest.mark.parametrize("enumerable", [True, False])
+def test_unseen_are_drawn_until_none_is_left(monkeypatch, enumerable):
+    if not enumerable:
+        monkeypatch.setattr("detnas_d2.search.sampling.ENUMERABLE", 1)
+    seen = {Architecture(SPACE, a) for a in ALL[:50]}
+    middle = int(np.median([by_hand(a, "flops") for a in ALL]))
+    limit = CostLimits(SPACE, [CostLimit(TABLE.flops, middle)])
+    wanted = {a for a in ALL[50:] if by_hand(a, "flops") <= middle}
+    drawn = draw_unseen(SPACE, len(ALL), seen, limit, np.random.default_rng(0))
+    assert len(drawn) == len(wanted) and {a.choices for a in drawn} == wanted
+
+
+def test_least_costs_and_witnesses_equal_the_best_of_all():
+    memory = memory_cost(SPACE, (64, 64))
+    figures = {a: (by_hand(a, "flops"), memory(Architecture(SPACE, a))) for a in ALL}
+    for peak in sorted({m for _, m in figures.values()}):
+        found = least(TABLE.flops, [(memory, peak)])
+        assert TABLE.flops(found) == min(f for f, m in figures.values() if m <= peak)
+    for flops in sorted({f for f, _ in figures.values()})[::9]:
+        limits = [(TABLE.flops, flops), (TABLE.params, TABLE.params.maximum)]
+        assert memory(least(memory, limits)) == min(m for f, m in figures.values() if f <= flops)
+        # where no block's cheapest choice meets it, integer programming has to
+        params = sorted(TABLE.params(Architecture(SPACE, a)) for a in ALL)[20]
+        found = least(TABLE.flops, [(TABLE.params, params)])
+        wanted = [f for a, (f, _) in figures.items() if by_hand(a, "params") <= params]
+        assert TABLE.flops(found) == min(wanted)
+    assert CostLimits(SPACE, []).witness().choices in ALL
+
+
+def test_a_skipped_block_needs_its_input_only():
+    memory = memory_cost(SPACE, (64, 64))
+    image, stage = 3 * 64 * 64, 12 * 16 * 16
+    assert memory.table[1, 1] == 4 * (image + stage)
+
+
+def test_latency_tables_have_no_figure_where_a_choice_does_not_fit(tmp_path):
+    rows = tuple(tuple(1.0 + c if c in o else None for c in range(3)) for o in SPACE.options)
+    table = LatencyTable(
+        *("s", SPACE.fingerprint, (64, 64), 1, "cpu", "x", 1, "2"),
+        constant_ms=0.5,
+        block_ms=rows,
+        check={},
+    )
+    file = tmp_path / "latency.json"
+    file.write_text(json.dumps(table.to_json()))
+    cost = LatencyTable.read(file).cost(SPACE, (64, 64))
+    assert cost(Architecture(SPACE, (2, 1, 0, 1, 2))) == 0.5 + 3 + 2 + 1 + 2 + 3
+    full = dataclasses.replace(table, block_ms=((1.0,) * 3,) * 5)
+    with pytest.raises(SpaceError, match="has figures for other choices"):
+        full.cost(SPACE, (64, 64))

@@ -1,0 +1,92 @@
+"""Configs for own data, tried on a few generated images: configs/custom, and copies of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from detectron2.data import DatasetCatalog
+from PIL import Image
+
+from detnas_d2.data import unregister_dataset
+from detnas_d2.data.own import PARTS
+
+SETTINGS = "settings.py"
+CLASSES = ("square", "bar")
+
+
+@contextlib.contextmanager
+def with_tiny_data(config: Path, folder: str, machine: str = "cpu") -> Iterator[Path]:
+    """A copy of a config whose settings name generated images, where its folder has settings.
+
+    Args:
+        config: of configs/FOLDER.
+        folder: a temporary one; it is the working directory meanwhile.
+        machine: what the settings say.
+    """
+    if not (config.parent / SETTINGS).is_file():
+        yield config
+        return
+    root = Path(folder) / f"own_{config.parent.name}_{machine}"
+    copy = root / "configs" / config.parent.name
+    if not copy.exists():
+        shutil.copytree(config.parent, copy)
+        (copy.parent / "common").symlink_to(config.parents[1] / "common")
+        annotations = write_tiny_data(root / "data")
+        values = {
+            "annotations": str(annotations),
+            "images": str(annotations.parent),
+            "name": config.parent.name,
+            "machine": machine,
+            "weights": "",
+        }
+        lines = [f"{key} = {value!r}" for key, value in values.items()]
+        (copy / SETTINGS).write_text("\n".join(lines) + "\n")
+    former = os.getcwd()
+    os.chdir(root)
+    try:
+        yield copy / config.name
+    finally:
+        os.chdir(former)
+        for part in PARTS:
+            if (name := f"{config.parent.name}_{part}") in DatasetCatalog:
+                unregister_dataset(name)
+
+
+def write_tiny_data(folder: Path, images: int = 12, size: int = 64) -> Path:
+    """Write images with a bright box each, of two classes in turn, and one COCO JSON file.
+
+    Returns:
+        the file, which lies beside the images.
+    """
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    entries, annotations = [], []
+    for i in range(1, images + 1):
+        pixels = rng.integers(0, 80, (size, size, 3), dtype=np.uint8)
+        width, height = ((24, 24), (40, 12))[i % 2]
+        x, y = (int(v) for v in rng.integers(0, size - 40, 2))
+        pixels[y : y + height, x : x + width] = 220
+        name = f"{i}.png"
+        Image.fromarray(pixels).save(folder / name)
+        entries.append({"id": i, "file_name": name, "width": size, "height": size})
+        annotations.append(
+            {
+                "id": i,
+                "image_id": i,
+                "category_id": 1 + i % 2,
+                "bbox": [x, y, width, height],
+                "area": width * height,
+                "iscrowd": 0,
+            }
+        )
+    categories = [{"id": i, "name": name} for i, name in enumerate(CLASSES, 1)]
+    file = folder / "all.json"
+    content = {"images": entries, "annotations": annotations, "categories": categories}
+    file.write_text(json.dumps(content))
+    return file
