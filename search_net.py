@@ -31,13 +31,13 @@ from detnas_d2.driver import (
     build_supernet,
     retrain_commands,
     search_header,
+    search_ledger,
     write_detections,
 )
 from detnas_d2.engine import load_config, require_supernet, setup
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.search import (
     Evaluator,
-    Ledger,
     ParetoResult,
     Progress,
     format_front,
@@ -61,10 +61,9 @@ def search(args: argparse.Namespace) -> None:
     algorithm = build_algorithm(cfg, space, limit)
     commands = retrain_commands(cfg, ROOT)
     folder = cfg.train.output_dir
-    ledger_file = os.path.join(folder, "ledger.jsonl")
     header = search_header(cfg, space, algorithm)
     resume = args.resume or args.retry_failed
-    with Ledger(ledger_file, header, space, resume=resume) as ledger:
+    with search_ledger(cfg, header, space, resume=resume) as ledger:
         setup(cfg, args)  # writes config.yaml, so only once the folder is known to be this search's
         with build_executor(cfg, model) as executor, SearchScalars(folder) as scalars:
             evaluator = Evaluator(
@@ -109,7 +108,7 @@ def _report(cfg: DictConfig, model: nn.Module, best: Architecture) -> None:
         logger.warning(f"No report was written; to try again: {again}", exc_info=True)
 
 
-@command("search_net.py")
+@command("search_net.py", flags=("--resume", "--retry-failed"))
 def main(argv: Sequence[str]) -> None:
     parser = add_debug(
         argparse.ArgumentParser(

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
         trainer.train()
 
 
-@command(PROGRAM)
+@command(PROGRAM, flags=("--resume", "--eval-only"))
 def main(argv: Sequence[str]) -> None:
     args = add_debug(default_argument_parser(epilog=__doc__)).parse_args(argv)
     args.config_file = args.config_file or DEFAULT_CONFIG

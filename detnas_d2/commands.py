@@ -18,7 +18,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -40,23 +40,24 @@ def add_debug(parser: _Parser) -> _Parser:
 
 
 def command(
-    program: str, *, interrupted: str = "stopped."
+    program: str, *, interrupted: str = "stopped.", flags: Collection[str] = ()
 ) -> Callable[[Callable[[Sequence[str]], _T]], Callable[..., _T]]:
     """Decorates a program's `main(argv)`; it may then be called without argv, for sys.argv's.
 
     Args:
         program: the name before messages.
         interrupted: what Ctrl-C says.
+        flags: options without a value, besides `--debug`, that may stand after overrides.
     """
+    movable = {DEBUG, *flags}
 
     def decorate(main: Callable[[Sequence[str]], _T]) -> Callable[..., _T]:
         @functools.wraps(main)
         def run(argv: Sequence[str] | None = None) -> _T:
             argv = list(sys.argv[1:] if argv is None else argv)
-            debug = DEBUG in argv
-            if debug:  # to the front, for after overrides a parser takes it for one of them
-                argv = [DEBUG, *(a for a in argv if a != DEBUG)]
-            with ending(program, debug=debug, interrupted=interrupted):
+            # to the front, for after overrides a parser takes them for some of these
+            argv.sort(key=lambda argument: argument not in movable)
+            with ending(program, debug=DEBUG in argv, interrupted=interrupted):
                 return main(argv)
 
         return run
@@ -72,7 +73,8 @@ def ending(program: str, *, debug: bool, interrupted: str = "stopped.") -> Itera
     names the log file that its traceback was added to; before there is one, `--debug` shows it.
 
     Raises:
-        SystemExit: with the message (status 1), or with status 130 after Ctrl-C.
+        SystemExit: with the message (status 1), or with status 130 after Ctrl-C, which says what
+            the KeyboardInterrupt does, or else `interrupted`.
     """
     hook = threading.excepthook
     if not debug:
@@ -84,10 +86,10 @@ def ending(program: str, *, debug: bool, interrupted: str = "stopped.") -> Itera
         if debug:
             traceback.print_exc()
         sys.exit(f"{program}: {error}")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         if debug:
             traceback.print_exc()
-        print(f"{program}: {interrupted}", file=sys.stderr)
+        print(f"{program}: {str(error) or interrupted}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:
         if debug:

@@ -23,21 +23,21 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from detectron2.data.catalog import Metadata
 from detectron2.data.detection_utils import read_image
 from detectron2.structures import BoxMode, Instances
-from detectron2.utils.visualizer import Visualizer
 from PIL import Image
 from tqdm import tqdm
 
 from .commands import add_debug, command
+from .data.drawing import draw_boxes
 from .errors import DetNASError
 from .export import Trained, load_trained
-from .export.trained import add_arguments
+from .export.trained import add_arguments, check_device
 from .files import write_atomically
 
 PROGRAM = "python -m detnas_d2.predict"
 DETECTIONS_FILE = "detections.json"
+KEYS = ("image_id", "category_id", "bbox", "score", "file_name", "category_name")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 SMALL = 500  # pixels; pictures of smaller images are drawn twice as large, to read the labels
 # what Pillow and Detectron2 raise for files that are no images, or not whole
@@ -65,11 +65,13 @@ def main(argv: Sequence[str]) -> None:
         help="cuda or cpu (default: a GPU if there is one)",
     )
     args = add_debug(parser).parse_args(argv)
-    if args.device.startswith("cuda") and not torch.cuda.is_available():
-        raise PredictError("--device is cuda, but PyTorch sees no GPU here; leave it out.")
+    check_device(args.device)
+    if not 0 <= args.threshold <= 1:
+        raise PredictError(f"--threshold is {args.threshold:g}; expected a number from 0 to 1.")
     folder = Path(args.folder)
     files = find_images(args.images, folder)
     pictures = name_pictures(files, folder)
+    check_folder(folder, pictures)
     trained = load_trained(args.output, args.weights)
     trained.model.to(args.device)
     print(f"read {trained.weights}", file=sys.stderr)
@@ -145,6 +147,31 @@ def name_pictures(files: Sequence[Path], folder: Path) -> list[Path]:
     return pictures
 
 
+def check_folder(folder: Path, pictures: Sequence[Path]) -> None:
+    """
+    Raises:
+        PredictError: files of these names are there that no earlier prediction has written.
+    """
+    file = folder / DETECTIONS_FILE
+    there = [path for path in (file, *pictures) if path.exists()]
+    if there and not _is_ours(file):
+        raise PredictError(
+            f"--output {str(folder)!r} holds {there[0].name}, which would be overwritten and is of "
+            "no earlier prediction that has ended; choose another folder, or remove that file"
+        )
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether it is a `detections.json` of this program, by its form."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, list) and all(
+        isinstance(entry, dict) and tuple(entry) == KEYS for entry in content
+    )
+
+
 def predict(
     trained: Trained, files: Sequence[Path], pictures: Sequence[Path], threshold: float
 ) -> tuple[list[dict[str, Any]], dict[Path, str]]:
@@ -160,29 +187,38 @@ def predict(
     damaged: dict[Path, str] = {}
     names = Names(trained.categories)
     jobs = zip(files, pictures, strict=True)
-    for number, (file, picture) in enumerate(tqdm(jobs, total=len(files), unit="image"), 1):
-        try:
-            image = read_image(str(file), format="RGB")
-            record = trained.mapper({"file_name": str(file)})
-        except UNREADABLE as e:
-            damaged[file] = " ".join(str(e).split()) or type(e).__name__
-            tqdm.write(f"left out: {file}: {damaged[file]}", file=sys.stderr)
-            continue
-        with torch.no_grad():
-            output = trained.model([record])[0]
-        if not isinstance(output, Mapping) or "instances" not in output:
-            raise PredictError(
-                f"{trained.weights} is of a {type(trained.model).__name__}, which detects nothing; "
-                "give the folder of a detector (step4_detection)"
-            )
-        found = output["instances"].to("cpu")
-        found = found[found.scores >= threshold]
-        draw(image, found, names, picture)
-        detections += _results(found, number, file, names)
-    folder = pictures[0].parent
-    lines = ",\n ".join(json.dumps(d) for d in detections)
-    write_atomically(folder / DETECTIONS_FILE, f"[{lines}]\n")
+    seconds = 0.5 if sys.stderr.isatty() else 10.0  # between lines
+    bar = tqdm(jobs, total=len(files), unit="image", mininterval=seconds, maxinterval=seconds)
+    try:
+        for number, (file, picture) in enumerate(bar, 1):
+            try:
+                image = read_image(str(file), format="RGB")
+                record = trained.mapper({"file_name": str(file)})
+            except UNREADABLE as e:
+                damaged[file] = " ".join(str(e).split()) or type(e).__name__
+                tqdm.write(f"left out: {file}: {damaged[file]}", file=sys.stderr)
+                continue
+            with torch.no_grad():
+                output = trained.model([record])[0]
+            if not isinstance(output, Mapping) or "instances" not in output:
+                raise PredictError(
+                    f"{trained.weights} is of a {type(trained.model).__name__}, which detects "
+                    "nothing; give the folder of a detector (step4_detection)"
+                )
+            found = output["instances"].to("cpu")
+            found = found[found.scores >= threshold]
+            draw(image, found, names, picture)
+            detections += _results(found, number, file, names)
+    except KeyboardInterrupt:
+        _write(detections, pictures)  # so that the next run takes the folder for its own
+        raise
+    _write(detections, pictures)
     return detections, damaged
+
+
+def _write(detections: Sequence[Mapping[str, Any]], pictures: Sequence[Path]) -> None:
+    lines = ",\n ".join(json.dumps(d) for d in detections)
+    write_atomically(pictures[0].parent / DETECTIONS_FILE, f"[{lines}]\n")
 
 
 class Names:
@@ -205,13 +241,14 @@ def draw(image: np.ndarray, found: Instances, names: Names, picture: Path) -> No
     Raises:
         OSError: the picture can't be written.
     """
-    count = int(found.pred_classes.max()) + 1 if len(found) else 0
-    metadata = Metadata(thing_classes=[names[i][1] for i in range(count)])
-    scale = 2.0 if max(image.shape[:2]) < SMALL else 1.0
-    boxes = Instances(found.image_size)
-    boxes.pred_boxes, boxes.scores = found.pred_boxes, found.scores
-    boxes.pred_classes = found.pred_classes
-    drawn = Visualizer(image, metadata, scale=scale).draw_instance_predictions(boxes).get_image()
+    drawn = draw_boxes(
+        image,
+        found.pred_boxes.tensor.numpy(),
+        found.pred_classes.tolist(),
+        found.scores.tolist(),
+        lambda number: names[number][1],
+        scale=2.0 if max(image.shape[:2]) < SMALL else 1.0,
+    )
     _, content = cv2.imencode(picture.suffix, cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
     write_atomically(picture, lambda stream: stream.write(content.tobytes()))
 

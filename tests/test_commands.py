@@ -49,9 +49,10 @@ def test_an_error_is_one_message(capsys, error, message, debug):
     assert ("Traceback" in capsys.readouterr().err) == debug
 
 
-def test_ctrl_c(capsys):
-    assert end(KeyboardInterrupt()) == 130
-    assert capsys.readouterr().err == "prog: stopped.\n"
+@pytest.mark.parametrize("message", ["", "stopped; go on with --resume."])
+def test_ctrl_c(capsys, message):
+    assert end(KeyboardInterrupt(*filter(None, [message]))) == 130
+    assert capsys.readouterr().err == f"prog: {message or 'stopped.'}\n"
 
 
 def test_a_thread_that_fails_is_a_line(capsys):
@@ -88,10 +89,16 @@ def test_a_log_gets_the_traceback_and_the_console_not(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("argv", "seen"),
-    [(["a=1"], ["a=1"]), (["a=1", "--debug"], ["--debug", "a=1"]), (["--debug"], ["--debug"])],
+    [
+        (["a=1"], ["a=1"]),
+        (["a=1", "--debug"], ["--debug", "a=1"]),
+        (["--debug"], ["--debug"]),
+        (["--file", "f", "a=1", "--on", "b=2"], ["--on", "--file", "f", "a=1", "b=2"]),
+        (["a=1", "--off"], ["a=1", "--off"]),
+    ],
 )
-def test_debug_may_stand_anywhere(monkeypatch, argv, seen):
-    @command("prog")
+def test_flags_may_stand_anywhere(monkeypatch, argv, seen):
+    @command("prog", flags=["--on"])
     def main(argv):
         return argv
 

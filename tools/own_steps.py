@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,19 @@ from detectron2.config import LazyConfig
 
 from detnas_d2.driver.estimate import (
     DAY,
+    OVER_A_DAY,
     Estimator,
     Planned,
-    advice,
+    Predicted,
     estimate_table,
+    smaller_settings,
+    smaller_table,
     total_seconds,
     words,
 )
+from detnas_d2.engine.config import ConfigError
 from detnas_d2.engine.fingerprint import config_hash
+from detnas_d2.engine.step_time import earlier_starts
 from detnas_d2.engine.steps import Step, StepError
 from detnas_d2.files import write_atomically
 
@@ -89,55 +95,96 @@ class OwnRun:
         return found + compared
 
     def estimate(
-        self, steps: Sequence[Step], *, long: bool, show: Callable[[str], None] = print
+        self,
+        steps: Sequence[Step],
+        *,
+        long: bool,
+        only: bool = False,
+        show: Callable[[str], None] = print,
     ) -> dict[str, float]:
         """Show how long the steps that are not done will take, measured on the first call.
 
         Args:
             steps: all steps.
             long: go on where that is more than a day.
+            only: nothing is run afterwards: show smaller settings, however long it takes.
 
         Returns:
             predicted seconds by step.
 
         Raises:
-            TooLong: without `long`, naming smaller settings.
+            TooLong: without `long` or `only`, naming smaller settings.
         """
-        left = [s for s in steps if s.seconds() is None]
+        known = self._known()
+        entry = known.setdefault(_hash(steps), {"steps": [], "smaller": [], "long": False})
+        predicted = {p["name"]: Predicted(**p) for p in entry["steps"]}
+        left = _left(steps, show if only else None)
         if not left:
-            return self._known(steps).get("seconds", {})
-        known = self._known(steps)
-        if all(s.name in known.get("seconds", {}) for s in left):
-            return known["seconds"]
-        show("measuring how long the steps will take …")
+            show(f"all {len(steps)} steps are done")
+            return {name: p.seconds for name, p in predicted.items()}
         estimator = Estimator()
         plan = [Planned(s.name, s.kind, s.cfg, s.gpus) for s in left]
-        predicted = estimator.predict(plan)
-        show(estimate_table(predicted))
-        if total_seconds(predicted) > DAY and not long:
-            raise TooLong(
-                f"{advice(plan, estimator)}\nChange {self.folder / 'machines.py'}, or go on as it "
-                "is with --long."
-            )
-        seconds = {p.name: round(p.seconds, 1) for p in predicted}
-        content = {"configs": _hash(steps), "seconds": seconds}
-        write_atomically(self._estimate_file, json.dumps(content, indent=1) + "\n")
-        return seconds
+        if not all(s.name in predicted for s in left):
+            show("measuring how long the steps will take …")
+            predicted.update((p.name, p) for p in estimator.predict(plan))
+            entry.update(steps=[asdict(p) for p in predicted.values()], smaller=[])
+        to_come = [predicted[s.name] for s in left]
+        if len(left) < len(steps):
+            show(f"{len(steps) - len(left)} of {len(steps)} steps are done; the others:")
+        show(estimate_table(to_come))
+        for step in left:
+            if spent := sum(earlier_starts(step.folder)):
+                show(f"of {step.name} {words(spent)} are done")
+        too_long = total_seconds(to_come) > DAY and not (long or entry["long"])
+        if (only or too_long) and not entry["smaller"]:
+            entry["smaller"] = smaller_settings(plan, estimator)
+        entry["long"] |= long
+        write_atomically(self._estimate_file, json.dumps(known, indent=1) + "\n")
+        smaller = smaller_table(entry["smaller"])
+        where = f"Change {self.folder / 'machines.py'}"
+        if too_long:
+            text = f"{OVER_A_DAY} {smaller}\n{where}, or go on as it is with --long."
+            if not only:
+                raise TooLong(text)
+            show(text)
+        elif only:
+            show(f"{smaller}\n{where} for them.")
+        return {name: p.seconds for name, p in predicted.items()}
 
-    def _known(self, steps: Sequence[Step]) -> dict[str, Any]:
+    def _known(self) -> dict[str, Any]:
+        """Former estimates, by the configs that they are of."""
         try:
             known = json.loads(self._estimate_file.read_text())
         except (OSError, ValueError):
             return {}
-        return known if known.get("configs") == _hash(steps) else {}
+        return {} if "configs" in known else known  # of an earlier version
 
     @property
     def _estimate_file(self) -> Path:
         return self.root / self.output / "estimate.json"
 
 
-def _hash(steps: Sequence[Step]) -> list[str]:
-    return [config_hash(s.cfg, sorted(s.cfg)) for s in steps]
+def _left(steps: Sequence[Step], show: Callable[[str], None] | None) -> list[Step]:
+    """Those that are not done; with `show`, results of other settings are told, not refused."""
+    left: list[Step] = []
+    told = False
+    for step in steps:
+        try:
+            if step.seconds() is None:
+                left.append(step)
+        except ConfigError as e:
+            if show is None:
+                raise
+            if not told:
+                show(f"a run would end with: {e}")
+            told = True
+            left.append(step)
+    return left
+
+
+def _hash(steps: Sequence[Step]) -> str:
+    parts = [f"{config_hash(s.cfg, sorted(s.cfg))} {s.gpus}" for s in steps]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def comparison(predicted: Mapping[str, float], seconds: Mapping[str, float]) -> str:

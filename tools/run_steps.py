@@ -25,20 +25,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from detectron2.config import instantiate
-from own_steps import NETWORKS, OwnRun, TooLong, comparison
+from own_steps import NETWORKS, OwnRun, comparison
 
 from detnas_d2.commands import add_debug
-from detnas_d2.data import DigitsParameters, datasets_root, write_bccd_boxes, write_digits
+from detnas_d2.data import DEMO_DIGITS, datasets_root, write_bccd_boxes, write_digits
 from detnas_d2.driver import build_limit
 from detnas_d2.engine import ConfigError, backbone_node, load_config
 from detnas_d2.engine.steps import Step, run_script, run_steps
 from detnas_d2.files import write_atomically
-from detnas_d2.report import draw_detections, summarise, summary_table
+from detnas_d2.report import draw_detections, summarise, summary_table, write_report
 from detnas_d2.search.sampling import draw_random
 from detnas_d2.space import SearchSpace, resolve_space
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO = DigitsParameters(classes=(0, 1, 2, 3, 4), images=(300, 60, 100), digits_per_image=(1, 3))
 RANDOM_SEED = 1  # of the random architecture that is retrained for comparison
 
 
@@ -80,7 +79,7 @@ def write_random(search_config: Path, path: Path) -> SearchSpace:
 def main(dataset: str, detector: str | None) -> None:
     os.chdir(ROOT)
     if dataset == "demo":
-        write_digits(datasets_root() / "digits", DEMO)
+        write_digits(datasets_root() / "digits", DEMO_DIGITS)
     else:
         write_bccd_boxes()
     suffix = f"_{detector}" if detector else ""
@@ -108,15 +107,10 @@ def main_own(dataset: str, *, only_estimate: bool, long: bool) -> None:
     random_file = run.output / "random_architecture.json"
     space = write_random(search_config, random_file)
     steps = run.steps(random_file)
-    try:
-        predicted = run.estimate(steps, long=long)
-    except TooLong as e:
-        if not only_estimate:
-            raise
-        print(e)
+    predicted = run.estimate(steps, long=long, only=only_estimate)
     if only_estimate:
         return
-    seconds = run_steps(steps)
+    seconds = run_steps(steps, expected=predicted)
     tests = {key: test for key, (test, _) in NETWORKS.items()}
     trained = {key: training for key, (_, training) in NETWORKS.items()}
     report(steps, space, tests, seconds, run.output, trained=trained)
@@ -132,7 +126,7 @@ def report(
     suffix: str = "",
     trained: Mapping[str, str] | None = None,
 ) -> None:
-    """Write and print the summary, and draw some test images.
+    """Write and print the summary, draw some test images, and write the whole folder's report.
 
     Args:
         tests: name of a network -> the step that tests it.
@@ -145,9 +139,14 @@ def report(
     summary = summarise(folders["step3_search"], space, files, seconds)
     for name, step in (trained or {}).items():
         summary[name]["seconds"] = seconds[step]
+    starts = {s.name: s.starts for s in steps if s.starts > 1}
+    if starts:
+        summary["starts"] = starts
     summary_file = output / f"summary{suffix}.json"
     write_atomically(summary_file, json.dumps(summary, indent=1) + "\n")
     print(summary_table(summary))
+    if starts:
+        print("times added up over starts: " + ", ".join(f"{s} {n}" for s, n in starts.items()))
     predictions = folders["step5_test"] / "coco_instances_results.json"
     if predictions.exists():
         picture = output / f"test_images{suffix}.png"
@@ -156,6 +155,10 @@ def report(
         draw_detections(name, str(predictions), str(picture))
         print(f"some test images: {picture}")
     print(f"figures: {summary_file}")
+    try:
+        print(f"the report, for a browser: {write_report(output)}")
+    except Exception as e:  # the figures are there: whatever it is, it is no failure of the run
+        print(f"no report was written ({e}); to try again: python -m detnas_d2.report {output}")
 
 
 def own_folders() -> list[str]:

@@ -7,6 +7,7 @@ iterations (projects/DetNAS/README.md, BCCD).
 from detectron2.config import LazyCall as L
 
 from detnas_d2.data import register_coco
+from detnas_d2.data.own import check_settings as _check_settings
 from detnas_d2.data.own import own_dataset
 from detnas_d2.engine import starting_weights
 
@@ -25,8 +26,7 @@ from .settings import machine as _machine
 from .settings import name as _name
 from .settings import weights as _weights
 
-if _machine not in _machines:
-    raise ValueError(f"settings.py: machine is {_machine!r}; there are {', '.join(_machines)}")
+_check_settings(_annotations, _images, _name, _machine, _machines)
 _row = _machines[_machine]
 _data = own_dataset(_annotations, _images, _name)
 _start = starting_weights(_weights)

@@ -3,9 +3,10 @@ annotations = (
     ""  # a COCO JSON file, a folder with train.json, val.json and test.json, or a VOC folder
 )
 images = ""  # the folder that file names are relative to; may stay empty for a VOC folder
-name = ""  # of your data: letters and digits; everything is written to output/<name>
+name = ""  # of your data: letters, digits, _, - and . ; everything is written to output/<name>
 machine = "cpu"  # cpu, 1gpu, 2gpu, 4gpu or 8gpu: a row of machines.py
 
 # A fifth one, if you like: weights to start from, a checkpoint of this project, e.g. the published
-# ones converted by tools/convert_weights.py. With none, trainings are twice as long.
+# ones converted by tools/convert_weights.py. Only a supernet's weights halve the trainings: with none,
+# or with those of a single network, they are twice as long.
 weights = ""

@@ -26,7 +26,13 @@ from detnas_d2.data.classification import (
 )
 from detnas_d2.data.coco import register_coco
 from detnas_d2.data.crops import write_box_crops
-from detnas_d2.data.digits import DigitsParameters, register_digits, write_digits
+from detnas_d2.data.digits import (
+    DEMO_DIGITS,
+    STUDY_DIGITS,
+    DigitsParameters,
+    register_digits,
+    write_digits,
+)
 from detnas_d2.data.errors import DataError, ImageReadError, MissingDatasetError
 from detnas_d2.data.from_config import register_from_config
 from detnas_d2.data.imagefolder import (
@@ -41,6 +47,8 @@ from detnas_d2.data.test_loader import build_test_loader
 from detnas_d2.data.voc import load_voc_folder, register_voc_folder
 
 __all__ = [
+    "DEMO_DIGITS",
+    "STUDY_DIGITS",
     "CenterCrop",
     "ClassificationMapper",
     "DataError",

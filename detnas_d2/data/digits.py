@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -72,6 +73,19 @@ class DigitsParameters:
                 )
 
 
+DEMO_DIGITS = DigitsParameters(
+    classes=(0, 1, 2, 3, 4), images=(300, 60, 100), digits_per_image=(1, 3)
+)
+"""The set of configs/demo and configs/own_space."""
+STUDY_DIGITS = DigitsParameters(
+    classes=(0, 1, 2, 3, 4),
+    images=(600, 150, 300),
+    digits_per_image=(1, 3),
+    cls_images_per_class=(300, 100),
+)
+"""The larger one of configs/digits, the study of projects/DetNAS."""
+
+
 def write_digits(root: str | Path, parameters: DigitsParameters | None = None) -> Path:
     """Makes the set in the folder root, unless it is there already; byte-identical each time.
 
@@ -102,11 +116,14 @@ def register_digits(root: str | Path | None = None, *, is_default: bool = False)
         root: where :func:`write_digits` made (or will make) the set; left out:
             $DETECTRON2_DATASETS/digits.
     """
+    output = "" if root is None else f" --output {shlex.quote(str(root))}"
     root = datasets_root() / "digits" if root is None else Path(root)
     marker = root / MARKER
+    make = "python -m detnas_d2.data.make_digits"
     required = {
-        marker: "the demo's digits set; make it with: python -c 'from detnas_d2.data import "
-        f'write_digits; write_digits("{root}")\''
+        marker: "a set of digits; make it with\n"
+        f"    {make} demo{output}    (for configs/demo, configs/own_space)\n"
+        f"    {make} digits{output}  (more images, for configs/digits)"
     }
     if not marker.exists():
         # The classes are not known yet: whatever is registered once they are takes its place.

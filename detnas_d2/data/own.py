@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import json
 import logging
 import re
+import shutil
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from detnas_d2.data.check.duplicates import byte_groups
 from detnas_d2.data.check.findings import WHOLE_SPLITS, Finding, Findings
 from detnas_d2.data.check.images import check_images, read_files
-from detnas_d2.data.check.mended import write_given, write_mended
+from detnas_d2.data.check.mended import FRACTIONS, write_given, write_mended
 from detnas_d2.data.check.sources import Sources
 from detnas_d2.data.errors import DataError
 from detnas_d2.files import write_atomically
@@ -23,11 +25,11 @@ from detnas_d2.files import write_atomically
 logger = logging.getLogger(__name__)
 
 PARTS = ("train", "val", "test")
-FRACTIONS = (0.7, 0.15, 0.15)
 _ALIASES = {"valid": "val", "validation": "val"}
 _NAME = re.compile(r"\w[\w.-]*")
 _ANNOTATIONS = ("*.json", "*/*.json", "Annotations/*.xml", "ImageSets/Main/*.txt")
 _PLACES = 3  # shown of each finding
+_UNTRAINED = ("estimate.json", "random_architecture*.json")  # beside the data before any training
 
 
 @dataclass(frozen=True)
@@ -64,46 +66,120 @@ def own_dataset(annotations: str, images: str, name: str, output: str = "output"
 
     Raises:
         DataError: a line that is not set, a path that is not there, annotations or images that
-            can't be used, or other annotations than those that OUTPUT/NAME was made of.
+            can't be used, or other annotations or images than those that OUTPUT/NAME was made of
+            and something was trained on. With nothing trained, the data are made anew.
     """
-    _check_lines(annotations, images, name)
+    check_settings(annotations, images, name)
     folder = Path(output) / name / "data"
     record = folder.with_suffix(".json")
-    source = _fingerprint(Path(annotations).expanduser())
-    if record.is_file() and folder.is_dir():
-        known = json.loads(record.read_text(encoding="utf-8"))
-        if known.pop("source") != source:
-            raise DataError(
-                f"{folder} was made of other annotations than {annotations!r} holds now. Choose "
-                f"another name in settings.py, or remove {folder.parent} with all that was trained."
-            )
-        return OwnDataset(**known)
+    made_of = {
+        "source": _fingerprint(Path(annotations).expanduser()),
+        "images": str(Path(images or annotations).expanduser().resolve()),  # "": looked for there
+    }
+    known = _known(folder, record, made_of)
+    if known is not None:
+        return known
     made = _make(Path(annotations).expanduser(), images, folder)
-    text = json.dumps({**asdict(made), "source": source}, indent=1, ensure_ascii=False)
+    text = json.dumps({**asdict(made), "made_of": made_of}, indent=1)
     write_atomically(record, text + "\n")
     return made
 
 
-def _check_lines(annotations: str, images: str, name: str) -> None:
+def _known(folder: Path, record: Path, made_of: dict[str, str]) -> OwnDataset | None:
+    """What an earlier call made of the same; of something else: refused, or put out of the way."""
+    if _difference(folder, record, made_of):
+        with open(folder.parent / ".record.lock", "w") as lock:  # workers read settings at once
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            difference = _difference(folder, record, made_of)
+            if difference and _is_trained(folder.parent):
+                raise DataError(
+                    f"{folder} was made {difference}. Choose another name in settings.py, or "
+                    f"remove {folder.parent} with all that was trained."
+                )
+            if difference:
+                logger.warning("%s was made %s: it is made anew.", folder, difference)
+                _discard(folder, record)
+    if not (record.is_file() and folder.is_dir()):
+        return None
+    known = json.loads(record.read_text(encoding="utf-8"))
+    known.pop("made_of")
+    return OwnDataset(**known)
+
+
+def _difference(folder: Path, record: Path, made_of: dict[str, str]) -> str:
+    """Between what was made and what is asked for; "": none, or nothing was made."""
+    if not (record.is_file() and folder.is_dir()):
+        return ""
+    before = json.loads(record.read_text(encoding="utf-8")).get("made_of", {})
+    if before.get("source") != made_of["source"]:
+        return "of other annotations than settings.py names now"
+    if before["images"] != made_of["images"]:
+        return f"with images = {before['images']!r}, and it is {made_of['images']!r} now"
+    return ""
+
+
+def _discard(folder: Path, record: Path) -> None:
+    """In an order that a kill at any time leaves either all or nothing to be found."""
+    old = folder.with_name(f".{folder.name}.partial-old")  # the next making removes it
+    shutil.rmtree(old, ignore_errors=True)
+    folder.rename(old)
+    record.unlink()
+    for pattern in _UNTRAINED:
+        for file in folder.parent.glob(pattern):
+            file.unlink()
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_trained(output: Path) -> bool:
+    others = (p for p in output.iterdir() if p.name not in ("data", "data.json"))
+    return any(
+        not path.name.startswith(".") and not any(path.match(pattern) for pattern in _UNTRAINED)
+        for path in others
+    )
+
+
+def check_settings(
+    annotations: str, images: str, name: str, machine: str = "", machines: Collection[str] = ()
+) -> None:
+    """Look at all lines of settings.py.
+
+    Args:
+        machines: those that there are; none: the machine is not looked at.
+
+    Raises:
+        DataError: naming every line that can't be used.
+    """
+    wrong = list(_wrong_lines(annotations, images, name))
+    if machines and machine not in machines:
+        wrong.append(f"machine is {machine!r}; there are {', '.join(machines)}.")
+    if len(wrong) > 1:
+        lines = "\n".join(f"  {line}" for line in wrong)
+        raise DataError(f"{len(wrong)} lines of settings.py can't be used:\n{lines}\n")
+    if wrong:
+        raise DataError(f"settings.py: {wrong[0]}")
+
+
+def _wrong_lines(annotations: str, images: str, name: str) -> Iterator[str]:
     if not annotations:
-        raise DataError(
+        yield (
             "annotations is not set: in settings.py beside this config, give your COCO JSON file "
             "or VOC folder, the folder of the images, a name, and the machine (docs/own_data.md)."
         )
-    if not _NAME.fullmatch(name):
-        raise DataError(
-            f"name is {name!r}; expected a name for your data in settings.py, of letters, digits, "
-            "'_', '-' and '.', for the folder output/<name>."
-        )
-    if not Path(annotations).expanduser().exists():
-        raise DataError(
-            f"annotations is {annotations!r}, which is not there (from {Path.cwd()}); correct "
-            "it in settings.py."
-        )
+    elif not Path(annotations).expanduser().exists():
+        yield f"annotations is {annotations!r}, which is not there (from {Path.cwd()})."
     if images and not Path(images).expanduser().is_dir():
-        raise DataError(
-            f"images is {images!r}, which is no folder (from {Path.cwd()}); correct it in "
-            "settings.py: it is what the file names in the annotations are relative to."
+        yield (
+            f"images is {images!r}, which is no folder (from {Path.cwd()}): it is what the file "
+            "names in the annotations are relative to."
+        )
+    elif images and (Path(annotations).expanduser() / "Annotations").is_dir():
+        inside = Path(annotations).expanduser() / "JPEGImages"
+        if Path(images).expanduser().resolve() != inside.resolve():
+            yield f'images is {images!r}; those of a VOC folder lie in {inside}: set images = "".'
+    if not _NAME.fullmatch(name):
+        yield (
+            f"name is {name!r}; expected a name for your data, of letters, digits, '_', '-' and "
+            "'.', for the folder output/<name>."
         )
 
 

@@ -5,6 +5,7 @@ from .commands import retrain_commands
 from .detections import write_detections
 from .executors import build_executor, build_supernet
 from .header import search_header
+from .ledger import search_ledger
 from .limits import build_limit
 from .scalars import SearchScalars
 
@@ -16,5 +17,6 @@ __all__ = [
     "build_supernet",
     "retrain_commands",
     "search_header",
+    "search_ledger",
     "write_detections",
 ]

@@ -3,24 +3,64 @@
 from __future__ import annotations
 
 import os
+import shlex
+from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
 from ..engine import backbone_key, load_config
 
 
-def retrain_commands(cfg: DictConfig, root: str) -> list[str]:
-    """The commands that train the best architecture, written BEST, alone (step 4).
+@dataclass(frozen=True)
+class Retraining:
+    """A call of train_net.py that trains an architecture alone (step 4).
+
+    Args:
+        config: its file, as it is typed.
+        key: of the backbone.
+        output: its train.output_dir; "" if not known.
+        checkpoint: its train.init_checkpoint where a retraining before it writes that; else "".
+    """
+
+    config: str
+    key: str
+    output: str = ""
+    checkpoint: str = ""
+
+    def command(self, architecture: str, suffix: str = "") -> str:
+        """What is typed; `suffix` ends the names of the folders, for more than one architecture."""
+        words = ["python", "train_net.py", "--config-file", self.config]
+        words.append(f"{self.key}.architecture={architecture}")
+        if suffix and self.output:
+            words.append(f"train.output_dir={self.output}{suffix}")
+        if suffix and self.checkpoint:
+            folder, name = os.path.split(self.checkpoint)
+            words.append(f"train.init_checkpoint={folder}{suffix}/{name}")
+        return shlex.join(words)
+
+
+def retrainings(cfg: DictConfig, root: str) -> list[Retraining]:
+    """The calls that train what a search found; one with a `checkpoint` follows on another.
 
     Args:
         root: where configs that are not in the working directory are looked for.
     """
     if not cfg.search.retrain:
-        return ["python train_net.py --config-file STEP4_CONFIG model.backbone.architecture=BEST"]
-    commands = []
+        return [Retraining("STEP4_CONFIG", "model.backbone", "STEP4_FOLDER")]
+    found: list[Retraining] = []
     for config in cfg.search.retrain:
         there = os.path.join(root, config)
         here = there if os.path.isfile(there) and not os.path.isfile(config) else config
-        key = backbone_key(load_config(here))
-        commands.append(f"python train_net.py --config-file {config} {key}.architecture=BEST")
-    return commands
+        step = load_config(here)
+        checkpoint = str(step.train.init_checkpoint or "")
+        is_of_these = os.path.dirname(checkpoint) in {r.output for r in found}
+        output = str(step.train.output_dir)
+        found.append(
+            Retraining(config, backbone_key(step), output, checkpoint if is_of_these else "")
+        )
+    return found
+
+
+def retrain_commands(cfg: DictConfig, root: str) -> list[str]:
+    """The commands that train the best architecture, written BEST."""
+    return [r.command("BEST") for r in retrainings(cfg, root)]

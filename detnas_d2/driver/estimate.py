@@ -31,6 +31,7 @@ from .estimate_measure import CandidateTime, measure_candidate, measure_test, me
 from .limits import build_limit
 
 DAY = 86_400.0
+OVER_A_DAY = "That is over a day."
 START = 8.0
 """Seconds until a step's process has loaded its modules and its data."""
 
@@ -227,13 +228,16 @@ def smaller_settings(steps: Sequence[Planned], estimator: Estimator) -> list[tup
     return [*found, ("all of these", changed(*SMALLER.values()))]
 
 
-def advice(steps: Sequence[Planned], estimator: Estimator) -> str:
+def smaller_table(found: Sequence[tuple[str, float]]) -> str:
     """`smaller_settings` for a reader."""
-    rows = [(text, words(seconds)) for text, seconds in smaller_settings(steps, estimator)]
     return (
-        "That is over a day. Smaller settings, by their keys (and in configs/custom/machines.py), "
+        "Smaller settings, by their keys (and in configs/custom/machines.py), "
         "and what all steps would take with them:\n"
-        + tabulate(rows, tablefmt="plain", colalign=("left", "right"))
+        + tabulate(
+            [(text, words(seconds)) for text, seconds in found],
+            tablefmt="plain",
+            colalign=("left", "right"),
+        )
     )
 
 
@@ -267,7 +271,7 @@ def main(argv: Sequence[str]) -> None:
     predicted = estimator.predict(steps)
     print(estimate_table(predicted))
     if total_seconds(predicted) > DAY:
-        print(advice(steps, estimator))
+        print(OVER_A_DAY, smaller_table(smaller_settings(steps, estimator)))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ PACKAGES = (
     *("torch", "torchvision", "detectron2", "hotcoco", "pillow"),
     *("numpy", "scipy", "fvcore"),  # draws, limits, batch-norm statistics
 )
+CONFIG_KEYS = ("model", "dataloader", "search")
+"""Of a config, what counts in `config_hash`."""
+
 _LOADERS = ("calibration", "test", "evaluator")
 
 
@@ -35,7 +38,7 @@ def search_header(
     Raises:
         CheckpointError, DataError: a checkpoint or a data set's file that can't be read.
     """
-    config = config_hash(cfg, ("model", "dataloader", "search"))
+    config = config_hash(cfg, CONFIG_KEYS)
     header = make_header(space, config, _checkpoint_hash(cfg), cfg.search.seed)
     table = cfg.search.get("latency_table")
     names = [name for key in _LOADERS for name in dataset_names(cfg.dataloader[key])]

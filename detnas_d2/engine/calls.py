@@ -10,6 +10,8 @@ from typing import Any
 from detectron2.utils.registry import locate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from ..space.own_modules import DECORATOR, lacks_decorator, why_not_found
+
 
 def wrong_calls(node: Any, key: str) -> Iterator[str]:
     """Targets that can't be imported, and arguments that they do not take, at any depth.
@@ -38,7 +40,8 @@ def _call(node: DictConfig, key: str) -> Iterator[str]:
             target = locate(name)
         except Exception as e:  # importing a module runs its code
             cause = f": {type(e.__cause__).__name__}: {e.__cause__}" if e.__cause__ else ""
-            yield f"{key}._target_: {name!r} can't be imported{cause}; mend its name."
+            advice = f"mend its name. {why_not_found(name, str(e))}".rstrip()
+            yield f"{key}._target_: {name!r} can't be imported{cause}; {advice}"
             return
     names = _arguments(target)
     if names is None:
@@ -50,6 +53,7 @@ def _call(node: DictConfig, key: str) -> Iterator[str]:
         yield (
             f"{key}.{given}: {getattr(target, '__name__', target)} takes no {given!r}; it takes "
             f"{', '.join(near or names) or 'nothing'}."
+            + (f" {DECORATOR}" if lacks_decorator(target) else "")
         )
 
 

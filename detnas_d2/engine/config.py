@@ -20,6 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 from ..data import register_from_config
 from ..errors import DetNASError
 from ..space.own_modules import (
+    defined_in_config,
+    explain_defined_in_config,
     find_own_modules,
     relative_import,
     targets_in_configs,
@@ -50,6 +52,8 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> DictConfig:
     find_own_modules()
     try:
         cfg = LazyConfig.load(path)
+    except DetNASError as e:  # says itself what to do
+        raise ConfigError(f"{e} (Read by the config file {path!r}.)") from e
     except Exception as e:  # a config runs code of its own, which can raise anything
         syntax = f" {e.__cause__}" if isinstance(e, SyntaxError) and e.__cause__ else ""
         raise ConfigError(
@@ -57,12 +61,16 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> DictConfig:
             f"{_line_of(e)}"
         ) from e
     describe_objects(cfg)
-    own = list(targets_in_configs(OmegaConf.to_container(cfg, resolve=False)))
+    plain = OmegaConf.to_container(cfg, resolve=False)
+    own = list(dict.fromkeys(targets_in_configs(plain)))
     if own:
         raise ConfigError(
             f"The config file {path!r} calls {', '.join(own)} of another config file. "
             f"{relative_import(path)}"
         )
+    own = list(dict.fromkeys(defined_in_config(plain)))
+    if own:
+        raise ConfigError(f"The config file {path!r}: {explain_defined_in_config(own)}")
     cfg = apply_overrides(cfg, overrides)
     register_from_config(cfg.get("datasets"))
     return cfg
@@ -173,12 +181,13 @@ def _refuse_alias(cfg: DictConfig, text: str, key: str) -> None:
 def _parse(text: str) -> Override:
     if text.startswith("~"):
         raise ConfigError(f"Override {text!r}: keys can't be deleted; set the key to null instead.")
+    if text.startswith("--"):
+        raise ConfigError(
+            f"Override {text!r} is an option; options with a value go before the overrides."
+        )
     key, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(
-            f"Override {text!r} has no '='; overrides look like train.max_iter=100. "
-            "Options such as --resume go before the overrides."
-        )
+        raise ConfigError(f"Override {text!r} has no '='; overrides look like train.max_iter=100.")
     if _INT_LIST.match(value):
         text = f"{key}=[{value}]"
     try:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from detectron2.utils.registry import locate
@@ -36,6 +36,8 @@ NO_EFFECT = (
 )
 """Keys of a config, or patterns of them, that change no result, or count elsewhere."""
 
+ABSENT = "(no such key)"
+
 
 def config_hash(cfg: DictConfig, keys: Iterable[str]) -> str:
     """SHA-256 of the resolved values of some top-level keys, without those that change no result.
@@ -43,9 +45,26 @@ def config_hash(cfg: DictConfig, keys: Iterable[str]) -> str:
     Classes count by their name, so that the hash is the same in every process, and the same for
     a config and for its dump (a run's config.yaml).
     """
-    relevant = {key: OmegaConf.to_container(cfg[key], resolve=True) for key in keys}
-    text = json.dumps(_canonical(relevant, ""), sort_keys=True)
+    text = json.dumps(_relevant(cfg, keys), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def config_differences(
+    cfg: DictConfig, other: DictConfig, keys: Iterable[str]
+) -> dict[str, tuple[Any, Any]]:
+    """Where two configs of other hashes differ.
+
+    Args:
+        keys: top-level keys, as for `config_hash`.
+
+    Returns:
+        dotted key -> its value in `cfg` and in `other`, ABSENT for a key that one of them lacks.
+    """
+    keys = tuple(keys)
+    ours, theirs = (dict(_leaves(_relevant(c, keys), "")) for c in (cfg, other))
+    pairs = {k: (ours.get(k, ABSENT), theirs.get(k, ABSENT)) for k in {**ours, **theirs}}
+    # as text, for 1 and 1.0 have two hashes
+    return {k: (a, b) for k, (a, b) in pairs.items() if json.dumps(a) != json.dumps(b)}
 
 
 def file_hash(path: str | os.PathLike[str]) -> str:
@@ -55,6 +74,21 @@ def file_hash(path: str | os.PathLike[str]) -> str:
         while chunk := f.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _relevant(cfg: DictConfig, keys: Iterable[str]) -> dict[str, Any]:
+    return _canonical({k: OmegaConf.to_container(cfg[k], resolve=True) for k in keys}, "")
+
+
+def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The values of canonical nodes by dotted keys; lists of plain values are values."""
+    if isinstance(node, list) and any(isinstance(v, (dict, list)) for v in node):
+        node = {str(i): v for i, v in enumerate(node)}
+    if isinstance(node, dict) and node:
+        for key, value in node.items():
+            yield from _leaves(value, f"{path}.{key}" if path else key)
+    else:
+        yield path, node
 
 
 def _canonical(node: Any, path: str) -> Any:

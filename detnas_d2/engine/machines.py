@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import torch
 from omegaconf import DictConfig
 
-_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+"""The devices that this project runs on."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def wrong_device(cfg: DictConfig, processes: int, workers: int) -> Iterator[str]
         workers: of a search on this machine, likewise.
     """
     device = str(cfg.train.device)
-    if not _DEVICE.fullmatch(device):
+    if not DEVICE.fullmatch(device):
         yield f"train.device is {device!r}; expected cpu, cuda, or cuda:NUMBER."
         return
     if device == "cpu":

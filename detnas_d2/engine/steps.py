@@ -18,13 +18,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from detectron2.config import LazyConfig
 from omegaconf import DictConfig, OmegaConf
 
 from ..commands import ending
 from ..errors import DetNASError
 from ..files import write_atomically
 from .config import ConfigError, apply_overrides, backbone_key, backbone_node, load_config
-from .fingerprint import config_hash, file_hash
+from .fingerprint import config_differences, config_hash, file_hash
+from .step_time import StepTime
 
 DONE_FILE = "done.json"
 PROGRESS = re.compile(r"eta: |\d+/\d+, generation|Inference done|left out|Traceback|Error")
@@ -111,7 +113,7 @@ class Step:
         )
 
     def seconds(self) -> float | None:
-        """How long it took; None if it is still to be run.
+        """How long it took, over all its starts; None if it is still to be run.
 
         Raises:
             ConfigError: the folder holds the results of another config, or of other input.
@@ -123,11 +125,35 @@ class Step:
         now = self.made_of()
         for key, what in (("config", "config"), ("reads", "checkpoint or architecture")):
             if done.get(key) != now[key]:
+                how = self._differences(str(done.get("config"))) if key == "config" else ""
+                own = (self.config.parent / "settings.py").is_file()
                 raise ConfigError(
-                    f"{self.folder} holds the results of another {what} of {self.name}. Remove "
-                    "the folder (and those of the steps after it) to run the step anew."
+                    f"{self.folder} holds the results of another {what} of {self.name}"
+                    f"{how}. Remove the folder (and those of the steps after it) to run the "
+                    f"step anew{', or choose another name in settings.py' if own else ''}."
                 )
         return float(done["seconds"])
+
+    @property
+    def starts(self) -> int:
+        """How often it was started until it was done, as far as that is known."""
+        try:
+            return int(json.loads((self.folder / DONE_FILE).read_text()).get("starts", 1))
+        except (OSError, ValueError):
+            return 1
+
+    def _differences(self, hashed: str) -> str:
+        """From the config with that hash, which the results are of, as far as it is there."""
+        try:
+            former, keys = LazyConfig.load(str(self.folder / "config.yaml")), sorted(self.cfg)
+            if config_hash(former, keys) != hashed:
+                return ""
+            found = config_differences(self.cfg, former, keys)
+        except Exception:  # of another version, or damaged: it only explains
+            return ""
+        shown = [f"{key} (was {then}, is {now})" for key, (now, then) in found.items()]
+        more = f" and {len(shown) - 5} more keys" if len(shown) > 5 else ""
+        return f": {', '.join(shown[:5])}{more}" if shown else ""
 
     def made_of(self) -> dict[str, Any]:
         """Hashes of the config and of the files that the step reads, as far as they are there."""
@@ -161,7 +187,11 @@ def _load(config: Path) -> DictConfig:
 
 
 def run_steps(
-    steps: Sequence[Step], show: Callable[[str], None] = _print, *, jobs: int = 1
+    steps: Sequence[Step],
+    show: Callable[[str], None] = _print,
+    *,
+    jobs: int = 1,
+    expected: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """Run steps, each after those whose files it reads, and skip what is done.
 
@@ -172,9 +202,10 @@ def run_steps(
         steps: in the order of their importance; names and output folders are unique.
         show: takes the lines for the user.
         jobs: how many run at a time; several share the CPU's cores between them.
+        expected: seconds by name, for the time left.
 
     Returns:
-        seconds by name; of a step that was stopped and gone on with, those of its last call.
+        seconds by name, over all starts of a step.
 
     Raises:
         StepError: one failed; those that run beside it are stopped. Or they wait for each other.
@@ -198,17 +229,21 @@ def run_steps(
             for job in list(running):
                 if jobs == 1:
                     job.show_progress(show)
+                job.time.keep()
                 if job.process.poll() is not None:
+                    took = seconds[job.step.name] = job.finish()
                     running.remove(job)
-                    seconds[job.step.name] = job.finish()
-                    took = seconds[job.step.name]
-                    left = _time_left(steps, seconds, jobs)
-                    show(f"[{len(seconds)}/{len(steps)}] {job.step.name}: {took:.0f} s{left}")
+                    starts = f" in {job.time.starts} starts" if job.time.starts > 1 else ""
+                    left = _time_left(steps, seconds, jobs, expected or {})
+                    show(
+                        f"[{len(seconds)}/{len(steps)}] {job.step.name}: {took:.0f} s{starts}{left}"
+                    )
     finally:
         for job in running:  # a failure, Ctrl-C, or SIGTERM by way of SystemExit
             job.process.terminate()
         for job in running:
             job.process.wait()
+            job.time.keep(at_once=True)
     return seconds
 
 
@@ -218,19 +253,31 @@ def _ready(waiting: list[Step], running: list[_Running]) -> list[Step]:
     return [s for s in waiting if to_come.isdisjoint(s.reads)]
 
 
-def _time_left(steps: Sequence[Step], seconds: Mapping[str, float], jobs: int) -> str:
-    """By the mean of the steps with the same config file, where one has run."""
+def _time_left(
+    steps: Sequence[Step],
+    seconds: Mapping[str, float],
+    jobs: int,
+    expected: Mapping[str, float],
+) -> str:
+    """By the mean of the steps with the same config file, where one has run; else as expected."""
     known: dict[Path, list[float]] = {}
     for s in steps:
         if s.name in seconds:
             known.setdefault(s.config, []).append(seconds[s.name])
     left = [s for s in steps if s.name not in seconds]
-    if not left:
-        return ""
-    total = sum(fmean(known[s.config]) for s in left if s.config in known) / jobs
-    unknown = sum(s.config not in known for s in left)
-    more = f" and {unknown} steps that have not run yet" if unknown else ""
-    return f"; about {total / 60:.0f} min left{more}"
+    times = [
+        fmean(known[s.config]) if s.config in known else expected[s.name]
+        for s in left
+        if s.config in known or s.name in expected
+    ]
+    unknown = len(left) - len(times)
+    parts = []
+    if times:
+        minutes = round(sum(times) / jobs / 60)
+        parts.append(f"about {minutes} min left" if minutes else "less than a minute left")
+    if unknown:
+        parts.append(f"{unknown} step{'s' * (unknown > 1)} of unknown length to come")
+    return "; " + " and ".join(parts) if parts else ""
 
 
 class _Running:
@@ -243,7 +290,7 @@ class _Running:
         env = dict(os.environ)
         if jobs > 1:
             env["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
-        self.start = time.monotonic()
+        self.time = StepTime(step.folder)
         with open(self.console, "a") as console:
             self.position = console.tell()
             self.process = subprocess.Popen(
@@ -267,15 +314,16 @@ class _Running:
     def finish(self) -> float:
         """Mark the step as done; returns its seconds."""
         step, status = self.step, self.process.returncode
-        seconds = round(time.monotonic() - self.start, 1)
+        seconds = self.time.seconds
         if status:
             last = self.console.read_text(errors="replace").splitlines()[-15:]
             raise StepError(
                 f"{step.name} ended with status {status}; its output is in {self.console}. Run "
                 "the same command again to go on from there. Its last lines:\n" + "\n".join(last)
             )
-        done = {**step.made_of(), "seconds": seconds}
+        done = {**step.made_of(), "seconds": seconds, "starts": self.time.starts}
         write_atomically(str(step.folder / DONE_FILE), json.dumps(done) + "\n")
+        self.time.done()
         return seconds
 
 

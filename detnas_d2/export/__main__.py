@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from ..commands import add_debug, command
+from ..modeling import find_backbone
+from ..space import SPACES
 from .comparing import TOLERANCE
 from .exporting import FORMATS, PARTS, Exported, export
-from .trained import add_arguments, load_trained
+from .trained import Trained, add_arguments, check_device, config_of, is_yacs, load_trained
 
 PROGRAM = "python -m detnas_d2.export"
 
@@ -46,6 +50,7 @@ def main(argv: Sequence[str]) -> None:
         help="of a value v the file may differ by T * max(1, |v|) (default: %(default)g)",
     )
     args = add_debug(parser).parse_args(argv)
+    check_device(args.device)
     trained = load_trained(args.output, args.weights)
     print(f"read {trained.weights}", flush=True)
     done = export(
@@ -58,6 +63,14 @@ def main(argv: Sequence[str]) -> None:
         tolerance=args.tolerance,
     )
     print(_report(done))
+    if done.description["part"] == "backbone" and done.comparison is None:
+        print(_network(trained, config_of(Path(args.output))))
+    if _nothing_compared(done):
+        print(
+            "WARNING: nothing was detected on these images, so boxes and scores were not compared: "
+            "give --images photographs with objects",
+            file=sys.stderr,
+        )
 
 
 def _report(done: Exported) -> str:
@@ -66,23 +79,35 @@ def _report(done: Exported) -> str:
     comparison = done.comparison
     if comparison is None:
         lines.append("checked: read again, every tensor is the same")
-        if done.description["part"] == "backbone":
-            path = ",".join(map(str, done.description["architecture"]))
-            lines.append(
-                f"it is the state dict of ShuffleNetV2({done.description['space']!r}, {path!r})"
-            )
         return "\n".join(lines)
     what = f"{comparison.images} {'images of noise' if done.made_up else 'images'}"
     if "boxes" in done.description["outputs"]:
         what += f", {comparison.detections} detections"
     differences = ", ".join(f"{name} {value:.1e}" for name, value in comparison.largest.items())
     lines.append(f"checked on {what}; largest difference: {differences}")
-    if "boxes" in done.description["outputs"] and not comparison.detections:
-        lines.append(
-            "nothing was detected in them, so that boxes and scores could not be compared: give "
-            "--images with photographs that the network was trained for"
-        )
     return "\n".join(lines)
+
+
+def _nothing_compared(done: Exported) -> bool:
+    is_detector = "boxes" in done.description.get("outputs", ())
+    return is_detector and done.comparison is not None and not done.comparison.detections
+
+
+def _network(trained: Trained, config: Path) -> str:
+    """How a backbone's network is made in Python; only built-in spaces go by their names."""
+    found = find_backbone(trained.model)
+    assert found is not None
+    _, backbone = found
+    path = ",".join(map(str, trained.describe()["architecture"]))
+    if backbone.space == SPACES.get(backbone.space.name):
+        return f"it is the state dict of ShuffleNetV2({backbone.space.name!r}, {path!r})"
+    source = f"load_space({str(config)!r}), from detnas_d2.space.config_file"
+    if is_yacs(config):
+        source = f"that of the file that MODEL.DETNAS.SPACE in {config} names"
+    return (
+        f"it is the state dict of ShuffleNetV2(space, {path!r}), where the space, "
+        f"{backbone.space.name!r}, is no built-in one: space = {source}"
+    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from .formats import (
     write_torchscript,
 )
 from .graphs import Graph, graph_of
-from .trained import Trained, images_of
+from .trained import Trained, check_device, images_of
 
 FORMATS = ("torchscript", "onnx", "state_dict")
 PARTS = ("backbone", "detector")
@@ -61,19 +61,29 @@ def export(
     Args:
         trained: from `load_trained`.
         format: one of FORMATS.
-        output: the file.
+        output: the file; one that is there is never overwritten.
         part: one of PARTS.
         images: photographs to compare on; left out: the first of its test set, or noise.
         device: where a TorchScript detector will run, for tracing keeps the device in it.
         tolerance: of a value v the file may differ by ``tolerance * max(1, |v|)``.
 
     Raises:
-        ExportError: a network that can't be exported so, or a file that computes something else.
+        ExportError: a network that can't be exported so, a file that computes something else, or
+            `output` is there.
+        DeviceError: a device that PyTorch does not know or see.
         OSError: a file that can't be written.
     """
     output = Path(output)
     if output.is_dir():
         raise ExportError(f"{output} is a folder; expected a file, such as {output}/{part}.pt")
+    if output.exists():
+        is_source = trained.weights.exists() and output.samefile(trained.weights)
+        raise ExportError(
+            f"{output} is the checkpoint that is exported; choose another name."
+            if is_source
+            else f"{output} is there already; choose another name, or remove that file first."
+        )
+    check_device(device)
     description = {"part": part, **trained.describe()}
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(output.name + TEMPORARY)
@@ -82,11 +92,14 @@ def export(
             _write_state(trained, part, temporary)
             comparison, made_up = None, False
         else:
-            graph = graph_of(trained.model.to(_checked_device(device, format)), part)
+            if format == "onnx":
+                _check_onnx(device)
+            graph = graph_of(trained.model.to(device), part)
             description["outputs"] = list(graph.outputs)
             inputs, made_up = _inputs(trained, graph, images)
             inputs = [x.to(device) for x in inputs]
             if format == "onnx":
+                graph = replace(graph, ties_in_order=True)
                 write_onnx(graph, inputs[0], temporary, description)
                 run = read_onnx(temporary)
             else:
@@ -110,14 +123,10 @@ def _write_state(trained: Trained, part: str, path: Path) -> None:
         raise ExportError("The state dict that was written is not the one that is read again.")
 
 
-def _checked_device(device: str, format: str) -> str:
-    if format == "onnx":
-        require_onnx()
-        if device != "cpu":
-            raise ExportError("An ONNX file runs wherever its runtime does: leave --device out.")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ExportError("--device is cuda, but PyTorch sees no GPU here; leave it out for a CPU.")
-    return device
+def _check_onnx(device: str) -> None:
+    require_onnx()
+    if device != "cpu":
+        raise ExportError("An ONNX file runs wherever its runtime does: leave --device out.")
 
 
 def _inputs(

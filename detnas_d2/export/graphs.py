@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from .errors import ExportError
 from .features import FeatureExtractor, backbone_of
+from .ties import TiesInOrder
 
 Detections = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 DETECTIONS = ("boxes", "scores", "classes")
@@ -28,11 +30,13 @@ class Graph:
         axes: name of an input or output -> its dynamic dimensions.
         network: what gives the outputs that the exported file has to give: for the backbone the
             extractor, for a detector the detector.
+        ties_in_order: the exported file takes the first of anchors with equal scores, as ONNX does.
     """
 
     network: nn.Module
     outputs: tuple[str, ...]
     axes: dict[str, dict[int, str]]
+    ties_in_order: bool = False
 
     @property
     def is_detector(self) -> bool:
@@ -40,9 +44,10 @@ class Graph:
 
     @torch.no_grad()
     def expected(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """What the network itself gives, as it is used everywhere else in this project."""
+        """What the network itself gives; see `TiesInOrder` for what ONNX decides otherwise."""
         if self.is_detector:
-            return detect(self.network, image)
+            with TiesInOrder() if self.ties_in_order else nullcontext():
+                return detect(self.network, image)
         return tuple(self.network(image))
 
     def traceable(self, example: torch.Tensor) -> nn.Module:

@@ -21,9 +21,11 @@ from torch import nn
 
 from ..data import DataError, categories_of, missing_datasets
 from ..engine import ConfigError, DetNASCheckpointer, backbone_node, load_config
+from ..engine.machines import DEVICE
 from ..engine.preflight import dataset_names
 from ..modeling import find_backbone, find_supernet, get_cfg
-from .errors import TrainedError
+from ..space.own_modules import why_not_read
+from .errors import DeviceError, TrainedError
 
 CONFIG = "config.yaml"
 _LAST = "last_checkpoint"
@@ -85,6 +87,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_device(device: str) -> None:
+    """
+    Raises:
+        DeviceError: a device that PyTorch does not know or see.
+    """
+    if not DEVICE.fullmatch(device):
+        raise DeviceError(f"--device is {device!r}; expected cpu, cuda, or cuda:NUMBER.")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device != "cpu" and int(device.partition(":")[2] or 0) >= found:
+        raise DeviceError(
+            f"--device is {device}, but PyTorch sees {found or 'no'} GPU(s) here; leave it out."
+        )
+
+
+def config_of(source: Path) -> Path:
+    """The config file of a training's folder, or the file itself."""
+    return source / CONFIG if source.is_dir() else source
+
+
 def load_trained(source: str | Path, weights: str | Path | None = None) -> Trained:
     """Build the network of a folder or config file and load its weights, on the CPU.
 
@@ -101,11 +122,11 @@ def load_trained(source: str | Path, weights: str | Path | None = None) -> Train
         ConfigError, CheckpointError: a config or checkpoint that can't be used.
     """
     source = Path(source)
-    file = source / CONFIG if source.is_dir() else source
+    file = config_of(source)
     if not file.is_file():
         raise TrainedError(_nothing_in(source))
     path = Path(weights) if weights else None
-    if _is_yacs(file):
+    if is_yacs(file):
         return _load_yacs(file, path)
     cfg = load_config(str(file))
     if OmegaConf.select(cfg, "model") is None:
@@ -169,11 +190,10 @@ def _nothing_in(source: Path) -> str:
 def _of_search(folder: Path, cfg: DictConfig) -> str:
     configs = OmegaConf.select(cfg, "search.retrain") or ["STEP4_CONFIG"]
     best = folder / "best_architecture.json"
-    last = f"python train_net.py --config-file {configs[-1]}"
-    before = "".join(f"python train_net.py --config-file {c}, then " for c in configs[:-1])
+    commands = "; ".join(f"python train_net.py --config-file {config}" for config in configs)
     return (
         f"{folder} is the folder of a search, which trains no network. Train what it found "
-        f"({best}): {before}{last}; then give the folder that this writes."
+        f"({best}), with its commands: {commands}; then give the folder of that training."
     )
 
 
@@ -189,7 +209,10 @@ def _build_lazy(cfg: DictConfig, stated: Mapping[str, Any]) -> nn.Module:
     node = backbone_node(cfg) if "backbone" in cfg.model else None
     if node is not None and "architecture" in node and stated.get("architecture") is not None:
         node.architecture = stated["architecture"]
-    return instantiate(cfg.model)
+    try:
+        return instantiate(cfg.model)
+    except ImportError as e:
+        raise TrainedError(why_not_read("", e)) from e
 
 
 def _load_yacs(file: Path, path: Path | None) -> Trained:
@@ -216,7 +239,8 @@ def _load_yacs(file: Path, path: Path | None) -> Trained:
     )
 
 
-def _is_yacs(file: Path) -> bool:
+def is_yacs(file: Path) -> bool:
+    """Whether a config file is a yacs project's; otherwise it is a LazyConfig."""
     if file.suffix not in (".yaml", ".yml"):
         return False
     try:
@@ -276,7 +300,9 @@ def images_of(names: Sequence[str], count: int) -> list[str]:
         try:
             if not missing_datasets(name):
                 records = DatasetCatalog.get(name)[:count]
-                return [r["file_name"] for r in records if os.path.isfile(r["file_name"])]
+                files = [r["file_name"] for r in records if os.path.isfile(r["file_name"])]
+                if files:
+                    return files
         except DataError:
             continue
     return []

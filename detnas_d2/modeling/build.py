@@ -6,15 +6,14 @@ import math
 from typing import Any
 
 import detectron2.config
-from detectron2.config import CfgNode, LazyConfig, instantiate
+from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, FPN
 from detectron2.modeling.backbone.fpn import LastLevelMaxPool, LastLevelP6P7
 from detectron2.modeling.roi_heads import ROI_BOX_HEAD_REGISTRY, FastRCNNConvFCHead
-from detectron2.utils.file_io import PathManager
 
-from ..space import SearchSpace, SpaceError, resolve_space
-from ..space.own_modules import find_own_modules
+from ..space import SearchSpace, SpaceError
+from ..space.config_file import load_space
 from .backbone import RES2_TO_RES5, ShuffleNetV2Base
 from .errors import ModelError
 from .network import ShuffleNetV2
@@ -27,7 +26,8 @@ def add_detnas_config(cfg: CfgNode) -> None:
     if "DETNAS" in cfg.MODEL:
         return
     node = cfg.MODEL.DETNAS = CfgNode()
-    # Name of a search space (300m, 1.3g, 3.8g, demo), or a LazyConfig file (.py) that has `space`.
+    # Name of a search space (300m, 1.3g, 3.8g, demo), or a LazyConfig file (.py) or a run's
+    # config.yaml, whose `space` is at the top or inside of `model`.
     node.SPACE = "300m"
     # For the fixed networks: 2,1,2,0,... or a list, or the path of a best_architecture.json.
     # None, because yacs then takes either type.
@@ -161,13 +161,7 @@ def _norm(cfg: CfgNode, name: str) -> Norm | str:
 
 
 def _space(cfg: CfgNode) -> SearchSpace:
-    space = cfg.MODEL.DETNAS.SPACE
-    if not str(space).endswith(".py"):
-        return resolve_space(space)
-    if not PathManager.isfile(space):
-        raise SpaceError(f"MODEL.DETNAS.SPACE: there is no config file {space!r}")
-    find_own_modules()
-    config = LazyConfig.load(space)
-    if "space" not in config:
-        raise SpaceError(f"MODEL.DETNAS.SPACE: the config file {space!r} defines no `space`")
-    return resolve_space(instantiate(config.space))
+    try:
+        return load_space(cfg.MODEL.DETNAS.SPACE)
+    except SpaceError as error:
+        raise SpaceError(f"MODEL.DETNAS.SPACE: {error}") from error

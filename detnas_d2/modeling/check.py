@@ -8,6 +8,7 @@ with what the choice says. The end is a table of costs, or a list of all that is
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -38,7 +39,7 @@ def check_space(space: SearchSpace, input_size: Sequence[int] = (224, 224)) -> N
     Raises:
         ModelError: with all that is wrong, each with its choice and block.
     """
-    problems = dict.fromkeys(_problems(space, checked_size(input_size)))
+    problems = list(_problems(space, checked_size(input_size)))
     if problems:
         lines = "".join(f"\n  {i}. {problem}" for i, problem in enumerate(problems, 1))
         raise ModelError(f"space {space.name!r} has choices that can't be used:{lines}")
@@ -55,6 +56,7 @@ def _problems(space: SearchSpace, size: tuple[int, int]) -> Iterator[str]:
             )
     sizes = (block_resolutions(space, size), block_resolutions(space, _ODD))
     seen = set()
+    faults: dict[tuple[str, str], tuple[str, list[str]]] = {}
     for block, options, *resolutions in zip(space.blocks, space.options, *sizes, strict=True):
         place = f"block {block.index_in_stage + 1} of {space.stage_names[block.stage]}"
         for choice in (space.choices[i] for i in options):
@@ -68,7 +70,11 @@ def _problems(space: SearchSpace, size: tuple[int, int]) -> Iterator[str]:
                 for resolution in resolutions:
                     _compare(choice, block, resolution)
             except ValueError as error:
-                yield f"{choice.name} in {place}: {error}"
+                kind = re.sub(r"\d+", "", str(error))  # a fault's figures differ by the shape
+                faults.setdefault((choice.name, kind), (str(error), []))[1].append(place)
+    for (name, _), (message, places) in faults.items():
+        also = f" (Also in {', '.join(places[1:])}.)" if places[1:] else ""
+        yield f"{name} in {places[0]}: {message}{also}"
 
 
 def _is_found(name: str, cls: type) -> bool:

@@ -14,10 +14,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..space import Choice
+from ..space import BlockSpec, Choice, SearchSpace, ShuffleChoice, XceptionChoice
 from .blocks import build_block
 from .errors import ModelError
 from .norm import Norm
+
+_SIDE = 48  # height and width of a trial input: the usual strides divide it
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,52 @@ def check_output(what: str, x: torch.Tensor, output: Any, out_channels: int, str
     if not isinstance(output, torch.Tensor):
         raise ModelError(f"{what}: it gives a {type(output).__name__}; expected a tensor")
     if tuple(output.shape) != expected:
+        advice = ""
+        if output.shape == x.shape:
+            advice = (
+                ". If it is meant to keep the shape, give its choice the method fits(in_channels, "
+                "out_channels, stride), True only where the shape stays"
+            )
         raise ModelError(
             f"{what}: for an input of {tuple(x.shape)} it gives {tuple(output.shape)}; expected "
-            f"{expected}, (N, out_channels, ceil(H / stride), ceil(W / stride))"
+            f"{expected}, (N, out_channels, ceil(H / stride), ceil(W / stride)){advice}"
         )
+
+
+def check_choice(space: SearchSpace, choice: Choice, block: BlockSpec) -> None:
+    """Raise ModelError, with the place, unless a choice of one's own runs in a block of the space.
+
+    It runs on the meta device; only where that fails, also on the CPU, for not all modules can run
+    without numbers. Random numbers are left as they are.
+    """
+    if type(choice) in (ShuffleChoice, XceptionChoice):
+        return
+    shape = (block.in_channels, block.out_channels, block.stride)
+    try:
+        try:
+            measure_block(choice, *shape, _SIDE, _SIDE)
+        except ModelError:
+            _run_on_cpu(choice, *shape)
+    except ModelError as error:
+        raise ModelError(
+            f"space {space.name!r}: choice {choice.name!r} in block {block.index_in_stage + 1} of "
+            f"{space.stage_names[block.stage]}: {error}. Mend it; `python -m "
+            "detnas_d2.modeling.check CONFIG` lists all that is wrong with the space's choices"
+        ) from error
+
+
+def _run_on_cpu(choice: Choice, in_channels: int, out_channels: int, stride: int) -> None:
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.no_grad():
+        block = built(choice, in_channels, out_channels, stride).eval()
+        x = torch.randn(1, in_channels, _SIDE, _SIDE)
+        try:
+            output = block(x)
+        except Exception as error:  # it is the user's code
+            raise ModelError(
+                f"{choice.block}: its forward fails on {tuple(x.shape)} (stride {stride}, expected "
+                f"{out_channels} output channels): {type(error).__name__}: {error}"
+            ) from error
+    check_output(f"{choice.block}, stride {stride}", x, output, out_channels, stride)
 
 
 class _LiveNumbers(TorchDispatchMode):

@@ -10,6 +10,7 @@ from torch import nn
 from ..space import Architecture, BlockSpec, SearchSpace, resolve_space
 from .backbone import RES2_TO_RES5, ShuffleNetV2Base
 from .blocks import build_block
+from .measuring import check_choice
 from .norm import NormFactory
 
 
@@ -42,6 +43,7 @@ class ShuffleNetV2(ShuffleNetV2Base):
 
         def make_block(position: int, spec: BlockSpec, norm: NormFactory) -> nn.Module:
             choice = space.choices[parsed[position]]
+            check_choice(space, choice, spec)
             return build_block(choice, spec.in_channels, spec.out_channels, spec.stride, norm)
 
         super().__init__(

@@ -11,6 +11,7 @@ from torch import nn
 from ..space import Architecture, BlockSpec, SearchSpace, resolve_space
 from .backbone import RES2_TO_RES5, ShuffleNetV2Base
 from .blocks import build_block
+from .measuring import check_choice
 from .norm import NormFactory
 
 
@@ -38,6 +39,7 @@ class ShuffleNetV2Supernet(ShuffleNetV2Base):
             shape = (spec.in_channels, spec.out_channels, spec.stride)
             modules: list[Any] = [None] * space.num_choices  # None where a choice doesn't fit
             for i in space.options[position]:
+                check_choice(space, space.choices[i], spec)
                 modules[i] = build_block(space.choices[i], *shape, norm)
             return nn.ModuleList(modules)
 

@@ -100,7 +100,7 @@ def load_weights(
             "'backbone' to load into; load it with Detectron2's DetectionCheckpointer"
         )
 
-    kind = "like network"
+    kind = "network of the same shape"
     if path_only:
         fitted, path = _fit_path(body, checkpoint.get("detnas"), backbone, target_body)
         target_body = {key: target_body[key] for key in fitted}
@@ -206,10 +206,15 @@ def _stated_architecture(
             f"architecture, got {stated!r}"
         ) from e
     if fingerprint != space.fingerprint:
-        why = "their spaces differ in their description" if name == space.name else "other spaces"
+        why = (
+            "their spaces differ in their description: stages, choices or settings of a choice"
+            if name == space.name
+            else "other spaces"
+        )
         raise WeightsError(
             f"the weights are of {_name(name, theirs)}, the model is {_name(space.name, ours)}: "
-            f"{why} (fingerprints {fingerprint} and {space.fingerprint}); give both the same space"
+            f"{why} (fingerprints {str(fingerprint)[:12]} and {space.fingerprint[:12]}); give both "
+            "the same space"
         )
     return theirs
 
@@ -252,6 +257,12 @@ def _compare(source: State, target: State, headline: str) -> None:
 
 
 def _state(checkpoint: Mapping[str, Any]) -> State:
+    if not isinstance(checkpoint, Mapping):
+        raise WeightsError(
+            f"load_weights takes a checkpoint's content, not a {type(checkpoint).__name__}: "
+            "torch.load(path, 'cpu', weights_only=True); or take "
+            "detnas_d2.engine.DetNASCheckpointer(model).load_initial(path)"
+        )
     state = checkpoint.get("model", checkpoint)
     if not isinstance(state, Mapping):
         raise WeightsError(

@@ -15,6 +15,7 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from ..driver.detections import DETECTIONS_FILE
+from ..files import write_atomically
 from .style import PAPER, category
 
 _SIDE = 560  # pixels of a drawn image's longer side
@@ -26,7 +27,7 @@ _GAP = 8
 class Picture:
     """One validation image, twice: with the ground truth and with what was found.
 
-    truth, found: data URIs (JPEG). Counts are of boxes.
+    truth, found: data URIs (JPEG). is_empty: nothing was found.
     """
 
     file: str
@@ -36,6 +37,7 @@ class Picture:
     found_alt: str
     width: int
     height: int
+    is_empty: bool
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,11 @@ def read_detections(folder: Path, png: Path) -> Detections | None:
     """
     try:
         content = json.loads((folder / DETECTIONS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    try:
         return _drawn(content, png)
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
         return None
 
 
@@ -88,6 +93,7 @@ def _drawn(content: Mapping[str, Any], png: Path) -> Detections:
                 f"{file.name} with {len(image['detections'])} detections: "
                 + _counted(image["detections"], names),
                 *pair[0].size,
+                not image["detections"],
             )
         )
     if pairs:
@@ -182,4 +188,4 @@ def _write_grid(pairs: Sequence[Sequence[Image.Image]], png: Path) -> None:
             column = 2 * (i % 2) + j
             place = (_GAP + column * (width + _GAP), _GAP + i // 2 * (height + _GAP))
             grid.paste(picture, place)
-    grid.save(png, compress_level=1)
+    write_atomically(png, lambda stream: grid.save(stream, "PNG", compress_level=1))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ..errors import DetNASError
 from ..files import write_atomically
 from .folders import StepFolder, is_step, read_step, related_steps, steps_in
-from .search_folder import read_search
+from .search_folder import SearchRecord, read_search
 from .search_part import SearchPart, search_part
 from .style import Chart, chart_style
-from .texts import duration
+from .texts import attempt, duration
 from .training_chart import metric_names, training_chart
 
 FOLDER, PAGE = "report", "index.html"
 _MOST_SEARCHES, _MOST_TRAININGS = 6, 12
+_CHARTS = re.compile(
+    r"^training_.*\.png$|(^|_)(fitness(_[a-z]+)?|network|top_choices|generations|detections)\.png$"
+)
+_COLUMNS = ("iterations", "batch", "seed", "device", "checkpoint", "result", "seconds")
 _PACKAGES = ("detnas-d2", "torch", "detectron2", "numpy", "matplotlib")
 _NO_SEARCH = (
     "There is no ledger.jsonl in this folder, nor in one that lies in it. python search_net.py "
@@ -54,20 +60,32 @@ def write_report(output: str | os.PathLike[str]) -> Path:
             f"There is no folder {str(root)!r}; give the output folder of a search (its "
             "train.output_dir), or the folder that holds those of several steps."
         )
-    steps = _steps(root)
+    problems: list[str] = []
+    steps = _steps(root, problems)
     searches = [s for s in steps if s.kind == "search"]
+    records = [read_search(s) for s in searches[:_MOST_SEARCHES]]
     folder = root / FOLDER
     folder.mkdir(exist_ok=True)
+    before = {p: _version(p) for p in folder.glob("*.png") if _CHARTS.search(p.name)}
     with chart_style():
         parts = [
-            search_part(read_search(s), _png(folder, s.name if len(searches) > 1 else ""))
-            for s in searches[:_MOST_SEARCHES]
+            search_part(r, _png(folder, r.step.name if len(searches) > 1 else "")) for r in records
         ]
         trainings = [(s, s.metrics) for s in steps if s.metrics and s.kind != "search"]
-        charts = _training_charts(trainings, folder)
+        charts = _training_charts(trainings, folder, problems)
     if not parts:
-        parts = [SearchPart(root.resolve().name, "missing", "No search here.", "", (), _NO_SEARCH)]
+        parts = [SearchPart(root.resolve().name, "missing", "No search here.", "", [], _NO_SEARCH)]
         parts[0].missing_detections = _NO_SEARCH
+    rows = [
+        attempt(
+            f"The row of {s.name}",
+            partial(_row, s, next((r for r in records if r.step is s), None)),
+            {**dict.fromkeys(_COLUMNS, ""), "name": s.name, "kind": s.kind or "unknown"},
+            problems,
+        )
+        for s in steps
+    ]
+    problems += [f"{s.name}: {p}" for s in steps if s.kind != "search" for p in s.problems]
     environment = Environment(
         loader=PackageLoader("detnas_d2.report", "."),
         autoescape=True,
@@ -84,21 +102,35 @@ def write_report(output: str | os.PathLike[str]) -> Path:
         other_searches=[s.name for s in searches[_MOST_SEARCHES:]],
         trainings=charts,
         more_trainings=max(len(trainings) - _MOST_TRAININGS, 0),
-        steps=[_row(s) for s in steps],
-        problems=[f"{s.name}: {p}" for s in steps if s.kind != "search" for p in s.problems],
+        steps=rows,
+        problems=problems,
         below=[] if steps else [p.name for p in sorted(root.iterdir()) if steps_in(p)],
     )
     page = folder / PAGE
     write_atomically(page, text)
+    for png, version_before in before.items():  # of an earlier report
+        if _version(png) == version_before:
+            png.unlink(missing_ok=True)
     return page
 
 
-def _steps(root: Path) -> list[StepFolder]:
+def _version(path: Path) -> tuple[int, int] | None:
+    """Another one for each file that was moved to this path."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
+
+
+def _steps(root: Path, problems: list[str]) -> list[StepFolder]:
     """The folder with what belongs to it, or the steps in it."""
     if not is_step(root):
         return steps_in(root)
     step = read_step(root)
-    return related_steps(step) if step.kind == "search" else [step]
+    if step.kind != "search":
+        return [step]
+    return attempt("The list of its trainings", lambda: related_steps(step), [step], problems)
 
 
 def _png(folder: Path, search: str) -> Callable[[str], Path]:
@@ -106,16 +138,26 @@ def _png(folder: Path, search: str) -> Callable[[str], Path]:
 
 
 def _training_charts(
-    trainings: Sequence[tuple[StepFolder, list[dict[str, Any]]]], folder: Path
+    trainings: Sequence[tuple[StepFolder, list[dict[str, Any]]]],
+    folder: Path,
+    problems: list[str],
 ) -> list[tuple[str, Chart]]:
     drawn = [
-        (s.name, training_chart(lines, s.name, folder / f"training_{s.name}.png"))
+        (
+            s.name,
+            attempt(
+                f"The curves of {s.name}",
+                partial(training_chart, lines, s.name, folder / f"training_{s.name}.png"),
+                None,
+                problems,
+            ),
+        )
         for s, lines in trainings[:_MOST_TRAININGS]
     ]
     return [(name, chart) for name, chart in drawn if chart is not None]
 
 
-def _row(step: StepFolder) -> dict[str, Any]:
+def _row(step: StepFolder, search: SearchRecord | None) -> dict[str, Any]:
     lines = step.metrics if step.kind != "search" else []
     names = [n for n in metric_names(lines) if any(n in line for line in lines)][:1]
     result = ""
@@ -126,7 +168,11 @@ def _row(step: StepFolder) -> dict[str, Any]:
     elif names:
         value = [line[names[0]] for line in lines if names[0] in line][-1]
         result = f"{names[0]} {value:.2f}" if isinstance(value, (int, float)) else ""
+    elif search is not None and search.best is not None:
+        result = f"{search.metric} {search.best.fitness:.2f} (supernet)"
+    estimated = _estimated(lines) if search is None else _estimated_search(search)
     iterations = step.setting("train.max_iter") if step.kind == "train" else None
+    iterations = iterations if type(iterations) is int else None  # a text, an interpolation
     done = max((line["iteration"] for line in lines), default=None)
     count = "" if iterations is None else f"{iterations:,}"
     if iterations is not None and done is not None and done + 1 < iterations:
@@ -140,7 +186,7 @@ def _row(step: StepFolder) -> dict[str, Any]:
         "device": _text(step.setting("train.device")),
         "checkpoint": _begins_with(step),
         "result": result,
-        "seconds": duration(step.seconds) if step.seconds is not None else _estimated(lines),
+        "seconds": duration(step.seconds) if step.seconds is not None else estimated,
     }
 
 
@@ -155,6 +201,14 @@ def _estimated(lines: Sequence[dict[str, Any]]) -> str:
     if not times:
         return ""
     return f"about {duration(times[len(times) // 2] * (lines[-1]['iteration'] + 1))}"
+
+
+def _estimated_search(search: SearchRecord) -> str:
+    """Of a search that nobody timed: its candidates' time, shared by the workers."""
+    seconds = sum(e.seconds for e in search.evaluations)
+    workers = search.step.setting("search.workers")
+    workers = workers if isinstance(workers, int) and workers > 0 else 1
+    return f"about {duration(seconds / workers)}" if seconds else ""
 
 
 def _text(value: Any, applies: bool = True) -> str:

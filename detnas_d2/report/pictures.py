@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from typing import Any
 
 import cv2
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.detection_utils import read_image
-from detectron2.structures import Boxes, Instances
-from detectron2.utils.visualizer import Visualizer
+
+from ..data.drawing import draw_boxes
 
 SCALE = 2.0  # small images are drawn larger, so that labels can be read
 
@@ -42,28 +41,21 @@ def draw_detections(
                 by_image[prediction["image_id"]].append(prediction)
     records = DatasetCatalog.get(dataset_name)  # first: loading completes the metadata
     metadata = MetadataCatalog.get(dataset_name)
+    numbers = metadata.thing_dataset_id_to_contiguous_id
     drawn = []
     for record in records[:images]:
         image = read_image(record["file_name"], format="RGB")
-        found = _instances(by_image[record["image_id"]], image.shape[:2], metadata)
-        picture = Visualizer(image, metadata, scale=SCALE).draw_instance_predictions(found)
-        drawn.append(picture.get_image())
+        found = by_image[record["image_id"]]
+        boxes = np.array([p["bbox"] for p in found], dtype=np.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        classes = [numbers[p["category_id"]] for p in found]
+        scores = [p["score"] for p in found]
+        drawn.append(
+            draw_boxes(image, boxes, classes, scores, metadata.thing_classes.__getitem__, SCALE)
+        )
     folder = os.path.dirname(picture_file)
     os.makedirs(folder or ".", exist_ok=True)
     cv2.imwrite(picture_file, cv2.cvtColor(_grid(drawn), cv2.COLOR_RGB2BGR))
-
-
-def _instances(
-    predictions: list[dict[str, Any]], size: tuple[int, int], metadata: Any
-) -> Instances:
-    ids = metadata.get("thing_dataset_id_to_contiguous_id")
-    boxes = np.array([p["bbox"] for p in predictions], dtype=np.float32).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    instances = Instances(size)
-    instances.pred_boxes = Boxes(boxes)
-    instances.scores = np.array([p["score"] for p in predictions])
-    instances.pred_classes = np.array([ids[p["category_id"]] for p in predictions], dtype=int)
-    return instances
 
 
 def _grid(pictures: list[np.ndarray], columns: int = 3) -> np.ndarray:

@@ -21,9 +21,10 @@ from ..engine import backbone_node
 from ..errors import DetNASError
 from ..search import CostLimits, Evaluation, rank
 from ..search.ledger_format import VERSION, complete_lines, parse_line
-from ..space import SPACES, CostTable, SearchSpace, get_space, resolve_space
+from ..space import SPACES, SearchSpace, get_space, resolve_space
 from .folders import BEST, CONFIG, LEDGER, StepFolder
 from .search_charts import Cost
+from .trust import check_targets
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ _UNITS = {
 }
 _STALE = 600.0  # seconds without a candidate after which a search counts as stopped, at the least
 _KNOWN = re.compile(r" (\d+) candidates are in the ledger already")
+FRONT = "pareto_front.json"
+_ANEW = "search_net.py --resume writes it anew."
 _START = "Command line arguments: "
 
 
@@ -70,27 +73,31 @@ class SearchRecord:
     @property
     def input_size(self) -> tuple[int, int]:
         size = self.step.setting("search.input_size")
-        return (size[0], size[1]) if isinstance(size, list) and len(size) == 2 else (224, 224)
+        if isinstance(size, list) and [type(n) for n in size] == [int, int] and min(size) > 0:
+            return (size[0], size[1])
+        return (224, 224)
 
     @property
     def is_finished(self) -> bool:
         return (self.step.path / BEST).is_file()
 
     @property
-    def last_written(self) -> float:
-        """Seconds since the ledger was written to."""
-        return max(time.time() - (self.step.path / LEDGER).stat().st_mtime, 0.0)
+    def last_written(self) -> float | None:
+        """Seconds since the ledger was written to; None without one."""
+        path = self.step.path / LEDGER
+        return max(time.time() - path.stat().st_mtime, 0.0) if path.is_file() else None
 
     @property
     def state(self) -> str:
-        """finished, running, or stopped: one that has written nothing for long."""
+        """finished, missing (not begun), running, or stopped: one that has written nothing for
+        long."""
         if self.is_finished:
             return "finished"
+        ago = self.last_written
+        if ago is None:
+            return "missing"
         slowest = max((e.seconds for e in self.evaluations), default=0.0)
-        return "running" if self.last_written < max(_STALE, 5 * slowest) else "stopped"
-
-    def cost_table(self) -> CostTable | None:
-        return CostTable(self.space, self.input_size) if self.space is not None else None
+        return "running" if ago < max(_STALE, 5 * slowest) else "stopped"
 
     def costs(self) -> tuple[list[Cost], list[str]]:
         """Multiply-adds, and every other cost that the search limits or weighs; and which can't be
@@ -137,11 +144,10 @@ def read_search(step: StepFolder) -> SearchRecord:
     notes = list(step.problems)
     header, lines = _read_lines(step, notes)
     cfg = _config(step, notes)
-    space = _space(cfg, header, notes)
+    space = _space(cfg, header, step, notes)
     evaluations = _evaluations(lines, space, notes) if space is not None else []
-    return SearchRecord(
-        step, header, evaluations, space, cfg, tuple(notes), _total(cfg, space, notes)
-    )
+    total = _total(cfg, space, step, notes)
+    return SearchRecord(step, header, evaluations, space, cfg, tuple(notes), total)
 
 
 def _read_lines(step: StepFolder, notes: list[str]) -> tuple[dict[str, Any], list[bytes]]:
@@ -180,17 +186,26 @@ def _config(step: StepFolder, notes: list[str]) -> DictConfig | None:
                 "settings are not known here."
             )
         return None
-    return OmegaConf.create(dict(step.config))
+    try:
+        return OmegaConf.create(dict(step.config))
+    except Exception as error:  # omegaconf and its parser raise many kinds
+        notes.append(
+            f"{CONFIG} holds no config that can be used: {' '.join(str(error).split())}. Restore "
+            "the file from a copy."
+        )
+        return None
 
 
 def _space(
-    cfg: DictConfig | None, header: Mapping[str, Any], notes: list[str]
+    cfg: DictConfig | None, header: Mapping[str, Any], step: StepFolder, notes: list[str]
 ) -> SearchSpace | None:
     """The space of the config; without one, a built-in of the header's name and definition."""
     found = None
     if cfg is not None:
         try:
-            found = resolve_space(instantiate(backbone_node(cfg).space))
+            node = backbone_node(cfg).space
+            check_targets(node, step.path)
+            found = resolve_space(instantiate(node))
         # own choices are anyone's code, and their module may not be there
         except Exception as error:
             notes.append(
@@ -198,7 +213,7 @@ def _space(
                 "Run the report where the search was run, so that the module of its choices is "
                 "found."
             )
-    elif header.get("space") in SPACES:
+    elif isinstance(header.get("space"), str) and header["space"] in SPACES:
         found = get_space(header["space"])
     fingerprint = header.get("space_fingerprint")
     if found is not None and fingerprint not in (None, found.fingerprint):
@@ -232,11 +247,15 @@ def _evaluations(lines: Sequence[bytes], space: SearchSpace, notes: list[str]) -
     return list(found.values())
 
 
-def _total(cfg: DictConfig | None, space: SearchSpace | None, notes: list[str]) -> int | None:
+def _total(
+    cfg: DictConfig | None, space: SearchSpace | None, step: StepFolder, notes: list[str]
+) -> int | None:
     """Candidates of the whole search, by its algorithm."""
     if cfg is None or space is None:
         return None
     try:
+        for key in ("algorithm", "initial", "initial_ledger"):
+            check_targets(cfg.search.get(key), step.path)
         return build_algorithm(cfg, space, CostLimits(space, [])).candidates
     # an algorithm may be anyone's code, and read files that are gone
     except Exception as error:
@@ -247,11 +266,18 @@ def _total(cfg: DictConfig | None, space: SearchSpace | None, notes: list[str]) 
         return None
 
 
-def front_of(step: StepFolder) -> list[dict[str, Any]]:
-    """The front that a Pareto search wrote; empty where there is none."""
+def front_of(step: StepFolder) -> tuple[list[dict[str, Any]], str | None]:
+    """The front that a Pareto search wrote, empty where there is none; and what is wrong in it."""
+    path = step.path / FRONT
     try:
-        content = json.loads((step.path / "pareto_front.json").read_text(encoding="utf-8"))
-        front = content["front"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return front if isinstance(front, list) else []
+        front = json.loads(path.read_text(encoding="utf-8"))["front"]
+    except FileNotFoundError:
+        return [], None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return [], f"{FRONT} can't be read: {type(error).__name__}: {error}. {_ANEW}"
+    entries = front if isinstance(front, list) else [front]
+    good = [e for e in entries if isinstance(e, dict) and isinstance(e.get("architecture"), list)]
+    if len(good) == len(entries):
+        return good, None
+    bad = len(entries) - len(good)
+    return good, f"{bad} entries of {FRONT} are no networks and passed over. {_ANEW}"

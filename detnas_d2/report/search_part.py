@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import yaml
-from omegaconf.errors import OmegaConfBaseException
 
-import detnas_d2
-
-from ..driver.commands import retrain_commands
-from ..engine import backbone_key
-from ..errors import DetNASError
+from ..driver.commands import Retraining
 from ..search import Evaluation, rank
-from ..space import CostTable
+from ..space import Architecture, CostTable
 from .boxes import Detections, read_detections
+from .commands import retrainings_of
 from .folders import CONFIG, LEDGER
 from .network_chart import baseline_of, network_chart
 from .search_charts import cost_chart, fitness_chart, generations_chart, top_choices_chart
 from .search_folder import SearchRecord, front_of
 from .stage_table import stage_rows
 from .style import Chart
-from .texts import duration, flatten, millions
+from .texts import attempt, duration, flatten, millions
 
 _NO_CANDIDATE = (
     "No candidate was evaluated yet. search_net.py writes one line to ledger.jsonl for each."
@@ -42,18 +39,20 @@ class SearchPart:
     """What the template shows of a search; a chart that can't be drawn is None.
 
     missing: why there are no charts. facts: (name, figure, unit or remark). stages, top, front:
-    rows of tables. commands: train the best; COMMAND of a row: with ARCHITECTURE in it.
+    rows of tables, each with a "command" of its own. commands: train the best.
+    in_order: one of the commands reads what another writes.
     """
 
     name: str
     state: str
     headline: str
     metric: str
-    notes: Sequence[str]
+    notes: list[str]
     missing: str | None = None
     facts: list[tuple[str, str, str]] = field(default_factory=list)
     architecture: str | None = None
     commands: list[str] = field(default_factory=list)
+    in_order: bool = False
     network: Chart | None = None
     stages: list[dict[str, Any]] = field(default_factory=list)
     fitness: Chart | None = None
@@ -84,9 +83,9 @@ def search_part(record: SearchRecord, png: Callable[[str], Path]) -> SearchPart:
         OSError: a chart can't be written.
     """
     part = SearchPart(
-        record.step.name, record.state, _headline(record), record.metric, record.notes
+        record.step.name, record.state, _headline(record), record.metric, list(record.notes)
     )
-    _add_run(part, record)
+    attempt("What was run", lambda: _add_run(part, record), None, part.notes)
     if not record.evaluations:
         part.missing = _NO_CANDIDATE if record.space is not None else _why_unread(record)
         part.missing_detections = part.missing
@@ -97,39 +96,70 @@ def search_part(record: SearchRecord, png: Callable[[str], Path]) -> SearchPart:
         (error, count, str(next(e for e in record.failed if e.error == error).architecture))
         for error, count in errors.most_common()
     ]
-    if record.space is not None and evaluations:
-        part.generations = generations_chart(evaluations, png("generations"))
+    part.generations = attempt(
+        "The chart of generations",
+        lambda: generations_chart(evaluations, png("generations")),
+        None,
+        part.notes,
+    )
     best = record.best
     if best is None:
         part.missing = part.missing_detections = _ALL_FAILED
         return part
     part.architecture = str(best.architecture)
-    part.commands = _commands(record, part.architecture)
-    part.fitness = fitness_chart(evaluations, record.metric, png("fitness"))
-    part.top_choices = top_choices_chart(evaluations, png("top_choices"))
-    costs, part.missing_costs = record.costs()
-    part.costs = [
-        cost_chart(evaluations, c, record.metric, png(f"fitness_{c.name}")) for c in costs
-    ]
-    table = CostTable(best.architecture.space, record.input_size)
-    part.network = network_chart(best.architecture, table, png("network"))
-    part.stages = stage_rows(best.architecture, table)
-    part.facts = _facts(record, best, table)
-    part.metric_names = _other_metrics(evaluations, record.metric)
-    part.top = [_row(e, part) for e in rank(evaluations)[:10]]
-    _add_front(part, record)
-    _add_detections(part, record, png)
+    for what, add in (
+        ("The commands and the tables of networks", _add_tables),
+        ("The chart of fitness", _add_fitness),
+        ("The chart of choices", _add_choices),
+        ("Fitness against cost", _add_costs),
+        ("The best network beside the baseline", _add_network),
+        ("Detections", _add_detections),
+    ):
+        attempt(what, partial(add, part, record, best, png), None, part.notes)
     return part
+
+
+Png = Callable[[str], Path]
+
+
+def _add_tables(part: SearchPart, record: SearchRecord, best: Evaluation, png: Png) -> None:
+    none: list[Retraining] = []
+    steps = attempt("The commands", lambda: retrainings_of(record), none, part.notes)
+    part.commands = [step.command(str(best.architecture)) for step in steps]
+    part.in_order = any(step.checkpoint for step in steps)
+    part.metric_names = _other_metrics(record.evaluations, record.metric)
+    ranked = rank(record.evaluations)
+    part.top = [_row(e, part, steps, i) for i, e in enumerate(ranked[:10], start=1)]
+    _add_front(part, record, steps, {e.architecture: i for i, e in enumerate(ranked, start=1)})
+
+
+def _add_fitness(part: SearchPart, record: SearchRecord, best: Evaluation, png: Png) -> None:
+    part.fitness = fitness_chart(record.evaluations, record.metric, png("fitness"))
+
+
+def _add_choices(part: SearchPart, record: SearchRecord, best: Evaluation, png: Png) -> None:
+    part.top_choices = top_choices_chart(record.evaluations, png("top_choices"))
+
+
+def _add_costs(part: SearchPart, record: SearchRecord, best: Evaluation, png: Png) -> None:
+    costs, part.missing_costs = record.costs()
+    for c in costs:
+        chart = cost_chart(record.evaluations, c, record.metric, png(f"fitness_{c.name}"))
+        part.costs.append(chart)
+
+
+def _add_network(part: SearchPart, record: SearchRecord, best: Evaluation, png: Png) -> None:
+    table = CostTable(best.architecture.space, record.input_size)
+    part.facts = _facts(record, best, table)
+    part.stages = stage_rows(best.architecture, table)
+    part.network = network_chart(best.architecture, table, png("network"))
 
 
 def _headline(record: SearchRecord) -> str:
     done, total = len(record.evaluations), record.total
     of = f"{done:,} of {total:,}" if total is not None else f"{done:,}"
-    ago = (
-        duration(max(round(record.last_written), 1))
-        if (record.step.path / LEDGER).is_file()
-        else ""
-    )
+    seconds = record.last_written
+    ago = "" if seconds is None else duration(max(round(seconds), 1))
     if record.state == "finished":
         early = " (it ended early; log.txt says why)" if total is not None and done < total else ""
         return f"Finished: {of} candidates{early}."
@@ -179,9 +209,13 @@ def _other_metrics(evaluations: Iterable[Evaluation], metric: str) -> list[str]:
     return list(names)[:3]
 
 
-def _row(evaluation: Evaluation, part: SearchPart) -> dict[str, Any]:
+def _row(
+    evaluation: Evaluation, part: SearchPart, steps: Sequence[Retraining], place: int
+) -> dict[str, Any]:
+    """Of a table; all but the best are trained in folders that end with their place."""
     figures = [evaluation.metrics.get(name) for name in part.metric_names]
     architecture = str(evaluation.architecture)
+    suffix = f"_{place}" if place > 1 else ""
     return {
         "fitness": f"{evaluation.fitness:.3f}",
         "metrics": ["none" if f is None else f"{f:.2f}" for f in figures],
@@ -190,39 +224,23 @@ def _row(evaluation: Evaluation, part: SearchPart) -> dict[str, Any]:
         "generation": evaluation.generation,
         "seconds": f"{evaluation.seconds:.1f}",
         "architecture": architecture,
-        "command": _with(part, architecture),
+        "command": "\n".join(step.command(architecture, suffix) for step in steps),
     }
 
 
-def _with(part: SearchPart, architecture: str) -> str:
-    """The commands that train another architecture than the best."""
-    best = f"architecture={part.architecture}"
-    return "\n".join(c.replace(best, f"architecture={architecture}") for c in part.commands)
-
-
-def _commands(record: SearchRecord, architecture: str) -> list[str]:
-    assert record.cfg is not None or record.space is not None
-    if record.cfg is None:
-        commands = [
-            "python train_net.py --config-file STEP4_CONFIG model.backbone.architecture=BEST"
-        ]
-    else:
-        root = str(Path(detnas_d2.__file__).resolve().parents[1])
-        try:
-            commands = retrain_commands(record.cfg, root)
-        except (DetNASError, OmegaConfBaseException, AttributeError):  # configs that are not here
-            key = backbone_key(record.cfg)
-            configs = record.step.setting("search.retrain") or ["STEP4_CONFIG"]
-            commands = [
-                f"python train_net.py --config-file {c} {key}.architecture=BEST" for c in configs
-            ]
-    return [command.replace("BEST", architecture) for command in commands]
-
-
-def _add_front(part: SearchPart, record: SearchRecord) -> None:
+def _add_front(
+    part: SearchPart,
+    record: SearchRecord,
+    steps: Sequence[Retraining],
+    places: Mapping[Architecture, int],
+) -> None:
     by_choices = {e.architecture.choices: e for e in record.evaluations}
-    for entry in front_of(record.step):
-        found = by_choices.get(tuple(entry.get("architecture") or ()))
+    front, problem = front_of(record.step)
+    if problem is not None:
+        part.notes.append(problem)
+    for entry in front:
+        choices = tuple(c for c in entry["architecture"] if isinstance(c, int))
+        found = by_choices.get(choices)
         if found is not None and found.ok:
             costs = {
                 k: v
@@ -231,11 +249,12 @@ def _add_front(part: SearchPart, record: SearchRecord) -> None:
                 and isinstance(v, (int, float))
             }
             part.front_costs = part.front_costs or list(costs)
-            row = _row(found, part)
+            row = _row(found, part, steps, places[found.architecture])
             part.front.append({**row, "costs": [f"{v:,.4g}" for v in costs.values()]})
 
 
-def _add_detections(part: SearchPart, record: SearchRecord, png: Callable[[str], Path]) -> None:
+def _add_detections(part: SearchPart, record: SearchRecord, best: Evaluation, png: Png) -> None:
+    part.missing_detections = "Detections could not be drawn."
     part.detections = read_detections(record.step.path, png("detections"))
     if part.detections is not None:
         return
@@ -267,6 +286,7 @@ def _add_run(part: SearchPart, record: SearchRecord) -> None:
     if record.step.seconds is not None:
         part.run.append(("Wall time", duration(record.step.seconds)))
     part.header = [(k, str(v)) for k, v in flatten(record.header)]
-    part.settings = [(k, str(v)) for k, v in flatten(record.step.setting("search") or {})]
+    search = record.step.setting("search")
+    part.settings = [(k, str(v)) for k, v in flatten(search if isinstance(search, dict) else {})]
     if record.step.config:
         part.config = yaml.safe_dump(dict(record.step.config), allow_unicode=True, sort_keys=False)

@@ -16,6 +16,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..files import write_atomically
+
 # light and dark; in an SVG each light colour becomes a CSS variable
 PAPER, INK, MUTED, LINE, ACCENT, WARM = (
     "#fdfdfb",
@@ -110,7 +112,7 @@ def finish(figure: Figure, png: Path, alt: str, caption: str) -> Chart:
     Raises:
         OSError: the file can't be written.
     """
-    figure.savefig(png, dpi=_PNG_DPI)
+    write_atomically(png, lambda stream: figure.savefig(stream, format="png", dpi=_PNG_DPI))
     text = io.StringIO()
     empty = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(text, format="svg", metadata=empty)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def duration(seconds: float) -> str:
     """Three figures at the most: 0.42 s, 37 s, 4 min 05 s, 2 h 10 min, 3 d 4 h."""
+    if not math.isfinite(seconds):
+        return "unknown"
     if seconds < 9.95:
         return f"{seconds:.2g} s"
     whole = round(seconds)
@@ -18,6 +25,24 @@ def duration(seconds: float) -> str:
     if whole < 86400:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def attempt(what: str, make: Callable[[], T], default: T, problems: list[str]) -> T:
+    """A section of the page, or `default` and its reason in `problems`: one that fails on what a
+    folder holds must not take the others with it.
+
+    Raises:
+        OSError: a full disk is not the section's.
+    """
+    try:
+        return make()
+    except OSError:
+        raise
+    except Exception as error:
+        logger.debug("%s", what, exc_info=True)
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        problems.append(f"{what} could not be made: {reason}")
+        return default
 
 
 def millions(number: float) -> str:

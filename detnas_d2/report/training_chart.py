@@ -66,7 +66,7 @@ def _losses(axes: Axes, lines: Sequence[Mapping[str, Any]], total: np.ndarray) -
     axes.set_ylabel("loss")
     top = np.percentile(total[:, 1], 98)  # the first iterations may be far above
     axes.set_ylim(0, 1.1 * top if top > 0 else None)
-    axes.legend(loc="upper right", ncols=2, fontsize=7)
+    _legend_above(axes, columns=3)
 
 
 def _metrics(axes: Axes, lines: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> None:
@@ -74,8 +74,14 @@ def _metrics(axes: Axes, lines: Sequence[Mapping[str, Any]], keys: Sequence[str]
         curve = _curve(lines, key)
         axes.plot(*curve.T, "o-", color=colour, ms=3.5, label=f"{key}, last {curve[-1, 1]:.2f}")
     axes.set_ylabel("evaluation")
-    axes.margins(y=0.25)
-    axes.legend(loc="lower left", fontsize=7)
+    _legend_above(axes, columns=2)
+
+
+def _legend_above(axes: Axes, columns: int) -> None:
+    """Outside of the axes, where no curve can run below it."""
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, fontsize=7, borderaxespad=0.2
+    )
 
 
 def _curve(lines: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:

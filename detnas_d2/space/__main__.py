@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ..commands import add_debug, command
 from . import SPACES, Architecture, CostTable
-from .config_file import load_space
+from .config_file import configured_input_size, load_space
 from .cost import FLOPS_CONVENTION, PARAMS_CONVENTION
 from .memory import MEMORY_CONVENTION, memory_cost
 
@@ -43,13 +43,14 @@ def main(argv: Sequence[str]) -> int:
         metavar=("H", "W"),
         nargs="+",
         type=int,
-        default=[224],
-        help="height and width in pixels, or one number for both (default: 224)",
+        help="height and width in pixels, or one number for both (default: search.input_size of "
+        "the config file, or else 224)",
     )
     args = parser.parse_args(argv)
-    size = args.input_size * 2 if len(args.input_size) == 1 else args.input_size
     try:
         space = load_space(args.space)
+        size = args.input_size or configured_input_size(args.space) or [224]
+        size = list(size) * 2 if len(size) == 1 else size
         architecture = Architecture.parse(args.architecture, space)
         cost = CostTable(space, size)
     except ValueError as error:

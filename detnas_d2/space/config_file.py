@@ -64,6 +64,20 @@ def _read_config(path: str) -> SearchSpace:
     raise SpaceError(f"{path} has no key 'space', at its top or inside of 'model'")
 
 
+def configured_input_size(value: str) -> tuple[int, int] | None:
+    """The `search.input_size` (height, width) of a config file that `load_space` can read.
+
+    None for the name of a space, and where the config has none.
+    """
+    if value in SPACES or not os.path.isfile(value):
+        return None
+    from detectron2.config import LazyConfig
+
+    search = LazyConfig.load(value).get("search")
+    size = search.get("input_size") if isinstance(search, Mapping) else None
+    return tuple(size) if isinstance(size, Sequence) and len(size) == 2 else None
+
+
 def _nodes(node: Any) -> Iterator[Any]:
     """What has the key `space`, outer nodes before inner ones."""
     if isinstance(node, Mapping):

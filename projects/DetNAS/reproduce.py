@@ -24,7 +24,7 @@ from typing import Any
 from studies import ROOT, STUDIES, Network, Study
 
 from detnas_d2.commands import add_debug
-from detnas_d2.data import DigitsParameters, write_bccd_boxes, write_digits
+from detnas_d2.data import STUDY_DIGITS, write_bccd_boxes, write_digits
 from detnas_d2.data.bccd import bccd_root
 from detnas_d2.data.builtin import register_builtin_datasets
 from detnas_d2.data.catalog import ROOT_VARIABLE
@@ -36,12 +36,6 @@ from detnas_d2.search import read_ledger
 from detnas_d2.space import Architecture
 
 OUTPUT = ROOT / "output" / "reproduce"
-DIGITS = DigitsParameters(
-    classes=(0, 1, 2, 3, 4),
-    images=(600, 150, 300),
-    digits_per_image=(1, 3),
-    cls_images_per_class=(300, 100),
-)
 FIGURES = ("AP", "AP50", "VOC mAP")
 
 
@@ -52,7 +46,7 @@ def make_data(folder: Path, studies: list[Study]) -> None:
     if bccd.is_dir() and not (folder / "bccd").exists():
         (folder / "bccd").symlink_to(bccd)
     os.environ[ROOT_VARIABLE] = str(folder)
-    write_digits(folder / "digits", DIGITS)
+    write_digits(folder / "digits", STUDY_DIGITS)
     register_builtin_datasets()
     if any(study.coco_test.startswith("bccd") for study in studies):
         write_bccd_boxes()

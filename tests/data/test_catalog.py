@@ -33,9 +33,9 @@ def empty_root(tmp_path, monkeypatch):
     [
         ("imagenet_train", "imagenet/train", "train/<class>/*.JPEG"),
         ("imagenet_val", "imagenet/train", "val/<class>/*.JPEG"),
-        ("digits_train", "digits/made_by_detnas.json", "write_digits"),
-        ("digits_voc_test", "digits/made_by_detnas.json", "write_digits"),
-        ("digits_cls_val", "digits/made_by_detnas.json", "write_digits"),
+        ("digits_train", "digits/made_by_detnas.json", "make_digits demo "),
+        ("digits_voc_test", "digits/made_by_detnas.json", "make_digits demo "),
+        ("digits_cls_val", "digits/made_by_detnas.json", "make_digits demo "),
         ("bccd_boxes_val", "bccd_boxes/made_by_detnas.json", "write_bccd_boxes"),
     ],
 )

@@ -19,16 +19,21 @@ from detectron2.structures import BoxMode
 from PIL import Image
 
 from detnas_d2.data import (
+    DEMO_DIGITS,
     DataError,
     DigitsParameters,
     MissingDatasetError,
     digit_scenes,
+    make_digits,
     register_digits,
     unregister_dataset,
     write_digits,
 )
 from detnas_d2.data.atomic import MARKER, write_folder_once
 from detnas_d2.data.digit_scenes import SPLITS, DigitScenes
+from detnas_d2.engine import load_config
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 TINY = DigitsParameters(
     image_size=48,
@@ -210,7 +215,7 @@ def test_a_set_that_is_made_after_registration_is_found(tmp_path):
     names = [f"digits_{s}" for s in SPLITS] + [f"digits_voc_{s}" for s in SPLITS]
     register_digits(root)
     try:
-        with pytest.raises(MissingDatasetError, match="write_digits"):
+        with pytest.raises(MissingDatasetError, match=r"make_digits digits --output .*later "):
             DatasetCatalog.get("digits_voc_val")
         write_digits(root, TINY)
         assert len(DatasetCatalog.get("digits_voc_train")) == 2
@@ -255,3 +260,26 @@ def test_without_scikit_learn_the_extra_is_named(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"pip install -e \.\[demo\]"):
         write_digits(tmp_path / "a", TINY)
     assert not (tmp_path / "a").exists()
+
+
+def test_the_command_writes_the_set_of_the_configs(tmp_path, monkeypatch, capsys):
+    """Each has the classes of the configs that it is named for."""
+    asked = []
+    monkeypatch.setattr(make_digits, "write_digits", lambda *args: asked.append(args))
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
+    for name, config in (("demo", "demo/step2_supernet"), ("digits", "digits/step2_supernet_fpn")):
+        make_digits.main([name])
+        folder, parameters = asked.pop()
+        assert folder == tmp_path / "digits"
+        model = load_config(f"{CONFIGS}/{config}.py").model
+        assert len(parameters.classes) == model.roi_heads.num_classes
+    make_digits.main(["demo", "--output", str(tmp_path / "there")])
+    assert asked == [(str(tmp_path / "there"), DEMO_DIGITS)]
+    own = load_config(f"{CONFIGS}/own_space/step2_supernet_se_skip.py").model
+    assert own.roi_heads.num_classes == len(DEMO_DIGITS.classes)
+
+
+def test_the_command_refuses_the_other_set(tmp_path):
+    write_digits(tmp_path / "digits", TINY)
+    with pytest.raises(SystemExit, match="other parameters"):
+        make_digits.main(["demo", "--output", str(tmp_path / "digits")])

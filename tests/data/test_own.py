@@ -62,11 +62,34 @@ def test_one_file_is_dealt_out_once(data):
     assert again == parts  # the seed decides
 
 
-def test_other_annotations_under_the_same_name_are_refused(data):
-    own(data)
+def pop_annotation(data):
     change(data, lambda content: content["annotations"].pop())
-    with pytest.raises(DataError, match="other annotations.*remove output/mine"):
-        own(data)
+    return data.parent, "other annotations.*remove output/mine"
+
+
+def copy_images(data):
+    shutil.copytree(data.parent, "copy")
+    return Path("copy"), "images = .*copy', and it is .*ü' now.*another name.*remove output/mine"
+
+
+@pytest.mark.parametrize("change_", [pop_annotation, copy_images])
+def test_data_are_made_anew_until_something_is_trained(data, change_):
+    own(data)
+    for name in ("estimate.json", "random_architecture.json"):
+        Path("output/mine", name).write_text("{}")
+    images, message = change_(data)
+    made = own(data, images)
+    assert Path(made.image_root) == images.resolve()
+    assert sorted(b for f in made.files.values() for b in boxes(read(f))) == boxes(read(data))
+    assert {p.name for p in Path("output/mine").glob("[!.]*")} == {"data", "data.json"}
+    assert own(data, images) == made
+
+    Path("output/mine/step2_supernet").mkdir()
+    assert own(data, images) == made
+    if change_ is pop_annotation:
+        pop_annotation(data)
+    with pytest.raises(DataError, match=message):
+        own(data, data.parent)
 
 
 def test_given_splits_are_kept(data):
@@ -191,7 +214,9 @@ def test_settings_that_cannot_be_used(data):
         ((str(data), "no folder", "mine"), "images is 'no folder', which is no folder"),
         ((str(data), "output", "mine"), "none of 12 images.*Correct annotations or images"),
         ((str(data.parent / "1.png"), "", "mine"), "can't be used"),
+        (("voc", str(data.parent), "mine"), 'those of a VOC folder lie in .*: set images = ""'),
     ]
+    Path("voc/Annotations").mkdir(parents=True)
     Path("output").mkdir()
     for settings, message in cases:
         with pytest.raises(DataError, match="(?s)" + message):

@@ -15,8 +15,9 @@ from detnas_d2.driver.estimate import (
     START,
     Estimator,
     Planned,
-    advice,
     estimate_table,
+    smaller_settings,
+    smaller_table,
     total_seconds,
     words,
 )
@@ -111,7 +112,7 @@ def test_smaller_settings_over_a_day(cfg, search, measured):
     estimator = Estimator()
     plan = [Planned("train", "train", cfg), Planned("search", "search", search)]
     assert total_seconds(estimator.predict(plan)) > 2 * DAY
-    found = dict(estimate.smaller_settings(plan, estimator))
+    found = dict(smaller_settings(plan, estimator))
     whole = total_seconds(estimator.predict(plan))
     iterations, size, generations, norms, everything = found.values()
     assert iterations == pytest.approx(whole - 45_000 * 2.0)
@@ -119,7 +120,7 @@ def test_smaller_settings_over_a_day(cfg, search, measured):
     assert generations == pytest.approx(whole - 10 * 22.0)
     assert norms == pytest.approx(whole - 20 * 3 * 3.0, rel=1e-3)
     assert everything < min(iterations, size, generations, norms)
-    text = advice(plan, estimator)
+    text = smaller_table(smaller_settings(plan, estimator))
     for key in ("train.max_iter", "short_edge", "search.algorithm.generations", "machines.py"):
         assert key in text
     assert cfg.train.max_iter == 90_000 and search.search.algorithm.generations == 4  # as before

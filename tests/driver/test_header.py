@@ -8,11 +8,14 @@ from types import SimpleNamespace
 import pytest
 import tiny
 import torch
+from detectron2.config import LazyConfig
 from detectron2.data import DatasetCatalog
 
-from detnas_d2.driver import search_header
+from detnas_d2.driver import search_header, search_ledger
 from detnas_d2.driver.data_hash import dataset_hash
 from detnas_d2.engine import CheckpointError
+from detnas_d2.search import Evaluation, LedgerMismatch
+from detnas_d2.space import Architecture
 
 ALGORITHM = SimpleNamespace(depends_on={"initial": "3 architectures"})
 
@@ -48,3 +51,53 @@ def test_a_checkpoint_that_can_not_be_read(cfg, tmp_path):
     (tmp_path / "model.pth").unlink()
     with pytest.raises(CheckpointError, match=r"train\.init_checkpoint: can't read .*model\.pth"):
         search_header(cfg, tiny.SPACE, ALGORITHM)
+
+
+def opened(cfg, **kwargs):
+    return search_ledger(cfg, search_header(cfg, tiny.SPACE, ALGORITHM), tiny.SPACE, **kwargs)
+
+
+@pytest.fixture
+def begun(cfg, tmp_path):
+    """A search's folder, with one candidate."""
+    with opened(cfg, resume=False) as ledger:
+        path = Architecture(tiny.SPACE, tiny.ARCHITECTURE)
+        ledger.append(Evaluation(path, "ok", 0.5, {}, 10, 10, 0, 1.0))
+        LazyConfig.save(cfg, str(tmp_path / "out/config.yaml"))
+    return cfg
+
+
+def test_another_config_is_told_by_its_keys(begun):
+    begun.search.batch_size = 5
+    begun.search.seed = 8
+    begun.search.threads = 3
+    with pytest.raises(LedgerMismatch) as caught, opened(begun, resume=True):
+        pass
+    assert caught.value.fields == {"seed": (7, 8), "search.batch_size": (2, 5)}
+    assert "search.batch_size: 2 in the ledger, 5 now" in str(caught.value)
+
+
+def test_many_keys_are_counted(begun):
+    begun.search.update({f"key{i}": i for i in range(9)})
+    with pytest.raises(LedgerMismatch, match=r"config_hash \(3 more keys\)") as caught:
+        opened(begun, resume=True).__enter__()
+    assert len(caught.value.fields) == 7
+
+
+@pytest.mark.parametrize("content", [None, "model: [", "train: {}", "other"])
+def test_a_config_that_is_not_the_ledgers_tells_nothing(begun, tmp_path, content):
+    file = tmp_path / "out/config.yaml"
+    text = file.read_text().replace("top1", "top2") if content == "other" else content
+    file.unlink() if text is None else file.write_text(text)
+    begun.search.batch_size = 5
+    with pytest.raises(LedgerMismatch) as caught:
+        opened(begun, resume=True).__enter__()
+    assert list(caught.value.fields) == ["config_hash"]
+
+
+def test_ctrl_c_says_how_to_go_on(begun):
+    with (
+        pytest.raises(KeyboardInterrupt, match=r"in .*ledger\.jsonl: 1\. .*--resume"),
+        opened(begun, resume=True),
+    ):
+        raise KeyboardInterrupt

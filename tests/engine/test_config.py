@@ -108,8 +108,9 @@ def test_text_that_looks_like_a_number_stays_text(path):
         ("train.checkpointer={period: {a: 1}}", "type int"),
         ("train=5", "that key is a group; set one of its keys: max_iter, lr"),
         ("model=[1]", "that key is a group"),
-        ("train.max_iter", "has no '='.*before the overrides"),
-        ("--resume", "has no '='"),
+        ("train.max_iter", "has no '='.*train.max_iter=100"),
+        ("--num-gpus", "is an option; .* before the overrides"),
+        ("--num-gpus=2", "is an option; .* before the overrides"),
         ("~train.lr", "can't be deleted; set the key to null"),
         ("~train.lr=0.1", "can't be deleted"),
         ("train.device=cpu,cuda", "a list is written \\[a,b\\]"),
@@ -160,7 +161,7 @@ def test_a_path_of_which_nothing_exists_is_not_searched_for_on_the_whole_disk(mo
         ("train = dict(", "has syntax error"),
         ("from no_such_module import x", "No module named 'no_such_module'"),
         ("from detnas_d2.engine import nothing", "nothing"),
-        ("from .beside import x", "beside"),
+        ("from .beside import x", "beside.*If it is no config file that is meant: A relative"),
         ("train = unknown", "name 'unknown'"),
         ("train = dict(a=1)\ntrain['a']['b']['c'] = int('x')", ""),
         ("import torch\ntorch.nothing", "nothing"),
@@ -173,4 +174,26 @@ def test_a_broken_file(tmp_path, text, message):
     path = tmp_path / "broken.py"
     path.write_text(text)
     with pytest.raises(ConfigError, match=rf"(?s)broken\.py' could not be read: \w+.*{message}"):
+        load_config(str(path))
+
+
+@pytest.mark.parametrize(
+    ("imported", "message"),
+    [
+        (False, ": X is defined in the config file, where no other process finds it. Move it to"),
+        (True, "calls X of another config file. A relative import loads"),
+    ],
+)
+def test_classes_of_config_files_are_named_once(tmp_path, imported, message):
+    choice = (
+        "from dataclasses import dataclass\nfrom detnas_d2.space import ShuffleChoice\n"
+        "@dataclass(frozen=True)\nclass X(ShuffleChoice):\n    name = 'x'\n"
+    )
+    (tmp_path / "beside.py").write_text(choice)
+    path = tmp_path / "own.py"
+    path.write_text(
+        ("from .beside import X\n" if imported else choice)
+        + "from detectron2.config import LazyCall as L\nmodel = dict(a=[L(X)(), L(X)()])\n"
+    )
+    with pytest.raises(ConfigError, match=message):
         load_config(str(path))

@@ -14,7 +14,7 @@ import tiny
 import torch
 from omegaconf import OmegaConf
 
-from detnas_d2.engine.fingerprint import config_hash, file_hash
+from detnas_d2.engine.fingerprint import ABSENT, config_differences, config_hash, file_hash
 from detnas_d2.modeling import Norm
 
 KEYS = ("model", "dataloader", "search")
@@ -121,6 +121,25 @@ def test_classes_functions_and_objects():
     assert one(max) != one(min)
     assert one(Norm("BN")) == one(Norm("BN")) != one(Norm("SyncBN"))
     assert one({1, 2}) == one({2, 1}) != one({1, 3})
+
+
+def test_differences_are_named_by_key():
+    former = {"limit": 3e8, "one": 1, "sizes": [1, 2], "steps": [{"a": 1}, {"a": 2}], "gone": None}
+    now = {"limit": 2e8, "one": 1.0, "sizes": [1], "steps": [{"a": 1}, {"a": 3}], "new": {"b": 1}}
+    both = {"same": "x", "_target_": "torch.nn.ReLU"}
+    configs = [
+        OmegaConf.create({"search": {**both, **node, "workers": i}, "train": {"seed": i}})
+        for i, node in enumerate((former, now))
+    ]
+    assert config_differences(*configs, ("search",)) == {
+        "search.limit": (3e8, 2e8),
+        "search.one": (1, 1.0),
+        "search.sizes": ([1, 2], [1]),
+        "search.steps.1.a": (2, 3),
+        "search.gone": (None, ABSENT),
+        "search.new.b": (ABSENT, 1),
+    }
+    assert config_differences(configs[0], configs[0], ("search",)) == {}
 
 
 def test_a_files_hash(tmp_path):

@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from detectron2.config import LazyConfig
 from fake_scripts import calls, write_fake_scripts
 
 from detnas_d2.engine import ConfigError
 from detnas_d2.engine import steps as module
+from detnas_d2.engine.step_time import StepTime, earlier_starts
 from detnas_d2.engine.steps import Step, StepError, run_steps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,14 +131,45 @@ def test_done_once(root):
 
 
 def test_time_left(root):
-    """The mean of those with the same config; others are counted."""
+    """The mean of those with the same config, else what is expected; others are counted."""
     a, b = (step(root, "step1_supernet", "train", f"train.seed={i}") for i in range(2))
     a, b = (Step(n, s.kind, s.config, root) for n, s in (("a", a), ("b", b)))
     steps = [a, b, step(root, "step2_supernet")]
-    text = module._time_left(steps, {"a": 120.0}, jobs=1)
-    assert text == "; about 2 min left and 1 steps that have not run yet"
-    assert module._time_left(steps[:2], {"a": 120.0}, jobs=2) == "; about 1 min left"
-    assert module._time_left(steps[:1], {"a": 120.0}, jobs=2) == ""
+    text = module._time_left(steps, {"a": 120.0}, 1, {})
+    assert text == "; about 2 min left and 1 step of unknown length to come"
+    expected = {"b": 9e9, "step2_supernet": 600.0}
+    assert module._time_left(steps, {"a": 120.0}, 1, expected) == "; about 12 min left"
+    assert module._time_left(steps, {}, 1, {}) == "; 3 steps of unknown length to come"
+    assert module._time_left(steps[:2], {"a": 120.0}, 2, {}) == "; about 1 min left"
+    assert module._time_left(steps[:2], {"a": 29.0}, 1, {}) == "; less than a minute left"
+    assert module._time_left(steps[:1], {"a": 120.0}, 2, {}) == ""
+
+
+def test_the_time_is_of_all_starts(root, monkeypatch):
+    """Also of one that ended without a word, by what was written meanwhile."""
+    monkeypatch.setattr("detnas_d2.engine.step_time.PERIOD", 0.1)
+    script = root / "train_net.py"
+    script.write_text("import time, sys; time.sleep(0.6); sys.exit(3)")
+    one = step(root, "step1_supernet")
+    with pytest.raises(StepError):
+        run_steps([one])
+    (first,) = earlier_starts(one.folder)
+    assert first >= 0.6
+
+    with monkeypatch.context() as patch:  # kill -9: nothing is written at the end
+        keep = StepTime.keep
+        patch.setattr(StepTime, "keep", lambda self, at_once=False: at_once or keep(self))
+        with pytest.raises(StepError):
+            run_steps([one])
+    earlier = earlier_starts(one.folder)
+    assert earlier[0] == first and len(earlier) == 2 and earlier[1] >= 0.3
+
+    write_fake_scripts(root)
+    lines: list[str] = []
+    took = run_steps([one], lines.append)["step1_supernet"]
+    assert took > sum(earlier) and run_steps([one])["step1_supernet"] == took
+    assert " in 3 starts" in lines[-1] and one.starts == 3
+    assert not earlier_starts(one.folder)
 
 
 def test_a_failing_step_stops_and_is_gone_on_with(root):
@@ -181,6 +214,10 @@ def test_results_of_another_config_are_refused(root):
     run_steps([step(root, "step1_supernet")])
     other = step(root, "step1_supernet", "train", "train.max_iter=7")
     with pytest.raises(ConfigError, match="holds the results of another config of step1_supernet"):
+        run_steps([other])
+    LazyConfig.save(step(root, "step1_supernet").cfg, str(other.folder / "config.yaml"))
+    was = step(root, "step1_supernet").cfg.train.max_iter
+    with pytest.raises(ConfigError, match=rf": train.max_iter \(was {was}, is 7\)\. Remove"):
         run_steps([other])
     assert len(calls(root)) == 1
     # what changes no result changes nothing here either

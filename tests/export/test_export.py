@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ import torch
 from detectron2.config import LazyConfig, instantiate
 from detectron2.data import DatasetCatalog
 from detectron2.modeling import GeneralizedRCNN
+from PIL import Image
 from torch import nn
 
 from detnas_d2.data import MissingDatasetError
@@ -30,8 +33,12 @@ from detnas_d2.export import (
 )
 from detnas_d2.export.__main__ import main
 from detnas_d2.export.comparing import Comparison, _compare_detections
+from detnas_d2.export.errors import DeviceError
 from detnas_d2.export.graphs import RetinaNetInference
+from detnas_d2.export.trained import images_of
 from detnas_d2.modeling import ShuffleNetV2, find_backbone
+from detnas_d2.space import get_space
+from detnas_d2.space.config_file import load_space
 
 NAMES = [{"id": 5, "name": "cell"}, {"id": 2, "name": "platelet"}, {"id": 9, "name": "other"}]
 SIZES = ((72, 96), (64, 64), (100, 41), (161, 130), (33, 240))
@@ -242,9 +249,7 @@ def test_state_dicts_are_plain(folder, trained, tmp_path):
 
 
 def test_a_file_that_computes_something_else_is_not_left(folder, tmp_path, monkeypatch, capsys):
-    """Nor does it take the place of the one that was there."""
     target = tmp_path / "net.pt"
-    target.write_text("the former")
     monkeypatch.setattr(
         "detnas_d2.export.exporting.read_torchscript",
         lambda *_: lambda image: (torch.zeros(1, 4), torch.ones(1), torch.zeros(1)),
@@ -252,8 +257,88 @@ def test_a_file_that_computes_something_else_is_not_left(folder, tmp_path, monke
     with pytest.raises(SystemExit) as ended:
         main([str(folder), "--format", "torchscript", "--output", str(target)])
     assert "detects something else" in str(ended.value)
-    assert [p.name for p in tmp_path.iterdir()] == ["net.pt"]
-    assert target.read_text() == "the former"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("format", ["state_dict", "torchscript"])
+def test_no_file_is_overwritten(folder, trained, tmp_path, format):
+    checkpoint, foreign = folder / "model_final.pth", tmp_path / "net.pt"
+    foreign.write_text("the former")
+    linked = tmp_path / "link.pt"
+    linked.symlink_to(checkpoint)
+    before = checkpoint.read_bytes()
+    for path, message in (
+        (checkpoint, "is the checkpoint that is exported; choose another"),
+        (linked, "is the checkpoint that is exported; choose another"),
+        (folder / "config.yaml", "is there already; choose another name, or remove"),
+        (foreign, "is there already; choose another name, or remove"),
+    ):
+        with pytest.raises(ExportError, match=message):
+            export(trained, format, path)
+    assert checkpoint.read_bytes() == before and foreign.read_text() == "the former"
+    assert linked.is_symlink() and load_trained(folder).weights == checkpoint
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:99"])
+def test_a_device_that_is_not_there(trained, tmp_path, device):
+    with pytest.raises(DeviceError, match=f"--device is '?{device}"):
+        export(trained, "state_dict", tmp_path / "net.pth", device=device)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_to_compare_is_said(folder, trained, tmp_path, monkeypatch, capsys):
+    """On images in which the network detects nothing."""
+    Image.new("RGB", (64, 48)).save(tmp_path / "black.png")
+    monkeypatch.setattr("detnas_d2.export.__main__.load_trained", lambda *_: trained)
+    name = "test_score_thresh"
+    holder = trained.model
+    if isinstance(trained.model, GeneralizedRCNN):
+        holder = trained.model.roi_heads.box_predictor
+    for threshold, is_said in ((1.0, True), (getattr(holder, name), False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(holder, name, threshold)
+            target, image = str(tmp_path / f"{is_said}.pt"), str(tmp_path / "black.png")
+            main([str(folder), "--format=torchscript", "--output", target, "--images", image])
+        assert ("WARNING: nothing was detected on these" in capsys.readouterr().err) == is_said
+
+
+def test_how_a_backbone_of_any_space_is_made_again(tmp_path, capsys):
+    """What the command prints does it: built-in spaces by name, others out of the config."""
+    own = dataclasses.replace(tiny.SPACE, name="300m")  # but not the 300m
+    for space in (tiny.SPACE, own, get_space("demo")):
+        out = tmp_path / space.name
+        out.mkdir()
+        cfg = tiny.retinanet(out, (0,) * space.num_blocks)
+        cfg.model.backbone.bottom_up.space = (
+            "demo" if space.name == "demo" else tiny.space_node(space)
+        )
+        LazyConfig.save(cfg, str(out / "config.yaml"))
+        DetNASCheckpointer(instantiate(cfg.model), str(out)).save("model_final")
+        file = out / "b.pth"
+        main([str(out), "--format=state_dict", "--part=backbone", "--output", str(file)])
+        printed = capsys.readouterr().out
+        made = re.search(r"ShuffleNetV2\((.+?), '([0-3,]+)'\)", printed)
+        if made[1] == "space":
+            found = load_space(re.search(r"load_space\('(.+)'\)", printed)[1])
+            assert found == space
+            network = ShuffleNetV2(found, made[2])
+        else:
+            assert made[1] == "'demo'"
+            network = ShuffleNetV2("demo", made[2])
+        network.load_state_dict(torch.load(file, weights_only=True))
+
+
+def test_images_of_the_first_test_set_that_has_its_files(tmp_path):
+    (tmp_path / "there.png").touch()
+    for name, file in (("gone_test_set", "gone.png"), ("there_test_set", "there.png")):
+        DatasetCatalog.register(name, lambda file=file: [{"file_name": str(tmp_path / file)}])
+    try:
+        found = images_of(["gone_test_set", "there_test_set"], 3)
+        assert found == [str(tmp_path / "there.png")]
+        assert images_of(["gone_test_set"], 3) == []
+    finally:
+        for name in ("gone_test_set", "there_test_set"):
+            DatasetCatalog.remove(name)
 
 
 def test_detections_are_compared_one_by_one():
@@ -294,7 +379,10 @@ def test_folders_that_hold_no_network_of_that_kind(tmp_path, capsys):
     assert "Give one of the folders in it" in message(tmp_path / "output")
     cfg.search.retrain = ["configs/a.py", "configs/b.py"]
     LazyConfig.save(cfg, str(step / "config.yaml"))
-    assert "--config-file configs/b.py" in message(step)
+    assert (
+        "with its commands: python train_net.py --config-file configs/a.py; "
+        "python train_net.py --config-file configs/b.py; then"
+    ) in message(step)
     del cfg.search
     LazyConfig.save(cfg, str(step / "config.yaml"))
     assert "holds no checkpoint" in message(step)
@@ -307,6 +395,15 @@ def test_folders_that_hold_no_network_of_that_kind(tmp_path, capsys):
     assert "--part backbone" in message(step)
     (step / "last_checkpoint").unlink()
     assert load_trained(step).weights.name == "model_0000003.pth"
+
+
+def test_a_module_of_ones_own_that_is_out_of_reach(tmp_path):
+    (tmp_path / "config.yaml").write_text("model: {_target_: mylab_nowhere.blocks.Model}")
+    torch.save({}, tmp_path / "model_final.pth")
+    with pytest.raises(
+        TrainedError, match="'mylab_nowhere(?s:.*)Modules of your own are found from"
+    ):
+        load_trained(tmp_path)
 
 
 def test_the_architecture_is_that_of_the_checkpoint(folder, tmp_path):

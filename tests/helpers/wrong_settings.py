@@ -30,7 +30,7 @@ OVERRIDES = [
     Wrong(
         "bracket", f"{STEP2} train.output_dir=out(1", ("'train.output_dir=out(1'", "need quotes")
     ),
-    Wrong("option at the end", f"{STEP2} --resume", ("'--resume'", "before the overrides")),
+    Wrong("option at the end", f"{STEP2} --num-gpus 2", ("'--num-gpus'", "before the overrides")),
     Wrong("several values", f"{STEP2} train.seed=1,2,x", ("several values", "[a,b]")),
     Wrong("no value", f"{STEP2} train.max_iter=", ("'train.max_iter='", "type int")),
     Wrong(

@@ -16,12 +16,14 @@ import dry_run
 import own_steps
 import pytest
 import torch
+from detectron2.config import LazyConfig
 from detectron2.data import MetadataCatalog
 from dry_run_own import with_tiny_data
 
 from detnas_d2.data import unregister_dataset
 from detnas_d2.driver.estimate import Predicted
 from detnas_d2.engine import ConfigError, load_config
+from detnas_d2.engine import steps as steps_module
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.space import SPACES
 
@@ -56,7 +58,8 @@ def tool(config, workspace, monkeypatch):
     outputs = {}
     here = dataclasses.replace(workspace, folder=root)
 
-    def run_steps(steps):
+    def run_steps(steps, *, expected):
+        assert set(expected) == {s.name for s in steps}
         seconds = {}
         for step in steps:
             start = time.perf_counter()
@@ -90,6 +93,8 @@ def test_all_steps(tool, config, monkeypatch, capsys):
         assert re.search(rf"(?m)^{step} .*(iteration|candidate|image)", printed), step
     assert re.search(r"(?m)^fine-tuned, test set .* \d+ s$", printed)
     assert printed.splitlines()[-1].startswith("predicted ")
+    assert (config.parents[2] / "output/custom/report/index.html").is_file()
+    assert "report/index.html" in printed
     output = config.parents[2] / "output/custom"
     summary = json.loads((output / "summary.json").read_text())
     assert {"test", "finetuned", "random"} <= set(summary) and list(summary["seconds"]) == ORDER
@@ -110,8 +115,48 @@ def test_all_steps(tool, config, monkeypatch, capsys):
 
     tool.outputs.clear()
     monkeypatch.setattr(own_steps.Estimator, "predict", None)  # known by now
-    tool.main_own("custom", only_estimate=True, long=False)
+    monkeypatch.setattr(own_steps, "smaller_settings", lambda *args: [("fewer", 7200.0)])
+    capsys.readouterr()
+    for _ in range(2):  # the second time, the smaller settings are known, too
+        tool.main_own("custom", only_estimate=True, long=False)
+        again = capsys.readouterr().out
+        assert table_of(again) == table_of(printed) and re.search(r"(?m)^fewer +2\.0 h$", again)
+        assert "over a day" not in again
+        monkeypatch.setattr(own_steps, "smaller_settings", None)
     assert not tool.outputs
+
+
+def table_of(text):
+    (table,) = re.findall(r"(?ms)^step +each.*?^total[^\n]*", text)
+    return table
+
+
+def test_another_machine_under_the_same_name(tool, config, monkeypatch, capsys):
+    """The estimate says so; a run is refused, with what differs."""
+    run = own_steps.OwnRun(config.parent, Path.cwd())
+    (first, *_) = run.steps(Path("r.json"))
+    done = {**first.made_of(), "seconds": 9.0}
+    first.folder.mkdir(parents=True)
+    (first.folder / "done.json").write_text(json.dumps(done))
+    LazyConfig.save(first.cfg, str(first.folder / "config.yaml"))
+
+    def predict(self, steps):
+        return [Predicted(s.name, "iteration", 1.0, 10, 0.0) for s in steps]
+
+    monkeypatch.setattr(own_steps.Estimator, "predict", predict)
+    more = '\nmachines["mine"] = {**machines["cpu"], "least": 150}\n'
+    (config.parent / "machines.py").open("a").write(more)
+    tool.main_own("custom", only_estimate=True, long=False)
+    assert "1 of 8 steps are done; the others:" in capsys.readouterr().out
+    set_line(config, machine="mine")
+    steps_module._load.cache_clear()
+    text = r"train.max_iter \(was 700, is 300\).*choose another name in settings\.py"
+    tool.main_own("custom", only_estimate=True, long=False)
+    printed = capsys.readouterr().out
+    assert re.search(rf"a run would end with: .*{text}", printed)
+    assert len(table_of(printed).splitlines()) == 2 + 8 + 1
+    with pytest.raises(ConfigError, match=text):
+        tool.main_own("custom", only_estimate=False, long=False)
 
 
 def test_more_than_a_day(tool, config, monkeypatch, capsys):
@@ -120,7 +165,9 @@ def test_more_than_a_day(tool, config, monkeypatch, capsys):
 
     monkeypatch.setattr(own_steps.Estimator, "predict", predict)
     monkeypatch.setattr(tool, "report", lambda *args, **kwargs: None)
-    monkeypatch.setattr(tool, "run_steps", lambda steps: {s.name: 60_000.0 for s in steps})
+    monkeypatch.setattr(
+        tool, "run_steps", lambda steps, expected: dict.fromkeys(expected, 60_000.0)
+    )
     message = r"(?s)over a day.*half the iterations.*all of these.*machines\.py.*--long"
     with pytest.raises(own_steps.TooLong, match=message):
         tool.main_own("custom", only_estimate=False, long=False)
@@ -217,3 +264,10 @@ def test_settings_that_cannot_be_used(config):
         set_line(config, **{"machine": "cpu", **line})
         with pytest.raises(ConfigError, match=message):
             load_config(str(config))
+    set_line(config, machine="3gpu", images="none", name="a b")
+    with pytest.raises(ConfigError) as error:  # all at once, and not as a fault of a config's code
+        load_config(str(config))
+    assert str(error.value).startswith("4 lines of settings.py can't be used:\n  annotations is ")
+    for part in ("\n  images is 'none'", "\n  name is 'a b'", "\n  machine is '3gpu'"):
+        assert part in str(error.value)
+    assert "line 3" not in str(error.value) and "DataError" not in str(error.value)

@@ -182,7 +182,7 @@ BROKEN = {
         "model.pixel_std = [0.0, 0.0, 0.0]",
         "(infinite|finite|NaN|nan)",
     ),
-    "nothing that learns": (FPN, FPN, "optimizer.lr = 1e-30", "moved no weight"),
+    "nothing that learns": (FPN, FPN, "optimizer.lr = 1e-300", "moved no weight"),
     "a step by name only": ("coco/step5_test_mine", NETWORK, "", "a config of a training"),
     "a missing key": (NETWORK, NETWORK, "train.max_iter = None", "lacks train.max_iter"),
 }

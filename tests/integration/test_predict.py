@@ -142,6 +142,47 @@ def test_globs_and_output_inside_of_the_images(trained, photographs, tmp_path):
     assert sorted(p.name for p in (tmp_path / "out").glob("*.png")) == ["a.png", "b.png"]
 
 
+def test_what_others_wrote_is_not_overwritten(trained, photographs, tmp_path):
+    """Seen before any work: the damaged weights are never read."""
+    (tmp_path / "broken.pth").touch()
+    folder, foreign = tmp_path / "out", '[{"image_id": 1, "category_id": 2, "score": 0.5}]'
+    folder.mkdir()
+    for name, content in (("a.png", "x"), ("detections.json", foreign), ("detections.json", "{}")):
+        (folder / name).write_text(content)
+        arguments = (trained, photographs / "a.png", "--output", folder, "--weights")
+        message = run(*arguments, tmp_path / "broken.pth")
+        assert f"holds {name}, which would be overwritten" in message and "another" in message
+        assert [p.read_text() for p in folder.iterdir()] == [content]
+        (folder / name).unlink()
+    (folder / "notes.txt").write_text("mine")
+    for threshold in (1, 0):  # the first leaves an empty list
+        options = ("--output", folder, "--threshold", threshold)
+        assert run(trained, photographs / "a.png", *options) is None
+    assert run(trained, photographs / "b.png", "--output", folder) is None
+    names = ["a.png", "b.png", "detections.json", "notes.txt"]
+    assert sorted(p.name for p in folder.iterdir()) == names
+
+
+def test_the_folder_of_a_stopped_prediction_is_ours(trained, photographs, tmp_path, monkeypatch):
+    images = [photographs / "a.png", photographs / "b.png"]
+    options = ("--output", tmp_path / "out", "--threshold", 0)
+    draw = predict.draw
+
+    def stop(image, found, names, picture):
+        if picture.name == "b.png":
+            raise KeyboardInterrupt
+        draw(image, found, names, picture)
+
+    monkeypatch.setattr(predict, "draw", stop)
+    assert run(trained, *images, *options) == "130"
+    written = json.loads((tmp_path / "out/detections.json").read_text())
+    assert {d["image_id"] for d in written} == {1}
+    monkeypatch.setattr(predict, "draw", draw)
+    assert run(trained, *images, *options) is None
+    written = json.loads((tmp_path / "out/detections.json").read_text())
+    assert {d["image_id"] for d in written} == {1, 2}
+
+
 def test_the_export_command(trained, photographs, tmp_path, capsys):
     target = tmp_path / "new" / "net.pt"
     export_main([str(trained), "--format", "torchscript", "--output", str(target)])

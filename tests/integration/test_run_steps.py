@@ -12,6 +12,7 @@ import pytest
 from fake_scripts import calls, write_fake_scripts
 
 from detnas_d2.engine import ConfigError, load_config
+from detnas_d2.engine.steps import StepError
 from detnas_d2.space import Architecture, CostTable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,6 +92,7 @@ def test_all_steps_once(whole, tmp_path, capsys):
     assert done == [name.removesuffix("_random") for name in ORDER]
     first = capsys.readouterr().out
     assert "[1/9] step1_supernet: " in first and "the table" in first
+    assert "output/demo/report/index.html" in first
     assert "eta: 0:00:01  iter: 5" in first  # progress is shown, the rest is in the file
     assert "for the console file only" not in first
     console = tmp_path / "output/demo/step1_supernet/console.txt"
@@ -98,8 +100,22 @@ def test_all_steps_once(whole, tmp_path, capsys):
     summary = json.loads((tmp_path / "output/demo/summary.json").read_text())
     assert list(summary["seconds"]) == ORDER
 
+    (tmp_path / "fail").write_text("step5_test.py")
+    done_file = tmp_path / "output/demo/step5_test/done.json"
+    before = done_file.read_text()
+    done_file.unlink()
+    with pytest.raises(StepError):
+        whole("demo", None)
+    (tmp_path / "fail").unlink()
     whole("demo", None)
-    assert len(calls(tmp_path)) == len(ORDER)
+    assert "times added up over starts: step5_test 2\n" in capsys.readouterr().out
+    changed = json.loads((tmp_path / "output/demo/summary.json").read_text())
+    assert changed["starts"] == {"step5_test": 2}
+    done_file.write_text(before)
+    (tmp_path / "calls.txt").unlink()
+
+    whole("demo", None)
+    assert not calls(tmp_path)
     assert "9 of 9 steps were done before" in capsys.readouterr().out
     again = json.loads((tmp_path / "output/demo/summary.json").read_text())
     assert again["seconds"] == pytest.approx(summary["seconds"], abs=0.06)  # as first measured

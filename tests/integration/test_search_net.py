@@ -98,7 +98,10 @@ def test_killed_and_resumed(workspace, searched, caplog):
         ([], "holds a search already. Pass --resume"),
         (["--resume", "search.seed=1"], "  seed: 0 in the ledger, 1 now"),
         (["--resume", "train.init_checkpoint=output/step1/model_final.pth"], "  checkpoint_hash: "),
-        (["--resume", "search.calibration_batches=3"], "  config_hash: "),
+        (
+            ["search.calibration_batches=3", "--resume"],
+            "differs in\n  search.calibration_batches: 2 in the ledger, 3 now\nRestore",
+        ),
     ],
 )
 def test_another_search_is_refused(workspace, searched, arguments, message):

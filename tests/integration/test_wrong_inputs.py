@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import pytest
+import wrong_afterwards
 import wrong_data
 import wrong_networks
 import wrong_settings
@@ -31,7 +32,7 @@ from detnas_d2.data import unregister_dataset
 ROOT = Path(__file__).resolve().parents[2]
 CASES = [
     pytest.param(case, id=f"{module.__name__.removeprefix('wrong_')}: {case.name}")
-    for module in (wrong_settings, wrong_networks, wrong_data)
+    for module in (wrong_settings, wrong_networks, wrong_data, wrong_afterwards)
     for case in module.CASES
 ]
 SECONDS = 10

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import re
 import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from detectron2.config import LazyConfig, instantiate
 from detectron2.data import DatasetCatalog
 from detectron2.data.detection_utils import read_image
 from detectron2.engine import DefaultPredictor
+from PIL import Image
 
 from detnas_d2.data import register_builtin_datasets
-from detnas_d2.engine import DetNASCheckpointer
+from detnas_d2.engine import DetNASCheckpointer, load_config
 from detnas_d2.export import load_trained
+from detnas_d2.modeling import get_cfg
 
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/export.md").read_text()
 TRAIN_NET = """
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.engine import DefaultTrainer, default_argument_parser, default_setup
@@ -182,3 +190,66 @@ def test_weights_of_a_lazy_config_detect_alike(project, workspace, searched):
         assert torch.equal(ours.pred_classes, theirs.pred_classes)
         count += len(ours)
     assert count > 10
+
+
+def test_the_yaml_of_the_page(tmp_path):
+    """It detects as configs/demo/step4_detection.py does; with the base's keys it would not."""
+    block = next(b for b in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "_BASE_" in b)
+    file = tmp_path / "page.yaml"
+    file.write_text(block.replace('"projects/', f'"{ROOT}/projects/'))
+    architecture, weights = "0,3,1,2,0,1,3,2,1,0", str(tmp_path / "model_final.pth")
+    lazy = load_config(
+        str(ROOT / "configs/demo/step4_detection.py"),
+        [f"model.backbone.bottom_up.architecture={architecture}"],
+    )
+    torch.manual_seed(0)
+    model = instantiate(lazy.model).eval()
+    DetNASCheckpointer(model, str(tmp_path)).save("model_final")
+    pixels = np.random.default_rng(0).integers(0, 256, (150, 200, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    image = instantiate(lazy.dataloader.test.mapper)({"file_name": str(tmp_path / "image.png")})
+    with torch.no_grad():
+        ours = model([{**image, "height": 150, "width": 200}])[0]["instances"]
+    assert len(ours) > 10
+
+    def same(*changes: object) -> bool:
+        cfg = get_cfg()
+        cfg.merge_from_file(str(file))
+        cfg.MODEL.WEIGHTS, cfg.MODEL.DEVICE = weights, "cpu"
+        cfg.MODEL.DETNAS.ARCHITECTURE = architecture
+        cfg.merge_from_list(list(changes))
+        theirs = DefaultPredictor(cfg)(pixels[:, :, ::-1])["instances"]
+        return len(ours) == len(theirs) and all(
+            torch.equal(a, b)
+            for a, b in (
+                (ours.pred_boxes.tensor, theirs.pred_boxes.tensor),
+                (ours.scores, theirs.scores),
+                (ours.pred_classes, theirs.pred_classes),
+            )
+        )
+
+    assert same()
+    assert not same("MODEL.ANCHOR_GENERATOR.SIZES", [[32], [64], [128], [256], [512]])
+    assert not same("MODEL.RPN.POST_NMS_TOPK_TEST", 10)
+
+
+def test_the_keys_of_the_page():
+    """Each is one of yacs, and one of a LazyConfig or an argument of what that builds."""
+    rows = re.findall(r"^\|[^|]*\| `([A-Z]\w*\.[\w.]+)` \| `([\w.]+)`", PAGE, re.MULTILINE)
+    assert len(rows) > 20
+    configs = [
+        load_config(str(ROOT / f"configs/bccd/step4_detection_{d}.py"))
+        for d in ("fpn", "retinanet")
+    ]
+
+    def known(cfg, key: str) -> bool:
+        *path, last = key.split(".")
+        try:
+            node = functools.reduce(lambda node, name: node[name], path, cfg)
+        except (KeyError, AttributeError):
+            return False
+        return last in node or last in inspect.signature(node._target_).parameters
+
+    for theirs, ours in rows:
+        functools.reduce(lambda node, name: node[name], theirs.split("."), get_cfg())
+        assert any(known(cfg, ours) for cfg in configs), ours

@@ -234,8 +234,17 @@ def test_wrong_config(space_file, opts, error, message):
 def test_space_file_without_a_space(tmp_path):
     path = tmp_path / "empty.py"
     path.write_text("spaces = 1\n")
-    with pytest.raises(SpaceError, match="defines no `space`"):
+    with pytest.raises(SpaceError, match="MODEL.DETNAS.SPACE: .*has no key 'space'"):
         build_model(config("Base-RCNN-FPN.yaml", "build_detnas_supernet_fpn_backbone", str(path)))
+
+
+def test_space_out_of_a_training_config_or_a_runs_yaml(tmp_path):
+    path = tmp_path / "step2.py"
+    path.write_text(SPACE_FILE + "model = dict(backbone=dict(space=space))\ndel space\n")
+    LazyConfig.save(LazyConfig.load(str(path)), str(tmp_path / "config.yaml"))
+    for file in (path, tmp_path / "config.yaml"):
+        cfg = config("Base-RCNN-FPN.yaml", "build_detnas_supernet_fpn_backbone", str(file))
+        assert build_backbone(cfg).bottom_up.space.name == "tiny"
 
 
 def test_lazy_config_with_norm_everywhere(tmp_path):

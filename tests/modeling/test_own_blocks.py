@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from detnas_d2.evaluation.timing import measure_latency
-from detnas_d2.modeling import ModuleChoice, ShuffleBlock
+from detnas_d2.modeling import ModuleChoice, ShuffleBlock, ShuffleNetV2, ShuffleNetV2Supernet
+from detnas_d2.modeling.blocks import ConvNorm, build_block
 from detnas_d2.modeling.check import check_space, main
 from detnas_d2.modeling.errors import ModelError
 from detnas_d2.modeling.measuring import measure_block
@@ -139,6 +140,54 @@ def test_check_space_sees_what_costs_do_not_show(methods, message):
 
 
 @dataclass(frozen=True)
+class Everywhere(ModuleChoice):
+    """An identity that forgets to say where it fits."""
+
+    name = "everywhere"
+    module = nn.Identity
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (
+            lambda: variant(forward=lambda self, x: self.conv(x)[:, 1:]),
+            r"'plain' in block 1 of res2: .*gives \(1, 11, .*; expected \(1, 12, .*modeling.check",
+        ),
+        (lambda: variant(forward=lambda self, x: self.nothing(x)), "forward fails on .*'nothing'"),
+        (lambda: variant(__init__=lambda self: None), "'plain' in block 1 .* can't be made for 8"),
+        (Everywhere, r"'everywhere' in block 1 of res2: .*give its choice the method fits\("),
+    ],
+)
+def test_wrong_blocks_are_refused_when_a_network_is_built(choice, message):
+    space = space_of(ShuffleChoice(3), choice())
+    with pytest.raises(ModelError, match=message):
+        ShuffleNetV2Supernet(space, out_features=["res3"])
+    with pytest.raises(ModelError, match=message):
+        ShuffleNetV2(space, "1,0,0", out_features=["res3"])
+    ShuffleNetV2(space, "0,0,0", out_features=["res3"])
+
+
+def test_right_blocks_are_tried_without_random_numbers():
+    """Also one that can't run without its numbers."""
+
+    def forward(self, x):
+        return Plain.forward(self, x) * (1 if x.sum().item() > 0 else 2)
+
+    for choice in (PlainChoice(), variant(forward=forward)):
+        space = space_of(ShuffleChoice(3), choice)
+        before = torch.get_rng_state()
+        network = ShuffleNetV2Supernet(space, out_features=["res3"])
+        torch.set_rng_state(before)
+        ConvNorm(space.stem, nn.BatchNorm2d)  # as the supernet: stem first
+        first = build_block(space.choices[0], 8, 12, 2, nn.BatchNorm2d)
+        second = build_block(space.choices[1], 8, 12, 2, nn.BatchNorm2d)
+        for mine, its in ((first, network.res2[0][0]), (second, network.res2[0][1])):
+            for a, b in zip(mine.parameters(), its.parameters(), strict=True):
+                assert torch.equal(a, b)
+
+
+@dataclass(frozen=True)
 class Wrong(ShuffleChoice):
     """As one who forgets the gate's convolutions, and counts one tensor less."""
 
@@ -159,7 +208,8 @@ def test_check_space_compares_costs_written_by_hand():
     flops = ShuffleChoice(5).cost(8, 12, 2, 32, 32)[0]
     assert f"wrong in block 1 of res2: on 32x32 positions it says {flops - 7:,} multiply" in text
     assert f"counted are {flops:,}; 1 numbers alive at its peak, counted are " in text
-    assert len(text.splitlines()) == 1 + 3  # three shapes
+    assert "(Also in block 2 of res2, block 1 of res3.)" in text
+    assert len(text.splitlines()) == 1 + 1  # one fault in three shapes
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,12 @@ def test_like_to_like(space, randomize, describing, make, around):
     source, model = randomize(around(make(space))), around(make(space))
     report = load_weights(model, checkpoint(source, describing))
     assert equal(source.state_dict(), model.state_dict())
-    assert "whole model" in report and "like network" in report
+    assert "whole model" in report and "network of the same shape" in report
+
+
+def test_a_path_is_no_checkpoint(space):
+    with pytest.raises(WeightsError, match=r"not a str: torch\.load\(.*load_initial\(path\)"):
+        load_weights(fixed(space), "model_final.pth")
 
 
 def test_plain_state_dict(space, randomize):
@@ -211,7 +216,7 @@ def test_another_space_is_refused(space, make):
     refused(make(other), checkpoint(make(space)), "space 'tiny'", "space 'other'")
     # The same name and shapes, but choices in another order.
     twisted = SearchSpace("tiny", 8, space.stages, space.choices[::-1])
-    refused(make(twisted), checkpoint(make(space)), "differ in their description")
+    refused(make(twisted), checkpoint(make(space)), "differ in their description: stages")
 
 
 def test_a_space_of_other_choices_is_refused_by_keys_and_shapes(space):

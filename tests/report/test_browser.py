@@ -80,6 +80,12 @@ def test_the_page(browser, page_file, tmp_path, width, scheme):
     assert [url for url in requests if not url.startswith("data:")] == [file.as_uri()]
     for section in SECTIONS:
         assert page.locator(f"#{section} h3").first.is_visible(), section
+    gaps = """[...document.querySelectorAll("#top thead th")].map(th => {
+        const range = document.createRange();
+        range.selectNodeContents(th);
+        return range.getBoundingClientRect();
+    }).map((box, i, all) => i ? box.left - all[i - 1].right : 99)"""
+    assert min(page.evaluate(gaps)) >= 8  # between the texts of a table's head
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(overflow) == 0
     images = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.alt, i.complete])")
@@ -107,7 +113,10 @@ def test_what_is_copied(browser, page_file):
         buttons = page.locator("#top tbody tr").nth(4).locator("button")
         expected = str(ranked[4].architecture)
         command = "python train_net.py --config-file STEP4_CONFIG model.backbone.architecture="
-        for button, text in ((0, expected), (1, command + expected)):
+        for button, text in (
+            (0, expected),
+            (1, f"{command}{expected} train.output_dir=STEP4_FOLDER_5"),
+        ):
             buttons.nth(button).click()
             buttons.nth(button).filter(has_text="Copied").wait_for()
             assert page.evaluate("navigator.clipboard.readText()") == text

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import yaml
@@ -17,11 +19,16 @@ from made_search import (
     write_made_search,
     write_made_training,
 )
+from PIL import Image
 
+from detnas_d2.engine import load_config
+from detnas_d2.report import training_chart as training_charts
 from detnas_d2.report import write_report
 from detnas_d2.report.__main__ import main
+from detnas_d2.report.style import chart_style
 from detnas_d2.search import rank, write_best
 
+ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = ("best", "progress", "costs", "top", "choices", "detections", "run", "training", "steps")
 
 
@@ -93,12 +100,74 @@ def test_the_top_ten_and_their_commands(tmp_path):
     evaluations = made_evaluations(space_of(), 30, failing=[3])
     page = report(write_made_search(tmp_path / "s", evaluations, space_of()))
     copied = [a["data-copy"] for a in page.all("button")]
-    for e in rank(evaluations)[:10]:
+    for place, e in enumerate(rank(evaluations)[:10], start=1):
         assert copied.count(str(e.architecture)) >= 1
         command = "python train_net.py --config-file STEP4_CONFIG model.backbone.architecture="
-        assert command + str(e.architecture) in copied
+        own_folder = f" train.output_dir=STEP4_FOLDER_{place}" if place > 1 else ""
+        assert command + str(e.architecture) + own_folder in copied
     assert str(rank(evaluations)[10].architecture) not in copied
     assert "none" in page.text  # AP50 is null in the ledger
+
+
+def test_the_top_ten_are_trained_in_folders_of_their_own(tmp_path):
+    """And the second command of a network begins with what its first one wrote."""
+    configs = ["configs/demo/step4_classification.py", "configs/demo/step4_detection.py"]
+    evaluations = made_evaluations(space_of(), 15)
+    folder = write_made_search(tmp_path / "s", evaluations, space_of(), retrain=configs)
+    copied = [a["data-copy"] for a in report(folder).all("button")]
+    folders = set()
+    for e in rank(evaluations)[:10]:
+        (text,) = {c for c in copied if "train_net.py" in c and f"={e.architecture}" in c}
+        cfgs = []
+        for config, line in zip(configs, text.splitlines(), strict=True):
+            assert line.startswith(f"python train_net.py --config-file {config} ")
+            overrides = shlex.split(line)[4:]
+            cfgs.append(load_config(str(ROOT / config), overrides))
+        first, second = (cfg.train for cfg in cfgs)
+        assert second.init_checkpoint == f"{first.output_dir}/model_final.pth"
+        folders |= {first.output_dir, second.output_dir}
+    assert len(folders) == 20
+    assert {"output/demo/step4_detection", "output/demo/step4_detection_10"} <= folders
+
+
+def test_the_row_of_a_search(tmp_path):
+    """Its time by its candidates and workers, and what the best reached."""
+    evaluations = made_evaluations(space_of(), 40)
+    folder = write_made_search(tmp_path / "s", evaluations, space_of(), workers=2)
+    best = rank(evaluations)[0].fitness
+    assert f"about 30 s bbox/AP {best:.2f} (supernet)" in report(folder).text  # 40 * 1.5 s / 2
+
+
+def test_an_image_without_detections_says_so(tmp_path):
+    folder = write_made_search(tmp_path / "s", made_evaluations(space_of(), 5), space_of())
+    Image.new("RGB", (40, 30)).save(folder / "a.png")
+    box = {"bbox": [1, 1, 20, 20], "class": 0}
+    image = {"file": str(folder / "a.png"), "width": 40, "height": 30, "ground_truth": [box]}
+    found = [{**image, "detections": []}, {**image, "detections": [{**box, "score": 0.9}]}]
+    content = {"classes": ["a"], "images": found, "dataset": "d", "calibration_batches": [1, 1]}
+    (folder / "detections.json").write_text(json.dumps({**content, "least_score": 0.3}))
+    text = report(folder).text
+    assert text.count("then no detection with a score of at least 30%") == 1
+    assert text.count("then the detections") == 1
+
+
+def test_legends_lie_beside_the_curves(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(training_charts, "finish", lambda figure, *_: drawn.append(figure))
+    parts = ("loss_box_reg", "loss_cls", "loss_rpn_cls", "loss_rpn_loc")
+    lines = [
+        {"iteration": i, "total_loss": 1.0, **dict.fromkeys(parts, 0.2), "bbox/AP": i, "lr": 0.1}
+        for i in (20, 40)
+    ]
+    with chart_style():
+        training_charts.training_chart(lines, "s", tmp_path / "s.png")
+        (figure,) = drawn
+        figure.draw_without_rendering()
+        legends = [(a.bbox, a.get_legend().get_window_extent()) for a in figure.axes[:2]]
+    for axes, legend in legends:
+        assert legend.y0 >= axes.y1 and legend.x0 >= 0 and legend.x1 <= figure.bbox.x1
+        assert legend.y1 <= figure.bbox.y1
+    assert legends[1][1].y1 <= legends[0][0].y0  # below the first axes
 
 
 def test_names_and_errors_are_escaped(tmp_path):

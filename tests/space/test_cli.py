@@ -1,6 +1,7 @@
 """python -m detnas_d2.space: figures, config files, and errors of one line."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -81,6 +82,15 @@ def test_input_size(capsys, arguments, size):
     assert f"input {size[0]}x{size[1]}" in output
 
 
+def test_input_size_of_the_config(capsys, tmp_path):
+    path = tmp_path / "step3.py"
+    path.write_text(CONFIG + "space = own\nsearch = dict(input_size=(96, 160))\n")
+    assert "input 96x160" in run(capsys, str(path), "0,1,0")
+    assert "input 64x64" in run(capsys, str(path), "0,1,0", "--input-size", "64")
+    path.write_text(CONFIG + "space = own\nsearch = dict(population=3)\n")
+    assert "input 224x224" in run(capsys, str(path), "0,1,0")
+
+
 @pytest.mark.parametrize(
     "end",
     [
@@ -128,6 +138,74 @@ def test_wrong_config_files(capsys, tmp_path, content, message):
     error = fails(capsys, str(path), "0,1,0")
     assert message in error
     assert str(path) in error
+
+
+GHOST = """
+from dataclasses import dataclass
+{decorator}
+class GhostChoice(ShuffleChoice):
+    dilation: int = 2
+"""
+USE_GHOST = "own.choices[1] = L(GhostChoice)(dilation=3)\nspace = own\n"
+
+
+@pytest.mark.parametrize(
+    ("decorator", "message"),
+    [
+        ("@dataclass(frozen=True)", "GhostChoice is defined in the config file, where no other"),
+        ("@dataclass", r"needs a decorator of its own, .*: @dataclass\(frozen=True\)"),
+        ("", "GhostChoice is defined in the config file, where no other"),
+    ],
+)
+def test_choices_defined_in_a_config_file(capsys, tmp_path, decorator, message):
+    path = tmp_path / "config.py"
+    path.write_text(CONFIG + GHOST.format(decorator=decorator) + USE_GHOST)
+    assert re.search(message, fails(capsys, str(path), "0,1,0"))
+
+
+def test_choices_without_a_decorator(capsys, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    ghost = "from detnas_d2.space import ShuffleChoice" + GHOST.format(decorator="")
+    (tmp_path / "bare_ghosts.py").write_text(ghost)
+    path = tmp_path / "config.py"
+    path.write_text(f"{CONFIG}\nfrom bare_ghosts import GhostChoice\n{USE_GHOST}")
+    error = fails(capsys, str(path), "0,1,0")
+    assert "unexpected keyword argument 'dilation'" in error
+    assert "needs a decorator of its own" in error
+
+
+def test_modules_out_of_reach(capsys, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("space: {_target_: mylab_nowhere.blocks.GhostChoice}")
+    error = fails(capsys, str(path), "0,1,0")
+    assert "Modules of your own are found from the working directory, here" in error
+
+
+@pytest.mark.parametrize(
+    ("line", "right"),
+    [
+        ("from ...mylab.blocks import X", "from mylab.blocks import ..."),  # where it leads
+        ("from .beside import X", "from configs.mylab.beside import ..."),
+        ("from .blocks import X", "from mylab.blocks import ..."),  # no file there
+        ("from .nowhere import X", "from package.module import ..."),
+    ],
+)
+def test_relative_imports(capsys, tmp_path, monkeypatch, line, right):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("mylab", "configs/mylab"):
+        (tmp_path / folder).mkdir(parents=True)
+    block = (
+        "from dataclasses import dataclass\nfrom detnas_d2.space import ShuffleChoice\n"
+        "@dataclass(frozen=True)\nclass X(ShuffleChoice):\n    name = 'x'\n"
+    )
+    for file in ("mylab/blocks.py", "configs/mylab/beside.py"):
+        (tmp_path / file).write_text(block)
+    path = "configs/mylab/bad.py"
+    (tmp_path / path).write_text(
+        f"{line}\n{CONFIG}\nown.choices[1] = L(X)()\nspace = model = own\n"
+    )
+    error = fails(capsys, path, "0,1,0")
+    assert "A relative import loads a config file" in error and f"as in `{right}`" in error
 
 
 def test_config_file_without_detectron2(capsys, tmp_path, monkeypatch):

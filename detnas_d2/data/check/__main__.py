@@ -25,7 +25,7 @@ from .classes import check_classes
 from .duplicates import byte_groups, check_duplicates
 from .findings import WHOLE_SPLITS, Findings, Severity
 from .images import check_images, read_files
-from .mended import write_mended
+from .mended import FRACTIONS, write_mended
 from .report import as_data, as_text, check_target, split_text, verdict, write_data
 from .sources import Sources
 from .summary import summarise
@@ -62,16 +62,27 @@ def _parser() -> argparse.ArgumentParser:
         help="write OUT/train.json, val.json and test.json: the usable images of all PATHs dealt "
         "out anew, every class in its share to each, copies of an image in one",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of --split (default: 0)")
+    parser.add_argument("--seed", type=int, help="of --split (default: 0)")
     parser.add_argument(
         "--fractions",
         nargs="+",
         type=float,
-        default=[0.7, 0.15, 0.15],
         metavar="F",
         help="of --split: train, val and test, or train and val alone (default: 0.7 0.15 0.15)",
     )
     return parser
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """Options that would be ignored are refused."""
+    if args.split is None:
+        for option in ("seed", "fractions"):
+            if getattr(args, option) is not None:
+                raise DataError(f"--{option} belongs to --split: add --split OUT, or leave it out.")
+    elif args.fast:
+        raise DataError(
+            "--split decodes every image, to leave out the damaged ones: leave --fast out."
+        )
 
 
 @command(_PROGRAM)
@@ -81,6 +92,7 @@ def main(argv: Sequence[str]) -> int:
         1 where training could not use the data and no new splits were written, else 0.
     """
     args = _parser().parse_args(argv)
+    _check_options(args)
     if args.json is not None:
         check_target(args.json)
     with _without_garbage_collection():
@@ -114,14 +126,16 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
     _print(as_text(summaries, findings, fast=args.fast) + "\n")
     written = None
     if args.split is None:
-        _print(verdict(splits, findings, args.paths, [a for a in argv if a != DEBUG]))
+        arguments = [a for a in argv if a not in (DEBUG, "--fast")]  # neither goes with --split
+        _print(verdict(splits, findings, args.paths, arguments))
     elif findings.has(*WHOLE_SPLITS):
         raise DataError(
             "No splits were written, for whole files of the data would be missing in them: mend "
             "the first error above."
         )
     else:
-        written = write_mended(splits, files, hashes, args.split, args.seed, args.fractions)
+        fractions = FRACTIONS if args.fractions is None else args.fractions
+        written = write_mended(splits, files, hashes, args.split, args.seed or 0, fractions)
         _print(split_text(written))
     if args.json is not None:
         write_data(args.json, as_data(summaries, findings, written))

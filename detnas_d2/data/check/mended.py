@@ -21,6 +21,7 @@ from .masks import has_usable_mask
 from .stratify import PARTS, assign
 
 LEFT_OUT = "left_out.json"
+FRACTIONS = (0.7, 0.15, 0.15)  # of the images, for train, val and test
 
 
 @dataclass
@@ -118,7 +119,7 @@ def _write(
     def contents() -> dict[str, Iterable[str]]:
         texts: dict[str, Iterable[str]] = {LEFT_OUT: [listing]}
         for part, found in parts.items():
-            texts[f"{part}.json"] = _coco_text(found, classes)
+            texts[f"{part}.json"] = _coco_text(found, classes, root)
         return texts
 
     def write(folder: Path) -> None:
@@ -210,11 +211,12 @@ def _digest(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _coco_text(images: Sequence[_Usable], classes: Sequence[str]) -> Iterator[str]:
+def _coco_text(images: Sequence[_Usable], classes: Sequence[str], root: Path) -> Iterator[str]:
     """A COCO JSON file, one entry a line; in pieces, for the whole would be large."""
     numbers = {name: i for i, name in enumerate(classes, 1)}
+    info = json.dumps({"image_root": str(root)})  # for the check to find them again
     categories = ({"id": i, "name": name} for name, i in numbers.items())
-    yield from _list('{"categories": [', categories)
+    yield from _list(f'{{"info": {info},\n"categories": [', categories)
     yield from _list('],\n"images": [', map(_image_entry, images, itertools.count(1)))
     boxes = ((i, box) for i, image in enumerate(images, 1) for box in image.boxes)
     annotations = (_box_entry(*of, number, numbers) for number, of in enumerate(boxes, 1))

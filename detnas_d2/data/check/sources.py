@@ -89,7 +89,7 @@ class Sources:
         if self.form == "voc" or (voc and self.form is None):
             if not voc:
                 raise DataError(f"{folder} has no folder Annotations (--form voc).")
-            return [split for f in voc for split in self._read_voc_folder(f)]
+            return [split for f in voc for split in self._read_voc_folder(f, images)]
         if not files:
             raise DataError(
                 f"{folder} has no annotations: expected COCO JSON files (in it, in annotations/ "
@@ -105,7 +105,12 @@ class Sources:
             split for file in boxes or files for split in self._read_file(file, images, asked=False)
         ]
 
-    def _read_voc_folder(self, folder: Path) -> list[Split]:
+    def _read_voc_folder(self, folder: Path, images: Path | None) -> list[Split]:
+        if images is not None and images.resolve() != (folder / "JPEGImages").resolve():
+            raise DataError(
+                f"--images {images}: {folder} is in VOC's form, whose images lie in "
+                f"{folder / 'JPEGImages'}; leave --images out."
+            )
         splits = []
         for name, ids in image_sets(folder, self.findings).items():
             file = folder / "ImageSets" / "Main" / f"{name}.txt"
@@ -156,7 +161,12 @@ def _split_name(file: Path) -> str:
 
 
 def _guess_folder(file: Path, content: Any) -> tuple[Path, str]:
-    """The folder near the file that holds most of a sample of the images, and how it was found."""
+    """The folder that --split noted, else the one near the file that holds most of a sample of
+    the images, and how it was found."""
+    info = content.get("info") if isinstance(content, dict) else None
+    noted = info.get("image_root") if isinstance(info, dict) else None
+    if isinstance(noted, str) and noted and _is_folder(Path(noted)):
+        return Path(noted), "named in the file's info; --images names another"
     entries = content.get("images") if isinstance(content, dict) else None
     entries = entries if isinstance(entries, list) else []
     names = [e["file_name"] for e in entries if isinstance(e, dict) and _is_name(e)]
@@ -178,6 +188,13 @@ def _is_name(entry: dict[str, Any]) -> bool:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
     except (OSError, ValueError):
         return False
 

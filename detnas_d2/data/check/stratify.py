@@ -34,7 +34,9 @@ def assign(
     Raises:
         DataError: fractions that are not above 0 or do not sum to 1, or a part without images.
     """
-    if len(fractions) not in (2, 3) or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+    # so that NaN is refused, too
+    usable = all(f > 0 for f in fractions) and abs(sum(fractions) - 1) <= 1e-6
+    if len(fractions) not in (2, 3) or not usable:
         given = " ".join(f"{fraction:g}" for fraction in fractions)
         raise DataError(
             f"--fractions {given}: expected two or three numbers above 0 that sum to 1, for train, "

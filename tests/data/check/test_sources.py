@@ -103,6 +103,10 @@ def broken(tmp_path, case):
         "no VOC": ([coco.parent, "--form", "voc"], "no folder Annotations"),
         "a part of VOC": ([voc / "Annotations"], "give the folder above"),
         "report over data": ([coco, "--json", coco], "holds something else"),
+        "images of VOC": ([voc, "--images", tmp_path], "in VOC's form.*leave --images out"),
+        "a seed alone": ([coco, "--seed", 0], "--seed belongs to --split"),
+        "fractions alone": ([coco, "--fractions", 0.5, 0.5], "--fractions belongs to --split"),
+        "fast splits": ([coco, "--fast", "--split", tmp_path / "out"], "leave --fast out"),
     }[case]
 
 
@@ -118,6 +122,10 @@ def broken(tmp_path, case):
         "no VOC",
         "a part of VOC",
         "report over data",
+        "images of VOC",
+        "a seed alone",
+        "fractions alone",
+        "fast splits",
     ],
 )
 def test_wrong_arguments_end_with_a_message(tmp_path, case):

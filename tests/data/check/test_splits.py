@@ -55,7 +55,19 @@ def test_it_depends_on_the_seed_alone():
     assert same[0] == same[1] != assign(labels, [1] * 60, FRACTIONS, 2)
 
 
-@pytest.mark.parametrize("fractions", [(1.0,), (0.5, 0.6), (1.0, 0.0), (0.7, 0.2, 0.2)])
+@pytest.mark.parametrize(
+    "fractions",
+    [
+        (1.0,),
+        (0.5, 0.6),
+        (1.0, 0.0),
+        (0.7, 0.2, 0.2),
+        (float("nan"), 0.5, 0.5),
+        (0.5, 0.5, float("nan")),
+        (float("inf"), 0.5),
+        (1.5, -0.5),
+    ],
+)
 def test_fractions_that_are_none(fractions):
     with pytest.raises(DataError, match="--fractions"):
         assign([{"a"}] * 20, [1] * 20, fractions, 0)
@@ -190,3 +202,15 @@ def test_what_is_left_out_is_listed(coco, tmp_path, check, capsys):
     assert "left out: missing images: 1" in printed
     assert str(out / "left_out.json") in printed
     assert not (out / "test.json").exists()
+
+
+def test_new_splits_find_their_images_from_anywhere(tmp_path, check):
+    coco = make_coco(tmp_path / "deep" / "down" / "coco", 20)
+    out = tmp_path / "elsewhere" / "far" / "out"
+    check(coco, "--split", out)
+    status, report = check(out)
+    assert status == 0
+    assert [split["name"] for split in report["splits"]] == ["train", "val", "test"]
+    shutil.move(tmp_path / "deep", tmp_path / "moved")
+    assert check(out)[0] == 1
+    assert check(out, "--images", tmp_path / "moved" / "down" / "coco" / "photos")[0] == 0
