@@ -170,6 +170,9 @@ def _row(step: StepFolder, search: SearchRecord | None) -> dict[str, Any]:
         result = f"{names[0]} {value:.2f}" if isinstance(value, (int, float)) else ""
     elif search is not None and search.best is not None:
         result = f"{search.metric} {search.best.fitness:.2f} (supernet)"
+    scored_on = step.setting("dataloader.test.dataset.names")  # validation and test are not alike
+    if result and isinstance(scored_on, str):
+        result += f" on {scored_on}"
     estimated = _estimated(lines) if search is None else _estimated_search(search)
     iterations = step.setting("train.max_iter") if step.kind == "train" else None
     iterations = iterations if type(iterations) is int else None  # a text, an interpolation

@@ -31,6 +31,9 @@ def write_steps(root):
     write_made_training(root / "step5", str(root / "step4" / "model_final.pth"))
     (root / "step5" / "metrics.json").unlink()
     (root / "step5" / "evaluation.json").write_text(json.dumps({"bbox/AP": 42.0}))
+    config = yaml.safe_load((root / "step5" / "config.yaml").read_text())
+    config["dataloader"] = {"test": {"dataset": {"names": "made_test"}}}
+    (root / "step5" / "config.yaml").write_text(yaml.safe_dump(config))
     write_made_training(root / "other", backbone={"architecture": [0] * 8})
     return search
 
@@ -58,6 +61,7 @@ def test_the_page_of_all_steps(tmp_path):
     for folder, expected in ((tmp_path / "run", 5), (tmp_path / "run" / "step3", 4)):
         html = write_report(folder).read_text()
         assert html.count('alt="Training ') == expected
+        assert "bbox/AP 42.00 on made_test" in html
         assert "bbox/AP 42.00" in html and "bbox/AP 31.50" in html
         assert "about 1 min 40 s" in html  # 200 iterations of 0.5 s
     assert 'alt="Training other,' in (tmp_path / "run" / "report" / "index.html").read_text()
