@@ -66,7 +66,8 @@ def test_infeasible_limits_end_before_anything_is_written(workspace, supernet, t
         ("search.memory_limit=1000", "has at most 1,000 bytes of activations at the peak"),
         ("search.latency_limit=1e-3", "has at most 0.001 ms of latency; the smallest has"),
     ):
-        arguments = [override, f"search.latency_table={table}", "train.output_dir=output/refused"]
+        output_dir = "train.output_dir=output/refused_limit"
+        arguments = [override, f"search.latency_table={table}", output_dir]
         status, _ = workspace.call("search_net.py", "step3", *arguments)
         assert isinstance(status, str) and message in status
-        assert not (workspace / "output/refused").exists()
+        assert not (workspace / "output/refused_limit").exists()

@@ -85,8 +85,8 @@ def test_alone_without_coco(script, tmp_path):
 def test_refused(workspace, supernet, step, arguments, message):
     flags = [a for a in arguments if "=" not in a]
     overrides = [a for a in arguments if "=" in a]
-    folder = workspace / "output/refused"
-    output_dir = "train.output_dir=output/refused"
+    folder = workspace / "output/refused_training"
+    output_dir = "train.output_dir=output/refused_training"
     if step == "space":  # it has no 'train'
         output_dir = f"+{output_dir}"
     status, output = workspace.call("train_net.py", step, *flags, output_dir, *overrides)

@@ -192,4 +192,5 @@ def test_ctrl_c(copied):
     os.kill(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in output, output
-    assert output.rstrip().endswith("search_net.py: stopped.")
+    last = output.rstrip().splitlines()[-1]
+    assert last.startswith("search_net.py: stopped; candidates in") and "--resume" in last
