@@ -108,7 +108,7 @@ def test_retraining_and_test(workspace, searched):
     best = json.loads((workspace / "output/step3/best_architecture.json").read_text())
     numbers = ",".join(map(str, best["architecture"]))
     file = "output/step3/best_architecture.json"
-    for folder, architecture in (("step4", file), ("numbers", numbers)):
+    for folder, architecture in (("from_file", file), ("numbers", numbers)):
         output_dir = f"train.output_dir=output/{folder}"
         status, output = workspace.call(
             "train_net.py", "step4", f"{ARCHITECTURE}={architecture}", output_dir
@@ -116,14 +116,14 @@ def test_retraining_and_test(workspace, searched):
         assert status == 0, output
     states = [
         torch.load(workspace / f"output/{f}/model_final.pth", weights_only=True)
-        for f in ("step4", "numbers")
+        for f in ("from_file", "numbers")
     ]
     assert states[0]["detnas"]["architecture"] == best["architecture"]
     assert states[0]["model"].keys() == states[1]["model"].keys()
     assert all(torch.equal(v, states[1]["model"][k]) for k, v in states[0]["model"].items())
 
     other = ",".join(str((int(c) + 1) % 3) for c in numbers.split(","))
-    checkpoint = "train.init_checkpoint=output/step4/model_final.pth"
+    checkpoint = "train.init_checkpoint=output/from_file/model_final.pth"
     status, _ = workspace.call(
         "train_net.py", "step4", f"{ARCHITECTURE}={other}", checkpoint, "train.output_dir=output/no"
     )
