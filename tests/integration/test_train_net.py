@@ -136,7 +136,7 @@ def test_retraining_and_test(workspace, searched):
     evaluation = json.loads((workspace / "output/step5/evaluation.json").read_text())
     assert {"bbox/AP", "bbox/AP50", "bbox/AP-one"} <= evaluation.keys()
     # the last line of metrics.json holds the evaluation at the end of the training
-    last = metrics(workspace / "output/step4")[-1]
+    last = metrics(workspace / "output/from_file")[-1]
     assert evaluation["bbox/AP"] == last["bbox/AP"]
 
 
