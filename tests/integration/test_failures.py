@@ -185,8 +185,8 @@ def test_another_data_set_under_the_same_name(workspace, searched, split):
 def test_two_searches_on_one_folder(workspace, searched):
     """The second is refused and disturbs nothing, also while the first is stopped."""
     reference, _ = searched
-    folder = workspace / "output/two"
-    first = workspace.start("search_net.py", "step3", "train.output_dir=output/two")
+    folder = workspace / "output/two_searches"
+    first = workspace.start("search_net.py", "step3", "train.output_dir=output/two_searches")
     ledger = folder / "ledger.jsonl"
     while not ledger.exists() or ledger.read_bytes().count(b"\n") < 2:
         assert first.poll() is None, first.communicate()[0]
@@ -195,9 +195,10 @@ def test_two_searches_on_one_folder(workspace, searched):
     before = {p: p.read_bytes() for p in folder.iterdir()}
     for flags in ((), ("--resume",)):
         status, output = workspace.call(
-            "search_net.py", "step3", *flags, "train.output_dir=output/two"
+            "search_net.py", "step3", *flags, "train.output_dir=output/two_searches"
         )
-        assert status.startswith("search_net.py: another search is running on output/two/ledger")
+        ledger_name = "output/two_searches/ledger"
+        assert status.startswith(f"search_net.py: another search is running on {ledger_name}")
         assert "Traceback" not in output
     assert {p: p.read_bytes() for p in folder.iterdir()} == before
     os.killpg(first.pid, signal.SIGCONT)
