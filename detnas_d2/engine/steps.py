@@ -172,9 +172,14 @@ def run_script(script: str, main: Callable[[], None], *, debug: bool = False) ->
         main: what it does.
         debug: show the traceback of an error.
     """
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    with ending(script, debug=debug, interrupted="stopped; the same command goes on from there."):
-        main()
+    former = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        with ending(
+            script, debug=debug, interrupted="stopped; the same command goes on from there."
+        ):
+            main()
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _print(line: str) -> None:

@@ -192,6 +192,7 @@ def test_two_searches_on_one_folder(workspace, searched):
         assert first.poll() is None, first.communicate()[0]
         time.sleep(0.002)
     os.killpg(first.pid, signal.SIGSTOP)
+    os.waitpid(first.pid, os.WUNTRACED)  # until all its threads stand still
     before = {p: p.read_bytes() for p in folder.iterdir()}
     for flags in ((), ("--resume",)):
         status, output = workspace.call(
