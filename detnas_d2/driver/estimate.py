@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from detectron2.config import instantiate
 from omegaconf import DictConfig, OmegaConf
 from tabulate import tabulate
@@ -25,6 +24,7 @@ from tabulate import tabulate
 from ..commands import add_debug, command
 from ..engine import ConfigError, backbone_node, load_config
 from ..engine.fingerprint import config_hash
+from ..engine.machines import visible_gpus
 from ..space import resolve_space
 from .algorithms import build_algorithm
 from .estimate_measure import CandidateTime, measure_candidate, measure_test, measure_training
@@ -140,7 +140,7 @@ class Estimator:
 
 def _check_device(step: Planned) -> None:
     device = str(step.cfg.train.device)
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    found = visible_gpus()
     if device.startswith("cuda") and found < max(step.gpus, 1):
         raise ConfigError(
             f"{step.name} is to run on {max(step.gpus, 1)} GPU(s), but PyTorch sees {found} here; "

@@ -90,6 +90,11 @@ def _is_taken(address: tuple[int, int, int, str, tuple[object, ...]]) -> bool:
     return False
 
 
+def visible_gpus() -> int:
+    """How many GPUs PyTorch sees here and can use."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def wrong_device(cfg: DictConfig, processes: int, workers: int) -> Iterator[str]:
     """A device that PyTorch does not know or see, or has too few of.
 
@@ -106,7 +111,7 @@ def wrong_device(cfg: DictConfig, processes: int, workers: int) -> Iterator[str]
         if cfg.train.get("amp", {}).get("enabled"):
             yield "train.amp.enabled needs a GPU; on a CPU: train.amp.enabled=False."
         return
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    found = visible_gpus()
     number = int(device.partition(":")[2] or 0)
     if found == 0:
         yield "train.device is 'cuda', but PyTorch sees no GPU here; for a CPU: train.device=cpu."

@@ -21,7 +21,7 @@ from torch import nn
 
 from ..data import DataError, categories_of, missing_datasets
 from ..engine import ConfigError, DetNASCheckpointer, backbone_node, load_config
-from ..engine.machines import DEVICE
+from ..engine.machines import DEVICE, visible_gpus
 from ..engine.preflight import dataset_names
 from ..modeling import find_backbone, find_supernet, get_cfg
 from ..space.own_modules import why_not_read
@@ -94,7 +94,7 @@ def check_device(device: str) -> None:
     """
     if not DEVICE.fullmatch(device):
         raise DeviceError(f"--device is {device!r}; expected cpu, cuda, or cuda:NUMBER.")
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    found = visible_gpus()
     if device != "cpu" and int(device.partition(":")[2] or 0) >= found:
         raise DeviceError(
             f"--device is {device}, but PyTorch sees {found or 'no'} GPU(s) here; leave it out."

@@ -66,16 +66,26 @@ def _bars(axes: Axes, network: Architecture, cost: CostTable, title: str) -> Non
     axes.tick_params(left=False, labelleft=False)
 
 
+def stage_shapes(cost: CostTable) -> list[tuple[str, int]]:
+    """(height×width in pixels, channels) of the output of stem and stages."""
+    space = cost.space
+    height, width = block_resolutions(space, cost.input_size)[0]
+    shapes = [(f"{height}×{width}", space.stem_channels)]
+    for stage in space.stages:
+        height, width = -(-height // stage.stride), -(-width // stage.stride)
+        shapes.append((f"{height}×{width}", stage.channels))
+    return shapes
+
+
 def _stages(names: Axes, bars: tuple[Axes, Axes], cost: CostTable) -> None:
     space = cost.space
     quiet_axes(names)
     names.tick_params(left=False, labelleft=False, bottom=False, labelbottom=False)
-    height, width = block_resolutions(space, cost.input_size)[0]
-    names.text(0, 0, f"stem  {height}×{width}, {space.stem_channels} ch.", color=MUTED, **_LABEL)
+    (size, channels), *shapes = stage_shapes(cost)
+    names.text(0, 0, f"stem  {size}, {channels} ch.", color=MUTED, **_LABEL)
     row = 1
-    for name, stage in zip(space.stage_names, space.stages, strict=True):
-        height, width = -(-height // stage.stride), -(-width // stage.stride)
-        shape = f"{height}×{width}, {stage.channels} ch."
+    for name, stage, (size, channels) in zip(space.stage_names, space.stages, shapes, strict=True):
+        shape = f"{size}, {channels} ch."
         if stage.blocks > 1:
             names.text(0, row, name, color=INK, weight="bold", **_LABEL)
             names.text(0, row + 1, shape, color=MUTED, **_LABEL)

@@ -5,20 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..space import Architecture, CostTable
-from ..space.cost import block_resolutions
-from .network_chart import baseline_of
+from .network_chart import baseline_of, stage_shapes
 from .texts import millions
 
 
 def stage_rows(best: Architecture, table: CostTable) -> list[dict[str, Any]]:
     """A row for the stem and each stage: shape, and the costs of best and baseline."""
-    space, base = best.space, baseline_of(best)
-    height, width = block_resolutions(space, table.input_size)[0]
-    shapes = [(f"{height}×{width}", space.stem_channels)]
-    for stage in space.stages:
-        height, width = -(-height // stage.stride), -(-width // stage.stride)
-        shapes.append((f"{height}×{width}", stage.channels))
-    rows = zip(table.by_stage(best), table.by_stage(base), shapes, strict=True)
+    base = baseline_of(best)
+    rows = zip(table.by_stage(best), table.by_stage(base), stage_shapes(table), strict=True)
     return [
         {
             "name": name,
