@@ -78,7 +78,7 @@ def at_small_width(cfg: DictConfig, output_dir: str) -> DictConfig:
         if cfg.get("path_sampler") is not None:
             cfg.path_sampler.space = dump_dataclass(space)
             if "low" in cfg.path_sampler:
-                cfg.path_sampler.low, cfg.path_sampler.high = 0, 1e12
+                cfg.path_sampler.update(low=0, high=1e12, bins=1)
         if not classifies:
             _narrow_detector(model)
     for part, values in _SAMPLING.items():

@@ -2,7 +2,7 @@
 from ..common.data.classification import dataloader
 from ..common.models.classifier import model
 from ..common.optim import classification as optimizer
-from ..common.paths import path_sampler_290m_360m as path_sampler
+from ..common.paths import path_sampler_in_bins as path_sampler
 from ..common.schedule import linear as lr_multiplier
 from ..common.train import train
 

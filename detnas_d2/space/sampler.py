@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 from numbers import Real
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from ._values import as_int
 from .architecture import Architecture
 from .cost import CostTable
-from .counting import PathCosts
+from .counting import PathCosts, PathsBetween
 from .errors import SpaceError
 from .space import SearchSpace
 from .spaces import resolve_space
@@ -47,7 +48,7 @@ class PathSampler(ABC):
 
 
 class UniformPathSampler(PathSampler):
-    """Every architecture of the space with the same probability (paper, section 3.3)."""
+    """Every architecture of the space with the same probability (Algorithm 1, lines 4 and 9)."""
 
     def _draw(self, rng: np.random.Generator) -> tuple[int, ...]:
         return tuple(self.space.draw(rng, 1)[0].tolist())
@@ -55,20 +56,25 @@ class UniformPathSampler(PathSampler):
 
 class FlopsRangePathSampler(PathSampler):
     """
-    Every architecture with low <= multiply-adds <= high with the same probability.
+    A bin of a range of multiply-adds, uniformly, and a path in it, uniformly: the authors'
+    ImageNet supernet is trained so (their Supernet-ImageNet/train.py, with seven bins).
 
-    The paths in the range are counted exactly, and a draw is the number of one of them, so that
-    it takes the same time however narrow the range is.
+    The range is cut into bins of equal width. Both ends of a bin belong to it, as in the authors'
+    code: a path on the edge of two bins is in both. The paths of a bin are counted exactly, and a
+    draw is the number of one of them, so that it takes the same time however few they are. (The
+    authors draw from the whole space until a path fits, and take any after 500 misses.)
 
     Args:
-        low, high: multiply-adds, as CostTable counts them at input_size (height, width).
+        low, high: multiply-adds, as CostTable counts them at input_size (height, width); both
+            are in the range.
+        bins: how many; one makes every path of the range equally likely.
 
     Attributes:
-        count: how many architectures lie in the range.
+        counts: how many architectures lie in each bin.
 
     Raises:
-        SpaceError: if no path lies in the range (it names the nearest reachable values), or the
-            space has too many different costs to be counted.
+        SpaceError: for wrong numbers; if no path lies in a bin (it names the nearest reachable
+            values); if the space has too many different costs to be counted.
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class FlopsRangePathSampler(PathSampler):
         low: float,
         high: float,
         input_size: Sequence[int] = (224, 224),
+        bins: int = 1,
     ) -> None:
         super().__init__(space, seed)
         for name, value in (("low", low), ("high", high)):
@@ -85,26 +92,38 @@ class FlopsRangePathSampler(PathSampler):
                 raise SpaceError(f"{name} is {value!r}; expected a number of multiply-adds")
         if low > high:
             raise SpaceError(f"low is {low:,} and high {high:,}; expected low <= high")
+        number = as_int(bins)
+        if number is None or number < 1:
+            raise SpaceError(f"bins is {bins!r}; expected an integer of at least 1")
         cost = CostTable(self.space, input_size)
         costs = PathCosts(cost.block_flops, self.space.allowed)
-        ends = math.ceil(low) - cost.stem_flops, math.floor(high) - cost.stem_flops
-        self._paths = costs.between(*ends)
-        self.count = self._paths.count
-        if not self.count:
-            nearest = [n + cost.stem_flops for n in costs.neighbours(*ends) if n is not None]
-            raise SpaceError(
-                f"no path of space {self.space.name!r} has from {low:,} to {high:,} multiply-adds "
-                f"at {cost.input_size[0]}x{cost.input_size[1]}; its paths have from "
-                f"{cost.min_flops:,} to {cost.max_flops:,}, and nearest to the range are "
-                f"{' and '.join(f'{n:,}' for n in nearest)}"
-            )
+        edges = [low, *(low + (high - low) / number * i for i in range(1, number)), high]
+        self._bins: list[PathsBetween] = []
+        for i, (start, end) in enumerate(pairwise(edges), 1):
+            ends = math.ceil(start) - cost.stem_flops, math.floor(end) - cost.stem_flops
+            paths = costs.between(*ends)
+            if not paths.count:
+                nearest = [n + cost.stem_flops for n in costs.neighbours(*ends) if n is not None]
+                which = f" (bin {i} of {number}: take fewer, or another range)"
+                raise SpaceError(
+                    f"no path of space {self.space.name!r} has from {start:,} to {end:,} "
+                    f"multiply-adds at {cost.input_size[0]}x{cost.input_size[1]}"
+                    f"{which if number > 1 else ''}; its paths have from {cost.min_flops:,} to "
+                    f"{cost.max_flops:,}, and nearest to the range are "
+                    f"{' and '.join(f'{n:,}' for n in nearest)}"
+                )
+            self._bins.append(paths)
+        self.counts = tuple(paths.count for paths in self._bins)
 
     def _draw(self, rng: np.random.Generator) -> tuple[int, ...]:
-        return self._paths.path(_below(self.count, rng))
+        paths = self._bins[_below(len(self._bins), rng)]
+        return paths.path(_below(paths.count, rng))
 
 
 def _below(bound: int, rng: np.random.Generator) -> int:
     """A uniform integer of [0, bound); the bound may pass 64 bits, which numpy's own can't."""
+    if bound == 1:  # numpy's bytes(0) would move the generator
+        return 0
     bits = (bound - 1).bit_length()
     while True:  # at least half of all draws are below the bound
         value = int.from_bytes(rng.bytes((bits + 7) // 8), "little") & ((1 << bits) - 1)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from detectron2.config import instantiate
+from fvcore.nn import FlopCountAnalysis
 from omegaconf import DictConfig
 
 from detnas_d2.data import missing_datasets, register_builtin_datasets
@@ -364,8 +365,40 @@ def test_spaces_and_path_samplers(path):
     named = {"shufflenetv2_20": "300m", "shufflenetv2_40": "1.3g"}.get(size, size.replace("_", "."))
     assert spaces == (set() if size in ("resnet", "detnet") else {named})
     assert ("path_sampler" in cfg) == bool(re.search("/step[12]", path))
-    if "/step1" in path and size == "300m":
-        assert (cfg.path_sampler.low, cfg.path_sampler.high) == (290e6, 360e6)
+
+
+def test_the_published_range_counts_the_classifier_too():
+    """From 290M to 360M in bins of 10M by fvcore's count of the whole classifier of step 1."""
+    cfg = load("configs/imagenet/step1_supernet_300m.py")
+    model = instantiate(cfg.model).eval()
+    path = Architecture.parse("2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2", resolve_space("300m"))
+    model.backbone.set_path(path)
+
+    class OnATensor(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, image):
+            return self.model([{"image": image}])[0]["scores"]
+
+    counted = FlopCountAnalysis(OnATensor(), torch.rand(3, 224, 224))
+    counted.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    by_kind = counted.by_operator()
+    whole = by_kind["conv"] + by_kind["linear"]
+    rest = whole - CostTable(path.space, (224, 224)).flops(path)
+    assert rest == 33_136_640
+    sampler = cfg.path_sampler
+    assert (sampler.low + rest, sampler.high + rest, sampler.bins) == (290e6, 360e6, 7)
+    assert 290e6 <= whole <= 360e6
+
+
+@pytest.mark.parametrize("path", [p for p in PAPER if "/step1" in p and "300m" not in p])
+def test_large_spaces_have_no_published_range(path):
+    assert load(path).path_sampler == {
+        **load("configs/coco/step2_supernet_fpn_300m.py").path_sampler,
+        "space": load(path).model.backbone.space,
+    }
 
 
 @pytest.mark.parametrize("path", PAPER)

@@ -130,8 +130,8 @@ def test_range_sampler_counts_and_draws_exactly(share):
     low, high = expected[0], expected[int(share * (len(ALL) - 1))]
     sampler = FlopsRangePathSampler(SPACE, 0, low, high, (64, 64))
     within = {a for a in ALL if by_hand(a, "flops") <= high}
-    assert sampler.count == len(within)
-    assert {sampler._paths.path(i) for i in range(sampler.count)} == within
+    assert sampler.counts == (len(within),)
+    assert {sampler._bins[0].path(i) for i in range(len(within))} == within
 
 
 def test_operators_and_random_draws_stay_inside():
