@@ -1,4 +1,4 @@
-"""Settings of the search (DetNAS section 4.1 and Algorithm 2)."""
+"""Settings of the search (Algorithm 2)."""
 
 from detectron2.config import LazyCall as L
 

@@ -29,7 +29,7 @@ _SPLIT = 17  # purpose of a derived seed
 
 
 def search_ids(ids: Iterable[Any], search_images: int, seed: int) -> set[Any]:
-    """The ids of the search's images (DetNAS section 4.1: 5k images), drawn without replacement.
+    """The ids of the search's images (the paper takes 5k), drawn without replacement.
 
     A function of the set of ids and the seed alone, not of the order of the ids.
 

@@ -63,7 +63,7 @@ class StepSeeding(HookBase):
 
 
 class PathResampling(HookBase):
-    """Set the supernet's path of each iteration (path-wise training, DetNAS section 3.2).
+    """Set the supernet's path of each iteration (Algorithm 1, lines 4 and 9).
 
     The path is a function of (seed, iteration), without the rank: all processes take the same
     path without talking to each other. The hook works in any Detectron2 trainer, a plain yacs

@@ -267,7 +267,7 @@ class LazyTrainer(DefaultTrainer):
 
 
 class SupernetTrainer(LazyTrainer):
-    """Path-wise training of a supernet (DetNAS section 3.2).
+    """Path-wise training of a supernet (Algorithm 1: lines 3 to 7 or 8 to 12).
 
     Each iteration ``cfg.path_sampler`` gives the path; only that path runs forward and backward,
     and no other weight of the supernet gets a gradient or an update.

@@ -1,4 +1,4 @@
-"""Batch-norm statistics of one path of a supernet (DetNAS section 3.3)."""
+"""Batch-norm statistics of one path of a supernet (Algorithm 2, line 6)."""
 
 from __future__ import annotations
 

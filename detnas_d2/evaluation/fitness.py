@@ -25,7 +25,7 @@ from .images import SearchImages, load_images
 
 
 class SupernetFitness:
-    """Scores paths of one supernet (DetNAS section 3.3, "path-wise" evaluation).
+    """Scores paths of one supernet (Algorithm 2, lines 6 and 7).
 
     ``fitness(architecture)`` sets the path, collects batch-norm statistics for it, evaluates the
     model and leaves it as it was. The result is a pure function of the weights, the architecture,

@@ -58,7 +58,7 @@ def shuffle_split(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class ShuffleBlock(nn.Module):
-    """ShuffleNetV2 block of the DetNAS search space (DetNAS, section 3.1 and table 2).
+    """ShuffleNetV2 block of the DetNAS search space (the authors' shuffle_blocks.py).
 
     The channel shuffle is that of the authors' ShuffleNetV2 and DetNAS code, in the even/odd
     form: at the START of a stride-1 block the even channels become the projection half, which

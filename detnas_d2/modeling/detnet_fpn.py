@@ -16,7 +16,7 @@ from .norm import NormFactory
 
 
 class DetNetFPN(Backbone):
-    """FPN over stages of which some keep their stride (DetNet, section 3).
+    """FPN over stages of which some keep their stride, as DetNet's do.
 
     Detectron2's `FPN` with one difference: where two stages have one stride, the top-down path
     adds them as they are, without upsampling. Detectron2's wants strides that double and names

@@ -16,7 +16,7 @@ from .norm import NormFactory
 
 
 class ShuffleNetV2Supernet(ShuffleNetV2Base):
-    """Supernet over a search space (DetNAS, section 3.2); arguments as `ShuffleNetV2Base`.
+    """Supernet over a search space (Algorithm 1, line 1); arguments as `ShuffleNetV2Base`.
 
     `forward` runs the chosen blocks of the current path and no others, so that the weights off
     the path get no gradient (None, not zero) and their norms no statistics. The path is plain

@@ -1,18 +1,23 @@
-"""Algorithm 2 of the DetNAS paper: evolutionary search on a trained supernet (section 3.3).
+"""Algorithm 2 of the DetNAS paper: evolutionary search on a trained supernet.
 
-    input: population size |P|, generations G, parents k, limit eta, mutation probability
-     1  P <- |P| random architectures under eta
-     2  for g = 1 ... G
-     3      for each p in P
-     4          p.f <- fitness of p
-     5      theta_best, f_best <- the best of all so far
-     6      P_top <- the k best of P
-     7      P_mutation <- |P|/2 mutations of P_top under eta
-     8      P_crossover <- |P|/2 crossovers of P_top under eta
-     9      P <- P_mutation + P_crossover
-    10  return theta_best, f_best
+    input: trained supernet S and detector D; population size |P|; k parents; images V_Det to
+           evaluate on and T_DetS to collect statistics on; I_E generations; limit eta
+        1  P_0 <- |P| random architectures under eta
+        2  j <- 0
+        3  best <- none, of fitness 0
+     4-17  while j < I_E
+     5-11      for each p in P_j
+        6          collect batch-norm statistics of D(S(p)) on T_DetS
+        7          fitness of p <- D(S(p)) evaluated on V_Det
+     8-10          best <- p, where its fitness is higher
+       12      parents <- the k best of P_j
+       13      j <- j + 1
+       14      mutated <- |P|/2 mutations of parents under eta
+       15      crossed <- |P|/2 crossovers of parents under eta
+       16      P_j <- mutated + crossed
+    output: best
 
-The comments of EvolutionarySearch.run refer to these lines. What the paper leaves open:
+The comments of EvolutionarySearch refer to these lines. What the paper leaves open:
 
 * No architecture is drawn twice in a search, so none is evaluated twice (as the authors' code).
 * A child that breaks the limit or was seen is drawn again, ATTEMPTS times at most; random
@@ -21,9 +26,9 @@ The comments of EvolutionarySearch.run refer to these lines. What the paper leav
   search ends with an error; a population without any parent is followed by a random one.
 * Without any unseen architecture under the limit the search ends early and says so.
 
-The authors' code (distributed_arch_search/search.py) differs in lines 6 to 9: the parents are the k
-best of all so far, and of a population of 50, 20 are mutations, 20 crossovers and 10 random. That
-is parents_from="all", mutations=20, crossovers=20.
+The authors' code (distributed_arch_search/search.py) differs in lines 12 to 16: the parents are
+the k best of all so far, and of a population of 50, 20 are mutations, 20 crossovers and 10 random.
+That is parents_from="all", mutations=20, crossovers=20.
 """
 
 from __future__ import annotations
@@ -123,22 +128,22 @@ class EvolutionarySearch:
         best: Evaluation | None = None
         top: list[Architecture] = []
         stopped_because = None
-        for generation in range(self.generations):  # Alg. 2, line 2
+        for generation in range(self.generations):  # lines 2, 4 and 13
             seen = {e.architecture for e in evaluations}
-            population = self._next_population(top, seen, generation)  # line 1; then 7, 8, 9
+            population = self._next_population(top, seen, generation)  # line 1; then 14 to 16
             if not population:
                 stopped_because = why_none_left(self.space, len(seen))
                 break
-            evaluated = evaluate(population, generation)  # lines 3, 4
+            evaluated = evaluate(population, generation)  # lines 5 to 7
             evaluations += evaluated
-            best = best_of(evaluations)  # line 5
+            best = best_of(evaluations)  # lines 3 and 8 to 10
             selectable = evaluations if self.parents_from == "all" else evaluated
-            top = select_parents(selectable, self.parents)  # line 6
+            top = select_parents(selectable, self.parents)  # line 12
             if best is None:  # not even one of the first: the fault is not the candidates'
                 break
         if stopped_because is not None:
             logger.info("The search ends before generation %d: %s.", generation, stopped_because)
-        return make_result(best, evaluations, stopped_because)  # line 10
+        return make_result(best, evaluations, stopped_because)  # the output
 
     def _next_population(
         self, top: Sequence[Architecture], seen: set[Architecture], generation: int
@@ -157,9 +162,9 @@ class EvolutionarySearch:
 
         if top:
             probability = self.mutation_probability
-            breed(self.mutations, lambda: mutate(_pick(top, rng), probability, rng))  # line 7
-            breed(self.crossovers, lambda: crossover(*_pick_pair(top, rng), rng))  # line 8
-        # line 1, where there are no parents; else what line 9 lacks of |P|
+            breed(self.mutations, lambda: mutate(_pick(top, rng), probability, rng))  # line 14
+            breed(self.crossovers, lambda: crossover(*_pick_pair(top, rng), rng))  # line 15
+        # line 1, where there are no parents; else what line 16 lacks of |P|
         missing = self.population - len(population)
         rest = draw_unseen(self.space, missing, seen | population.keys(), self.limit, rng)
         return [*population, *rest]

@@ -1,4 +1,4 @@
-"""Choice blocks: what a block of the network can be, as data (DetNAS paper, section 3.1)."""
+"""Choice blocks: what a block of the network can be, as data (the authors' shuffle_blocks.py)."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class BlockSpec:
 class SearchSpace:
     """
     A stem (3x3 convolution of stride 2 on an image of 3 channels, norm, ReLU), then stages whose
-    every block is one of `choices` (DetNAS paper, section 3.1 and Table 2).
+    every block is one of `choices` (as the authors' detnasnet.py).
 
     Equality and hash are by value. Lists are accepted for stages and choices.
 

@@ -9,7 +9,7 @@ from .choices import Choice, ShuffleChoice, XceptionChoice
 from .errors import SpaceError
 from .space import SearchSpace, Stage
 
-# The order is the published one: 0 is 3x3, 1 is 5x5, 2 is 7x7, 3 is Xception (paper, section 3.1).
+# The order of the authors' shuffle_blocks.py: 0 is 3x3, 1 is 5x5, 2 is 7x7, 3 is Xception.
 _CHOICES: tuple[Choice, ...] = (
     ShuffleChoice(3),
     ShuffleChoice(5),
@@ -23,8 +23,7 @@ def _space(name: str, stem: int, channels: tuple[int, ...], blocks: tuple[int, .
     return SearchSpace(name, stem, stages, _CHOICES)
 
 
-# "300m" and "1.3g" are Table 2's columns, "3.8g" is the third published one; "demo" is a small
-# space for digits on CPUs.
+# The first three are those of the authors' detnasnet.py; "demo" is a small one for digits on CPUs.
 SPACES: dict[str, SearchSpace] = {
     space.name: space
     for space in (

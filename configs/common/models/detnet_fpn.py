@@ -1,5 +1,5 @@
 """Faster R-CNN with FPN on DetNet-59: Detectron2's own (frozen norm, 2fc head), with the pyramid of
-DetNet, section 3: p4, p5 and p6 at stride 16."""
+DetNet: p4, p5 and p6 at stride 16."""
 
 from detectron2.config import LazyCall as L
 

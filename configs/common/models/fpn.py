@@ -1,4 +1,4 @@
-"""Faster R-CNN with FPN on a DetNAS backbone (DetNAS section 4.1): Detectron2's own model with a
+"""Faster R-CNN with FPN on a DetNAS backbone: Detectron2's own model with a
 4conv1fc box head and norm throughout. One norm serves backbone, FPN and box head."""
 
 from detectron2.config import LazyCall as L

@@ -1,4 +1,4 @@
-"""RetinaNet on a DetNAS backbone (DetNAS section 4.1): Detectron2's own model; norm in the
+"""RetinaNet on a DetNAS backbone: Detectron2's own model; norm in the
 backbone only."""
 
 from detectron2 import model_zoo

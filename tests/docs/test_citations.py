@@ -1,0 +1,66 @@
+"""What comments and pages cite: the algorithms' own line numbers, and no section of the paper."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("detnas_d2", "configs", "docs", "projects", "tests", "tools", "benchmarks")
+FILES = [
+    path
+    for pattern in ("*.py", "*.md", "*.yaml")
+    for folder in FOLDERS
+    for path in (ROOT / folder).rglob(pattern)
+] + [*ROOT.glob("*.py"), *(p for p in ROOT.glob("*.md") if p.name != "CHANGELOG.md")]
+SECTION = re.compile(r"\bsections? \d|\bsec\. ?\d|§ ?\d", re.IGNORECASE)
+EVOLUTION = (ROOT / "detnas_d2" / "search" / "evolution.py").read_text()
+METHOD = (ROOT / "docs" / "method.md").read_text()
+
+
+def numbers(text: str) -> set[int]:
+    """ "4-17", "8 to 10" and "2, 4 and 13" as the lines that they name."""
+    spans = re.sub(r"(\d+)(?:-| to )(\d+)", lambda m: " ".join(map(str, span(*m.groups()))), text)
+    return set(map(int, re.findall(r"\d+", spans)))
+
+
+def span(first: str, last: str) -> range:
+    return range(int(first), int(last) + 1)
+
+
+def table(heading: str) -> list[set[int]]:
+    """The numbers in the first column of the table under a heading of docs/method.md."""
+    part = METHOD.partition(f"## {heading}")[2].partition("\n## ")[0]
+    return [numbers(x) for x in re.findall(r"^\| (\d[\d, ]*) \|", part, re.MULTILINE)]
+
+
+def test_no_section_of_the_paper_is_cited():
+    assert len(FILES) > 300
+    cited = {
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in FILES
+        if path != Path(__file__)
+        for line in path.read_text().splitlines()
+        if SECTION.search(line)
+    }
+    assert not cited
+
+
+@pytest.mark.parametrize(("heading", "last"), [("Algorithm 1", 12), ("Algorithm 2", 17)])
+def test_the_page_has_every_line_of_an_algorithm_once(heading, last):
+    rows = table(f"{heading}, line by line")
+    assert sorted(n for row in rows for n in row) == list(range(1, last + 1))
+
+
+def test_the_search_is_commented_with_the_lines_of_its_listing():
+    listing = ast.get_docstring(ast.parse(EVOLUTION))
+    listed = re.findall(r"^ +(\d+(?:-\d+)?)  ", listing, re.MULTILINE)
+    assert set.union(*map(numbers, listed)) == set(range(1, 18))
+    commented = [
+        numbers(x) for x in re.findall(r"# lines? (\d[^;|\n]*(?:; then [^\n]*)?)", EVOLUTION)
+    ]
+    # 11 and 17 only end loops
+    assert set.union(*commented) == set(range(1, 17)) - {11}
