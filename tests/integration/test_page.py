@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from pathlib import Path
 
 import pytest
+
+from detnas_d2.engine import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "projects" / "DetNAS" / "README.md").read_text()
@@ -101,3 +104,81 @@ def test_published_figures(row):
         x for table in TABLES.values() for x in table.splitlines() if x.startswith(f"| {row} |")
     ]
     assert len(lines) == 1 and f"| {PUBLISHED[row]} |" in lines[0]
+
+
+def classification_days(name: str, millions: float) -> float:
+    """12 for the 300k iterations of the 300M space, others in proportion."""
+    of_300m = "300m" in name or "shufflenetv2_20" in name
+    size = 1 if of_300m else millions / 288.082368
+    return 12 * iterations(f"imagenet/{name}") / 300_000 * size
+
+
+def days(configs: list[str], millions: float) -> int:
+    """GPU-days of a row: by the iterations in its configs, and the basis that the page states."""
+    total = 0.0
+    for config in configs:
+        folder, _, name = config.partition("/")
+        if name.startswith("step3"):
+            total += 20
+        elif folder == "imagenet":
+            total += classification_days(name, millions)
+        elif name.startswith(("step2", "step4")):
+            total += 4 * iterations(config) / 90_000
+    return round(total)
+
+
+@functools.cache
+def iterations(config: str) -> int:
+    number: int = load_config(str(ROOT / "configs" / config)).train.max_iter
+    return number
+
+
+def cells(table: str) -> dict[str, list[str]]:
+    """{first cell: the other cells} of a table."""
+    split = [line.strip("|").split("|") for line in TABLES[table].splitlines() if line[:2] == "| "]
+    return {first.strip(): [cell.strip() for cell in rest] for first, *rest in split}
+
+
+def test_gpu_days_of_table_3():
+    """Each row by its configs; "the same with" and "as the two rows above" by those."""
+    table = cells("3")
+    own = {row: [c[0] for c in configs] for row, configs in rows()}
+    published, searched = (f"DetNASNet 1.3G, {x}" for x in ("published architecture", "searched"))
+    for row, configs in own.items():
+        if row not in table:
+            continue
+        flops = re.search(r"\(([\d.]+)G", table[row][0] or table[published][0])
+        assert table[row][3] == str(days(configs, 1000 * float(flops[1]))), row
+    wide = [[c.replace("1_3g", "3_8g") for c in own[row]] for row in (published, searched)]
+    assert table[next(r for r in table if "3.8G" in r)][3] == "; ".join(
+        str(days(configs, 3937.832864)) for configs in wide
+    )
+    narrow = [c.replace("detnet_59", "shufflenetv2_40") for c in own["DetNet-59"]]
+    assert table["ShuffleNetV2-40"][3] == str(days(narrow, 1040))
+    deep = [c.replace("resnet_50", "resnet_101") for c in own["ResNet-50"]]
+    assert table["ResNet-101"][3] == str(days(deep, 0)) == table["ResNet-50"][3]
+
+
+def test_gpu_days_of_table_4():
+    table = cells("4")
+    seen = 0
+    for row, places in rows():
+        if row not in table or "Random" in row:
+            continue
+        for detector in ("fpn", "retinanet"):
+            expected = []
+            for dataset in ("voc", "coco"):
+                chosen = [
+                    min(p, key=lambda c: (dataset not in c, detector not in c)) for p in places
+                ]
+                expected.append(days(chosen, 288.082368))
+            assert table[row][2] == ", ".join(map(str, expected)), (row, detector)
+            seen += 1
+    assert seen == 10
+    one = [int(x) for x in table["DetNASNet, published architecture"][2].split(", ")]
+    assert table["Random"][2] == ", ".join(str(5 * x) for x in one)
+    scratch = [
+        days([f"{dataset}/step4_detection_scratch_without_imagenet_fpn_300m.py"], 0)
+        for dataset in ("coco", "voc")
+    ]
+    assert "`without_imagenet` take {} on COCO, {} on VOC".format(*scratch) in PAGE
