@@ -16,6 +16,8 @@ EXTERNAL = {
     "https://arxiv.org/abs/1903.10979",
     "https://docs.ray.io",
     "https://github.com/facebookresearch/detectron2",
+    "https://github.com/megvii-model/DetNAS/issues/5",
+    "https://github.com/megvii-model/DetNAS/issues/7",
 }
 """The pages elsewhere that ours point to. They are not fetched: open a new one before adding it."""
 
