@@ -5,10 +5,13 @@
         --config-file configs/imagenet/step4_classification_detnasnet_coco_fpn_300m.py
     python tools/convert_weights.py model_final.pth output/released/fpn.pth \\
         --config-file configs/coco/step4_detection_detnasnet_fpn_300m.py
+    python tools/convert_weights.py model_final.pth output/released/supernet_fpn.pth \\
+        --config-file configs/coco/step2_supernet_fpn_300m.py
 
 The config says which model to fill; overrides may follow it (model.last_channels=1728). Its
 architecture is taken where it states one, else the one that the weights' names give. Load the
-result by train.init_checkpoint=OUT. What cannot be carried over (anchors, ROIAlign) is listed in
+result by train.init_checkpoint=OUT, and with the overrides that are printed where the network is
+built otherwise than the config's. What cannot be carried over (anchors, ROIAlign) is listed in
 detnas_d2/modeling/released.py. Files are read without unpickling objects: the authors' .pkl files
 are torch.save's too.
 """
@@ -35,10 +38,10 @@ from detnas_d2.modeling import (
     ShuffleNetV2Supernet,
     WeightsError,
     convert_released,
-    halves_space,
     read_released,
 )
-from detnas_d2.space import resolve_space
+from detnas_d2.space import halves_space, resolve_space
+from detnas_d2.space.halves import HALVES
 
 
 @command("convert_weights.py")
@@ -61,9 +64,8 @@ def convert(args: argparse.Namespace) -> None:
         raise WeightsError(f"OUT is {args.out!r}; expected a name that ends with .pth")
     cfg = load_config(args.config_file, args.opts)
     released = read_released(load(args.source))
-    kind = f"supernet {released.kind}" if released.supernet else released.kind
     print(
-        f"{args.source}: {kind}, {released.num_blocks} blocks, {released.stem_channels} stem "
+        f"{args.source}: {released}, {released.num_blocks} blocks, {released.stem_channels} stem "
         f"channels, {len(released.state)} tensors"
     )
     notes = adapt(cfg, released)
@@ -120,25 +122,36 @@ def adapt(cfg: DictConfig, released: Released) -> list[str]:
     stated = node.get("architecture")
     space = resolve_space(instantiate(node.space))
     if released.supernet:
-        node._target_ = ShuffleNetV2Supernet
-        node.pop("architecture", None)
-        node.space = L(halves_space)(space=node.space)
-        for place in (key, "path_sampler"):
-            notes.append(f"{place}.space = L(halves_space)(space=...)  # {space.name}, as it was")
+        if stated is not None:
+            raise WeightsError(
+                f"the weights are {released}, and the config's {key} is a single network of "
+                f"architecture {stated}; take the config of the supernet (step2_..., for ImageNet "
+                "step1_...)"
+            )
+        if not space.name.endswith(HALVES):
+            named = isinstance(node.space, str)
+            node.space = f"{space.name}{HALVES}" if named else L(halves_space)(space=node.space)
+            value = f"={node.space}" if named else f" = L(halves_space)(space={space.name})"
+            notes.append(f"{key}.space{value}")
+            notes.append(f"path_sampler.space{value} (to train)")
     elif stated is None or str(stated).endswith(".json"):
         node._target_ = ShuffleNetV2
         node.architecture = list(released.architecture(space))
+        if stated is None:
+            path = ",".join(map(str, node.architecture))
+            notes.append(
+                f"a single network, {key} = L(ShuffleNetV2)(architecture='{path}', ...); or "
+                "train.init_path_only=True, for one path of a supernet"
+            )
     last = released.state.get("last_conv.conv.weight")
     if last is not None and "last_channels" in cfg.model and cfg.model.last_channels != len(last):
         # 1728 in the public code of the 3.8G classifier, but 1024 by its published parameters
         cfg.model.last_channels = len(last)
-        notes.append(f"model.last_channels = {len(last)}")
+        notes.append(f"model.last_channels={len(last)}")
     top = cfg.model.backbone.get("top_block", {})
-    if released.kind == "retinanet" and top.get("in_feature") != "p5":
-        top.in_feature, top.in_channels = "p5", cfg.model.backbone.out_channels
-        notes.append(
-            f"model.backbone.top_block.in_feature = 'p5' and .in_channels = {top.in_channels}"
-        )
+    if released.kind == "retinanet" and "in_channels" in top and top.get("in_feature") != "p5":
+        top.in_feature = "p5"
+        notes.append("model.backbone.top_block.in_feature=p5")
     return notes
 
 

@@ -4,7 +4,6 @@ from ..common.retrain.voc_retinanet import dataloader, lr_multiplier, model, opt
 model.backbone.bottom_up.architecture = "1,3,0,0,2,3,3,3,2,3,3,3,3,2,2,0,2,3,1,1"
 # P6 from P5, as in the weights that the authors released
 model.backbone.top_block.in_feature = "p5"
-model.backbone.top_block.in_channels = "${..out_channels}"
 train.init_checkpoint = (
     "output/imagenet/step4_classification_detnasnet_voc_retinanet_300m/model_final.pth"
 )

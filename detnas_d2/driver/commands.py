@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
-from ..engine import backbone_key, load_config
+from ..engine import backbone_key, backbone_node, load_config
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,21 @@ class Retraining:
         key: of the backbone.
         output: its train.output_dir; "" if not known.
         checkpoint: its train.init_checkpoint where a retraining before it writes that; else "".
+        space: the name of the space that was searched, where the config has another; else "".
     """
 
     config: str
     key: str
     output: str = ""
     checkpoint: str = ""
+    space: str = ""
 
     def command(self, architecture: str, suffix: str = "") -> str:
         """What is typed; `suffix` ends the names of the folders, for more than one architecture."""
         words = ["python", "train_net.py", "--config-file", self.config]
         words.append(f"{self.key}.architecture={architecture}")
+        if self.space:
+            words.append(f"{self.key}.space={self.space}")
         if suffix and self.output:
             words.append(f"train.output_dir={self.output}{suffix}")
         if suffix and self.checkpoint:
@@ -47,6 +51,7 @@ def retrainings(cfg: DictConfig, root: str) -> list[Retraining]:
     """
     if not cfg.search.retrain:
         return [Retraining("STEP4_CONFIG", "model.backbone", "STEP4_FOLDER")]
+    searched = backbone_node(cfg).space
     found: list[Retraining] = []
     for config in cfg.search.retrain:
         there = os.path.join(root, config)
@@ -54,9 +59,16 @@ def retrainings(cfg: DictConfig, root: str) -> list[Retraining]:
         step = load_config(here)
         checkpoint = str(step.train.init_checkpoint or "")
         is_of_these = os.path.dirname(checkpoint) in {r.output for r in found}
-        output = str(step.train.output_dir)
+        theirs = backbone_node(step).space
+        other = isinstance(searched, str) and isinstance(theirs, str) and searched != theirs
         found.append(
-            Retraining(config, backbone_key(step), output, checkpoint if is_of_these else "")
+            Retraining(
+                config,
+                backbone_key(step),
+                str(step.train.output_dir),
+                checkpoint if is_of_these else "",
+                searched if other else "",
+            )
         )
     return found
 

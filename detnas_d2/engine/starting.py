@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import NamedTuple
 
 import torch
-from detectron2.config import LazyCall as L
 
-from ..modeling import halves_space
-from ..space.spaces import SPACES
+from ..space import SPACES, SpaceError, get_space
 from .checkpoint import CheckpointError
 
 
@@ -18,11 +17,11 @@ class StartingWeights(NamedTuple):
     """Of which network a checkpoint's weights are.
 
     Attributes:
-        space: as a config's `space` takes it; None without a checkpoint.
+        space: its name, for a config's `space`; None without a checkpoint.
         is_supernet: they are a supernet's, else those of `architecture`, or there are none.
     """
 
-    space: Any = None
+    space: str | None = None
     architecture: list[int] | None = None
     is_supernet: bool = False
 
@@ -56,12 +55,10 @@ def starting_weights(path: str) -> StartingWeights:
             f"weights: {path!r} does not state which network it is of; expected a checkpoint of "
             "this project. Released files are converted by tools/convert_weights.py."
         ) from e
-    for space in SPACES.values():
-        for config, known in ((space.name, space), (L(halves_space)(space=space.name), None)):
-            known = known or halves_space(space)
-            if known.fingerprint == fingerprint:
-                return StartingWeights(config, architecture, architecture is None)
+    with suppress(SpaceError):
+        if get_space(str(name)).fingerprint == fingerprint:
+            return StartingWeights(name, architecture, architecture is None)
     raise CheckpointError(
         f"weights: {path!r} is of the space {name!r}, which is none of {', '.join(SPACES)} (or "
-        "their halves_space); set the space and train.init_checkpoint in the config yourself."
+        "NAME-halves); set the space and train.init_checkpoint in the config yourself."
     )

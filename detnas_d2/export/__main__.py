@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..commands import add_debug, command
 from ..modeling import find_backbone
-from ..space import SPACES
+from ..space import SpaceError, get_space
 from .comparing import TOLERANCE
 from .exporting import FORMATS, PARTS, Exported, export
 from .trained import Trained, add_arguments, check_device, config_of, is_yacs, load_trained
@@ -99,8 +100,9 @@ def _network(trained: Trained, config: Path) -> str:
     assert found is not None
     _, backbone = found
     path = ",".join(map(str, trained.describe()["architecture"]))
-    if backbone.space == SPACES.get(backbone.space.name):
-        return f"it is the state dict of ShuffleNetV2({backbone.space.name!r}, {path!r})"
+    with suppress(SpaceError):
+        if backbone.space == get_space(backbone.space.name):
+            return f"it is the state dict of ShuffleNetV2({backbone.space.name!r}, {path!r})"
     source = f"load_space({str(config)!r}), from detnas_d2.space.config_file"
     if is_yacs(config):
         source = f"that of the file that MODEL.DETNAS.SPACE in {config} names"

@@ -12,7 +12,6 @@ from .detnet_fpn import DetNetFPN
 from .errors import WeightsError
 from .finding import find_backbone, find_supernet
 from .folding import folded
-from .halves import halves_space
 from .module_choice import ModuleChoice
 from .network import ShuffleNetV2
 from .norm import LevelNorm, Norm
@@ -52,7 +51,6 @@ __all__ = [
     "find_supernet",
     "folded",
     "get_cfg",
-    "halves_space",
     "load_weights",
     "read_released",
     "slice_supernet",

@@ -1,20 +1,10 @@
-"""The other channel shuffle: halves of the shuffled tensor, as the released supernet has it.
-
-The authors train their supernet with it (`channel_shuffle1`; CHANNEL_SHUFFLE_METHOD 1 in their
-search configs) and the networks found with the even/odd form (`channel_shuffle2`), which is this
-project's. No reordering of weights turns one into the other: in the 300m space's first two stages
-the channels of one block reach later blocks in other numbers.
-"""
+"""The block of the other channel shuffle (detnas_d2.space.halves says whose it is)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import torch
 
-from ..space import Choice, SearchSpace, ShuffleChoice, XceptionChoice, resolve_space
 from .blocks import ShuffleBlock
-from .errors import ModelError
 
 
 class HalvesShuffleBlock(ShuffleBlock):
@@ -30,45 +20,3 @@ class HalvesShuffleBlock(ShuffleBlock):
         interleaved = x.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2)
         projected, x = interleaved.chunk(2, dim=1)
         return torch.cat((projected, self.main(x)), dim=1)
-
-
-_BLOCK = f"{HalvesShuffleBlock.__module__}.{HalvesShuffleBlock.__qualname__}"
-
-
-@dataclass(frozen=True)
-class HalvesShuffleChoice(ShuffleChoice):
-    """`ShuffleChoice` in the halves form."""
-
-    block = _BLOCK
-
-
-@dataclass(frozen=True)
-class HalvesXceptionChoice(XceptionChoice):
-    """`XceptionChoice` in the halves form."""
-
-    block = _BLOCK
-
-
-def halves_space(space: SearchSpace | str) -> SearchSpace:
-    """The same space with the other shuffle, named `<name>-halves`, for the released supernet.
-
-    In a config: `space=L(halves_space)(space="300m")`. Its fingerprint is another one, so weights
-    of the two forms are never taken for each other.
-
-    Raises:
-        ModelError: a space with other choices than ShuffleChoice and XceptionChoice.
-    """
-    space = resolve_space(space)
-    choices = tuple(_halves(choice, space) for choice in space.choices)
-    return replace(space, name=f"{space.name}-halves", choices=choices)
-
-
-def _halves(choice: Choice, space: SearchSpace) -> Choice:
-    if type(choice) is ShuffleChoice:
-        return HalvesShuffleChoice(choice.kernel_size)
-    if type(choice) is XceptionChoice:
-        return HalvesXceptionChoice()
-    raise ModelError(
-        f"space {space.name!r}: choice {choice.name!r} ({type(choice).__name__}) has no halves "
-        "form; expected ShuffleChoice or XceptionChoice"
-    )

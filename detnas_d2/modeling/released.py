@@ -20,12 +20,13 @@ Not weights, and so not carried over:
   (`sampling_ratio=2`; the configs have ROIAlignV2 and 0); proposals go to the FPN levels by areas
   that count pixels.
 * Proposal filtering, NMS and score thresholds are the config's.
+* Optimizer, learning-rate schedule and iteration, which their COCO checkpoints hold too.
 
 And two networks that differ from this project's, so that the model must be built like theirs:
 
 * RetinaNet computes P6 from P5 (Detectron2's default is C5, a layer of another shape).
-* The ImageNet supernet has the other channel shuffle, `halves_space`. Its weights cannot be sliced
-  into networks of the even/odd form.
+* The supernets (ImageNet, COCO) have the other channel shuffle, `halves_space`, by the config that
+  trains them; no name tells. Their weights cannot be sliced into networks of the even/odd form.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def convert_released(released: Released, model: nn.Module) -> dict[str, Any]:
         released: what `read_released` gave.
         model: a Classifier, a bare backbone (for weights without last_conv and fc), Faster R-CNN
             or RetinaNet as of configs/common/models; its backbone a ShuffleNetV2 of the weights'
-            architecture, or for a supernet a ShuffleNetV2Supernet of `halves_space(...)`.
+            architecture, or for a supernet a ShuffleNetV2Supernet of "300m-halves" or alike.
 
     Returns:
         {"model": state dict, "detnas": description}, as `DetNASCheckpointer` saves it.
@@ -86,30 +87,30 @@ def convert_released(released: Released, model: nn.Module) -> dict[str, Any]:
     kind = _model_kind(model)
     if found is None or kind != released.kind:
         raise WeightsError(
-            f"the weights are of kind {released.kind!r}, the model is a {type(model).__name__}"
+            f"the weights are {released}, the model is a {type(model).__name__}"
             f"{'' if found else ' without a ShuffleNetV2 backbone'}; expected "
             + _EXPECTED[released.kind]
         )
     prefix, backbone = found
     _check_backbone(released, backbone)
     target = model.state_dict()
-    detector = kind in ("fpn", "retinanet")
-    entries = [*backbone_entries(backbone, "backbone.body." if detector else "", prefix)]
+    body, fpn = released.prefixes
+    entries = [*backbone_entries(backbone, body, prefix)]
     anchors: list[str] = []
     if kind == "classifier":
         entries += classifier_entries()
     elif isinstance(model, RetinaNet):
-        _check_p6(model, released.state)
+        _check_p6(model)
         order, anchors = _anchor_order(released.state, model.anchor_generator)
         convs = sum(isinstance(m, nn.Conv2d) for m in model.head.cls_subnet)
-        entries += fpn_entries(target)
+        entries += fpn_entries(target, fpn)
         entries += retinanet_entries(convs, order, model.box2box_transform.weights)
     elif isinstance(model, GeneralizedRCNN):
         rpn, heads = model.proposal_generator, model.roi_heads
         order, anchors = _anchor_order(released.state, rpn.anchor_generator)
         if order != sorted(order):
             raise WeightsError("the model's RPN has several anchor sizes a level; expected one")
-        entries += fpn_entries(target)
+        entries += fpn_entries(target, fpn)
         box_weights = heads.box_predictor.box2box_transform.weights
         convs = len(heads.box_head.conv_norm_relus)
         entries += rcnn_entries(convs, rpn.box2box_transform.weights, box_weights)
@@ -142,8 +143,9 @@ def _check_backbone(released: Released, backbone: ShuffleNetV2Base) -> None:
     fixed = isinstance(backbone, ShuffleNetV2)
     if fixed == released.supernet:
         raise WeightsError(
-            f"the weights are of a {'supernet' if released.supernet else 'fixed network'}, the "
-            f"model is a {'fixed network' if fixed else 'supernet'}; expected both alike"
+            f"the weights are {released}, the model has a "
+            f"{'single network' if fixed else 'supernet'}; expected both alike: give the model a "
+            f"{'ShuffleNetV2Supernet' if fixed else 'ShuffleNetV2'} backbone, or take other weights"
         )
     if isinstance(backbone, ShuffleNetV2):
         theirs = released.architecture(backbone.space)
@@ -163,20 +165,19 @@ def _check_backbone(released: Released, backbone: ShuffleNetV2Base) -> None:
     block = f"{cls.__module__}.{cls.__qualname__}"
     if any(choice.block != block for choice in backbone.space.choices):
         raise WeightsError(
-            "the released supernet shuffles channels by halves, the released fixed networks in the "
-            f"even/odd form; expected choices of {cls.__name__}, the space {backbone.space.name!r} "
-            "has others"
-            + ("" if fixed else ": give the supernet space=halves_space('300m') or alike")
+            "the released supernets shuffle channels by halves, the released single networks in "
+            f"the even/odd form; expected choices of {cls.__name__}, the space "
+            f"{backbone.space.name!r} has others"
+            + ("" if fixed else f": take the space '{backbone.space.name}-halves'")
         )
 
 
-def _check_p6(model: Any, state: State) -> None:
+def _check_p6(model: Any) -> None:
     top = model.backbone.top_block
     if top.in_feature != "p5":
-        channels = model.backbone.output_shape()["p5"].channels
         raise WeightsError(
             f"the released RetinaNet computes P6 from P5, the model from {top.in_feature}; in its "
-            f"config set model.backbone.top_block.in_feature = 'p5' and .in_channels = {channels}"
+            "config set model.backbone.top_block.in_feature=p5"
         )
 
 

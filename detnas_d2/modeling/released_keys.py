@@ -1,8 +1,8 @@
 """Which weights of the authors' networks make which of ours.
 
 The names are those that the public code gives: ImageNet classifiers and supernet (their
-ShuffleNet-Series, and Supernet-ImageNet in their DetNAS) and COCO detectors (their DetNAS, which is
-built on maskrcnn-benchmark).
+ShuffleNet-Series, and Supernet-ImageNet in their DetNAS), COCO detectors and COCO supernets (their
+DetNAS, which is built on maskrcnn-benchmark).
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ def classifier_entries() -> Iterator[Entry]:
     yield from _plain("fc.fc", "fc")
 
 
-def fpn_entries(state: Mapping[str, torch.Tensor]) -> Iterator[Entry]:
-    """The FPN; `state` is our detector's and says which levels it has, and norms or not.
+def fpn_entries(state: Mapping[str, torch.Tensor], prefix: str) -> Iterator[Entry]:
+    """The FPN, under their prefix; `state` is our detector's: which levels it has, norms or not.
 
     Their fpn_inner1 and fpn_layer1 belong to the first stage (stride 4), our fpn_lateral2.
     """
     for level in range(2, 6):
         for inner, lateral in (("fpn_inner", "fpn_lateral"), ("fpn_layer", "fpn_output")):
-            theirs, ours = f"backbone.fpn.{inner}{level - 1}", f"backbone.{lateral}{level}"
+            theirs, ours = f"{prefix}{inner}{level - 1}", f"backbone.{lateral}{level}"
             if f"{ours}.norm.weight" in state:
                 names = (f"{theirs}.0", f"{theirs}.1"), (ours, f"{ours}.norm")
                 yield from conv_norm(*names, bias=True)
@@ -90,7 +90,7 @@ def fpn_entries(state: Mapping[str, torch.Tensor]) -> Iterator[Entry]:
                 yield from _plain(theirs, ours)
     for name in ("p6", "p7"):
         if f"backbone.top_block.{name}.weight" in state:
-            yield from _plain(f"backbone.fpn.top_blocks.{name}", f"backbone.top_block.{name}")
+            yield from _plain(f"{prefix}top_blocks.{name}", f"backbone.top_block.{name}")
 
 
 def rcnn_entries(

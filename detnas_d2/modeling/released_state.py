@@ -18,10 +18,16 @@ State = Mapping[str, torch.Tensor]
 
 # A block's first convolution names its place and its operation.
 _BLOCK = re.compile(
-    r"(?:backbone\.body\.)?features\.(\d+)\.(?:(\d+)\.)?conv\.0"
+    r"(?:backbone\.(?:body\.)?)?features\.(\d+)\.(?:(\d+)\.)?conv\.0"
     r"\.interstellar\d[a-z]_(\w+_\dx\d)_branch2a\.weight"
 )
-_STEM = re.compile(r"(?:backbone\.body\.)?first_conv\.conv\.weight")
+_NAMES = {
+    "classifier": "classifier",
+    "backbone": "backbone",
+    "fpn": "FPN detector",
+    "retinanet": "RetinaNet detector",
+}
+_STEM = re.compile(r"(?:backbone\.(?:body\.)?)?first_conv\.conv\.weight")
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,20 @@ class Released:
     supernet: bool
     num_blocks: int
     stem_channels: int
+
+    def __str__(self) -> str:
+        return f"a {'supernet' if self.supernet else 'single network'}'s {_NAMES[self.kind]}"
+
+    @property
+    def prefixes(self) -> tuple[str, str]:
+        """Where the names of backbone and FPN begin.
+
+        A detector's backbone is a Sequential of body and FPN there, but a supernet's has the FPN
+        beside it, since the path is the body's argument alone.
+        """
+        if self.kind not in ("fpn", "retinanet"):
+            return "", ""
+        return ("backbone.", "fpn.") if self.supernet else ("backbone.body.", "backbone.fpn.")
 
     def architecture(self, space: SearchSpace) -> Architecture:
         """The network's architecture as one of the space.
@@ -77,7 +97,8 @@ def read_released(checkpoint: Any) -> Released:
 
     Args:
         checkpoint: a state dict, or a dict with one under "state_dict" (ImageNet) or "model"
-            (COCO); all names may begin with "module.".
+            (COCO); all names may begin with "module.". What else is there (optimizer, scheduler,
+            iteration) is no weight.
 
     Raises:
         WeightsError: it is none of the released forms.
@@ -99,7 +120,8 @@ def read_released(checkpoint: Any) -> Released:
         raise WeightsError(
             "not the weights of a released DetNAS network: expected first_conv.conv.weight and "
             "blocks features.<n>.conv.0.interstellar<place>_<operation>_branch2a.weight with n "
-            f"from 0 (in detectors below backbone.body.); the names are {some(state)}"
+            "from 0 (features.<n>.<choice>... in supernets), below backbone.body. in detectors and "
+            f"backbone. in detectors' supernets; the names are {some(state)}"
         )
     places = [(0, c) for c in choices] if supernet else [(n, None) for n in range(num_blocks)]
     return Released(

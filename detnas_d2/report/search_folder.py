@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from ..engine import backbone_node
 from ..errors import DetNASError
 from ..search import CostLimits, Evaluation, rank
 from ..search.ledger_format import VERSION, complete_lines, parse_line
-from ..space import SPACES, SearchSpace, get_space, resolve_space
+from ..space import SearchSpace, SpaceError, get_space, resolve_space
 from .folders import BEST, CONFIG, LEDGER, StepFolder
 from .search_charts import Cost
 from .trust import check_targets
@@ -213,8 +214,9 @@ def _space(
                 "Run the report where the search was run, so that the module of its choices is "
                 "found."
             )
-    elif isinstance(header.get("space"), str) and header["space"] in SPACES:
-        found = get_space(header["space"])
+    elif isinstance(header.get("space"), str):
+        with suppress(SpaceError):  # one of its own
+            found = get_space(header["space"])
     fingerprint = header.get("space_fingerprint")
     if found is not None and fingerprint not in (None, found.fingerprint):
         notes.append(

@@ -9,11 +9,12 @@ from .block_cost import BlockCost
 from .choices import Choice, Conv, ShuffleChoice, XceptionChoice
 from .cost import CostTable
 from .errors import ArchitectureError, SpaceError
+from .halves import halves_space
 from .latency import LatencyTable
 from .memory import memory_cost
 from .sampler import FlopsRangePathSampler, PathSampler, UniformPathSampler
 from .space import BlockSpec, SearchSpace, Stage
-from .spaces import SPACES, get_space, output_channels, resolve_space
+from .spaces import SPACES, feature_channels, get_space, resolve_space
 
 __all__ = [
     "SPACES",
@@ -33,8 +34,9 @@ __all__ = [
     "Stage",
     "UniformPathSampler",
     "XceptionChoice",
+    "feature_channels",
     "get_space",
+    "halves_space",
     "memory_cost",
-    "output_channels",
     "resolve_space",
 ]

@@ -7,6 +7,7 @@ import difflib
 from ._values import from_config
 from .choices import Choice, ShuffleChoice, XceptionChoice
 from .errors import SpaceError
+from .halves import HALVES, halves_space
 from .space import SearchSpace, Stage
 
 # The order of the authors' shuffle_blocks.py: 0 is 3x3, 1 is 5x5, 2 is 7x7, 3 is Xception.
@@ -37,14 +38,17 @@ SPACES: dict[str, SearchSpace] = {
 
 def get_space(name: str) -> SearchSpace:
     """
-    The space of this name.
+    The space of this name; `<name>-halves` has the other channel shuffle (`halves_space`).
 
     Raises:
         SpaceError: if there is none; it names the closest.
     """
     if name in SPACES:
         return SPACES[name]
-    close = difflib.get_close_matches(str(name).lower(), SPACES, n=1, cutoff=0.5)
+    base = str(name).removesuffix(HALVES)
+    if base in SPACES:
+        return halves_space(SPACES[base])
+    close = difflib.get_close_matches(base.lower(), SPACES, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise SpaceError(f"there is no space {name!r}, only {', '.join(SPACES)}{hint}")
 
@@ -66,11 +70,22 @@ def resolve_space(space: SearchSpace | str) -> SearchSpace:
     )
 
 
-def output_channels(space: SearchSpace | str) -> int:
+def feature_channels(feature: str, space: SearchSpace | str, fpn_channels: int) -> int:
     """
-    Channels of the last stage, for what stands on it in a config.
+    Channels of a feature map, for what stands on it in a config.
+
+    Args:
+        feature: a stage of the space (res5), or a level of an FPN of `fpn_channels` (p5).
 
     Raises:
-        SpaceError: as `resolve_space`.
+        SpaceError: as `resolve_space`, or no such stage.
     """
-    return resolve_space(space).stages[-1].channels
+    space = resolve_space(space)
+    if feature.startswith("p"):
+        return fpn_channels
+    if feature not in space.stage_names:
+        raise SpaceError(
+            f"there is no feature map {feature!r} of the space {space.name!r}; expected one of "
+            f"{', '.join(space.stage_names)}, or p5 of an FPN"
+        )
+    return space.stages[space.stage_names.index(feature)].channels

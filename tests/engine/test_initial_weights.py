@@ -7,8 +7,8 @@ import torch
 from tiny import ARCHITECTURE, classifier, same
 
 from detnas_d2.engine import CheckpointError, build_trainer, starting_weights
-from detnas_d2.modeling import find_backbone, halves_space, slice_supernet
-from detnas_d2.space import SPACES, Architecture
+from detnas_d2.modeling import find_backbone, slice_supernet
+from detnas_d2.space import Architecture, get_space
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_backbone_only(one_network, tmp_path):
 @pytest.mark.parametrize("architecture", [None, [0, 1] * 5])
 @pytest.mark.parametrize("halves", [False, True])
 def test_what_weights_are_of(tmp_path, architecture, halves):
-    space = halves_space("demo") if halves else SPACES["demo"]
+    space = get_space("demo-halves" if halves else "demo")
     stated = {
         "space": space.name,
         "fingerprint": space.fingerprint,
@@ -73,7 +73,7 @@ def test_what_weights_are_of(tmp_path, architecture, halves):
     file = tmp_path / "weights.pth"
     torch.save({"model": {}, "detnas": stated}, file)
     found = starting_weights(str(file))
-    assert (found.space.space if halves else found.space) == "demo"
+    assert get_space(found.space) == space
     assert (found.architecture, found.is_supernet) == (architecture, architecture is None)
     torch.save({"model": {}, "detnas": {**stated, "fingerprint": "0"}}, file)
     with pytest.raises(CheckpointError, match="which is none of 300m, 1.3g"):

@@ -3,7 +3,8 @@
 Nothing of detnas_d2 is in here. `Weights` draws a weight when a network first asks for it, so that
 the names and the computation cannot disagree; run a network once, and `weights.state` is the file
 that the authors' code would save. Sources: ShuffleNet-Series/DetNAS, DetNAS/Supernet-ImageNet,
-DetNAS/maskrcnn_benchmark.
+DetNAS/maskrcnn_benchmark: a detector's backbone is a Sequential of "body" and "fpn" there, a
+supernet's detector has "backbone" and "fpn" side by side (modeling/detector/generalized_rcnn.py).
 """
 
 from __future__ import annotations
@@ -145,11 +146,11 @@ def classifier(net, x, shape, path, supernet=False, classes=1000):
     return net.linear(x.mean((2, 3)), "fc.fc", classes)
 
 
-def fpn(net, features, width, norm, p6p7):
+def fpn(net, features, width, norm, p6p7, prefix="backbone.fpn."):
     """Feature maps from the highest resolution on; a feature of None is left out."""
 
     def conv(x, name, size):
-        name = f"backbone.fpn.{name}"
+        name = f"{prefix}{name}"
         if not norm:
             return net.conv(x, name, width, size, bias=True)
         return net.norm(net.conv(x, f"{name}.0", width, size, bias=True), f"{name}.1")
@@ -163,7 +164,7 @@ def fpn(net, features, width, norm, p6p7):
         results.insert(0, conv(last, f"fpn_layer{i}", 3))
     if not p6p7:
         return [*results, F.max_pool2d(results[-1], 1, 2)]
-    top = "backbone.fpn.top_blocks."
+    top = f"{prefix}top_blocks."
     p6 = net.conv(results[-1], f"{top}p6", width, 3, 2, bias=True)  # of P5, not of C5
     return [*results, p6, net.conv(F.relu(p6), f"{top}p7", width, 3, 2, bias=True)]
 

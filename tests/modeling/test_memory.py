@@ -5,7 +5,7 @@ import torch
 from live_memory import peak_of_allocator, peak_of_tensors
 
 from detnas_d2.modeling import ShuffleNetV2, ShuffleNetV2Supernet
-from detnas_d2.modeling.halves import halves_space
+from detnas_d2.space.halves import halves_space
 from detnas_d2.space import (
     Architecture,
     SearchSpace,

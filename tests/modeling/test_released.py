@@ -16,7 +16,7 @@ from detectron2.config import LazyCall as L
 from detectron2.config import LazyConfig, instantiate
 from released_nets import OPERATIONS, PUBLISHED, Weights
 
-from detnas_d2.engine import CheckpointError, DetNASCheckpointer
+from detnas_d2.engine import CheckpointError, DetNASCheckpointer, load_config
 from detnas_d2.modeling import (
     Classifier,
     Norm,
@@ -24,12 +24,11 @@ from detnas_d2.modeling import (
     ShuffleNetV2Supernet,
     WeightsError,
     convert_released,
-    halves_space,
     load_weights,
     read_released,
 )
 from detnas_d2.modeling.halves import HalvesShuffleBlock
-from detnas_d2.space import SPACES, Architecture, SearchSpace, Stage
+from detnas_d2.space import SPACES, Architecture, SearchSpace, Stage, halves_space
 
 ROOT = Path(__file__).resolve().parents[2]
 SHAPE = (8, (16, 24, 32, 40), (2, 2, 3, 1), 12)  # of the space that conftest.py defines
@@ -191,13 +190,17 @@ def test_halves_by_a_loop(space):
 
 
 def detector(name, space, path=PATH):
-    """A model of configs/common/models, narrow, with the released heads' form."""
+    """A model of configs/common/models, narrow, with the released heads' form; a supernet's if
+    there is no path."""
     model = LazyConfig.load(str(ROOT / f"configs/common/models/{name}.py")).model
     norm = L(Norm)(name="BN")
     features = model.backbone.bottom_up.out_features
-    model.backbone.bottom_up = L(ShuffleNetV2)(
-        space=space, architecture=list(path), norm=norm, out_features=features
+    model.backbone.bottom_up = L(ShuffleNetV2Supernet)(
+        space=space, norm=norm, out_features=features
     )
+    if path is not None:
+        model.backbone.bottom_up._target_ = ShuffleNetV2
+        model.backbone.bottom_up.architecture = list(path)
     model.backbone.out_channels = 8
     if name == "fpn":
         model.backbone.norm = norm
@@ -205,32 +208,45 @@ def detector(name, space, path=PATH):
         model.roi_heads.box_head.fc_dims = [16]
         model.roi_heads.num_classes = CLASSES
     else:
-        model.backbone.top_block.in_channels = 8
         model.backbone.top_block.in_feature = "p5"
         model.head.conv_dims = [8] * 4
         model.num_classes = CLASSES
     return instantiate(model)
 
 
-def fpn_weights(x, pooled):
+def pooled_features(count=6):
+    return torch.rand(count, 8, 7, 7, dtype=torch.float64)
+
+
+def run_fpn(net, x, pooled, path=PATH, supernet=False):
+    """Maps, objectness, deltas, scores and boxes."""
+    body, fpn = ("backbone.", "fpn.") if supernet else ("backbone.body.", "backbone.fpn.")
+    features = theirs.body(net, x, SHAPE, path, body, supernet)
+    features = theirs.fpn(net, features, 8, norm=True, p6p7=False, prefix=fpn)
+    return features, *theirs.rpn(net, features), *theirs.box_head(net, pooled, 8, 16, CLASSES)
+
+
+def run_retinanet(net, x, path=PATH, supernet=False):
+    """Maps, scores and deltas."""
+    body, fpn = ("backbone.", "fpn.") if supernet else ("backbone.body.", "backbone.fpn.")
+    features = theirs.body(net, x, SHAPE, path, body, supernet)
+    features = theirs.fpn(net, [None, *features[1:]], 8, norm=False, p6p7=True, prefix=fpn)
+    return features, *theirs.retinanet_head(net, features, CLASSES)
+
+
+def detector_weights(name, x, supernet=False):
+    """All weights of a detector, or of a supernet's."""
     net = Weights()
-    features = theirs.body(net, x, SHAPE, PATH, "backbone.body.")
-    features = theirs.fpn(net, features, 8, norm=True, p6p7=False)
-    outputs = (features, *theirs.rpn(net, features), *theirs.box_head(net, pooled, 8, 16, CLASSES))
-    return net, outputs
+    for path in [[choice] * 8 for choice in range(4)] if supernet else [PATH]:
+        if name == "fpn":
+            run_fpn(net, x, pooled_features(), path, supernet)
+        else:
+            run_retinanet(net, x, path, supernet)
+    return net
 
 
-def retinanet_weights(x):
-    net = Weights()
-    features = theirs.body(net, x, SHAPE, PATH, "backbone.body.")
-    features = theirs.fpn(net, [None, *features[1:]], 8, norm=False, p6p7=True)
-    return net, (features, *theirs.retinanet_head(net, features, CLASSES))
-
-
-def test_faster_rcnn_computes_the_same(space, x):
-    pooled = torch.rand(6, 8, 7, 7, dtype=torch.float64)
-    net, (features, objectness, deltas, scores, boxes) = fpn_weights(x, pooled)
-    model = converted(net.state, detector("fpn", space))
+def check_fpn(model, x, pooled, wanted):
+    features, objectness, deltas, scores, boxes = wanted
     ours = list(model.backbone(x).values())
     our_objectness, our_deltas = model.proposal_generator.rpn_head(ours)
     for mine, wanted in (
@@ -249,9 +265,8 @@ def test_faster_rcnn_computes_the_same(space, x):
     assert our_boxes.shape == (6, 4 * CLASSES)
 
 
-def test_retinanet_computes_the_same(space, x):
-    net, (features, scores, deltas) = retinanet_weights(x)
-    model = converted(net.state, detector("retinanet", space))
+def check_retinanet(model, x, wanted):
+    features, scores, deltas = wanted
     ours = [model.backbone(x)[name] for name in ("p3", "p4", "p5", "p6", "p7")]
     for a, b in zip(ours, features, strict=True):
         close(a, b)
@@ -269,9 +284,43 @@ def test_retinanet_computes_the_same(space, x):
                 close(our_deltas[level][:, 4 * a : 4 * a + 4], wanted)
 
 
+def test_faster_rcnn_computes_the_same(space, x):
+    net, pooled = Weights(), pooled_features()
+    wanted = run_fpn(net, x, pooled)
+    check_fpn(converted(net.state, detector("fpn", space)), x, pooled, wanted)
+
+
+def test_retinanet_computes_the_same(space, x):
+    net = Weights()
+    wanted = run_retinanet(net, x)
+    check_retinanet(converted(net.state, detector("retinanet", space)), x, wanted)
+
+
+@pytest.mark.parametrize("name", ["fpn", "retinanet"])
+def test_paths_of_a_detectors_supernet_compute_the_same(space, x, name):
+    """In the form that their training writes: of DistributedDataParallel, beside the optimizer."""
+    net, pooled = detector_weights(name, x, supernet=True), pooled_features()
+    size = len(net.state)
+    file = {
+        "model": {f"module.{key}": tensor for key, tensor in net.state.items()},
+        "optimizer": {"state": {}, "param_groups": [{"lr": 0.02, "params": [0]}]},
+        "scheduler": {"milestones": (60000, 80000), "last_epoch": 90000},
+        "iteration": 90000,
+    }
+    model = converted(file, detector(name, halves_space(space), path=None))
+    for shift in range(4):
+        path = [(choice + shift) % 4 for choice in PATH]
+        with model.backbone.bottom_up.use_path(path):
+            if name == "fpn":
+                check_fpn(model, x, pooled, run_fpn(net, x, pooled, path, supernet=True))
+            else:
+                check_retinanet(model, x, run_retinanet(net, x, path, supernet=True))
+    assert len(net.state) == size  # the paths made no further weights
+
+
 def test_anchors_of_offset_half_have_their_centres_and_nearly_their_sides(space, x):
     """What the docstring says of the anchors: the same centres, sides within 6.1%."""
-    net, _ = retinanet_weights(x)
+    net = detector_weights("retinanet", x)
     generator = detector("retinanet", space).anchor_generator
     generator.offset = 0.5
     maps = [torch.zeros(1, 1, 2, 2)] * 5
@@ -304,19 +353,55 @@ def test_every_name_is_used_and_every_weight_filled(space, x):
             convert_released(read_released({**net.state, name: torch.zeros(1)}), model)
 
 
+@pytest.mark.parametrize("supernet", [False, True])
 @pytest.mark.parametrize("name", ["fpn", "retinanet"])
-def test_of_a_detector_too(space, x, name):
-    pooled = torch.rand(2, 8, 7, 7, dtype=torch.float64)
-    net, _ = fpn_weights(x, pooled) if name == "fpn" else retinanet_weights(x)
-    model = detector(name, space)
-    heads = [key for key in net.state if not key.startswith("backbone.body.")]
-    for key in heads:
+def test_of_a_detector_too(space, x, name, supernet):
+    net = detector_weights(name, x, supernet)
+    model = detector(name, halves_space(space), None) if supernet else detector(name, space)
+    body = ("backbone.features.", "backbone.body.features.")  # as in the classifiers
+    keys = [key for key in net.state if not key.startswith(body)]
+    assert any(key.startswith("fpn." if supernet else "backbone.fpn.") for key in keys)
+    if supernet:  # of the body the last block: each of its choices
+        keys += [key for key in net.state if key.startswith("backbone.features.7.")]
+    for key in keys:
         if not key.endswith("num_batches_tracked"):
             left = {k: v for k, v in net.state.items() if k != key}
             with pytest.raises(WeightsError):
                 convert_released(read_released(left), model)
-    with pytest.raises(WeightsError, match="of no use in the model: rpn.more"):
-        convert_released(read_released({**net.state, "rpn.more": torch.zeros(1)}), model)
+    for more in ("rpn.more", "fpn.fpn_layer9.0.weight", "backbone.fpn.fpn_layer9.0.weight"):
+        with pytest.raises(WeightsError, match=f"of no use in the model: {more}"):
+            convert_released(read_released({**net.state, more: torch.zeros(1)}), model)
+    key = "fpn.fpn_layer3." if supernet else "backbone.fpn.fpn_layer3."
+    key += "0.weight" if name == "fpn" else "weight"
+    other = {**net.state, key: net.state[key][:4]}
+    with pytest.raises(WeightsError, match=rf"shapes differ\n  {key} is \(4, 8, 3, 3\)"):
+        convert_released(read_released(other), model)
+
+
+@pytest.mark.parametrize("name", ["fpn", "retinanet"])
+def test_a_single_network_is_no_supernet(space, x, name):
+    """The message says of both which it is."""
+    single, supernet = (read_released(detector_weights(name, x, s).state) for s in (False, True))
+    what = {"fpn": "FPN", "retinanet": "RetinaNet"}[name]
+    with pytest.raises(WeightsError, match=f"a single network's {what}.* model has a supernet"):
+        convert_released(single, detector(name, halves_space(space), None))
+    with pytest.raises(WeightsError, match=f"a supernet's {what}.* model has a single network"):
+        convert_released(supernet, detector(name, space))
+    with pytest.raises(WeightsError, match="by halves.*take the space 'tiny-halves'"):
+        convert_released(supernet, detector(name, space, None))
+    with pytest.raises(WeightsError, match=f"a supernet's {what} detector, the model is a Class"):
+        convert_released(supernet, our_supernet(halves_space(space)))
+    # the supernet's weights under a single detector's names, and the other way round
+    for state, start, other in (
+        (supernet.state, "backbone.", "backbone.body."),
+        (single.state, "backbone.body.", "backbone."),
+    ):
+        moved = {k.replace(start, other) if k.startswith(start) else k: v for k, v in state.items()}
+        model = detector(name, halves_space(space), None)
+        if state is single.state:
+            model = detector(name, space)
+        with pytest.raises(WeightsError, match=f"missing in the weights: {start}first_conv"):
+            convert_released(read_released(moved), model)
 
 
 def test_another_architecture_space_or_shape_is_refused(space, x):
@@ -337,7 +422,7 @@ def test_another_architecture_space_or_shape_is_refused(space, x):
         convert_released(released, our_classifier(space, channels=16))
     with pytest.raises(WeightsError, match="supernet"):
         convert_released(released, our_supernet(halves_space(space)))
-    with pytest.raises(WeightsError, match="kind 'classifier', the model is a ShuffleNetV2"):
+    with pytest.raises(WeightsError, match="a single network's classifier, the model is a Sh"):
         convert_released(released, ShuffleNetV2(space, PATH))
 
 
@@ -364,7 +449,7 @@ def test_a_block_of_two_operations_or_a_gap_is_refused(space, x):
 
 
 def test_other_anchors_or_p6_from_c5_are_refused(space, x):
-    net, _ = retinanet_weights(x)
+    net = detector_weights("retinanet", x)
     released = read_released(net.state)
     model = detector("retinanet", space)
     model.backbone.top_block.in_feature = "res5"
@@ -421,6 +506,12 @@ backbone.space = L(SearchSpace)(
 """
 NARROW = {
     "classifier": ("", "model.num_classes = 5\n"),
+    "fpn": (
+        ".bottom_up",
+        "model.backbone.norm = backbone.norm\nmodel.backbone.out_channels = 8\n"
+        "model.roi_heads.box_head.conv_dims = [8] * 4\nmodel.roi_heads.num_classes = 5\n"
+        "model.roi_heads.box_head.fc_dims = [16]\n",
+    ),
     "retinanet": (
         ".bottom_up",
         "model.backbone.out_channels = 8\nmodel.num_classes = 5\nmodel.head.conv_dims = [8] * 4\n",
@@ -444,7 +535,7 @@ def test_the_command_converts_a_classifier(command, space, x, tmp_path, capsys, 
     command.main([str(source), str(out), "--config-file", config])
     printed = capsys.readouterr().out
     assert "classifier, 8 blocks, 8 stem channels" in printed
-    assert "0,1,2,3,0,1,2,3" in printed and "model.last_channels = 12" in printed
+    assert "0,1,2,3,0,1,2,3" in printed and "model.last_channels=12" in printed
     model = our_classifier(space)
     DetNASCheckpointer(model, str(tmp_path)).load(str(out))
     torch.testing.assert_close(
@@ -471,19 +562,81 @@ def test_the_command_keeps_an_architecture_that_the_config_states(command, x, tm
     assert out.exists()
 
 
-def test_the_command_converts_a_supernet_and_a_retinanet(command, space, x, tmp_path, capsys):
-    nets = {"classifier": supernet_weights(x), "retinanet": retinanet_weights(x)[0]}
-    models = {
-        "classifier": our_supernet(halves_space(space)),
-        "retinanet": detector("retinanet", space),
-    }
-    needs = {"classifier": "halves_space", "retinanet": "in_feature = 'p5'"}
-    for name, net in nets.items():
-        source, out = tmp_path / f"{name}.pth", tmp_path / f"{name}_out.pth"
-        torch.save({"model": net.state}, source)
-        command.main([str(source), str(out), "--config-file", config_file(tmp_path, name)])
-        assert needs[name] in capsys.readouterr().out
-        DetNASCheckpointer(models[name], str(tmp_path)).load(str(out))
+@pytest.mark.parametrize("supernet", [False, True])
+@pytest.mark.parametrize("name", ["classifier", "fpn", "retinanet"])
+def test_the_command_converts(command, space, x, tmp_path, capsys, name, supernet):
+    """All kinds, by a config of a supernet; what is printed of another config loads the result."""
+    if name == "classifier":
+        net = supernet_weights(x) if supernet else classifier_weights(x)[0]
+        model = our_supernet(halves_space(space)) if supernet else our_classifier(space)
+    else:
+        net = detector_weights(name, x, supernet)
+        model = detector(name, halves_space(space), None) if supernet else detector(name, space)
+    source, out = tmp_path / "in.pth", tmp_path / "out.pth"
+    torch.save({"model": net.state}, source)
+    command.main([str(source), str(out), "--config-file", config_file(tmp_path, name)])
+    printed = capsys.readouterr().out
+    what = {"classifier": "classifier", "fpn": "FPN detector", "retinanet": "RetinaNet detector"}
+    assert f"in.pth: a {'supernet' if supernet else 'single network'}'s {what[name]}," in printed
+    assert ("space = L(halves_space)(space=tiny)" in printed) == supernet
+    assert ("L(ShuffleNetV2)(architecture='0,1,2,3,0,1,2,3', ...)" in printed) == (not supernet)
+    assert ("model.backbone.top_block.in_feature=p5" in printed) == (name == "retinanet")
+    DetNASCheckpointer(model, str(tmp_path)).load(str(out))
+
+
+@pytest.mark.parametrize("config", ["classifier", "fpn", "retinanet"])
+@pytest.mark.parametrize("name", ["classifier", "fpn", "retinanet"])
+def test_a_config_of_something_else_is_refused(command, x, tmp_path, name, config):
+    source, out = tmp_path / "in.pth", tmp_path / "out.pth"
+    net = supernet_weights(x) if name == "classifier" else detector_weights(name, x, True)
+    torch.save(net.state, source)
+    with open(config_file(tmp_path, config), "a") as file:
+        if config == name:  # the kind is right, but it is a single network's config
+            file.write('backbone._target_ = "detnas_d2.modeling.ShuffleNetV2"\n')
+            file.write('backbone.architecture = "0,1,2,3,0,1,2,3"\n')
+    expected = "is a single network of architecture 0,1,2,3,0,1,2,3; take the config of the super"
+    if config != name:
+        expected = "a supernet's .*, the model is a .*; expected "
+    with pytest.raises(SystemExit, match=expected):
+        command.main([str(source), str(out), "--config-file", file.name])
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["fpn", "retinanet"])
+def test_the_detectors_supernet_at_full_size(command, tmp_path, capsys, name):
+    """All names and shapes of the COCO supernet, and the overrides with which a search loads it."""
+    net, supernet = Weights(), theirs.SHAPES["300M"]
+    x = torch.rand(1, 3, 64, 64, dtype=torch.float64) * 2 - 1
+    pooled = torch.rand(2, 256, 7, 7, dtype=torch.float64)
+
+    def run(path):
+        features = theirs.body(net, x, supernet, path, "backbone.", True)
+        if name == "fpn":
+            maps = theirs.fpn(net, features, 256, norm=True, p6p7=False, prefix="fpn.")
+            theirs.rpn(net, maps)
+            theirs.box_head(net, pooled, 256, 1024, 80)
+        else:
+            features[0] = None
+            maps = theirs.fpn(net, features, 256, norm=False, p6p7=True, prefix="fpn.")
+            theirs.retinanet_head(net, maps, 80)
+        return maps
+
+    for choice in range(4):
+        run([choice] * 20)
+    source, out = tmp_path / "model_final.pth", tmp_path / "out.pth"
+    single = {k: v.float() if v.is_floating_point() else v for k, v in net.state.items()}
+    torch.save({"model": {f"module.{k}": v for k, v in single.items()}}, source)
+    config = str(ROOT / f"configs/coco/step2_supernet_{name}_300m.py")
+    command.main([str(source), str(out), "--config-file", config])
+    notes = [line.partition(" needs: ")[2] for line in capsys.readouterr().out.splitlines()]
+    overrides = [n for n in notes if n.startswith("model.")]
+    assert "path_sampler.space=300m-halves (to train)" in notes
+    cfg = load_config(str(ROOT / f"configs/coco/step3_search_{name}_300m.py"), overrides)
+    model = filled(instantiate(cfg.model), torch.load(out, weights_only=True))
+    path = [int(choice) for choice in PUBLISHED["COCO_FPN_300M"][0].split(",")]
+    with model.backbone.bottom_up.use_path(path):
+        for ours, wanted in zip(model.backbone(x).values(), run(path), strict=True):
+            torch.testing.assert_close(ours, wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max()))
 
 
 class Bomb:

@@ -1,0 +1,30 @@
+"""The commands that train what a search found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from detnas_d2.driver import retrain_commands
+from detnas_d2.engine import load_config
+
+ROOT = Path(__file__).resolve().parents[2]
+SEARCH = str(ROOT / "configs/coco/step3_search_fpn_300m.py")
+
+
+@pytest.mark.parametrize("space", ["300m", "300m-halves"])
+def test_the_space_that_was_searched_is_retrained(space, monkeypatch):
+    """Typed after a search of another space than its config's, else the file of the best is of
+    another space than the retraining's and refused."""
+    monkeypatch.chdir(ROOT)
+    cfg = load_config(SEARCH, [f"model.backbone.bottom_up.space={space}"])
+    commands = [c.split() for c in retrain_commands(cfg, str(ROOT))]
+    assert len(commands) == len(cfg.search.retrain) == 2
+    for command, backbone in zip(commands, ("backbone", "backbone.bottom_up"), strict=True):
+        assert f"model.{backbone}.architecture=BEST" in command
+        changed = [word for word in command if ".space=" in word]
+        assert changed == ([] if space == "300m" else [f"model.{backbone}.space={space}"])
+        step = load_config(command[3], [w.replace("BEST", "0," * 19 + "0") for w in command[4:]])
+        node = step.model.backbone.get("bottom_up", step.model.backbone)
+        assert node.space == space
