@@ -35,7 +35,6 @@ from detnas_d2.files import write_atomically
 from detnas_d2.modeling import (
     Released,
     ShuffleNetV2,
-    ShuffleNetV2Supernet,
     WeightsError,
     convert_released,
     read_released,

@@ -5,7 +5,6 @@ import torch
 from live_memory import peak_of_allocator, peak_of_tensors
 
 from detnas_d2.modeling import ShuffleNetV2, ShuffleNetV2Supernet
-from detnas_d2.space.halves import halves_space
 from detnas_d2.space import (
     Architecture,
     SearchSpace,
@@ -14,6 +13,7 @@ from detnas_d2.space import (
     UniformPathSampler,
     XceptionChoice,
     get_space,
+    halves_space,
     memory_cost,
 )
 

@@ -636,7 +636,9 @@ def test_the_detectors_supernet_at_full_size(command, tmp_path, capsys, name):
     path = [int(choice) for choice in PUBLISHED["COCO_FPN_300M"][0].split(",")]
     with model.backbone.bottom_up.use_path(path):
         for ours, wanted in zip(model.backbone(x).values(), run(path), strict=True):
-            torch.testing.assert_close(ours, wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max()))
+            torch.testing.assert_close(
+                ours, wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max())
+            )
 
 
 class Bomb:

@@ -181,7 +181,7 @@ def test_the_other_channel_shuffle_by_its_name(name):
 def test_spaces_without_a_halves_form_are_refused():
     with pytest.raises(SpaceError, match="no space '2g-halves', only 300m"):
         get_space("2g-halves")
-    with pytest.raises(SpaceError, match=r"'small': choice '3x3' \(HalvesShuffleChoice\) has no"):
+    with pytest.raises(SpaceError, match=r"-halves': choice '3x3' \(HalvesShuffleChoice\) has no"):
         halves_space(halves_space(small(name="small")))
 
 
