@@ -42,8 +42,9 @@ from .hooks import (
     StepSeeding,
 )
 from .metrics import ResumableJSONWriter, restore_storage, storage_state
+from .parallel import broadcast_model
 from .preflight import dataset_names
-from .train_step import PathwiseStep, broadcast_model
+from .train_step import PathwiseStep
 
 logger = logging.getLogger(__name__)
 
