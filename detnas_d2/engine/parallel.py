@@ -1,4 +1,4 @@
-"""Between processes: gradients averaged while backward makes them, and the same weights to begin."""
+"""Between processes: gradients averaged while backward makes them, one start for all weights."""
 
 from __future__ import annotations
 

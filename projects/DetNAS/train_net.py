@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
-"""DetNAS for users of yacs configs: Detectron2's DefaultTrainer with one hook more.
+"""DetNAS for users of yacs configs: Detectron2's DefaultTrainer with another step and a hook more.
 
     cd projects/DetNAS
-    python train_net.py --config-file configs/supernet_fpn_300m.yaml MODEL.WEIGHTS model_final.pth
+    python train_net.py --config-file configs/supernet_fpn_300m.yaml --num-gpus 8 \\
+        MODEL.WEIGHTS model_final.pth
     python train_net.py --config-file configs/detnasnet_fpn_300m.yaml --num-gpus 8 \\
         MODEL.DETNAS.ARCHITECTURE output/best_architecture.json
 
-What one gives up relative to the top-level train_net.py:
-
-* Supernets train in one process only: DefaultTrainer wraps the model in DistributedDataParallel
-  without find_unused_parameters, which a supernet needs, for each step leaves most weights unused.
-* Images and augmentation are no function of (seed, step), so a resumed training is not the same
-  as an uninterrupted one; on Detectron2 0.6 its optimizer starts anew as well.
+The step is that of the top-level train_net.py, on one GPU or several. What one gives up relative to
+it: images and augmentation are no function of (seed, step), so a resumed training is not the same
+as an uninterrupted one. The loss scale of mixed precision starts anew then, and on Detectron2 0.6
+the optimizer as well.
 """
 
 from __future__ import annotations
@@ -21,7 +20,13 @@ import weakref
 import yaml
 from detectron2.config import get_cfg
 from detectron2.data import MetadataCatalog
-from detectron2.engine import DefaultTrainer, default_argument_parser, default_setup, launch
+from detectron2.engine import (
+    DefaultTrainer,
+    TrainerBase,
+    default_argument_parser,
+    default_setup,
+    launch,
+)
 from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
@@ -29,6 +34,8 @@ from detectron2.utils.logger import setup_logger
 import detnas_d2.data  # noqa: F401  registers its data sets
 from detnas_d2.commands import add_debug, command, ending
 from detnas_d2.engine import ConfigError, DetNASCheckpointer, PathResampling
+from detnas_d2.engine.parallel import broadcast_model
+from detnas_d2.engine.train_step import PathwiseStep
 from detnas_d2.modeling import add_detnas_config, find_supernet
 from detnas_d2.space import UniformPathSampler
 
@@ -36,17 +43,31 @@ PROGRAM = "train_net.py"
 
 
 class Trainer(DefaultTrainer):
+    def __init__(self, cfg):
+        # DefaultTrainer.__init__ takes DistributedDataParallel, which does not know the path
+        TrainerBase.__init__(self)
+        cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
+        self.cfg = cfg
+        self.max_iter = cfg.SOLVER.MAX_ITER
+        model = self.build_model(cfg)
+        optimizer = self.build_optimizer(cfg, model)
+        loader = self.build_train_loader(cfg)
+        self._trainer = PathwiseStep(model, loader, optimizer, amp=cfg.SOLVER.AMP.ENABLED)
+        self.scheduler = self.build_lr_scheduler(cfg, optimizer)
+        # it slices a network out of a supernet's checkpoint
+        self.checkpointer = DetNASCheckpointer(model, cfg.OUTPUT_DIR, trainer=weakref.proxy(self))
+        self.register_hooks(self.build_hooks())
+
+    def resume_or_load(self, resume=True):
+        super().resume_or_load(resume)
+        broadcast_model(self.model)
+
     def build_hooks(self):
-        # as Detectron2's, but it slices a network out of a supernet's checkpoint
-        model = self.checkpointer.model
-        self.checkpointer = DetNASCheckpointer(
-            model, self.cfg.OUTPUT_DIR, trainer=weakref.proxy(self)
-        )
         hooks = super().build_hooks()
-        supernet = find_supernet(model)
+        supernet = find_supernet(self.model)
         if supernet is not None:
             sampler = UniformPathSampler(supernet.space, max(self.cfg.SEED, 0))
-            hooks.insert(0, PathResampling(sampler, model))
+            hooks.insert(0, PathResampling(sampler, self.model))
         return hooks
 
     @classmethod
@@ -72,8 +93,6 @@ def load_cfg(args):
             "SOLVER.MAX_ITER 100."
         ) from e
     cfg.freeze()
-    if "supernet" in cfg.MODEL.BACKBONE.NAME and args.num_gpus * args.num_machines > 1:
-        raise ConfigError("Supernets train in one process here; take the top-level train_net.py.")
     return cfg
 
 

@@ -1,4 +1,4 @@
-"""Run by tests/engine/test_distributed.py: trainings and gradients on several gloo processes.
+"""Run by tests/engine/test_distributed.py: trainings and evaluators on several gloo processes.
 
 python two_processes.py FOLDER PROCESSES
 """
@@ -8,23 +8,17 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections import Counter
 from pathlib import Path
-from unittest.mock import patch
 
 import tiny
 import torch
 from detectron2.config import LazyCall as L
-from detectron2.config import instantiate
 from detectron2.data import MetadataCatalog
 from detectron2.engine import HookBase, launch
 from detectron2.structures import Boxes, Instances
 from detectron2.utils import comm
-from detectron2.utils.events import EventStorage
-from torch import nn
 
 from detnas_d2.engine import build_trainer
-from detnas_d2.engine.train_step import average_gradients, broadcast_model
 from detnas_d2.evaluation import ClassificationEvaluator, FastCOCOEvaluator
 from detnas_d2.files import write_atomically
 
@@ -36,74 +30,6 @@ def classifier(folder, architecture=None, norm="naiveSyncBN"):
     cfg.train.eval_period = 2 if architecture else 0
     cfg.dataloader.evaluator = L(tiny.OutputSum)(dataset_name="val")
     return cfg
-
-
-def gradients(model, batch, path):
-    supernet = model.backbone.bottom_up if hasattr(model.backbone, "bottom_up") else model.backbone
-    supernet.set_path(path)
-    with EventStorage(), torch.random.fork_rng():
-        losses = model.train()(batch)
-    sum(losses.values()).backward()
-    average_gradients(model.parameters())
-    return {n: None if p.grad is None else p.grad.clone() for n, p in model.named_parameters()}
-
-
-def sent_bytes(model):
-    """What average_gradients gives to all_reduce, by the type of its elements."""
-    sent = Counter()
-
-    def all_reduce(tensor, *args, **kwargs):
-        sent[str(tensor.dtype)] += tensor.numel() * tensor.element_size()
-
-    with patch("torch.distributed.all_reduce", all_reduce):
-        average_gradients(model.parameters())
-    return dict(sent)
-
-
-def share(batch):
-    """This process's part of the whole batch."""
-    per_rank = len(batch) // comm.get_world_size()
-    return batch[comm.get_rank() * per_rank :][:per_rank]
-
-
-def comparable_detector():
-    """Faster R-CNN whose losses of several images average to the loss of the whole batch.
-
-    RPN's losses are sums over an equal number of anchors of each image, drawn at random: here
-    all of them count. The losses of the ROI heads are means over all proposals, drawn at random:
-    here each image has 10 (nothing is suppressed, 10 are kept) besides its 2 boxes, and all
-    count. Images are of one size, so that the norms average equal shares. Proposals are ranked,
-    and a rounding that swaps two of them would change the loss by a jump: so the scores are
-    spread.
-    """
-    model = tiny.detector("unused").model
-    model.proposal_generator.batch_size_per_image = 10**6
-    model.proposal_generator.nms_thresh = 1.1
-    model.proposal_generator.post_nms_topk = (10, 10)
-    model.roi_heads.batch_size_per_image = 10**6
-    torch.manual_seed(0)
-    model = instantiate(model)
-    with torch.no_grad():
-        model.proposal_generator.rpn_head.objectness_logits.weight *= 100
-    return model
-
-
-def detector_batch():
-    mapper = tiny.NoiseMapper(size=96, augment=False, boxes=2)
-    return [mapper(record) for record in tiny.records("train", 4)]
-
-
-def partial_gradients():
-    """One parameter is used everywhere, one on the last rank only, one nowhere, one is frozen."""
-    everywhere, last, nowhere, frozen = (nn.Parameter(torch.ones(2)) for _ in range(4))
-    frozen.requires_grad_(False)
-    rank, size = comm.get_rank(), comm.get_world_size()
-    loss = (everywhere * (rank + 1)).sum()
-    if rank == size - 1:
-        loss = loss + (last * 6).sum()
-    loss.backward()
-    average_gradients([everywhere, last, nowhere, frozen])
-    return [everywhere.grad, last.grad, nowhere.grad, frozen.grad]
 
 
 class Paths(HookBase):
@@ -196,24 +122,7 @@ def work(folder: str) -> None:
     torch.set_num_threads(1)
     world, rank = comm.get_world_size(), comm.get_rank()
     out = Path(folder) / f"of{world}"
-    result = {"partial": partial_gradients(), "accuracy": accuracy(), "box_ap": box_ap(out)}
-
-    torch.manual_seed(0)
-    model = instantiate(classifier("unused").model)
-    batch = [tiny.NoiseMapper(augment=False)(r) for r in tiny.records("train", 8)]
-    result["gradients"] = gradients(model, share(batch), tiny.ARCHITECTURE)
-    result["sent"] = sent_bytes(model)
-    result["detector"] = gradients(
-        comparable_detector(), share(detector_batch()), tiny.ARCHITECTURE
-    )
-
-    torch.manual_seed(rank)
-    other = nn.BatchNorm1d(3)
-    nn.init.normal_(other.weight)
-    other.running_mean.fill_(rank)
-    broadcast_model(other)
-    result["broadcast"] = other.state_dict()
-
+    result = {"accuracy": accuracy(), "box_ap": box_ap(out)}
     paths = Paths()
     result["weights"] = train(classifier(out / "supernet"), paths)
     result["paths"] = paths.paths

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import runpy
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
+import two_yacs
 from detectron2.config import get_cfg, instantiate
 from detectron2.engine import HookBase, default_argument_parser
 from detectron2.modeling import build_model
@@ -18,7 +17,7 @@ from detectron2.solver import build_optimizer
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from detnas_d2.data import register_builtin_datasets
-from detnas_d2.engine import ConfigError, load_config
+from detnas_d2.engine import load_config
 from detnas_d2.modeling import (
     ShuffleNetV2,
     ShuffleNetV2Supernet,
@@ -229,13 +228,28 @@ def test_the_script_trains_resumes_and_tests(script, workspace, digits, tmp_path
         assert {"AP", "AP50", "AP75"} <= results["bbox"].keys()
 
 
-def test_supernets_on_several_processes_are_refused(script, tmp_path):
-    args = Namespace(
-        config_file=str(PROJECT / "configs" / "supernet_fpn_300m.yaml"),
-        opts=["OUTPUT_DIR", str(tmp_path / "no")],
-        num_gpus=8,
-        num_machines=1,
+def test_a_supernet_trains_on_two_processes(workspace, tmp_path):
+    """By the script's own `run`: the same paths and weights on both, of which the first moved."""
+    norms = ["MODEL.ROI_BOX_HEAD.NORM", "naiveSyncBN", "MODEL.FPN.NORM", "naiveSyncBN"]
+    more = {"SOLVER__MAX_ITER": 3, "MODEL__DETNAS__NORM": "naiveSyncBN", "OUTPUT_DIR": tmp_path}
+    command = [sys.executable, "-W", "ignore", two_yacs.__file__, str(tmp_path), "--num-gpus", "2"]
+    config = ["--config-file", str(PROJECT / "configs" / "supernet_fpn_300m.yaml")]
+    done = subprocess.run(
+        [*command, *config, *overrides(**more), *norms],
+        env=workspace.environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
-    with pytest.raises(ConfigError, match=r"take the top-level train_net\.py"):
-        script["run"](args)
-    assert not os.path.exists(tmp_path / "no")
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = (torch.load(tmp_path / f"rank{rank}.pth") for rank in range(2))
+    assert first["paths"] == second["paths"]
+    assert first["paths"] == [UniformPathSampler("demo", 5)(i).choices for i in range(3)]
+    assert first["images"] != second["images"]
+    assert first["initial"].keys() == first["weights"].keys() == second["weights"].keys()
+    for name, weight in first["weights"].items():
+        assert torch.equal(weight, second["weights"][name]), name
+        assert torch.equal(first["initial"][name], second["initial"][name]), name
+    stem = "backbone.bottom_up.stem.conv.weight"
+    assert not torch.equal(first["initial"][stem], first["weights"][stem])
+    assert (tmp_path / "model_final.pth").exists()

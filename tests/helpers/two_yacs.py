@@ -1,0 +1,57 @@
+"""Run by tests/integration/test_yacs.py: the yacs script's `run` on several gloo processes.
+
+python two_yacs.py FOLDER --num-gpus PROCESSES --config-file FILE KEY VALUE ...
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import torch
+from detectron2.engine import HookBase, default_argument_parser, launch
+from detectron2.utils import comm
+
+SCRIPT = Path(__file__).resolve().parents[2] / "projects/DetNAS/train_net.py"
+
+
+class Record(HookBase):
+    """Paths, images, and the weights before and after."""
+
+    def __init__(self):
+        self.found = {"paths": [], "images": []}
+
+    def weights(self):
+        return {k: v.clone() for k, v in self.trainer.model.state_dict().items()}
+
+    def before_train(self):
+        self.found["initial"] = self.weights()
+        self.trainer.model.register_forward_pre_hook(self.see)
+
+    def see(self, model, args):
+        self.found["images"].append([image["file_name"] for image in args[0]])
+
+    def before_step(self):
+        self.found["paths"].append(self.trainer.model.backbone.bottom_up.path.choices)
+
+    def after_train(self):
+        self.found["weights"] = self.weights()
+
+
+def work(folder, args):
+    run = runpy.run_path(str(SCRIPT))["run"]
+    record = Record()
+
+    class Recorded(run.__globals__["Trainer"]):
+        def build_hooks(self):
+            return [*super().build_hooks(), record]
+
+    run.__globals__["Trainer"] = Recorded
+    run(args)
+    torch.save(record.found, Path(folder) / f"rank{comm.get_rank()}.pth")
+
+
+if __name__ == "__main__":
+    args = default_argument_parser().parse_args(sys.argv[2:])
+    launch(work, args.num_gpus, dist_url="auto", args=(sys.argv[1], args))
