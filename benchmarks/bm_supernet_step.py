@@ -36,9 +36,9 @@ from measuring import alternate, mark, median_ratio, report
 from torch.profiler import ProfilerActivity, profile
 
 import detnas_d2.data  # noqa: F401  registers BCCD
-from detnas_d2.engine import load_config
+from detnas_d2.engine import load_config, parallel
 from detnas_d2.engine.train_step import PathwiseStep
-from detnas_d2.modeling import find_supernet, load_weights
+from detnas_d2.modeling import find_backbone, find_supernet, load_weights
 from detnas_d2.space import UniformPathSampler
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -190,38 +190,46 @@ def compare_bytes(kind: str) -> dict[str, Any]:
     """Bytes that each of two processes gives to all_reduce and all_gather in one step."""
     sent = json.loads(_child("--bytes", kind))
     print(
-        f"{kind}: bytes that a process sends in one step: gradients {sent['gradients']:,}, which "
-        f"parameters have one {sent['used']:,}, norms and log {sent['others']:,}; the "
-        f"network's parameters are {sent['network']:,}, the supernet's {sent['supernet']:,} bytes",
+        f"{kind}: bytes that a process sends in one step: gradients and which there are "
+        f"{sent['gradients']:,} in {sent['buckets']} buckets, {sent['early']:,} of them before "
+        f"backward has come to the first layer; norms and log {sent['others']:,}; the network's "
+        f"parameters are {sent['network']:,} bytes in {sent['tensors']} tensors, the supernet's "
+        f"{sent['supernet']:,} bytes",
         flush=True,
     )
-    mark(f"{kind}: one network's gradients travel", sent["gradients"] == sent["network"])
+    expected = sent["network"] + 4 * sent["tensors"]
+    mark(f"{kind}: one network's gradients travel", sent["gradients"] == expected)
     return {"bytes": sent}
 
 
 def count_bytes(kind: str) -> None:
     step = Step(kind)
-    sent = Counter(gradients=0, used=0, others=0)
+    sent = Counter(gradients=0, buckets=0, early=0, others=0)
+    first = next(find_backbone(step.model)[1].parameters())
     for name in ("all_reduce", "all_gather"):
-        setattr(dist, name, _counting(getattr(dist, name), sent))
+        setattr(dist, name, _counting(getattr(dist, name), sent, first))
     step(PATHS[0], seed=comm.get_rank())
     if comm.is_main_process():
         network = Step(kind, PATHS[0]).model
         sizes = {"network": network, "supernet": step.model}
         for name, model in sizes.items():
             sent[name] = sum(p.numel() * p.element_size() for p in model.parameters())
+        sent["tensors"] = len(list(network.parameters()))
         print(json.dumps(sent))
 
 
-def _counting(collective: Callable[..., Any], sent: Counter[str]) -> Callable[..., Any]:
+def _counting(
+    collective: Callable[..., Any], sent: Counter[str], first: torch.nn.Parameter
+) -> Callable[..., Any]:
     def counted(*args: Any, **kwargs: Any) -> Any:
         tensor = args[-1] if isinstance(args[0], list) else args[0]
-        caller = sys._getframe(1).f_globals["__name__"]
-        if caller == PathwiseStep.__module__:
-            part = "used" if tensor.dtype == torch.uint8 else "gradients"
+        size = tensor.numel() * tensor.element_size()
+        if sys._getframe(1).f_globals["__name__"] == parallel.__name__:
+            sent["gradients"] += size
+            sent["buckets"] += 1
+            sent["early"] += size * (first.grad is None)
         else:
-            part = "others"
-        sent[part] += tensor.numel() * tensor.element_size()
+            sent["others"] += size
         return collective(*args, **kwargs)
 
     return counted

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -109,7 +110,7 @@ class _Bucket:
 
 
 @cache
-def _group() -> dist.ProcessGroup:
+def _group() -> Any:
     """A group of all processes for the gradients alone.
 
     Norms that synchronise talk in backward too. In one group their few numbers would wait behind a
