@@ -36,6 +36,7 @@ from detnas_d2.driver import (
 )
 from detnas_d2.engine import load_config, require_supernet, setup
 from detnas_d2.engine.preflight import check_run
+from detnas_d2.evaluation import check_metric
 from detnas_d2.search import (
     Evaluator,
     ParetoResult,
@@ -55,6 +56,7 @@ logger = logging.getLogger("detnas_d2.search_net")
 def search(args: argparse.Namespace) -> None:
     cfg = load_config(args.config_file, args.opts)
     check_run(cfg, "search")
+    check_metric(cfg)
     model = build_supernet(cfg)
     space = require_supernet(model, "A search").space
     cost, limit = build_limit(cfg, space)

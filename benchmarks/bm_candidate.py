@@ -172,7 +172,7 @@ def split(cfg: Any, model: Any, images: Any, path: Architecture) -> None:
             parts["statistics"] = time.perf_counter() - start
             with folded(model):
                 start = time.perf_counter()
-                evaluate_images(model, images, _Timed(evaluator, parts))
+                evaluate_images(model, images, _Timed(evaluator, parts), cfg.search.metric)
         parts["validation"] = time.perf_counter() - start - parts["evaluator"]
     total = sum(parts.values())
     shares = "  ".join(f"{name} {s:.2f} s ({s / total:.0%})" for name, s in parts.items())

@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from ..engine.preflight import dataset_names
-from ..evaluation import SupernetFitness
+from ..evaluation import SupernetFitness, set_memory_layout
 from ..evaluation.threads import with_threads
 from ..files import write_atomically
 from ..space import Architecture
@@ -41,8 +41,8 @@ def write_detections(cfg: DictConfig, model: nn.Module, best: Architecture) -> s
     pixels, class (its place among the names) and score.
 
     Args:
-        model: with the weights of the search; it may be moved to ``train.device`` where there is
-            such a device.
+        model: with the weights of the search, on the device where it runs; that of a search with
+            workers is on the CPU, so that this process never uses a GPU.
 
     Returns:
         the file; None where there are no boxes to show, as in classification.
@@ -50,9 +50,7 @@ def write_detections(cfg: DictConfig, model: nn.Module, best: Architecture) -> s
     records = _spread([r for r in instantiate(cfg.dataloader.test.dataset) if _boxes_of(r)])
     if not records:
         return None
-    if torch.device(cfg.train.device).type != "cuda" or torch.cuda.is_available():
-        model.to(cfg.train.device)
-    model.to(memory_format=torch.channels_last)  # as build_fitness: it rounds alike
+    set_memory_layout(cfg, model)  # as build_fitness: it rounds alike
     mapper = instantiate(cfg.dataloader.test.mapper)
     wanted = min(cfg.search.calibration_batches, BATCHES)
     batches = list(itertools.islice(iter(instantiate(cfg.dataloader.calibration)), wanted))

@@ -128,8 +128,7 @@ def measure_candidate(cfg: DictConfig) -> CandidateTime:
         fitness = build_fitness(cfg, model, images, Some)
         for _ in range(2):  # the first one warms up
             start = time.perf_counter()
-            with contextlib.suppress(RuntimeError):  # untrained, it may detect nothing
-                fitness(limit.witness())
+            fitness(limit.witness())
         return CandidateTime(
             reading,
             (marks["reset"] - start) / len(images.calibration),

@@ -3,8 +3,9 @@
 from .batch_norm import calibrated
 from .classification import ClassificationEvaluator
 from .fast_coco import FastCOCOEvaluator
-from .fitness import SupernetFitness, build_fitness, evaluate_images
+from .fitness import SupernetFitness, build_fitness, evaluate_images, set_memory_layout
 from .images import SearchImages, load_images
+from .metric import check_metric
 
 __all__ = [
     "ClassificationEvaluator",
@@ -13,6 +14,8 @@ __all__ = [
     "SupernetFitness",
     "build_fitness",
     "calibrated",
+    "check_metric",
     "evaluate_images",
     "load_images",
+    "set_memory_layout",
 ]

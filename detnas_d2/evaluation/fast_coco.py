@@ -27,6 +27,7 @@ _AREAS = {"AP": 0, "APs": 1, "APm": 2, "APl": 3}
 _IOUS = {"AP50": 0, "AP75": 5}
 _METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 _COLUMNS = 7  # position of the image, x, y, width, height, score, class
+_MISS = np.array([[0.0, -2.0, -2.0, 1.0, 1.0, 0.0, 0.0]])  # outside of the first image
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ class FastCOCOEvaluator(DatasetEvaluator):
     """Box AP of a data set in COCO's form, equal to Detectron2's ``COCOEvaluator``.
 
     The ground truth is read and indexed once, and detections are rows of an array. Masks and
-    keypoints of a model are left aside. An annotation whose id is 0 counts like any other, while
+    keypoints of a model are left aside. Two things are otherwise: nothing detected is an AP of 0,
+    while Detectron2 gives NaN; and an annotation whose id is 0 counts like any other, while
     pycocotools takes what detects it for a false positive.
 
     Args:
@@ -86,8 +88,8 @@ class FastCOCOEvaluator(DatasetEvaluator):
         """
         Returns:
             ``{"bbox": {"AP": ..., "AP50": ..., "AP-<class>": ...}}`` in percent, NaN where there is
-            nothing to detect. Where nothing was detected, NaN without the classes. Empty where no
-            output had ``instances``, without annotations, and on all processes but the first.
+            nothing to detect, 0 where nothing was detected. Empty where no output had
+            ``instances``, without annotations, and on all processes but the first.
 
         Raises:
             ConfigError: a class that the data set does not have, or class names that do not fit it.
@@ -116,7 +118,6 @@ class FastCOCOEvaluator(DatasetEvaluator):
             return {}
         if len(rows) == 0:
             logger.warning("No object was detected.")
-            return {"bbox": dict.fromkeys(_METRICS, float("nan"))}
         precision = self._truth.precision(rows, categories)
         names = MetadataCatalog.get(self._name).get("thing_classes")
         if names is not None and len(names) > 1 and len(names) != precision.shape[2]:
@@ -208,6 +209,8 @@ class _GroundTruth:
         known = np.isin(categories, self._categories)
         rows = rows[known]
         rows[:, 6] = np.searchsorted(self._categories, categories[known])
+        if len(rows) == 0:  # of which hotcoco gives no precision: one that hits nothing is as good
+            rows = _MISS
         assert self.boxes is not None
         evaluation = hotcoco.COCOeval(self.boxes, self.boxes.load_res(rows), "bbox")
         evaluation.evaluate()

@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import io
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..engine.trainer import LazyTrainer
 from ..modeling import folded
 from ..space import Architecture
 from .batch_norm import calibrated
+from .finite import finite_outputs
 from .images import SearchImages, load_images
 
 
@@ -64,10 +66,11 @@ class SupernetFitness:
 
         Raises:
             ConfigError: if the evaluator gives other metrics; that is no candidate's fault.
-            RuntimeError: if it gives none, as where nothing was detected.
+            FloatingPointError: if a layer gives NaN or infinity.
+            RuntimeError: if the evaluator gives no metrics, although there are detections.
         """
         with (
-            _quiet(),
+            quiet(),
             self.supernet.use_path(architecture),
             torch.autocast(next(self._model.parameters()).device.type, enabled=self._amp),
             calibrated(self._model, self._calibration, self._seed),
@@ -77,13 +80,8 @@ class SupernetFitness:
             results = self._evaluate(self._model)
         metrics = {k: float(v) for k, v in flatten_results_dict(dict(results)).items()}
         if not metrics:
-            raise RuntimeError("The evaluator gives no metrics: no object was detected.")
-        if self._metric not in metrics:
-            near = difflib.get_close_matches(self._metric, metrics, n=3)
-            raise ConfigError(
-                f"search.metric is {self._metric!r}, which the evaluator does not give; choose "
-                f"one of {', '.join(near or sorted(metrics))}."
-            )
+            raise RuntimeError("The evaluator gives no metrics for what the model gives.")
+        require_metric(self._metric, metrics)
         return metrics[self._metric], metrics
 
 
@@ -95,7 +93,7 @@ def build_fitness(
 ) -> SupernetFitness:
     """The fitness that a config describes.
 
-    The model's weights get the memory layout "channels last", in which convolutions are fastest.
+    The model's weights get the memory layout of `set_memory_layout`.
 
     Args:
         images: what ``load_images`` gives; read here by default.
@@ -103,11 +101,11 @@ def build_fitness(
     """
     if images is None:
         images = load_images(cfg, trainer)
-    model.to(memory_format=torch.channels_last)
+    set_memory_layout(cfg, model)
     evaluator = trainer.build_evaluator(cfg, cfg.dataloader.test.dataset.names)
 
     def evaluate(model: nn.Module) -> Mapping[str, Any]:
-        return evaluate_images(model, images, evaluator)
+        return evaluate_images(model, images, evaluator, cfg.search.metric)
 
     return SupernetFitness(
         model,
@@ -119,30 +117,67 @@ def build_fitness(
     )
 
 
+def set_memory_layout(cfg: DictConfig, model: nn.Module) -> None:
+    """Lay out the weights as ``search.channels_last`` says, and with them all that is computed.
+
+    Where it is null or absent, channels come last on a CPU and in mixed precision on a GPU.
+    """
+    wanted = cfg.search.get("channels_last")
+    if wanted is None:
+        wanted = cfg.search.amp or next(model.parameters()).device.type == "cpu"
+    model.to(memory_format=torch.channels_last if wanted else torch.contiguous_format)
+
+
+def require_metric(metric: str, metrics: Mapping[str, float]) -> None:
+    """
+    Raises:
+        ConfigError: `metric` is not among what the evaluator gives.
+    """
+    if metric not in metrics:
+        near = difflib.get_close_matches(metric, metrics, n=3)
+        raise ConfigError(
+            f"search.metric is {metric!r}, which the evaluator does not give; choose "
+            f"one of {', '.join(near or sorted(metrics))}."
+        )
+
+
 @torch.no_grad()
 def evaluate_images(
-    model: nn.Module, images: SearchImages, evaluator: DatasetEvaluator
+    model: nn.Module, images: SearchImages, evaluator: DatasetEvaluator, metric: str
 ) -> Mapping[str, Any]:
     """What Detectron2's ``inference_on_dataset`` gives, on the images of a search.
 
     The evaluator gets the images one by one in the order of the data set, so that equal scores are
-    ordered as they would be there.
+    ordered as they would be there. Detectron2's gives no figure, or NaN only, where nothing was
+    detected in any image; the AP of that is 0, and so is `metric`.
+
+    Raises:
+        FloatingPointError: what the network computes of the first batch is not finite.
     """
     evaluator.reset()
     waiting: dict[int, tuple[Any, Any]] = {}
     following = 0
+    detected: list[int] = []
     for batch, positions in zip(images.validation, images.positions, strict=True):
-        outputs = model(batch)
+        with finite_outputs(model) if following == 0 else contextlib.nullcontext():
+            outputs = model(batch)
         waiting.update(zip(positions, zip(batch, outputs, strict=True), strict=True))
         while following in waiting:
             image, output = waiting.pop(following)
             evaluator.process([image], [output])
             following += 1
-    return evaluator.evaluate() or {}
+            if isinstance(output, Mapping) and "instances" in output:
+                detected.append(len(output["instances"]))
+    results = evaluator.evaluate() or {}
+    if detected and not any(detected):
+        flat = flatten_results_dict(dict(results))
+        if all(math.isnan(figure) for figure in flat.values()):
+            return {**flat, metric: 0.0}
+    return results
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Hold back the report that evaluators print and log for every evaluation."""
     loggers = [logging.getLogger(n) for n in ("detectron2.evaluation", "fvcore.nn.precise_bn")]
     loggers += [

@@ -285,19 +285,36 @@ def test_classes_without_a_mapping_are_category_ids(register):
     assert len(found["bbox"]) == 6
 
 
-@pytest.mark.parametrize("case", ["no output", "no instances", "no detection"])
-def test_nothing_detected(register, tmp_path, caplog, case):
+@pytest.mark.parametrize("case", ["no output", "no instances"])
+def test_nothing_to_evaluate(register, tmp_path, caplog, case):
     caplog.set_level(logging.WARNING)
     name = register.with_json(random_dataset(np.random.default_rng(0), [1, 2]))
     inputs = [] if case == "no output" else [{"image_id": 1}, {"image_id": 2}]
-    output = {"instances": instances([], [], [])} if case == "no detection" else {"sem_seg": 0}
-    outputs = [output] * len(inputs)
+    outputs = [{"sem_seg": 0}] * len(inputs)
     found = evaluate(FastCOCOEvaluator(name, output_dir=str(tmp_path)), inputs, outputs)
-    assert_equal(found, reference(name, inputs, outputs))
-    assert found == {} or all(map(math.isnan, found["bbox"].values()))
+    assert found == reference(name, inputs, outputs) == {}
     assert "detnas_d2.evaluation.fast_coco" in {r.name for r in caplog.records}
-    written = tmp_path / "coco_instances_results.json"
-    assert (written.read_text() if written.exists() else None) == ("[]" if found else None)
+    assert not (tmp_path / "coco_instances_results.json").exists()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nothing_detected_is_an_ap_of_0(register, tmp_path, caplog, seed):
+    """As pycocotools has it for a detection that hits nothing; Detectron2 gives NaN for none."""
+    caplog.set_level(logging.WARNING)
+    dataset = random_dataset(np.random.default_rng(seed), [4, 1, 2])
+    name = register.with_json(dataset)
+    inputs = [{"image_id": i} for i in (4, 1, 2)]
+    outputs = [{"instances": instances([], [], [])} for _ in inputs]
+    found = evaluate(FastCOCOEvaluator(name, output_dir=str(tmp_path)), inputs, outputs)
+    assert all(map(math.isnan, reference(name, inputs, outputs)["bbox"].values()))
+    miss = {"instances": instances([[700, 500, 701, 501]], [0.5], [0])}
+    assert_equal(found, reference(name, inputs, [miss, *outputs[1:]]))
+    wanted = {a["category_id"] for a in dataset["annotations"] if not a["iscrowd"]}
+    classes = {f"AP-{c}": 0.0 for i, c in zip(IDS, CLASSES, strict=True) if i in wanted}
+    assert {k: v for k, v in found["bbox"].items() if k[:3] == "AP-" and v == 0} == classes
+    assert (found["bbox"]["AP"] == 0) == bool(wanted)
+    assert "No object was detected." in caplog.text
+    assert (tmp_path / "coco_instances_results.json").read_text() == "[]"
 
 
 def test_a_test_set_without_annotations_gives_no_figures_but_the_results(register, tmp_path):

@@ -14,7 +14,7 @@ from detectron2.evaluation import COCOEvaluator
 from detectron2.utils.logger import setup_logger
 
 from detnas_d2.engine import ConfigError, LazyTrainer, require_supernet
-from detnas_d2.evaluation import SupernetFitness, build_fitness, calibrated
+from detnas_d2.evaluation import FastCOCOEvaluator, SupernetFitness, build_fitness, calibrated
 from detnas_d2.modeling import load_weights
 from detnas_d2.space import Architecture, UniformPathSampler
 
@@ -152,13 +152,75 @@ def simple(results, metric="bbox/AP"):
 def test_a_metric_that_is_missing():
     with pytest.raises(ConfigError, match="search.metric is 'bbox/AP'.*segm/AP"):
         simple({"segm": {"AP": 1.0}})(ARCHITECTURES[0])
-    with pytest.raises(RuntimeError, match="no object was detected"):
+    with pytest.raises(RuntimeError, match="The evaluator gives no metrics"):
         simple({})(ARCHITECTURES[0])
 
 
 def test_nan_passes_as_nan():
     value, metrics = simple({"bbox": {"AP": float("nan"), "AP50": 2}})(ARCHITECTURES[0])
     assert math.isnan(value) and math.isnan(metrics["bbox/AP"]) and metrics["bbox/AP50"] == 2.0
+
+
+class Empty(tiny.OutputSum):
+    """An evaluator that says nothing of nothing."""
+
+    def evaluate(self):
+        return None
+
+
+def silent_detector(make, evaluator):
+    """A detector whose scores never suffice, and its config."""
+    cfg = detector_cfg(make=make)
+    cfg.dataloader.evaluator = L(evaluator)(dataset_name="bccd_val")
+    model = build(cfg)
+    if make is tiny.detector:
+        model.roi_heads.box_predictor.test_score_thresh = 1.1
+    else:
+        model.test_score_thresh = 1.1
+    return cfg, model
+
+
+@pytest.mark.parametrize("make", [tiny.detector, tiny.retinanet])
+@pytest.mark.parametrize("evaluator", [FastCOCOEvaluator, COCOEvaluator, Empty])
+def test_nothing_detected_is_a_fitness_of_0(make, evaluator, bccd_images):
+    cfg, model = silent_detector(make, evaluator)
+    fitness = build_fitness(cfg, model)
+    value, metrics = fitness(ARCHITECTURES[0])
+    assert value == metrics["bbox/AP"] == 0.0
+    if evaluator is FastCOCOEvaluator:
+        assert metrics["bbox/AP-RBC"] == 0.0 and len(metrics) == 9
+    cfg.search.metric = "bbox/AP-RBC"  # Detectron2 names no class where nothing was detected
+    assert build_fitness(cfg, model)(ARCHITECTURES[0])[0] == 0.0
+
+
+@pytest.mark.parametrize("make", [tiny.detector, tiny.retinanet])
+@pytest.mark.parametrize("part", ["backbone", "head", "norm", "block"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_nan_in_weights_is_no_such_thing(make, part, number, bccd_images):
+    """Detectron2 drops what is not finite in silence, which would look like nothing detected."""
+    cfg, model = silent_detector(make, FastCOCOEvaluator)
+    supernet = require_supernet(model, "A search")
+    taken, other = ARCHITECTURES[0], ARCHITECTURES[1]
+    with supernet.use_path(taken):
+        inactive = {id(p) for block in supernet.inactive_blocks() for p in block.parameters()}
+    of_path = [(n, p) for n, p in model.named_parameters() if id(p) not in inactive]
+    with supernet.use_path(other):
+        unused = {id(p) for block in supernet.inactive_blocks() for p in block.parameters()}
+    with torch.no_grad():
+        if part == "backbone":
+            next(p for n, p in of_path if n.endswith("conv.weight")).view(-1)[0] = number
+        elif part == "head":
+            head = {tiny.detector: "box_predictor.bbox_pred", tiny.retinanet: "head.bbox_pred"}
+            next(p for n, p in of_path if head[make] in n).view(-1)[0] = number
+        elif part == "norm":
+            next(p for n, p in of_path if n.endswith("norm.weight")).view(-1)[-1] = number
+        else:
+            next(p for n, p in of_path if id(p) in unused).view(-1)[0] = number
+    fitness = build_fitness(cfg, model)
+    with pytest.raises(FloatingPointError, match="NaN|not finite"):
+        fitness(taken)
+    if part == "block":  # the other path does not use it
+        assert fitness(other)[0] == 0.0
 
 
 def test_an_evaluator_that_fails_leaves_all_as_it_was():

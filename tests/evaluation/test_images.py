@@ -63,7 +63,7 @@ def test_scores_are_those_of_one_image_a_batch(tmp_path, batch_size):
     find_supernet(model).set_path(tiny.ARCHITECTURE)
     plain, ours = Order("val"), Order("val")
     inference_on_dataset(model, instantiate(cfg.dataloader.test), plain)
-    evaluate_images(model, images, ours)
+    evaluate_images(model, images, ours, cfg.search.metric)
     assert [image for image, _ in ours.seen] == [image for image, _ in plain.seen]
     for (_, a), (_, b) in zip(ours.seen, plain.seen, strict=True):
         torch.testing.assert_close(a, b)

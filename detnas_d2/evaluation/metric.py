@@ -1,0 +1,106 @@
+"""A search's metric, looked for among what the evaluator gives before there is any candidate."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import tempfile
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from detectron2.config import instantiate
+from detectron2.evaluation import COCOEvaluator
+from detectron2.evaluation.testing import flatten_results_dict
+from detectron2.structures import Boxes, BoxMode, Instances
+from omegaconf import DictConfig, OmegaConf
+
+from ..engine import ConfigError, LazyTrainer
+from ..errors import DetNASError
+from .fast_coco import FastCOCOEvaluator
+from .fitness import quiet, require_metric
+
+logger = logging.getLogger(__name__)
+
+
+def check_metric(cfg: DictConfig, trainer: type[LazyTrainer] = LazyTrainer) -> None:
+    """Refuse a ``search.metric`` that ``dataloader.evaluator`` does not give, or that no candidate
+    can have a number for.
+
+    The evaluator itself is asked: it is given what a network would give that makes no mistake, the
+    boxes or the class of each record of ``dataloader.test``. No image is read, nothing is written.
+    What can't be known so is left to the first candidate: figures of masks and keypoints, and an
+    evaluator of one's own that needs more than records, boxes and scores.
+
+    Args:
+        trainer: its build method makes the evaluator.
+
+    Raises:
+        ConfigError: naming the nearest metrics that there are, or what the data set lacks.
+        DataError: as the data set and the evaluator.
+    """
+    metric, name = cfg.search.metric, OmegaConf.select(cfg, "dataloader.test.dataset.names")
+    if name is None:
+        return
+    records = instantiate(cfg.dataloader.test.dataset)
+    with tempfile.TemporaryDirectory(prefix="detnas_metric_") as folder:
+        cfg = copy.deepcopy(cfg)
+        if "output_dir" in cfg.dataloader.evaluator:
+            cfg.dataloader.evaluator.output_dir = folder
+        evaluator = trainer.build_evaluator(cfg, name)
+        try:
+            with quiet():
+                results = _rehearse(evaluator, records)
+        except DetNASError:
+            raise
+        except Exception:
+            logger.debug("search.metric is left to the first candidate:", exc_info=True)
+            return
+    metrics = flatten_results_dict(dict(results))
+    of_coco = isinstance(evaluator, (FastCOCOEvaluator, COCOEvaluator))
+    if metric not in metrics and _may_come(metric, metrics, evaluator):
+        return
+    if not metrics:
+        raise ConfigError(
+            f"The evaluator gives no metrics for {name!r}, so there is no {metric!r} to search "
+            "for: have its images annotations?"
+        )
+    require_metric(metric, metrics)
+    if of_coco and math.isnan(metrics[metric]):
+        others = [k for k, v in sorted(metrics.items()) if not math.isnan(v)]
+        advice = f"choose one of {', '.join(others)}" if others else "annotate its images"
+        raise ConfigError(
+            f"search.metric is {metric!r}, but {name!r} has no object that counts for it; {advice}."
+        )
+
+
+def _may_come(metric: str, metrics: Mapping[str, float], evaluator: Any) -> bool:
+    """Whether a network's outputs may have a figure that boxes and classes have not."""
+    if isinstance(evaluator, FastCOCOEvaluator):
+        return False
+    if not metrics:
+        return not isinstance(evaluator, COCOEvaluator)
+    return metric.partition("/")[0] in ("segm", "keypoints")
+
+
+def _rehearse(evaluator: Any, records: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    evaluator.reset()
+    for record in records:
+        evaluator.process([record], [_perfect(record)])
+    return evaluator.evaluate() or {}
+
+
+def _perfect(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a classifier or a detector would give that makes no mistake."""
+    if "category_id" in record:
+        scores = torch.zeros(record["category_id"] + 1)
+        scores[-1] = 1.0
+        return {"scores": scores}
+    found = record.get("annotations") or ()
+    boxes = [BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS) for a in found]
+    instances = Instances((record["height"], record["width"]))
+    instances.pred_boxes = Boxes(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4))
+    instances.scores = torch.ones(len(boxes))
+    instances.pred_classes = torch.tensor([a["category_id"] for a in found], dtype=torch.int64)
+    return {"instances": instances}
