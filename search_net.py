@@ -92,6 +92,12 @@ def search(args: argparse.Namespace) -> None:
     lines = "".join(f"\n  {c}" for c in commands).replace("BEST", best_file)
     logger.info(f"The best is in {best_file}. To retrain it:{lines}")
     _report(cfg, model, result.best.architecture)
+    if result.best.fitness == 0 and not any(result.best.metrics.values()):
+        logger.warning(
+            "All figures of the best are 0: nothing was detected, or nothing rightly, so this order "
+            "of candidates says nothing. The supernet has learnt too little: docs/faq.md, 'It does "
+            "not converge'."
+        )
 
 
 def _report(cfg: DictConfig, model: nn.Module, best: Architecture) -> None:

@@ -6,9 +6,11 @@ iterations (projects/DetNAS/README.md, BCCD).
 
 from detectron2.config import LazyCall as L
 
+from detnas_d2.data import names_as_text as _names_as_text
 from detnas_d2.data import register_coco
 from detnas_d2.data.own import check_settings as _check_settings
 from detnas_d2.data.own import own_dataset
+from detnas_d2.engine import plain_path as _plain_path
 from detnas_d2.engine import starting_weights
 
 from ..common.data.detection import dataloader
@@ -39,8 +41,8 @@ datasets = {
     part: L(register_coco)(
         name=f"{_name}_{part}",
         json_file=file,
-        image_root=_data.image_root,
-        class_names=_data.class_names,
+        image_root=_plain_path(_data.image_root),
+        class_names=_names_as_text(_data.class_names),  # which may be any
     )
     for part, file in _data.files.items()
 }
@@ -65,6 +67,6 @@ optimizer = {"adamw": _adamw, "detection": _detection}[_row.optimizer]
 optimizer.lr = _row.lr_at_16 * _row.batch / 16
 train.device = "cuda" if _row.gpus else "cpu"
 train.max_iter = iterations if _start.is_supernet else 2 * iterations
-train.init_checkpoint = _weights
+train.init_checkpoint = _plain_path(_weights)
 train.init_backbone_only = bool(_weights)
 train.checkpointer.period = max(50, train.max_iter // 20)

@@ -2,6 +2,8 @@
 from importlib.util import find_spec as _find_spec
 from os.path import dirname as _dirname
 
+from detnas_d2.engine import plain_path as _plain_path
+
 from ..common.search import search
 from .detector import _row, dataloader, datasets, model, output, space, train
 from .machines import flops_limits as _flops_limits
@@ -16,6 +18,6 @@ search.algorithm.parents = _row.parents
 search.workers = _row.gpus if _row.gpus > 1 and _find_spec("ray") else 0  # pip install ray
 search.calibration_batches = _row.calibration_images // dataloader.calibration.total_batch_size
 search.retrain = [
-    f"{_dirname(__file__)}/step4_detection.py",
-    f"{_dirname(__file__)}/step4_finetune.py",
+    _plain_path(f"{_dirname(__file__)}/step4_detection.py"),
+    _plain_path(f"{_dirname(__file__)}/step4_finetune.py"),
 ]

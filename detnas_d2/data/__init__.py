@@ -16,7 +16,7 @@ from detnas_d2.data.catalog import (
     register_dataset,
     unregister_dataset,
 )
-from detnas_d2.data.categories import categories_of
+from detnas_d2.data.categories import categories_of, names_as_text
 from detnas_d2.data.classification import (
     CenterCrop,
     ClassificationMapper,
@@ -72,6 +72,7 @@ __all__ = [
     "load_image_folder",
     "load_voc_folder",
     "missing_datasets",
+    "names_as_text",
     "register_bccd",
     "register_bccd_boxes",
     "register_builtin_datasets",

@@ -10,6 +10,7 @@ from detectron2.data.datasets import load_coco_json
 
 from detnas_d2.data.annotations import drop_damaged_boxes
 from detnas_d2.data.catalog import datasets_root, first_of, register_dataset
+from detnas_d2.data.categories import names_of_text
 from detnas_d2.data.coco_form import LARGEST, check_coco_file
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.image_files import require_images
@@ -23,7 +24,7 @@ def register_coco(
     json_file: str | Path,
     image_root: str | Path,
     *,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | str | None = None,
     required: dict[Path, str] | None = None,
     is_default: bool = False,
 ) -> None:
@@ -34,13 +35,14 @@ def register_coco(
     registration is handled alike on every version (:func:`register_dataset`).
 
     Args:
-        class_names: in the order of the category ids; read from the file where left out.
+        class_names: in the order of the category ids, a list or its text in JSON; read from the
+            file where left out.
         required: what has to exist, where that is more than the two paths.
     """
     json_file, image_root = Path(json_file), Path(image_root)
     metadata: dict[str, Any] = {"json_file": str(json_file), "image_root": str(image_root)}
     if class_names is not None:
-        metadata["thing_classes"] = list(class_names)
+        metadata["thing_classes"] = names_of_text(class_names)
     register_dataset(
         name,
         lambda: drop_damaged_boxes(_load(json_file, image_root, name), name),

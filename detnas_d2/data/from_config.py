@@ -7,6 +7,7 @@ from typing import Any
 
 from detectron2.config import instantiate
 from detectron2.utils.registry import locate
+from omegaconf.errors import OmegaConfBaseException
 
 from detnas_d2.data.coco import register_coco
 from detnas_d2.data.errors import DataError
@@ -35,3 +36,10 @@ def register_from_config(datasets: Mapping[str, Any] | None) -> None:
             instantiate(node)
         except TypeError as error:
             raise DataError(f"datasets.{key}: {error}") from error
+        except OmegaConfBaseException as error:  # names and paths that are meant as they are
+            raise DataError(
+                f"datasets.{key}: {error}\nA config reads '???' as a value to be set, and '${{x}}' "
+                "as a reference. Class names with such signs are given as JSON text, with \\u0024 "
+                """for $: class_names='["cup", "???"]'; or left out, to be read from a COCO file. """
+                "In a path, ${ is written \\${."
+            ) from error

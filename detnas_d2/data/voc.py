@@ -12,6 +12,7 @@ from detectron2.structures import BoxMode
 
 from detnas_d2.data.annotations import drop_damaged_boxes
 from detnas_d2.data.catalog import datasets_root, first_of, register_dataset, voc_requirements
+from detnas_d2.data.categories import names_of_text
 from detnas_d2.data.errors import DataError
 
 VOC_PARTS = ("supernet", "search")
@@ -139,7 +140,7 @@ def register_voc_folder(
     name: str,
     dirname: str | Path,
     split: str,
-    class_names: Sequence[str],
+    class_names: Sequence[str] | str,
     year: int = 2012,
     *,
     required: dict[Path, str] | None = None,
@@ -151,6 +152,7 @@ def register_voc_folder(
     files itself.
 
     Args:
+        class_names: in their order, a list or its text in JSON.
         year: selects the evaluator's metric, whatever the images are: 2007 is the average of 11
             precisions, 2012 the area under the curve.
         required: what has to exist, beyond the form's own folders.
@@ -160,14 +162,14 @@ def register_voc_folder(
     """
     if year not in (2007, 2012):
         raise DataError(f"Detectron2's VOC evaluator knows the years 2007 and 2012, not {year}.")
-    dirname = Path(dirname)
+    dirname, classes = Path(dirname), names_of_text(class_names)
     register_dataset(
         name,
-        lambda: drop_damaged_boxes(load_voc_folder(dirname, split, class_names), name),
+        lambda: drop_damaged_boxes(load_voc_folder(dirname, split, classes), name),
         required=first_of(required or {}, voc_requirements(dirname, split)),
         is_default=is_default,
         evaluator_type="pascal_voc",
-        thing_classes=list(class_names),
+        thing_classes=classes,
         dirname=str(dirname),
         split=split,
         year=year,

@@ -124,9 +124,10 @@ class Estimator:
     ) -> Any:
         """A measurement, unless there is one of a config that differs in no time."""
         whole: Any = OmegaConf.to_container(cfg, resolve=True)
-        same = OmegaConf.create(whole, flags={"allow_objects": True})
+        whole.pop("datasets", None)
         for key in ("max_iter", "init_checkpoint", "init_backbone_only", "checkpointer"):
-            same.train.pop(key, None)
+            whole["train"].pop(key, None)
+        same = OmegaConf.create(whole, flags={"allow_objects": True})
         if "optimizer" in same:
             same.optimizer.pop("lr", None)
         backbone_node(same).pop("architecture", None)

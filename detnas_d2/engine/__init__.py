@@ -2,6 +2,7 @@
 
 from .checkpoint import CheckpointError, DetNASCheckpointer
 from .config import ConfigError, backbone_key, backbone_node, load_config
+from .config_objects import plain_path
 from .evaluate import evaluate_checkpoint
 from .hooks import PathResampling, StepSeeding, require_supernet
 from .setup import setup
@@ -22,6 +23,7 @@ __all__ = [
     "build_trainer",
     "evaluate_checkpoint",
     "load_config",
+    "plain_path",
     "require_supernet",
     "setup",
     "starting_weights",

@@ -1,7 +1,9 @@
-"""Objects that stand in a config where nodes are expected."""
+"""Objects that stand in a config where nodes are expected, and text that is meant as it is."""
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -29,3 +31,10 @@ def describe_objects(node: Any) -> None:
             node[key] = dump_dataclass(OmegaConf.to_object(value))
         else:
             describe_objects(value)
+
+
+def plain_path(path: str) -> str:
+    """A path as a config has to have it: ``${`` in it refers to nothing, ``???`` is a name."""
+    if path == "???":
+        return os.path.join(".", path)
+    return re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", path)

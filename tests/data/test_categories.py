@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from detectron2.config import LazyCall as L
+from detectron2.config import LazyConfig
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from omegaconf import OmegaConf
 
-from detnas_d2.data import categories_of
+from detnas_d2.data import (
+    DataError,
+    categories_of,
+    names_as_text,
+    register_coco,
+    register_from_config,
+    register_voc_folder,
+    unregister_dataset,
+)
+from detnas_d2.engine import load_config, plain_path
+
+NAMES = ["cup", "???", "${x}", "${", r"\${a}", r"a\\${b}", "$", '"q"', "[]", "null", " ", "行\n"]
 
 
 @pytest.fixture
@@ -39,3 +53,63 @@ def test_detectron2s_coco_without_its_files():
     categories = categories_of(["coco_2017_train"])
     assert len(categories) == 80
     assert categories[0] == {"id": 1, "name": "person"} and categories[-1]["id"] == 90
+
+
+@pytest.fixture
+def forgotten():
+    yield
+    for name in {"any_coco", "any_voc"} & set(DatasetCatalog.list()):
+        unregister_dataset(name)
+
+
+def test_a_class_may_be_called_anything(tmp_path, forgotten):
+    """Also after a run's config.yaml was written and read, and so may be a path."""
+    folder = r"${oc.env:HOME}\${x} ??? ${"
+    cfg = OmegaConf.create(
+        {
+            "datasets": {
+                "a": L(register_coco)(
+                    name="any_coco",
+                    json_file=plain_path(f"{folder}/a.json"),
+                    image_root=plain_path("???"),
+                    class_names=names_as_text(NAMES),
+                ),
+                "b": L(register_voc_folder)(
+                    name="any_voc", dirname="d", split="s", class_names=names_as_text(NAMES)
+                ),
+            }
+        },
+        flags={"allow_objects": True},
+    )
+    for _ in range(2):
+        LazyConfig.save(cfg, str(tmp_path / "config.yaml"))
+        cfg = load_config(str(tmp_path / "config.yaml"))
+        for name in ("any_coco", "any_voc"):
+            assert MetadataCatalog.get(name).thing_classes == NAMES
+        assert [c["name"] for c in categories_of(["any_voc"])] == NAMES
+        assert MetadataCatalog.get("any_coco").json_file == f"{folder}/a.json"
+        assert MetadataCatalog.get("any_coco").image_root == "???"
+        for name in ("any_coco", "any_voc"):
+            unregister_dataset(name)
+
+
+@pytest.mark.parametrize("name", ["???", "${x}"])
+def test_a_list_with_such_names_says_what_to_do(tmp_path, name):
+    """Written by hand, as a list in a config."""
+    file = tmp_path / "config.py"
+    file.write_text(
+        "from detectron2.config import LazyCall as L\nfrom detnas_d2.data import register_coco\n"
+        "datasets = dict(a=L(register_coco)(name='by_hand', json_file='a', image_root='b', "
+        f"class_names=['cup', {name!r}]))\n"
+    )
+    with pytest.raises(DataError, match=r"(?s)datasets.a: .*class_names='\[\"cup\", \"\?\?\?\"\]'"):
+        load_config(str(file))
+    assert "by_hand" not in DatasetCatalog
+
+
+def test_text_that_is_no_list_of_names():
+    for text in ("cup", "{", "[1]", '{"a": 1}'):
+        with pytest.raises(DataError, match="class_names is the text .* expected a list of names"):
+            register_from_config(
+                {"a": L(register_coco)(name="n", json_file="a", image_root="b", class_names=text)}
+            )

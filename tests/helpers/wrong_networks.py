@@ -239,7 +239,16 @@ SEARCHES = [
         "metric",
         f"{STEP3} search.metric=bbox/AP05",
         ("search.metric is 'bbox/AP05'", "choose one of", "bbox/AP50"),
-        begun=True,
+    ),
+    Wrong(
+        "metric, with workers",
+        f"{STEP3} search.metric=bbox/AP-7 search.workers=2",
+        ("search.metric is 'bbox/AP-7'", "choose one of", "bbox/AP75"),
+    ),
+    Wrong(
+        "metric of nothing",
+        f"{STEP3} search.metric=bbox/APl",
+        ("search.metric is 'bbox/APl'", "no object that counts for it", "bbox/AP50"),
     ),
     Wrong("no metric", f"{STEP3} search.metric=null", ("lacks search.metric",)),
     Wrong(

@@ -79,7 +79,8 @@ def set_line(config, **values):
     file = config.parent / "settings.py"
     text = file.read_text()
     for key, value in values.items():
-        text = re.sub(f"(?m)^{key} = .*$", f"{key} = {value!r}", text)
+        line = f"{key} = {value!r}"
+        text = re.sub(f"(?m)^{key} = .*$", lambda found, line=line: line, text)
     file.write_text(text)
 
 
@@ -124,6 +125,54 @@ def test_all_steps(tool, config, monkeypatch, capsys):
         assert "over a day" not in again
         monkeypatch.setattr(own_steps, "smaller_settings", None)
     assert not tool.outputs
+
+
+def test_classes_and_folders_may_be_called_anything(config, workspace, monkeypatch):
+    """Signs of the config's library are read as no such thing, from the data to the pictures."""
+    images, names = Path("im ${x} \\\\${").absolute(), ["???", "${x"]
+    Path("data").rename(images)
+    content = json.loads((images / "all.json").read_text())
+    for category, name in zip(content["categories"], names, strict=True):
+        category["name"] = name
+    (images / "all.json").write_text(json.dumps(content))
+    set_line(config, annotations=str(images / "all.json"), images=str(images))
+    (config.parent / "machines.py").open("a").write(TINY)
+    here = dataclasses.replace(workspace, folder=Path.cwd())
+    for script, step in (
+        ("train_net.py", "step2_supernet"),
+        ("search_net.py", "step3_search"),
+        ("train_net.py", "step4_detection"),
+    ):
+        status, output = here.run(script, "--config-file", f"configs/custom/{step}.py")
+        assert status == 0, f"{status}\n{output}"
+    line = Path("output/custom/step3_search/ledger.jsonl").read_text().splitlines()[1]
+    assert {f"bbox/AP-{name}" for name in names} < json.loads(line)["metrics"].keys()
+    detections = json.loads(Path("output/custom/step3_search/detections.json").read_text())
+    assert detections["classes"] == names
+
+    folder = "output/custom/step4_detection"
+    stored = torch.load(f"{folder}/model_final.pth", weights_only=True)["categories"]
+    assert [c["name"] for c in stored] == names
+    for part in ("train", "val", "test"):
+        unregister_dataset(f"custom_{part}")
+    assert str(load_config(f"{folder}/config.yaml").datasets.test.image_root) == str(images)
+    assert MetadataCatalog.get("custom_test").thing_classes == names
+    status, output = here.run(
+        *("detnas_d2.predict", folder, str(images / "1.png"), "--output", "found"),
+        *("--threshold", "0"),
+    )
+    assert status == 0, output
+    found = {d["category_name"] for d in json.loads(Path("found/detections.json").read_text())}
+    assert found and found <= set(names)
+    status, output = here.run(
+        *("detnas_d2.export", folder, "--format", "state_dict", "--output", "out.pth")
+    )
+    assert status == 0, output
+    exported = torch.load("out.pth", weights_only=True)
+    assert [c["name"] for c in exported["categories"]] == names
+    monkeypatch.setattr("detnas_d2.driver.estimate_measure.SECONDS", 0.1)
+    status, output = here.run("detnas_d2.driver.estimate", str(config))
+    assert status == 0 and "step2_supernet" in output, output
 
 
 def table_of(text):

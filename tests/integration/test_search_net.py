@@ -51,6 +51,34 @@ def test_files(searched):
     assert best == {"space": "tiny"} | {k: top[k] for k in list(best)[1:]}
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_supernet_that_detects_nothing(workspace, supernet, workers):
+    """Fitness 0 is a fitness; nothing is tried again, and the end says what it means."""
+    if workers:
+        pytest.importorskip("ray")
+    name = f"output/nothing_{workers}"
+    status, output = workspace.call(
+        *("search_net.py", "step3", f"train.output_dir={name}", f"search.workers={workers}"),
+        "model.roi_heads.box_predictor.test_score_thresh=0.99",
+    )
+    assert status == 0, output
+    lines = [json.loads(x) for x in (workspace / f"{name}/ledger.jsonl").read_text().splitlines()]
+    assert len(lines) == 19
+    assert all((x["status"], x["fitness"]) == ("ok", 0.0) for x in lines[1:])
+    # all objects of the images are small ones
+    (figures,) = {json.dumps(x["metrics"]) for x in lines[1:]}
+    zero = {f"bbox/{kind}": 0.0 for kind in ("AP", "AP50", "AP75", "APs", "AP-zero", "AP-one")}
+    assert json.loads(figures) == {**zero, "bbox/APm": None, "bbox/APl": None}
+    assert "failed" not in output.replace("0 failed", "")
+    last = output.rstrip().splitlines()[-1]
+    assert "nothing was detected" in last and "docs/faq.md" in last
+    best = json.loads((workspace / f"{name}/best_architecture.json").read_text())
+    assert best["fitness"] == 0.0
+    assert (workspace / f"{name}/report/index.html").is_file()
+    detections = json.loads((workspace / f"{name}/detections.json").read_text())
+    assert detections["images"] and not any(x["detections"] for x in detections["images"])
+
+
 def test_output(searched):
     """The top ten in order, and the command that retrains the best."""
     folder, output = searched

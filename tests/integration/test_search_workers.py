@@ -94,7 +94,7 @@ def test_faults_and_failed_taken_up_again(workspace, supernet, monkeypatch, tmp_
     errors = [
         "ValueError: no (after 2 attempts)",
         "NotFinite: the fitness is nan (after 2 attempts)",
-        "RuntimeError: The evaluator gives no metrics: no object was detected. (after 2 attempts)",
+        "RuntimeError: The evaluator gives no metrics for what the model gives. (after 2 attempts)",
     ]
     assert [found[a]["error"] for a in failing] == errors
     for a in faults:

@@ -1,0 +1,127 @@
+"""A metric that no candidate can have is refused before there is one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import tiny
+from detectron2.config import LazyCall as L
+from detectron2.config import LazyConfig
+from detectron2.data import DatasetCatalog, get_detection_dataset_dicts
+from detectron2.evaluation import COCOEvaluator, DatasetEvaluator, PascalVOCDetectionEvaluator
+
+from detnas_d2.data import register_coco, unregister_dataset
+from detnas_d2.engine import ConfigError
+from detnas_d2.evaluation import FastCOCOEvaluator, check_metric
+
+
+def detector_cfg(evaluator, output_dir="unused", **arguments):
+    cfg = tiny.detector(output_dir)
+    cfg.dataloader.test.dataset = L(get_detection_dataset_dicts)(
+        names="bccd_val", filter_empty=False
+    )
+    cfg.dataloader.evaluator = L(evaluator)(dataset_name="bccd_val", **arguments)
+    return cfg
+
+
+def check(cfg, metric):
+    cfg.search.metric = metric
+    check_metric(cfg)
+
+
+COCO = ["bbox/AP", "bbox/AP50", "bbox/AP75", "bbox/APm", "bbox/APl", "bbox/AP-RBC"]
+
+
+@pytest.mark.parametrize("evaluator", [FastCOCOEvaluator, COCOEvaluator])
+def test_coco(evaluator, bccd_images, tmp_path, capfd):
+    """Before any image is read, and what it writes does not stay."""
+    cfg = detector_cfg(evaluator, output_dir=str(tmp_path))
+    cfg.dataloader.test.mapper = None
+    for metric in COCO:
+        check(cfg, metric)
+    assert capfd.readouterr().out == "" and not list(tmp_path.iterdir())
+    with pytest.raises(ConfigError, match="search.metric is 'bbox/AP05', .* one of .*bbox/AP50"):
+        check(cfg, "bbox/AP05")
+    with pytest.raises(ConfigError, match="'bbox/AP-Rbc', .* one of bbox/AP-RBC"):
+        check(cfg, "bbox/AP-Rbc")
+    # masks: Detectron2's evaluator has figures of them, if the network has masks
+    if evaluator is FastCOCOEvaluator:
+        with pytest.raises(ConfigError, match="does not give"):
+            check(cfg, "segm/AP")
+    else:
+        check(cfg, "segm/AP")
+        with pytest.raises(ConfigError, match="does not give"):
+            check(cfg, "sgem/AP")
+
+
+@pytest.fixture
+def large_or_crowd(tmp_path):
+    """Two data sets of an image each: a large box, or a crowd alone."""
+    image = {"id": 1, "file_name": "a.jpg", "width": 300, "height": 300}
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [9, 9, 200, 200], "area": 40_000}
+    (tmp_path / "a.jpg").write_bytes(b"")
+    for name, crowd in (("large", 0), ("crowd", 1)):
+        content = {"images": [image], "annotations": [{**box, "iscrowd": crowd}]}
+        content["categories"] = [{"id": 1, "name": "a"}]
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+        register_coco(f"metric_{name}", tmp_path / f"{name}.json", tmp_path)
+    yield
+    for name in ("large", "crowd"):
+        unregister_dataset(f"metric_{name}")
+
+
+@pytest.mark.parametrize("evaluator", [FastCOCOEvaluator, COCOEvaluator])
+def test_without_objects_that_count(evaluator, large_or_crowd):
+    """Every candidate's figure would be NaN."""
+    cfg = detector_cfg(evaluator)
+    cfg.dataloader.test.dataset.names = cfg.dataloader.evaluator.dataset_name = "metric_large"
+    check(cfg, "bbox/APl")
+    with pytest.raises(ConfigError, match="'bbox/APs', but 'metric_large' has no object .*AP50"):
+        check(cfg, "bbox/APs")
+    cfg.dataloader.test.dataset.names = cfg.dataloader.evaluator.dataset_name = "metric_crowd"
+    with pytest.raises(ConfigError, match="'metric_crowd' has no object that .* annotate its"):
+        check(cfg, "bbox/AP")
+
+
+def test_voc(bccd_images):
+    data = LazyConfig.load(str(tiny.ROOT / "configs/common/data/bccd_voc.py")).dataloader
+    cfg = tiny.classifier("unused")
+    cfg.dataloader = data
+    assert data.evaluator._target_ is PascalVOCDetectionEvaluator
+    check(cfg, "bbox/AP50")
+    with pytest.raises(ConfigError, match="'bbox/mAP', .* one of .*bbox/AP"):
+        check(cfg, "bbox/mAP")
+
+
+def test_classification():
+    cfg = tiny.classifier("unused")
+    check(cfg, "classification/top2")
+    with pytest.raises(ConfigError, match="'classification/top5', .* classification/top2"):
+        check(cfg, "classification/top5")
+
+
+class Mine(DatasetEvaluator):
+    """A user's own: the mean number of objects, if it is fed with nothing else than it knows."""
+
+    def __init__(self, dataset_name, needs="instances"):
+        self.needs = needs
+
+    def reset(self):
+        self.counts = []
+
+    def process(self, inputs, outputs):
+        self.counts += [len(output[self.needs]) for output in outputs]
+
+    def evaluate(self):
+        assert len(self.counts) == len(DatasetCatalog.get("bccd_val"))
+        return {"mine": {"count": sum(self.counts) / len(self.counts), "nan": float("nan")}}
+
+
+def test_an_evaluator_of_ones_own(bccd_images):
+    check(detector_cfg(Mine), "mine/count")
+    check(detector_cfg(Mine), "mine/nan")  # what it means is the user's affair
+    with pytest.raises(ConfigError, match="'mine/cuont', .* one of mine/count"):
+        check(detector_cfg(Mine), "mine/cuont")
+    # not to be known before there is a network: left to the first candidate
+    check(detector_cfg(Mine, needs="embeddings"), "mine/cuont")
