@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from ..engine import CheckpointError
 from ..engine.fingerprint import config_hash, file_hash
+from ..engine.machines import gpu_name
 from ..engine.preflight import dataset_names
 from ..search import SearchAlgorithm, make_header
 from ..space import SearchSpace
@@ -37,6 +38,7 @@ def search_header(
 
     Raises:
         CheckpointError, DataError: a checkpoint or a data set's file that can't be read.
+        ConfigError: a GPU that PyTorch can't use.
     """
     config = config_hash(cfg, CONFIG_KEYS)
     header = make_header(space, config, _checkpoint_hash(cfg), cfg.search.seed)
@@ -60,7 +62,8 @@ def _processor(cfg: DictConfig) -> str | None:
     if cfg.search.get("address") is not None:
         return None
     if is_cuda(cfg):
-        return torch.cuda.get_device_name(cfg.train.device) if torch.cuda.is_available() else None
+        device = cfg.train.device
+        return gpu_name(device) if cfg.search.workers else torch.cuda.get_device_name(device)
     return torch.backends.cpu.get_cpu_capability()
 
 

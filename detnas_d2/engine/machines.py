@@ -5,12 +5,16 @@ from __future__ import annotations
 import errno
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import torch
 from omegaconf import DictConfig
+
+from .config import ConfigError
 
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 """The devices that this project runs on."""
@@ -90,9 +94,31 @@ def _is_taken(address: tuple[int, int, int, str, tuple[object, ...]]) -> bool:
     return False
 
 
-def visible_gpus() -> int:
-    """How many GPUs PyTorch sees here and can use."""
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+def visible_gpus(for_workers: bool = False) -> int:
+    """How many GPUs PyTorch sees here and can use.
+
+    Args:
+        for_workers: other processes will use them, and this one is not to touch CUDA: they are
+            counted alone, and a driver that fits them ill is found in the workers.
+    """
+    return torch.cuda.device_count() if for_workers or torch.cuda.is_available() else 0
+
+
+def gpu_name(device: str) -> str:
+    """What PyTorch calls a GPU, asked in a process of its own: the answer takes a CUDA context.
+
+    Raises:
+        ConfigError: PyTorch can't use the GPU.
+    """
+    ask = "import sys, torch; print(torch.cuda.get_device_name(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", ask, device], capture_output=True, text=True)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ConfigError(
+            f"train.device is {device!r}, which PyTorch can't use ({reason}); mend its driver, or "
+            "set train.device=cpu."
+        )
+    return done.stdout.strip()
 
 
 def wrong_device(cfg: DictConfig, processes: int, workers: int) -> Iterator[str]:
@@ -111,7 +137,7 @@ def wrong_device(cfg: DictConfig, processes: int, workers: int) -> Iterator[str]
         if cfg.train.get("amp", {}).get("enabled"):
             yield "train.amp.enabled needs a GPU; on a CPU: train.amp.enabled=False."
         return
-    found = visible_gpus()
+    found = visible_gpus(for_workers=workers > 0)
     number = int(device.partition(":")[2] or 0)
     if found == 0:
         yield "train.device is 'cuda', but PyTorch sees no GPU here; for a CPU: train.device=cpu."

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from detectron2.config import LazyConfig
 from detectron2.engine import default_setup
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from ..files import write_atomically
 from .logs import hide_tracebacks, let_logs_end
@@ -22,12 +24,21 @@ _LOGGERS = ("detnas_d2", "detectron2", "fvcore")
 def setup(cfg: DictConfig, args: argparse.Namespace) -> None:
     """Our logger, and Detectron2's ``default_setup``: loggers, environment, ``config.yaml``.
 
+    That asks each GPU for its name, which takes memory of it. So a search whose workers have the
+    GPUs does without the list of the environment, and draws nothing either that needs a seed.
+
     Args:
         cfg: the config.
         args: of Detectron2's parser; with `debug` false, tracebacks go to the log files alone.
     """
-    setup_logger(cfg.train.output_dir, distributed_rank=comm.get_rank(), name="detnas_d2")
-    default_setup(cfg, args)
+    folder = cfg.train.output_dir
+    setup_logger(folder, distributed_rank=comm.get_rank(), name="detnas_d2")
+    if OmegaConf.select(cfg, "search.workers"):
+        setup_logger(folder, name="fvcore")
+        setup_logger(folder).info(f"Command line arguments: {args}")
+        LazyConfig.save(cfg, os.path.join(folder, CONFIG_FILE))
+    else:
+        default_setup(cfg, args)
     let_logs_end(*_LOGGERS)
     if not getattr(args, "debug", True):
         hide_tracebacks(*_LOGGERS)

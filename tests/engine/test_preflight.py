@@ -225,10 +225,11 @@ def test_workers_without_ray(search, monkeypatch):
 
 
 def test_workers_on_gpus(search, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    """The driver counts them, and does not look further, which would initialise CUDA."""
+    monkeypatch.setattr(torch.cuda, "is_available", None)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert "search.workers is 3, each with a GPU, but PyTorch sees 2" in search("cuda", workers=3)
     assert "GPU" not in search("cuda", workers=2)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert "sees no GPU here" in search("cuda", workers=2)
     assert "GPU" not in search("cuda", workers=3, address="auto")  # those of other machines
