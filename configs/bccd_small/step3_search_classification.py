@@ -6,3 +6,4 @@ from .step1_supernet import dataloader, model, train
 train.init_checkpoint = "output/bccd_small/step1_supernet/model_final.pth"
 train.output_dir = "output/bccd_small/step3_search_classification"
 search.metric = "classification/top1"
+search.batch_size = "${dataloader.test.batch_size}"

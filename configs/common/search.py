@@ -18,6 +18,7 @@ search = dict(
     calibration_batches=250,  # of dataloader.calibration: 500 images for the norms' statistics
     batch_size=4,  # validation images a forward, all of one size: no result changes but by rounding
     amp=False,  # mixed precision: float16 on a GPU, bfloat16 on a CPU; changes fitness a little
+    channels_last=None,  # memory layout; None: on a CPU, and on a GPU with amp. Changes rounding
     cache_memory=8,  # GiB for decoded images; more of them go to a file in train.output_dir
     # Where candidates are evaluated: in this process, or in so many worker processes (Ray's), here
     # or on the cluster at an address ("auto": the one that this machine belongs to), each with a

@@ -1,4 +1,4 @@
-"""Numbers of a config that no run can work with."""
+"""Values of a config that no run can work with."""
 
 from __future__ import annotations
 
@@ -39,9 +39,19 @@ class _Real(NamedTuple):
         return f"a finite number {'above' if self.positive else 'from'} 0"
 
 
+class _Flag(NamedTuple):
+    """True, False or null."""
+
+    def allows(self, value: object) -> bool:
+        return value is None or isinstance(value, bool)
+
+    def __str__(self) -> str:
+        return "True, False or null"
+
+
 _LOADER = {"num_workers": _Whole(0)}
 _SEEDED = {**_LOADER, "total_batch_size": _Whole(1), "seed": _Whole(0)}
-_BY_KIND: dict[str, dict[str, _Whole | _Real]] = {
+_BY_KIND: dict[str, dict[str, _Whole | _Real | _Flag]] = {
     "train": {
         "train.max_iter": _Whole(1),
         "train.log_period": _Whole(1),
@@ -59,10 +69,11 @@ _BY_KIND: dict[str, dict[str, _Whole | _Real]] = {
         "search.calibration_batches": _Whole(1),
         "search.batch_size": _Whole(1),
         "search.cache_memory": _Real(positive=False),
+        "search.channels_last": _Flag(),
         **{f"dataloader.calibration.{key}": rule for key, rule in _SEEDED.items()},
     },
 }
-_ALL: dict[str, _Whole | _Real] = {
+_ALL: dict[str, _Whole | _Real | _Flag] = {
     "train.seed": _Whole(0),
     "dataloader.test.batch_size": _Whole(1),
     "dataloader.test.num_workers": _Whole(0),
@@ -72,7 +83,7 @@ _ALL: dict[str, _Whole | _Real] = {
 
 
 def wrong_settings(cfg: DictConfig, kind: str) -> Iterator[str]:
-    """What is wrong with numbers that a config has; what it lacks is no matter here.
+    """What is wrong with values that a config has; what it lacks is no matter here.
 
     Args:
         cfg: the config.

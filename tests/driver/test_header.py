@@ -77,6 +77,13 @@ def test_another_config_is_told_by_its_keys(begun):
     assert "search.batch_size: 2 in the ledger, 5 now" in str(caught.value)
 
 
+def test_a_ledger_of_before_there_was_a_key(begun):
+    begun.search.channels_last = None
+    message = r"search\.channels_last: '\(no such key\)' in the ledger, None now"
+    with pytest.raises(LedgerMismatch, match=message):
+        opened(begun, resume=True).__enter__()
+
+
 def test_many_keys_are_counted(begun):
     begun.search.update({f"key{i}": i for i in range(9)})
     with pytest.raises(LedgerMismatch, match=r"config_hash \(3 more keys\)") as caught:

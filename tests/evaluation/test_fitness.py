@@ -12,9 +12,16 @@ from detectron2.config import LazyCall as L
 from detectron2.config import instantiate
 from detectron2.evaluation import COCOEvaluator
 from detectron2.utils.logger import setup_logger
+from omegaconf import OmegaConf
 
 from detnas_d2.engine import ConfigError, LazyTrainer, require_supernet
-from detnas_d2.evaluation import FastCOCOEvaluator, SupernetFitness, build_fitness, calibrated
+from detnas_d2.evaluation import (
+    FastCOCOEvaluator,
+    SupernetFitness,
+    build_fitness,
+    calibrated,
+    set_memory_layout,
+)
 from detnas_d2.modeling import load_weights
 from detnas_d2.space import Architecture, UniformPathSampler
 
@@ -111,6 +118,50 @@ def test_mixed_precision(kind, bccd_images):
     assert mixed != exact and mixed == pytest.approx(exact, rel=0.1)
     assert tiny.same(dict(model.state_dict()), before)
     assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize(
+    ("key", "amp", "device", "last"),
+    [
+        (None, False, "cpu", True),
+        (None, True, "cpu", True),
+        (None, False, "meta", False),  # which stands for a GPU
+        (None, True, "meta", True),
+        (True, False, "meta", True),
+        (False, False, "cpu", False),
+        (False, True, "meta", False),
+    ],
+)
+def test_memory_layout(key, amp, device, last):
+    cfg = OmegaConf.create({"search": {"channels_last": key, "amp": amp}})
+    model = torch.nn.Conv2d(8, 8, 3).to(device)
+    for before in (torch.channels_last, torch.contiguous_format):
+        model.to(memory_format=before)
+        set_memory_layout(cfg, model)
+        assert model.weight.is_contiguous(memory_format=torch.channels_last) == last
+        assert model.weight.is_contiguous() == (not last)
+
+
+def test_the_memory_layout_is_that_of_all_that_is_computed(bccd_images):
+    """By default as in a config without the key, and it changes no more than rounding."""
+    cfg = classifier_cfg()
+    model = build(cfg)
+    found = {}
+    for key in (None, True, False):
+        cfg.search.channels_last = key
+        seen = set()
+        hooks = [
+            m.register_forward_hook(lambda m, x, y: seen.add(y.is_contiguous()))
+            for m in model.modules()
+            if isinstance(m, torch.nn.Conv2d) and m.groups == 1 and m.kernel_size != (1, 1)
+        ]
+        found[key] = build_fitness(cfg, model)(ARCHITECTURES[0])[0]
+        for hook in hooks:
+            hook.remove()
+        assert seen == {key is False}
+    del cfg.search.channels_last
+    assert build_fitness(cfg, model)(ARCHITECTURES[0])[0] == found[None] == found[True]
+    assert found[False] == pytest.approx(found[True], rel=1e-4)
 
 
 def test_statistics_are_collected(bccd_images):

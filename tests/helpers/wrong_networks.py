@@ -256,6 +256,11 @@ SEARCHES = [
         f"{STEP3} search.calibration_batches=0",
         ("search.calibration_batches is 0", "from 1"),
     ),
+    Wrong(
+        "layout",
+        f"{STEP3} search.channels_last=auto",
+        ("search.channels_last is 'auto'", "True, False or null"),
+    ),
     Wrong("batch", f"{STEP3} search.batch_size=0", ("search.batch_size is 0", "from 1")),
     Wrong("input size", f"{STEP3} search.input_size=[0,0]", ("input size is (0, 0)", "positive")),
     Wrong("input side", f"{STEP3} search.input_size=[64]", ("size is (64,)", "(height, width)")),

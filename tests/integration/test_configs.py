@@ -332,6 +332,20 @@ def test_published_search(path):
         assert CostTable(space).flops(net) <= cfg.search.flops_limit < CostTable(space).max_flops
 
 
+@pytest.mark.parametrize("path", [p for p in SEARCHES if "cls" in p or "classification" in p])
+def test_searches_for_classification_have_no_detectors_sizes(path):
+    """Images of one small size: as many a forward as the statistics take, in training mode."""
+    cfg = load(path)
+    search, loaders = cfg.search, cfg.dataloader
+    assert search.batch_size == loaders.calibration.total_batch_size == 64
+    if path.startswith("configs/imagenet"):
+        assert search.calibration_batches * 64 == 6400
+        # one in 25 of at most 1,300 images of each of 1,000 classes; all fit into the memory
+        images = 1000 * 1300 // 25 + 6400
+        size = loaders.test.mapper.augmentations.size
+        assert 0.9 < images * 3 * size**2 / 2**30 / search.cache_memory < 1
+
+
 @pytest.mark.parametrize("detector", BY_DETECTOR)
 def test_official_search(detector):
     """The settings of arch_search_config.py and test_server.py in the authors' code."""
