@@ -94,9 +94,9 @@ def search(args: argparse.Namespace) -> None:
     _report(cfg, model, result.best.architecture)
     if result.best.fitness == 0 and not any(result.best.metrics.values()):
         logger.warning(
-            "All figures of the best are 0: nothing was detected, or nothing rightly, so this order "
-            "of candidates says nothing. The supernet has learnt too little: docs/faq.md, 'It does "
-            "not converge'."
+            "All figures of the best are 0: nothing was detected, or nothing rightly, so the order "
+            "of candidates says nothing. The supernet has learnt too little: see 'nothing was "
+            "detected' in docs/faq.md."
         )
 
 

@@ -151,7 +151,7 @@ def test_the_memory_layout_is_that_of_all_that_is_computed(bccd_images):
         cfg.search.channels_last = key
         seen = set()
         hooks = [
-            m.register_forward_hook(lambda m, x, y: seen.add(y.is_contiguous()))
+            m.register_forward_hook(lambda m, x, y, seen=seen: seen.add(y.is_contiguous()))
             for m in model.modules()
             if isinstance(m, torch.nn.Conv2d) and m.groups == 1 and m.kernel_size != (1, 1)
         ]

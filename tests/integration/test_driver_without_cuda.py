@@ -17,7 +17,7 @@ class CUDATouched(BaseException):
 
 
 class WorkerHere:
-    """RayExecutor's place: a worker of this process, on the CPU. What the driver hands it is real."""
+    """In RayExecutor's place: a worker in this process, on the CPU; what it is handed is real."""
 
     def __init__(self, make, parts, *, retries, gpus_per_worker, **others):
         assert make is make_fitness and gpus_per_worker == 1
