@@ -39,7 +39,7 @@ def register_from_config(datasets: Mapping[str, Any] | None) -> None:
         except OmegaConfBaseException as error:  # names and paths that are meant as they are
             raise DataError(
                 f"datasets.{key}: {error}\nA config reads '???' as a value to be set, and '${{x}}' "
-                "as a reference. Class names with such signs are given as JSON text, with \\u0024 for "
+                "as a reference. Give class names with such signs as JSON text, with \\u0024 for "
                 """$: class_names='["cup", "???"]'; or left out, to be read from a COCO file. """
                 "In a path, ${ is written \\${."
             ) from error
