@@ -6,6 +6,7 @@ Importing this registers the built-in data sets, lazily: nothing is read before 
 from __future__ import annotations
 
 from detnas_d2.data.annotations import drop_damaged_boxes
+from detnas_d2.data.batch import ImageBatch
 from detnas_d2.data.bccd import register_bccd, register_bccd_boxes, write_bccd_boxes
 from detnas_d2.data.builtin import register_builtin_datasets
 from detnas_d2.data.catalog import (
@@ -36,7 +37,6 @@ from detnas_d2.data.digits import (
 from detnas_d2.data.errors import DataError, ImageReadError, MissingDatasetError
 from detnas_d2.data.from_config import register_from_config
 from detnas_d2.data.imagefolder import (
-    held_out_split,
     load_image_folder,
     register_image_folder,
 )
@@ -53,6 +53,7 @@ __all__ = [
     "ClassificationMapper",
     "DataError",
     "DigitsParameters",
+    "ImageBatch",
     "ImageReadError",
     "MissingDataset",
     "MissingDatasetError",
@@ -66,7 +67,6 @@ __all__ = [
     "derive_seed",
     "describe_missing",
     "drop_damaged_boxes",
-    "held_out_split",
     "imagenet_test_augmentations",
     "imagenet_train_augmentations",
     "load_image_folder",

@@ -73,8 +73,14 @@ def box_damage(annotation: Mapping[str, Any], record: Mapping[str, Any]) -> str 
         raise DataError(f"A box of {record['file_name']} is not four numbers: {list(box)}.")
     if not all(math.isfinite(value) for value in box):
         return "not finite"
-    x0, y0, x1, y1 = BoxMode.convert(list(box), annotation["bbox_mode"], BoxMode.XYXY_ABS)
-    if min(x1 - x0, y1 - y0) <= MIN_SIDE:
+    mode = annotation["bbox_mode"]
+    if mode == BoxMode.XYWH_ABS:  # BoxMode makes a tensor of each: 10 s for COCO's training set
+        x0, y0, width, height = box
+        x1, y1 = x0 + width, y0 + height
+    else:
+        x0, y0, x1, y1 = BoxMode.convert(list(box), mode, BoxMode.XYXY_ABS)
+        width, height = x1 - x0, y1 - y0
+    if min(width, height) <= MIN_SIDE:
         return "without area"
     inside_x = min(x1, record["width"]) - max(x0, 0)
     inside_y = min(y1, record["height"]) - max(y0, 0)

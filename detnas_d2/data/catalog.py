@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,7 +43,7 @@ _registered: dict[str, _Registration] = {}
 
 def register_dataset(
     name: str,
-    load: Callable[[], list[dict[str, Any]]],
+    load: Callable[[], Sequence[dict[str, Any]]],
     *,
     required: Mapping[Path, str],
     is_default: bool = False,
@@ -79,7 +79,7 @@ def register_dataset(
             )
         unregister_dataset(name)
 
-    def load_checked() -> list[dict[str, Any]]:
+    def load_checked() -> Sequence[dict[str, Any]]:
         missing = _first_missing(name, new.required)
         if missing is not None:
             raise MissingDatasetError(describe_missing([missing]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from detectron2.data import detection_utils
 from detectron2.data import transforms as T
 
+from detnas_d2.data.batch import ImageBatch
 from detnas_d2.data.errors import DataError
 
 
@@ -72,12 +72,16 @@ class CenterCrop(T.Augmentation):
 class ClassificationMapper:
     """Dict of a classification set -> the same with its image.
 
+    The loaders make an ``ImageBatch`` of what it gives.
+
     Args:
         is_train: training or test; the random numbers of training come from numpy's global
             generator, which the train loader seeds for each image.
         augmentations: Detectron2's, or those of this module.
         image_format: as ``detection_utils.read_image`` takes it.
     """
+
+    collate = ImageBatch.collate
 
     def __init__(
         self,
@@ -100,13 +104,12 @@ class ClassificationMapper:
         """
         if self.is_train and "category_id" not in record:
             raise DataError(f"{record.get('file_name')} has no category_id to train on.")
-        record = copy.deepcopy(record)
         image = detection_utils.read_image(record["file_name"], format=self.image_format)
-        record["height"], record["width"] = image.shape[:2]
+        height, width = image.shape[:2]
         augmented = T.AugInput(image)
         self.augmentations(augmented)
-        record["image"] = torch.as_tensor(np.ascontiguousarray(augmented.image.transpose(2, 0, 1)))
-        return record
+        pixels = torch.as_tensor(np.ascontiguousarray(augmented.image.transpose(2, 0, 1)))
+        return {**record, "height": height, "width": width, "image": pixels}
 
 
 def imagenet_train_augmentations(

@@ -48,8 +48,10 @@ class ImageStore:
             self.in_memory += tensor.nbytes
             if self._pinned is not None:
                 return self._pinned.keep(tensor)
-            # a data worker's tensor holds an open file, and a place in /dev/shm, while it lives
-            return tensor.clone() if tensor.is_shared() else tensor
+            # a data worker's tensor holds an open file, and a place in /dev/shm, while it lives;
+            # one of a batch holds the whole batch
+            is_part = tensor.untyped_storage().nbytes() > tensor.nbytes
+            return tensor.clone() if tensor.is_shared() or is_part else tensor
         self.on_disk += tensor.nbytes
         return self._spilled.keep(tensor)
 

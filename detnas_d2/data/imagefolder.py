@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from detectron2.data import MetadataCatalog
 
 from detnas_d2.data.catalog import datasets_root, first_of, register_dataset
 from detnas_d2.data.errors import DataError, MissingDatasetError
+from detnas_d2.data.records import ImageRecords
 from detnas_d2.data.seeding import derive_seed
 
-_SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp"}
+_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 _FORM = (
     "an image folder in ImageNet's form: train/<class>/*.JPEG and val/<class>/*.JPEG, the same "
     "class folders (ImageNet: n01440764 ...) in both"
@@ -22,17 +22,24 @@ _HOLD_OUT = 13  # purpose of a derived seed
 _SEARCH_SHARE = 25  # one in so many training images is held out for the search
 
 
-def load_image_folder(root: str | Path, split: str) -> list[dict[str, Any]]:
+def load_image_folder(
+    root: str | Path, split: str, *, held_out: bool | None = None
+) -> ImageRecords:
     """Lists root/<split>/<class>/<image>, sorted.
 
     The classes are the sorted folder names of root/train, whatever the split.
+
+    Args:
+        held_out: True for one image in 25 of each class, False for the others, None for all. Which
+            these are is a function of the class's number and of its files' order.
 
     Returns:
         {"file_name", "category_id", "image_id"} for each image; image_id is the path below root.
 
     Raises:
         MissingDatasetError: root/train or root/<split> is not there.
-        DataError: no classes, an empty class, or a split with other classes than train.
+        DataError: no classes, an empty class, a part without images, or a split with other classes
+            than train.
     """
     root = Path(root)
     classes = image_folder_classes(root)
@@ -43,28 +50,32 @@ def load_image_folder(root: str | Path, split: str) -> list[dict[str, Any]]:
             f"{root / split} has other class folders than {root / 'train'}: it lacks "
             f"{_shorten(lacking)} and has besides {_shorten(extra)}."
         )
-    records = []
-    for category_id, name in enumerate(classes):
-        with os.scandir(root / split / name) as entries:
-            files = sorted(
-                entry.name
-                for entry in entries
-                if Path(entry.name).suffix.lower() in _SUFFIXES and not entry.name.startswith(".")
-            )
-        if not files:
-            raise DataError(
-                f"The class folder {root / split / name} holds no image "
-                f"({', '.join(sorted(_SUFFIXES))})."
-            )
-        records += [
-            {
-                "file_name": str(root / split / name / file),
-                "category_id": category_id,
-                "image_id": f"{split}/{name}/{file}",
-            }
-            for file in files
-        ]
+    records = ImageRecords(
+        root,
+        split,
+        ((name, _files(root / split / name, i, held_out)) for i, name in enumerate(classes)),
+    )
+    if not len(records):
+        raise DataError(
+            f"Every class of {root / split} holds one image, which is held out: no image is left. "
+            "Add images to the classes."
+        )
     return records
+
+
+def _files(folder: Path, label: int, held_out: bool | None) -> list[str]:
+    files = sorted(
+        name
+        for name in os.listdir(folder)
+        if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
+    )
+    if not files:
+        raise DataError(f"The class folder {folder} holds no image ({', '.join(_SUFFIXES)}).")
+    if held_out is None:
+        return files
+    rng = np.random.default_rng(derive_seed(0, _HOLD_OUT, label))
+    chosen = set(rng.permutation(len(files))[::_SEARCH_SHARE].tolist())
+    return [file for i, file in enumerate(files) if (i in chosen) == held_out]
 
 
 def image_folder_classes(root: str | Path) -> list[str]:
@@ -103,16 +114,13 @@ def register_image_folder(
     """Registers one split of an image folder; its class names are known once it is loaded.
 
     Args:
-        held_out: True for one image in 25 of each class (`held_out_split`, seed 0), False for the
-            others, None for all.
+        held_out: see `load_image_folder`.
         required: what has to exist, beyond the two folders.
     """
     root = Path(root)
 
-    def load() -> list[dict[str, Any]]:
-        records = load_image_folder(root, split)
-        if held_out is not None:
-            records = held_out_split(records, of=_SEARCH_SHARE, held_out=held_out)
+    def load() -> ImageRecords:
+        records = load_image_folder(root, split, held_out=held_out)
         MetadataCatalog.get(name).thing_classes = image_folder_classes(root)
         return records
 
@@ -149,31 +157,3 @@ def register_imagenet(root: str | Path | None = None, *, is_default: bool = Fals
             held_out=part == "search",
             is_default=is_default,
         )
-
-
-def held_out_split(
-    dataset: list[dict[str, Any]], *, of: int, held_out: bool
-) -> list[dict[str, Any]]:
-    """One ``of``-th of a classification set, or the rest of it; each class is split alike.
-
-    Which images are held out is a function of the class and of their order in `dataset`.
-
-    Args:
-        dataset: dicts with "category_id", in a fixed order.
-        held_out: True gives the part, False everything else.
-
-    Raises:
-        DataError: the part, or the rest, is without images.
-    """
-    labels = np.array([record["category_id"] for record in dataset], dtype=np.int64)
-    chosen = np.zeros(len(dataset), dtype=bool)
-    for label in np.unique(labels):
-        rng = np.random.default_rng(derive_seed(0, _HOLD_OUT, int(label)))
-        chosen[rng.permutation(np.flatnonzero(labels == label))[::of]] = True
-    records = [r for r, c in zip(dataset, chosen, strict=True) if bool(c) == held_out]
-    if not records:
-        raise DataError(
-            f"one image in {of} of each class, out of {len(dataset)} images, leaves no image with "
-            f"held_out={held_out}: choose another `of`."
-        )
-    return records

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import resource
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from detectron2.data import DatasetFromList
 from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset
 
+from detnas_d2.data.batch import batching
 from detnas_d2.data.errors import DataError, ImageReadError
 from detnas_d2.data.image_files import unreadable
+from detnas_d2.data.records import Record, kept_records
 from detnas_d2.data.seeding import derive_seed, seeded
 from detnas_d2.data.stream import StepBatchSampler
 
@@ -23,23 +23,21 @@ logger = logging.getLogger(__name__)
 _MAP, _WORKERS = 11, 12  # purposes of derived seeds
 _PREFETCH = 2  # batches that each worker holds ready
 
-Record = dict[str, Any]
-
 
 class SeededMapDataset(Dataset):
     """Maps image ``index`` with all randomness keyed by (seed, position in the stream).
 
     Args:
-        dataset: dicts in Detectron2's form, as a list or any indexable.
-        mapper: called with a copy of a dict; its random numbers come from the global generators
-            of Python, numpy or torch, as in Detectron2's augmentations.
+        dataset: dicts in Detectron2's form; each access makes a new one, as `kept_records` does.
+        mapper: its random numbers come from the global generators of Python, numpy or torch, as in
+            Detectron2's augmentations.
     """
 
-    def __init__(self, dataset: Sequence[Record], mapper: Callable[[Record], Any], seed: int):
+    def __init__(self, dataset: Dataset[Record], mapper: Callable[[Record], Any], seed: int):
         self._dataset, self._mapper, self._seed = dataset, mapper, seed
 
     def __len__(self) -> int:
-        return len(self._dataset)
+        return len(self._dataset)  # type: ignore[arg-type]
 
     def __getitem__(self, item: tuple[int, int]) -> Any:
         """
@@ -48,7 +46,7 @@ class SeededMapDataset(Dataset):
                 image at random there; then a step would no longer be a function of its number.
         """
         index, position = item
-        record = copy.deepcopy(self._dataset[index])
+        record = self._dataset[index]
         try:
             with seeded(self._seed, _MAP, position):
                 mapped = self._mapper(record)
@@ -79,7 +77,8 @@ def build_train_loader(
     number of workers. In a distributed run each process gets its share of the global batch.
 
     Args:
-        dataset: dicts in Detectron2's form, e.g. of ``get_detection_dataset_dicts``.
+        dataset: dicts in Detectron2's form, e.g. of ``get_detection_dataset_dicts``; kept without
+            masks and keypoints where the mapper has no use for them.
         mapper: e.g. a ``DatasetMapper``; must be picklable where processes are spawned.
         total_batch_size: images a step on all processes together.
         start_step: the first step; the trainer sets it to the resumed iteration.
@@ -87,7 +86,8 @@ def build_train_loader(
             needs "width" and "height" in each dict.
 
     Returns:
-        A loader of lists of mapped dicts, ``total_batch_size / world size`` long.
+        A loader of lists of mapped dicts, ``total_batch_size / world size`` long; of an
+        ``ImageBatch`` in their place where the mapper is a ``ClassificationMapper``.
 
     Raises:
         DataError: see :class:`StepBatchSampler`; or sizes missing for the grouping.
@@ -98,22 +98,18 @@ def build_train_loader(
     sampler = StepBatchSampler(
         images, total_batch_size, seed, start_step, comm.get_rank(), comm.get_world_size()
     )
-    if num_workers:
+    how = batching(mapper)
+    if num_workers and how["collate_fn"] is list:
         _allow_open_files(num_workers * _PREFETCH * total_batch_size // comm.get_world_size())
     return DataLoader(
-        # Serialised, so that forked workers share its memory.
-        SeededMapDataset(DatasetFromList(list(dataset), copy=False), mapper, seed),
+        SeededMapDataset(kept_records(dataset, mapper), mapper, seed),
         batch_sampler=sampler,
         num_workers=num_workers,
-        collate_fn=_as_list,
         prefetch_factor=_PREFETCH if num_workers else None,
         # Its own generator: torch would otherwise draw the workers' base seed from the global one.
         generator=torch.Generator().manual_seed(derive_seed(seed, _WORKERS)),
+        **how,
     )
-
-
-def _as_list(batch: list[Any]) -> list[Any]:
-    return batch
 
 
 def _is_landscape(record: Record) -> int:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from detectron2.data import DatasetFromList, MapDataset
+from detectron2.data import MapDataset
 from detectron2.data.samplers import InferenceSampler
 from torch.utils.data import BatchSampler, DataLoader
 
+from .batch import batching
 from .errors import DataError
 from .image_files import Explaining
+from .records import Record, kept_records
 
 
 def build_test_loader(
-    dataset: Sequence[dict[str, Any]],
-    mapper: Callable[[dict[str, Any]], Any],
+    dataset: Sequence[Record],
+    mapper: Callable[[Record], Any],
     *,
     batch_size: int = 1,
     num_workers: int = 0,
@@ -29,7 +31,7 @@ def build_test_loader(
         num_workers: data workers of each process.
 
     Returns:
-        A loader of lists of mapped dicts.
+        A loader of lists of mapped dicts, or of ``ImageBatch``, as of `build_train_loader`.
 
     Raises:
         DataError: an empty data set.
@@ -40,10 +42,10 @@ def build_test_loader(
             "The data set to evaluate on (dataloader.test) holds no image; choose another, or "
             "add images to it."
         )
-    images = MapDataset(DatasetFromList(list(dataset), copy=False), Explaining(mapper))
+    images = MapDataset(kept_records(dataset, mapper), Explaining(mapper))
     return DataLoader(
         images,
         batch_sampler=BatchSampler(InferenceSampler(len(images)), batch_size, drop_last=False),
         num_workers=num_workers,
-        collate_fn=list,
+        **batching(mapper),
     )

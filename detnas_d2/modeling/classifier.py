@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -104,12 +104,13 @@ class Classifier(nn.Module):
         """Where the inputs are taken to."""
         return self.fc.weight.device
 
-    def forward(self, batched_inputs: list[dict[str, Any]]) -> Any:
+    def forward(self, batched_inputs: Collection[dict[str, Any]]) -> Any:
         """Loss in training mode, class probabilities otherwise.
 
         Args:
             batched_inputs: a dict for each image, with "image", a tensor (C, H, W) of BGR pixels
-                from 0 to 255, of one size in a batch, and in training "category_id", an int.
+                from 0 to 255, of one size in a batch, and in training "category_id", an int. The
+                loaders' ``ImageBatch`` has the images in one tensor (N, C, H, W), ``images``.
 
         Returns:
             {"loss_cls": scalar} in training, else a list of {"scores": (num_classes,)}, softmax.
@@ -129,17 +130,25 @@ class Classifier(nn.Module):
                 f"category_id {wrong}: this classifier has the labels 0 to "
                 f"{self.num_classes - 1}; set num_classes to the data set's number of classes"
             )
-        target = torch.tensor(labels, device=logits.device)
+        target = torch.tensor(labels, pin_memory=logits.is_cuda)
+        target = target.to(logits.device, non_blocking=True)
         loss = F.cross_entropy(logits, target, label_smoothing=self.label_smoothing)
         return {"loss_cls": loss}
 
-    def _batch(self, batched_inputs: list[dict[str, Any]]) -> torch.Tensor:
-        images = [inputs["image"] for inputs in batched_inputs]
+    def _batch(self, batched_inputs: Collection[dict[str, Any]]) -> torch.Tensor:
+        images = getattr(batched_inputs, "images", None)
+        if images is None:
+            images = self._stack([inputs["image"] for inputs in batched_inputs])
+        # as bytes, a quarter of the floats; what is page-locked is not waited for
+        images = images.to(self.device, non_blocking=True).to(torch.float32)
+        return (images - self.pixel_mean) / self.pixel_std
+
+    def _stack(self, images: list[torch.Tensor]) -> torch.Tensor:
         sizes = {tuple(image.shape) for image in images}
         if len(sizes) != 1:
             raise ModelError(
                 f"a batch of {len(images)} images of the sizes {sorted(sizes)} (C, H, W); a "
                 "classifier takes at least one image, all of one size: crop or resize them alike"
             )
-        batch = torch.stack(images).to(self.device, torch.float32)
-        return (batch - self.pixel_mean) / self.pixel_std
+        # on the device: a copy that stacks them here would not be page-locked, as a search's are
+        return torch.stack([image.to(self.device, non_blocking=True) for image in images])

@@ -59,6 +59,12 @@ def test_coco_boxes_are_width_and_height(warnings):
     assert "2 without area" in warnings()[0]
 
 
+def test_a_box_of_coco_is_not_rounded(warnings):
+    """In float32, 255.2 + 1 - 255.2 is more than 1."""
+    wide = {**record("a.jpg", [[255.2, 10, 1, 9]], BoxMode.XYWH_ABS), "width": 1000}
+    assert kept(drop_damaged_boxes([wide], "toy")) == [[]]
+
+
 def test_it_is_reported_once_for_each_data_set(warnings):
     records = [record(f"{i}.jpg", [[0, 0, 0, 0]]) for i in range(25)]
     for name in ("a", "b", "a"):

@@ -41,6 +41,12 @@ def test_what_data_workers_send_keeps_no_file_open(tmp_path):
     assert len(os.listdir("/proc/self/fd")) < before + 20
 
 
+def test_a_part_of_a_batch_does_not_hold_the_batch(tmp_path):
+    batch = torch.stack(images())
+    kept = ImageStore(10**6, tmp_path).keep(batch[2])
+    assert torch.equal(kept, batch[2]) and kept.untyped_storage().nbytes() == 105
+
+
 def test_other_types_and_large_images(tmp_path, monkeypatch):
     monkeypatch.setattr("detnas_d2.data.image_store._BLOCK", 4096)
     store = ImageStore(0, tmp_path)

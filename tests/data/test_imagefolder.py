@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import tracemalloc
 from collections import Counter
 from itertools import islice
 from pathlib import Path
+from types import FunctionType, ModuleType
 
 import numpy as np
 import pytest
@@ -21,7 +25,6 @@ from detnas_d2.data import (
     MissingDatasetError,
     RandomResizedCrop,
     build_train_loader,
-    held_out_split,
     imagenet_test_augmentations,
     imagenet_train_augmentations,
     load_image_folder,
@@ -31,6 +34,7 @@ from detnas_d2.data import (
     seeded,
     unregister_dataset,
 )
+from detnas_d2.data.records import ImageRecords
 
 CLASSES = ("n01440764", "n01443537", "n02102040")
 
@@ -100,21 +104,90 @@ def test_missing_and_damaged_folders(root, tmp_path):
         load_image_folder(root, "train")
 
 
-def test_held_out_part_and_rest_are_the_whole():
-    records = [{"category_id": i % 3, "image_id": i} for i in range(90)]
-    part = held_out_split(records, of=5, held_out=True)
-    rest = held_out_split(records, of=5, held_out=False)
-    assert sorted(r["image_id"] for r in part + rest) == list(range(90))
-    assert np.bincount([r["category_id"] for r in part]).tolist() == [6, 6, 6]
-    assert part == held_out_split(records, of=5, held_out=True)
-    # drawn, not every fifth in turn
-    gaps = np.diff([r["image_id"] for r in part if r["category_id"] == 0])
-    assert len(set(gaps.tolist())) > 1
+def folder_of(root, counts):
+    """Empty files: `counts` of each class."""
+    for name, count in zip(CLASSES, counts, strict=True):
+        (root / "train" / name).mkdir(parents=True)
+        for i in range(count):
+            (root / "train" / name / f"{i:03}.png").touch()
+    return root
 
 
-def test_an_empty_part_is_refused():
-    with pytest.raises(DataError, match="leaves no image with held_out=False"):
-        held_out_split([{"category_id": 0}], of=2, held_out=False)
+def test_held_out_part_and_rest_are_the_whole(tmp_path):
+    root = folder_of(tmp_path, (150, 150, 26))
+    whole, part, rest = (list(load_image_folder(root, "train", held_out=h)) for h in (None, 1, 0))
+    assert sorted(part + rest, key=lambda r: r["file_name"]) == whole
+    assert np.bincount([r["category_id"] for r in part]).tolist() == [6, 6, 2]
+    assert part == list(load_image_folder(root, "train", held_out=True))
+    # drawn, and not one in 25 in turn; from each class anew
+    numbers = [int(Path(r["file_name"]).stem) for r in part]
+    assert len(set(np.diff(numbers[:6]).tolist())) > 1
+    assert numbers[:6] != numbers[6:12]
+
+
+def test_an_empty_part_is_refused(tmp_path):
+    root = folder_of(tmp_path, (1, 1, 1))
+    assert len(load_image_folder(root, "train", held_out=True)) == 3
+    with pytest.raises(DataError, match="Every class of .*train holds one image"):
+        load_image_folder(root, "train", held_out=False)
+
+
+def test_records_are_a_sequence_of_dicts(root):
+    records = load_image_folder(root, "train")
+    assert records[-1] == records[11] and records[2:4] == [records[2], records[3]]
+    assert records[::-1] == list(reversed(records)) and records[7] in records
+    with pytest.raises(IndexError):
+        records[12]
+    records[0]["category_id"] = 9  # of a dict that is nobody else's
+    assert records[0]["category_id"] == 0
+
+
+def test_names_of_any_bytes(tmp_path):
+    folder = os.fsencode(folder_of(tmp_path, (0, 1, 1)) / "train" / CLASSES[0])
+    for name in (b"caf\xe9.png", "\u03bb \u732b.JPG".encode()):
+        open(os.path.join(folder, name), "wb").close()
+    records = load_image_folder(tmp_path, "train")
+    assert all(os.path.isfile(r["file_name"]) for r in records)
+    assert {os.fsencode(r["file_name"])[len(folder) + 1 :] for r in records[:2]} == {
+        b"caf\xe9.png",
+        "\u03bb \u732b.JPG".encode(),
+    }
+
+
+def test_a_large_folder_takes_little_memory(tmp_path):
+    """30 bytes a name, as in ImageNet; dicts of them take more than 600."""
+    names = [f"n01440764_{i:06}.JPEG" for i in range(40_000)]
+    tracemalloc.start()
+    try:
+        records = ImageRecords(tmp_path, "train", ((c, names) for c in CLASSES))
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(records) == 120_000
+    assert records[80_001]["image_id"] == f"train/{CLASSES[2]}/n01440764_000001.JPEG"
+    assert size < 40 * len(records)
+
+
+def test_no_list_of_dicts_is_made_on_the_way_to_the_workers(root):
+    register_image_folder("toy_train", root, "train")
+    try:
+        dataset = get_detection_dataset_dicts("toy_train")
+        loader = build_train_loader(dataset, dict, 4, aspect_ratio_grouping=False)
+    finally:
+        unregister_dataset("toy_train")
+    found = [o for o in _reachable(loader.dataset) if isinstance(o, (ImageRecords, dict))]
+    assert sum(isinstance(o, ImageRecords) for o in found) == 1
+    assert not any(isinstance(o, dict) and "file_name" in o for o in found)
+
+
+def _reachable(root):
+    seen, waiting = {}, [root]
+    while waiting:
+        o = waiting.pop()
+        if id(o) not in seen and not isinstance(o, (type, ModuleType, FunctionType)):
+            seen[id(o)] = o
+            waiting += gc.get_referents(o)
+    return seen.values()
 
 
 def test_imagenet_less_what_the_search_is_scored_on(tmp_path, monkeypatch):
@@ -134,8 +207,9 @@ def test_imagenet_less_what_the_search_is_scored_on(tmp_path, monkeypatch):
         supernet, search = (DatasetCatalog.get(name) for name in names)
         assert Counter(r["category_id"] for r in search) == {0: 2, 1: 2, 2: 1}
         everything = DatasetCatalog.get("imagenet_train")
-        assert sorted(supernet + search, key=lambda r: r["file_name"]) == everything
-        assert DatasetCatalog.get("imagenet_detnas_search") == search
+        both = [*supernet, *search]
+        assert sorted(both, key=lambda r: r["file_name"]) == list(everything)
+        assert list(DatasetCatalog.get("imagenet_detnas_search")) == list(search)
         # the same images in every version of this project, for results to be comparable
         numbers = [Path(r["file_name"]).stem.rpartition("_")[2] for r in search]
         assert numbers == ["26", "27", "23", "8", "0"]

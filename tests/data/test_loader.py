@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import resource
 from itertools import islice
@@ -16,7 +17,13 @@ from detectron2.data import transforms as T
 from detectron2.utils import comm
 from omegaconf import OmegaConf
 
-from detnas_d2.data import DataError, ImageReadError, SeededMapDataset, build_train_loader
+from detnas_d2.data import (
+    ClassificationMapper,
+    DataError,
+    ImageReadError,
+    build_test_loader,
+    build_train_loader,
+)
 
 
 def mapper():
@@ -134,10 +141,23 @@ def test_aspect_ratio_groups_need_sizes():
     assert sorted(next(iter(mixed))) == [f"{i}.png" for i in range(9)]
 
 
-def test_the_mapper_gets_a_copy():
+def test_a_mapper_may_change_what_it_gets():
     records = [{"file_name": "a", "annotations": [1, 2]}]
-    mapped = SeededMapDataset(records, lambda r: r["annotations"].pop(), seed=0)
-    assert [mapped[(0, p)] for p in range(3)] == [2, 2, 2]
+    grouping = {"aspect_ratio_grouping": False}
+    train = build_train_loader(records, lambda r: r["annotations"].pop(), 1, **grouping)
+    assert list(islice(train, 3)) == [[2], [2], [2]]
+    test = build_test_loader(records, lambda r: r["annotations"].pop())
+    assert [list(test), list(test)] == [[[2]], [[2]]]
+    assert records == [{"file_name": "a", "annotations": [1, 2]}]
+
+
+def test_no_record_is_copied_on_the_way_to_the_mapper(monkeypatch):
+    """What is read is new already; a mapper of Detectron2 makes its one copy itself."""
+    monkeypatch.setattr(copy, "deepcopy", lambda *_: pytest.fail("a record was copied"))
+    records = [{"file_name": "a", "annotations": [1, 2]}]
+    train = build_train_loader(records, dict, 1, aspect_ratio_grouping=False)
+    assert list(islice(train, 2)) == [records] * 2
+    assert list(build_test_loader(records, dict)) == [records]
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -174,6 +194,9 @@ def test_the_limit_of_open_files_is_raised_for_workers(digits):
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
         loader(num_workers=0)
+        # a classifier's batch is one tensor
+        stacked = ClassificationMapper(True, augmentations=[])
+        build_train_loader(_dicts(), stacked, 4, num_workers=2)
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 512
         loader(num_workers=2)
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 1024

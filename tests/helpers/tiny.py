@@ -19,7 +19,7 @@ from detectron2.utils import comm
 from fvcore.common.param_scheduler import LinearParamScheduler
 from omegaconf import DictConfig, OmegaConf
 
-from detnas_d2.data import build_test_loader, build_train_loader
+from detnas_d2.data import ImageBatch, build_test_loader, build_train_loader
 from detnas_d2.evaluation import ClassificationEvaluator
 from detnas_d2.modeling import Classifier, Norm, ShuffleNetV2, ShuffleNetV2Supernet
 from detnas_d2.space import SearchSpace, ShuffleChoice, Stage, UniformPathSampler, XceptionChoice
@@ -68,11 +68,13 @@ def records(names: str, count: int = 24) -> list[dict[str, Any]]:
 class NoiseMapper:
     """Images drawn from the image's number, and noise from numpy's and torch's generators.
 
-    With `boxes`, that many boxes of an image, for a detector.
+    With `boxes`, that many boxes of an image, for a detector; without, a classifier's batches.
     """
 
     def __init__(self, size: int = 33, augment: bool = True, boxes: int = 0) -> None:
         self.size, self.augment, self.boxes = size, augment, boxes
+        if not boxes:
+            self.collate = ImageBatch.collate
 
     def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
         rng = np.random.default_rng(record["image_id"])

@@ -1,0 +1,90 @@
+"""How a process keeps a data set's records: once for all data workers, made anew when read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from detectron2.data import DatasetFromList
+from torch.utils.data import Dataset
+
+Record = dict[str, Any]
+
+_UNUSED = {"use_instance_mask": "segmentation", "use_keypoint": "keypoints"}
+
+
+def kept_records(dataset: Sequence[Record], mapper: Callable[[Record], Any]) -> Dataset[Record]:
+    """The records in memory that forked workers share; each access makes a new record.
+
+    Masks and keypoints are left out where `mapper` says that it does not use them, as Detectron2's
+    ``DatasetMapper`` does (``use_instance_mask``, ``use_keypoint``), which drops them image by
+    image: COCO's polygons are most of its annotations.
+
+    Args:
+        dataset: dicts in Detectron2's form, not changed. A torch Dataset, such as that of an image
+            folder, is taken as it is.
+    """
+    if isinstance(dataset, Dataset):
+        return dataset
+    unused = {key for flag, key in _UNUSED.items() if not getattr(mapper, flag, True)}
+    return DatasetFromList([_without(record, unused) for record in dataset], copy=False)
+
+
+def _without(record: Record, keys: set[str]) -> Record:
+    if not keys or "annotations" not in record:
+        return record
+    annotations = [{k: a[k] for k in a if k not in keys} for a in record["annotations"]]
+    return {**record, "annotations": annotations}
+
+
+class ImageRecords(Sequence[Record], Dataset[Record]):
+    """The images of a folder in ImageNet's form, kept as their names: 30 bytes each, not 800.
+
+    A sequence of dicts, and a torch Dataset: Detectron2's ``get_detection_dataset_dicts`` hands
+    that on, and makes no list of it.
+
+    Args:
+        root: of the data set.
+        split: folder in it; begins the image ids.
+        files: of each class, in the order of the labels: the class folder's name, and the files.
+    """
+
+    def __init__(self, root: Path, split: str, files: Iterable[tuple[str, Sequence[str]]]) -> None:
+        self._folders: list[tuple[str, str]] = []
+        blob, lengths, counts = bytearray(), [], []
+        for name, names in files:
+            encoded = [os.fsencode(file) for file in names]
+            blob += b"".join(encoded)
+            lengths.append(np.fromiter(map(len, encoded), np.int64, len(encoded)))
+            counts.append(len(encoded))
+            self._folders.append((str(root / split / name), f"{split}/{name}"))
+        self._names = bytes(blob)
+        self._ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *lengths]))
+        self._class_ends = np.cumsum(counts)
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Record]: ...
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        """
+        Returns:
+            {"file_name", "category_id", "image_id"}; image_id is the path below root.
+        """
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        i = range(len(self))[index]
+        label = int(np.searchsorted(self._class_ends, i, side="right"))
+        file = os.fsdecode(self._names[self._ends[i] : self._ends[i + 1]])
+        folder, below = self._folders[label]
+        return {
+            "file_name": f"{folder}/{file}",
+            "category_id": label,
+            "image_id": f"{below}/{file}",
+        }

@@ -1,0 +1,144 @@
+"""A classification batch is one tensor, and is read like the list of dicts that it was."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from detectron2.config import instantiate
+from detectron2.data import DatasetMapper
+from detectron2.utils import comm
+from PIL import Image
+from torch.utils.data._utils.pin_memory import pin_memory
+
+from detnas_d2.data import (
+    ClassificationMapper,
+    ImageBatch,
+    build_test_loader,
+    build_train_loader,
+    imagenet_test_augmentations,
+    imagenet_train_augmentations,
+)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for i in range(10):
+        pixels = rng.integers(256, size=(30 + i, 50 - i, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    return [
+        {"file_name": str(folder / f"{i}.png"), "category_id": i % 3, "image_id": i}
+        for i in range(10)
+    ]
+
+
+class Listed(ClassificationMapper):
+    """As a user's own mapper: its batches are lists."""
+
+    collate = None
+
+
+def train_loader(records, mapper=ClassificationMapper, **kwargs):
+    augmentations = imagenet_train_augmentations(size=24)
+    own = mapper(True, augmentations=augmentations)
+    return build_train_loader(records, own, 4, seed=5, aspect_ratio_grouping=False, **kwargs)
+
+
+def same(batches, expected):
+    """As dicts, in the order of their keys, too."""
+    assert [len(batch) for batch in batches] == [len(batch) for batch in expected]
+    return all(
+        tiny.same(dict(sorted(x.items())), dict(sorted(y.items())))
+        for batch, other in zip(batches, expected, strict=True)
+        for x, y in zip(batch, other, strict=True)
+    )
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_the_images_are_those_of_lists(records, num_workers):
+    lists = list(islice(train_loader(records, Listed), 5))
+    assert all(type(batch) is list for batch in lists)
+    batches = list(islice(train_loader(records, num_workers=num_workers), 5))
+    assert all(isinstance(batch, ImageBatch) for batch in batches)
+    assert same(batches, lists)
+    for batch, images in zip(batches, lists, strict=True):
+        assert batch.images.dtype == torch.uint8 and batch.images.shape == (4, 3, 24, 24)
+        assert torch.equal(batch.images, torch.stack([image["image"] for image in images]))
+        assert tiny.same(batch[2]["image"], images[2]["image"])
+        assert batch[-1]["image_id"] == images[-1]["image_id"]
+
+
+def test_ranks_get_their_slices_and_a_resumed_stream_goes_on(records, monkeypatch):
+    expected = list(islice(train_loader(records), 6))
+    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
+    ranks = []
+    for rank in (0, 1):
+        monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
+        loader = train_loader(records, num_workers=2 * rank, start_step=2)
+        ranks.append(list(islice(loader, 4)))
+    assert same([[*a, *b] for a, b in zip(*ranks, strict=True)], expected[2:])
+
+
+def test_evaluation_too(records):
+    augmentations = imagenet_test_augmentations(size=20, resize=24)
+    loaders = [
+        build_test_loader(records, mapper(False, augmentations=augmentations), batch_size=4)
+        for mapper in (ClassificationMapper, Listed)
+    ]
+    batches, lists = map(list, loaders)
+    assert [batch.images.shape[0] for batch in batches] == [4, 4, 2]
+    assert same(batches, lists)
+
+
+def test_images_of_several_sizes_stay_a_list(records):
+    mapper = ClassificationMapper(False, augmentations=[])
+    (batch, *_) = build_test_loader(records, mapper, batch_size=4)
+    assert type(batch) is list and len({x["image"].shape for x in batch}) == 4
+    assert isinstance(next(iter(build_test_loader(records, mapper))), ImageBatch)
+
+
+def test_a_batch_of_a_worker_opens_one_file(records):
+    def opened(mapper):
+        stream = iter(train_loader(records, mapper, num_workers=1))
+        first, start = next(stream), len(os.listdir("/proc/self/fd"))
+        second = next(stream)
+        return len(os.listdir("/proc/self/fd")) - start, first, second
+
+    assert opened(ClassificationMapper)[0] == 1
+    assert opened(Listed)[0] == 4
+
+
+def test_a_classifier_takes_both_forms_alike(records):
+    model = instantiate(tiny.classifier("unused", tiny.ARCHITECTURE).model)
+    losses = []
+    for mapper in (ClassificationMapper, Listed):
+        batch = next(iter(train_loader(records, mapper)))
+        model.zero_grad()
+        torch.manual_seed(0)  # dropout
+        loss = model.train()(batch)["loss_cls"]
+        loss.backward()
+        losses.append((loss.detach(), [p.grad.clone() for p in model.parameters()]))
+    assert tiny.same(*losses)
+
+
+def test_a_whole_batch_is_page_locked_and_only_where_cuda_is_used(records, monkeypatch):
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: pinned.append(self) or self)
+    batch = next(iter(train_loader(records)))
+    copy = pin_memory(batch)  # as DataLoader's thread does
+    assert len(pinned) == 1 and pinned[0] is batch.images
+    assert isinstance(copy, ImageBatch) and copy.others == batch.others
+    boxes = DatasetMapper(is_train=True, augmentations=[], image_format="BGR")
+    for uses_cuda in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda: uses_cuda)  # noqa: B023
+        assert train_loader(records).pin_memory == uses_cuda
+        mapper = ClassificationMapper(False, augmentations=[])
+        assert build_test_loader(records, mapper).pin_memory == uses_cuda
+        grouping = {"aspect_ratio_grouping": False}
+        assert not build_train_loader(records, boxes, 4, **grouping).pin_memory

@@ -1,0 +1,107 @@
+"""Records as processes keep them: without masks where only boxes are trained on."""
+
+from __future__ import annotations
+
+import copy
+from itertools import islice
+
+import numpy as np
+import pytest
+import tiny
+from detectron2.data import DatasetMapper
+from detectron2.structures import BoxMode
+from PIL import Image
+from torch.utils.data import Dataset
+
+from detnas_d2.data import build_test_loader, build_train_loader
+from detnas_d2.data.records import kept_records
+
+
+@pytest.fixture
+def records(tmp_path):
+    rng = np.random.default_rng(0)
+    made = []
+    for i in range(4):
+        name = str(tmp_path / f"{i}.png")
+        Image.fromarray(rng.integers(256, size=(40, 60, 3), dtype=np.uint8)).save(name)
+        annotations = [
+            {
+                "bbox": [x, 5, 20, 12],
+                "bbox_mode": BoxMode.XYWH_ABS,
+                "category_id": i % 2,
+                "iscrowd": 0,
+                "segmentation": [[x, 5, x + 20, 5, x + 20, 17, x, 17]],
+                "keypoints": [x + 1.5, 7.5, 2],
+            }
+            for x in (2, 30)
+        ]
+        made.append(
+            {
+                "file_name": name,
+                "image_id": i,
+                "height": 40,
+                "width": 60,
+                "annotations": annotations,
+            }
+        )
+    return made
+
+
+def mapper(**kwargs):
+    augmentations = kwargs.pop("augmentations", [])
+    return DatasetMapper(True, augmentations=augmentations, image_format="BGR", **kwargs)
+
+
+def kept_keys(records, mapper):
+    kept = kept_records(records, mapper)
+    return {key for i in range(len(kept)) for a in kept[i]["annotations"] for key in a}
+
+
+BOXES = {"bbox", "bbox_mode", "category_id", "iscrowd"}
+
+
+def test_masks_and_keypoints_are_kept_for_a_mapper_that_uses_them(records):
+    before = copy.deepcopy(records)
+    assert kept_keys(records, mapper()) == BOXES
+    masks = mapper(use_instance_mask=True)
+    assert kept_keys(records, masks) == BOXES | {"segmentation"}
+    assert kept_keys(records, mapper(use_keypoint=True)) == BOXES | {"keypoints"}
+    # of a mapper of one's own nothing is known
+    assert kept_keys(records, len) == BOXES | {"segmentation", "keypoints"}
+    assert records == before
+    test = DatasetMapper(False, augmentations=[], image_format="BGR")
+    assert kept_keys(records, test) == BOXES
+    assert len(list(build_test_loader(records, test))) == 4
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_the_mapped_images_are_those_of_the_whole_records(records, masks):
+    own = mapper(use_instance_mask=masks)
+    expected = {record["image_id"]: own(record)["instances"] for record in records}
+    seen = 0
+    for batch in islice(build_train_loader(records, own, 2), 4):
+        for image in batch:
+            instances = expected[image["image_id"]]
+            assert set(image["instances"].get_fields()) == set(instances.get_fields())
+            assert image["instances"].has("gt_masks") == masks
+            assert tiny.same(image["instances"].gt_boxes.tensor, instances.gt_boxes.tensor)
+            if masks:
+                polygons = [x.get("gt_masks").polygons for x in (image["instances"], instances)]
+                assert all(np.array_equal(a, b) for a, b in zip(*polygons, strict=True))
+            seen += 1
+    assert seen == 8
+
+
+def test_a_torch_dataset_is_taken_as_it_is(records):
+    class Mine(Dataset):
+        def __len__(self):
+            return len(records)
+
+        def __getitem__(self, index):
+            return {**records[index]}
+
+    mine = Mine()
+    assert kept_records(mine, mapper()) is mine
+    batches = [list(islice(build_train_loader(x, mapper(), 2), 3)) for x in (mine, records)]
+    ids = [[image["image_id"] for batch in b for image in batch] for b in batches]
+    assert ids[0] == ids[1]
