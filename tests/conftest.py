@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 
 import pytest
 
 # Before torch is imported, and for child processes too: on tensors as small as the tests' a second
 # thread costs more than it brings, on a busy machine many times more.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell without job control starts `make test &` with SIGINT ignored, which Python leaves so and
+# child processes inherit. Tests send it to themselves and to what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
