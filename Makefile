@@ -38,6 +38,7 @@ lint: venv
 
 types: venv
 	$(BIN)/mypy
+	$(BIN)/mypy train_net.py
 
 dry-run: venv
 	$(BIN)/python tools/dry_run.py

@@ -16,7 +16,6 @@ import io
 import logging
 import multiprocessing
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -216,4 +215,4 @@ if __name__ == "__main__":
     parser.add_argument("--head", choices=["retinanet", "fpn", "wide"], default="retinanet")
     parser.add_argument("--amp", action="store_true", help="with search.amp=True")
     parser.add_argument("--rounds", type=int, default=5)
-    sys.exit(main(parser.parse_args()))
+    main(parser.parse_args())

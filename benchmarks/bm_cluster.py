@@ -18,7 +18,6 @@ import argparse
 import heapq
 import logging
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -181,4 +180,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--candidates", type=int, default=1000, help="a multiple of 200")
     parser.add_argument("--mean", type=float, default=2.0, help="seconds of a candidate")
-    sys.exit(main(parser.parse_args()))
+    main(parser.parse_args())

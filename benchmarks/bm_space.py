@@ -15,7 +15,6 @@ import argparse
 import logging
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -126,8 +125,8 @@ def search(ledger: Ledger, figures: int) -> None:
 
     # another seed than the rows': none of its candidates is recorded
     algorithm = EvolutionarySearch(SPACE, LIMIT, population=50, generations=20, seed=2)
-    progress = Progress(algorithm.candidates)
-    algorithm.run(Evaluator(InProcessExecutor(fitness), COST, ledger, progress))
+    observers = [Progress(algorithm.candidates)]
+    algorithm.run(Evaluator(InProcessExecutor(fitness), COST, ledger, observers))
 
 
 def fill(path: Path, rows: np.ndarray, figures: int) -> None:
@@ -153,4 +152,4 @@ if __name__ == "__main__":
     parser.add_argument("--figures", type=int, default=9, help="metrics of a candidate")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", help="on the disk to measure; by default the system's /tmp")
-    sys.exit(main(parser.parse_args()))
+    main(parser.parse_args())

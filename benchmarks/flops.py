@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -30,8 +30,9 @@ def counted(flops: list[int]) -> Iterator[None]:
 def conv_flops(shape: Sequence[int], conv: nn.Conv2d) -> int:
     """Of a convolution, 2 a multiply-add; what falls on the padding is no work, and not counted."""
     taps = 1
+    paddings = cast(tuple[int, ...], conv.padding)  # no "same", which Detectron2 has nowhere
     for size, kernel, stride, padding, dilation in zip(
-        shape[2:], conv.kernel_size, conv.stride, conv.padding, conv.dilation, strict=True
+        shape[2:], conv.kernel_size, conv.stride, paddings, conv.dilation, strict=True
     ):
         starts = range(-padding, size + padding - dilation * (kernel - 1), stride)
         taps *= sum(0 <= s + dilation * k < size for s in starts for k in range(kernel))
@@ -44,7 +45,7 @@ def peak_flops(amp: bool) -> float:
     best = 0.0
     for channels, size, kernel in ((256, 40, 3), (256, 40, 1), (512, 20, 3), (1024, 20, 1)):
         conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
-        conv.to(dtype=dtype, memory_format=torch.channels_last)
+        conv.to(dtype).to(memory_format=torch.channels_last)
         x = torch.randn(8, channels, size, size, dtype=dtype)
         x = x.to(memory_format=torch.channels_last)
         for _ in range(10):

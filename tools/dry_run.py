@@ -38,11 +38,11 @@ from detnas_d2.engine import (
     LazyTrainer,
     evaluate_checkpoint,
     load_config,
+    require_supernet,
 )
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.engine.preflight import PURPOSE, check_run, dataset_names
 from detnas_d2.evaluation import build_fitness
-from detnas_d2.modeling import find_supernet
 from detnas_d2.space import CostTable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,7 +114,7 @@ def run_small(cfg: DictConfig, kind: str) -> None:
         cfg.search.calibration_batches = 1
         model = LazyTrainer.build_model(cfg)
         DetNASCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[])
-        build_fitness(cfg, model)(CostTable(find_supernet(model).space).cheapest())
+        build_fitness(cfg, model)(CostTable(require_supernet(model, "A search").space).cheapest())
 
 
 def stand_in_checkpoint(file: str, folder: str, root: Path) -> str:

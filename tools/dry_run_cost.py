@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from detectron2.config import instantiate
+from detectron2.modeling import GeneralizedRCNN, RetinaNet
 from dry_run_step import reads_architecture
 from omegaconf import DictConfig
 from torch import nn
@@ -19,7 +20,7 @@ from detnas_d2.driver import build_algorithm, build_limit
 from detnas_d2.engine import ConfigError, backbone_key, backbone_node
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.modeling import Classifier, find_backbone, find_supernet
-from detnas_d2.space import Architecture, CostTable, SearchSpace, resolve_space
+from detnas_d2.space import Architecture, CostTable, resolve_space
 
 PUBLISHED = {
     "detnasnet_coco_fpn_300m": (288_082_368, 0),
@@ -56,13 +57,14 @@ def check_full_size(cfg: DictConfig, kind: str, name: str) -> Report:
     if searched:
         bottom.architecture = str(CostTable(resolve_space(instantiate(bottom.space))).cheapest())
     network = build_full_size(cfg)
-    space, flops = network.space, network.flops
-    if space is None:
+    architecture, flops = network.architecture, network.flops
+    if architecture is None:
         check_published(name, flops)
         return Report(kind, network.backbone, f"{flops / 1e6:.0f}")
+    space = architecture.space
     cost = CostTable(space)
-    if cost.flops(network.architecture) != flops:
-        raise ConfigError(f"CostTable and network differ at {network.architecture}: {flops:,}")
+    if cost.flops(architecture) != flops:
+        raise ConfigError(f"CostTable and network differ at {architecture}: {flops:,}")
     if "path_sampler" in cfg and instantiate(cfg.path_sampler).space != space:
         raise ConfigError("model and path_sampler have different spaces")
     if kind == "search":
@@ -82,10 +84,13 @@ def check_full_size(cfg: DictConfig, kind: str, name: str) -> Report:
 
 @dataclass(frozen=True)
 class Network:
-    """A backbone as it was built, and the multiply-adds counted in `architecture` of it."""
+    """A backbone as it was built, and the multiply-adds counted in `architecture` of it.
+
+    Args:
+        architecture: None of a network that is in no space.
+    """
 
     backbone: str
-    space: SearchSpace | None
     architecture: Architecture | None
     is_supernet: bool
     flops: int
@@ -111,7 +116,6 @@ def build_full_size(cfg: DictConfig) -> Network:
         _, ours = find_backbone(model) or ("", None)
         _networks[key] = Network(
             backbone=type(bottom).__name__,
-            space=ours.space if ours else None,
             architecture=supernet.path if supernet else ours.architecture if ours else None,
             is_supernet=supernet is not None,
             flops=flops,
@@ -157,8 +161,13 @@ def check_fit(model: nn.Module, bottom: nn.Module) -> int:
         if isinstance(model, Classifier):
             model([{"image": image}])
             return sum(flops)
+        if not isinstance(model, GeneralizedRCNN | RetinaNet):
+            raise ConfigError(
+                f"model is a {type(model).__name__}; what is tried here is a Classifier, a "
+                "GeneralizedRCNN or a RetinaNet"
+            )
         features = model.backbone(image[None])
-        if hasattr(model, "roi_heads"):
+        if isinstance(model, GeneralizedRCNN):
             rpn, heads = model.proposal_generator, model.roi_heads
             levels, anchors = rpn.in_features, rpn.anchor_generator
             rpn.rpn_head([features[f] for f in levels])
@@ -186,7 +195,7 @@ def counting(network: nn.Module) -> Iterator[list[int]]:
     """Multiply-adds of each convolution that runs meanwhile: weights times output positions."""
     flops: list[int] = []
 
-    def count(conv: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+    def count(conv: nn.Conv2d, inputs: Any, output: torch.Tensor) -> None:
         flops.append(conv.weight.numel() * math.prod(output.shape[2:]))
 
     convs = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
@@ -203,7 +212,10 @@ def check_yacs_model(model: nn.Module, name: str) -> Report:
 
     Of the fixed networks, those named after a size are the published ones for COCO.
     """
-    _, backbone = find_backbone(model)
+    found = find_backbone(model)
+    if found is None:
+        raise ConfigError(f"the backbone is none of DetNAS: {type(model).__name__}")
+    _, backbone = found
     space, cost = backbone.space, CostTable(backbone.space)
     supernet = find_supernet(model)
     if supernet is not None:

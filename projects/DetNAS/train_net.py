@@ -15,19 +15,24 @@ the optimizer as well.
 
 from __future__ import annotations
 
+import argparse
 import weakref
+from collections.abc import Sequence
+from typing import Any
 
 import yaml
-from detectron2.config import get_cfg
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.config import CfgNode, get_cfg
 from detectron2.data import MetadataCatalog
 from detectron2.engine import (
     DefaultTrainer,
+    HookBase,
     TrainerBase,
     default_argument_parser,
     default_setup,
     launch,
 )
-from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
+from detectron2.evaluation import COCOEvaluator, DatasetEvaluator, PascalVOCDetectionEvaluator
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
@@ -43,7 +48,7 @@ PROGRAM = "train_net.py"
 
 
 class Trainer(DefaultTrainer):
-    def __init__(self, cfg):
+    def __init__(self, cfg: CfgNode) -> None:
         # DefaultTrainer.__init__ takes DistributedDataParallel, which does not know the path
         TrainerBase.__init__(self)
         cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
@@ -58,11 +63,11 @@ class Trainer(DefaultTrainer):
         self.checkpointer = DetNASCheckpointer(model, cfg.OUTPUT_DIR, trainer=weakref.proxy(self))
         self.register_hooks(self.build_hooks())
 
-    def resume_or_load(self, resume=True):
+    def resume_or_load(self, resume: bool = True) -> None:
         super().resume_or_load(resume)
         broadcast_model(self.model)
 
-    def build_hooks(self):
+    def build_hooks(self) -> list[HookBase]:
         hooks = super().build_hooks()
         supernet = find_supernet(self.model)
         if supernet is not None:
@@ -71,7 +76,7 @@ class Trainer(DefaultTrainer):
         return hooks
 
     @classmethod
-    def build_evaluator(cls, cfg, dataset_name):
+    def build_evaluator(cls, cfg: CfgNode, dataset_name: str) -> DatasetEvaluator:
         kind = MetadataCatalog.get(dataset_name).evaluator_type
         if kind == "pascal_voc":
             return PascalVOCDetectionEvaluator(dataset_name)
@@ -80,7 +85,7 @@ class Trainer(DefaultTrainer):
         raise ConfigError(f"No evaluator for the data set {dataset_name!r} of type {kind!r}.")
 
 
-def load_cfg(args):
+def load_cfg(args: argparse.Namespace) -> CfgNode:
     cfg = get_cfg()
     add_detnas_config(cfg)
     try:
@@ -96,12 +101,12 @@ def load_cfg(args):
     return cfg
 
 
-def work(args):
+def work(args: argparse.Namespace) -> None:
     with ending(PROGRAM, debug=args.debug):
         run(args)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> Any:
     cfg = load_cfg(args)
     default_setup(cfg, args)
     setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="detnas_d2")
@@ -117,7 +122,7 @@ def run(args):
 
 
 @command(PROGRAM)
-def main(argv):
+def main(argv: Sequence[str]) -> None:
     args = add_debug(default_argument_parser()).parse_args(argv)
     load_cfg(args)  # what it refuses is refused before processes are started
     launch(

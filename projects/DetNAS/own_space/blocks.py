@@ -46,7 +46,8 @@ class SqueezeExciteShuffleBlock(ShuffleBlock):
     ) -> None:
         like = ShuffleChoice(choice.kernel_size)
         super().__init__(like, in_channels, out_channels, stride, norm)
-        self.main.append(SqueezeExcite(self.main[-1].conv.out_channels, choice.reduction))
+        main = like.branches(in_channels, out_channels, stride)[0]
+        self.main.append(SqueezeExcite(main[-1].out_channels, choice.reduction))
 
 
 @dataclass(frozen=True)
