@@ -43,7 +43,7 @@ RATIO, DIFFERENCE, SECONDS = 3.0, 0.05, 10.0  # the marks; SECONDS: of the wide 
 def main(args: argparse.Namespace) -> None:
     cfg = load_config(args)
     if args.head != "wide":
-        train(cfg, detector(cfg), args.head)
+        train(cfg, detector(cfg), args)
     with Contender(serve_ours, args) as ours, Contender(serve_plain, args) as plain:
         seconds = alternate({"ours": ours, "plain": plain}, args.rounds)
         values = {"ours": ours.value, "plain": plain.value}
@@ -105,7 +105,7 @@ def serve_ours(connection: Any, args: argparse.Namespace) -> None:
     logging.disable(logging.INFO)
     keep_freed_memory()  # as search_net.py does
     cfg = load_config(args)
-    model = trained(cfg, args.head)
+    model = trained(cfg, args)
     images = load_images(cfg)
     fitness = build_fitness(cfg, model, images)
     path = Architecture.parse(PATH, fitness.supernet.space)
@@ -121,7 +121,7 @@ def serve_ours(connection: Any, args: argparse.Namespace) -> None:
 def serve_plain(connection: Any, args: argparse.Namespace) -> None:
     logging.disable(logging.INFO)
     cfg = load_config(args)
-    plain = Plain(cfg, trained(cfg, args.head))
+    plain = Plain(cfg, trained(cfg, args))
     while connection.recv():
         connection.send(plain())
 
@@ -215,4 +215,5 @@ if __name__ == "__main__":
     parser.add_argument("--head", choices=["retinanet", "fpn", "wide"], default="retinanet")
     parser.add_argument("--amp", action="store_true", help="with search.amp=True")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--iterations", type=int, help="of the training, 250 and 600 if left out")
     main(parser.parse_args())

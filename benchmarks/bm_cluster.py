@@ -40,7 +40,6 @@ from detnas_d2.search import (
 )
 from detnas_d2.space import Architecture, CostTable, get_space
 
-WORKERS = 64
 SIGMA = 0.3
 STRAGGLERS = 0.02
 DEATHS = 0.02
@@ -50,12 +49,12 @@ LONGER = 4.0
 class SleepingFitness:
     """Sleeps as long as the architecture's evaluation takes; the first attempt of some dies."""
 
-    def __init__(self, folder: Path, mean: float) -> None:
-        self._folder, self._mean = folder, mean
+    def __init__(self, folder: Path, mean: float, workers: int) -> None:
+        self._folder, self._mean, self._workers = folder, mean, workers
 
     def __call__(self, architecture: Architecture) -> tuple[float, dict[str, float]]:
         if not (self._folder / "go").exists():  # all workers have to be there first
-            while len(list(self._folder.glob("start.*"))) < WORKERS:
+            while len(list(self._folder.glob("start.*"))) < self._workers:
                 time.sleep(0.2)
             return 0.0, {}
         fitness, seconds, dies = plan(architecture, self._mean)
@@ -75,9 +74,9 @@ def plan(architecture: Architecture, mean: float) -> tuple[float, float, bool]:
     return sum(architecture.choices) + rng.random(), float(seconds), rng.random() < DEATHS
 
 
-def make_fitness(folder: Path, mean: float) -> SleepingFitness:
+def make_fitness(folder: Path, mean: float, workers: int) -> SleepingFitness:
     (folder / f"start.{os.getpid()}").touch()
-    return SleepingFitness(folder, mean)
+    return SleepingFitness(folder, mean, workers)
 
 
 def _is_first(file: Path) -> bool:
@@ -96,7 +95,7 @@ def main(args: argparse.Namespace) -> None:
     space = get_space("300m")
     cost = CostTable(space)
     limit = CostLimits(space, [CostLimit(cost.flops, 300_000_000)])
-    count = args.candidates
+    count, workers = args.candidates, args.workers
 
     def evolution(population: int) -> EvolutionarySearch:
         generations = count // population
@@ -112,18 +111,18 @@ def main(args: argparse.Namespace) -> None:
         folder = Path(name)
         executor = RayExecutor(
             make_module().make_fitness,
-            [folder, args.mean],
-            workers=WORKERS,
+            [folder, args.mean, workers],
+            workers=workers,
             retries=2,
-            cpus_per_worker=len(os.sched_getaffinity(0)) / WORKERS,  # they sleep
+            cpus_per_worker=len(os.sched_getaffinity(0)) / workers,  # they sleep
         )
         begin = time.perf_counter()
         with executor:
             rng = np.random.default_rng(0)
-            rows = rng.integers(space.num_choices, size=(WORKERS, space.num_blocks))
+            rows = rng.integers(space.num_choices, size=(workers, space.num_blocks))
             list(executor.run([Architecture(space, tuple(row.tolist())) for row in rows]))
             (folder / "go").touch()
-            print(f"{WORKERS} workers started in {time.perf_counter() - begin:.0f} s", flush=True)
+            print(f"{workers} workers started in {time.perf_counter() - begin:.0f} s", flush=True)
             for name, search in searches.items():
                 with Ledger(folder / name, make_header(space, "", "", 0), space) as ledger:
                     died = len(list(folder.glob("died.*")))
@@ -131,8 +130,8 @@ def main(args: argparse.Namespace) -> None:
                     result = search.run(Evaluator(executor, cost, ledger))
                     wall = time.perf_counter() - begin
                 died = len(list(folder.glob("died.*"))) - died
-                figures |= compare(name, result.evaluations, wall, died, args.mean)
-    report("cluster", {**figures, "candidates": count, "workers": WORKERS, "mean": args.mean})
+                figures |= compare(name, result.evaluations, wall, died, args)
+    report("cluster", {**figures, "candidates": count, "workers": workers, "mean": args.mean})
 
 
 def make_module() -> Any:
@@ -143,20 +142,20 @@ def make_module() -> Any:
 
 
 def compare(
-    name: str, evaluations: Sequence[Evaluation], wall: float, died: int, mean: float
+    name: str, evaluations: Sequence[Evaluation], wall: float, died: int, args: argparse.Namespace
 ) -> dict[str, Any]:
     """Print a search's utilisation."""
     failed = sum(not e.ok for e in evaluations)
     generations: dict[int, list[float]] = {}
     for e in evaluations:
-        generations.setdefault(e.generation, []).append(plan(e.architecture, mean)[1])
+        generations.setdefault(e.generation, []).append(plan(e.architecture, args.mean)[1])
     useful = sum(map(sum, generations.values()))
 
     def ideal_of(workers: int) -> float:
         return useful / workers / sum(makespan(x, workers) for x in generations.values())
 
-    ideal = ideal_of(WORKERS)
-    utilisation = useful / WORKERS / wall
+    ideal = ideal_of(args.workers)
+    utilisation = useful / args.workers / wall
     print(
         f"{name}: {len(evaluations)} candidates in {wall:.1f} s, {died} deaths, {failed} failed: "
         f"utilisation {utilisation:.1%}; ideal driver without deaths {ideal:.1%}",
@@ -179,5 +178,6 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--candidates", type=int, default=1000, help="a multiple of 200")
+    parser.add_argument("--workers", type=int, default=64)
     parser.add_argument("--mean", type=float, default=2.0, help="seconds of a candidate")
     main(parser.parse_args())

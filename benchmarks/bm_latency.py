@@ -29,7 +29,7 @@ def main(args: argparse.Namespace) -> None:
         path = Path(folder) / "latency.json"
         size = [str(n) for n in args.input_size]
         command = ["300m", "--output", str(path), "--threads", str(args.threads)]
-        measure([*command, "--input-size", *size])
+        measure([*command, "--rounds", str(args.rounds), "--input-size", *size])
         table = LatencyTable.read(path)
     check = table.check
     measured = np.array(check["measured_ms"])
@@ -52,5 +52,6 @@ if __name__ == "__main__":
         epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=40, help="times of each choice")
     parser.add_argument("--input-size", type=int, nargs=2, default=[224, 224])
     main(parser.parse_args())

@@ -257,6 +257,7 @@ def main() -> None:
         default=40,
         help="alternations (twice as many of the classifier)",
     )
+    parser.add_argument("--only", choices=list(CONFIGS), help="of the two models")
     parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--bytes", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -270,9 +271,9 @@ def main() -> None:
             kind: compare_time(kind, args.rounds * STEPS[kind])
             | compare_memory(kind)
             | compare_bytes(kind)
-            for kind in CONFIGS
+            for kind in ([args.only] if args.only else CONFIGS)
         }
-        ratio = figures["detector"]["ratio"]
+        ratio = figures[args.only or "detector"]["ratio"]
         threads = torch.get_num_threads()
         report("supernet_step", {"ratio": ratio, **figures, "threads": threads})
 

@@ -24,15 +24,21 @@ TRAINING = {"fpn": (250, 2e-3), "retinanet": (600, 7e-4)}
 BATCH = 8
 
 
-def trained(cfg: Any, head: str) -> Any:
+def trained(cfg: Any, args: argparse.Namespace) -> Any:
     model = detector(cfg)
-    if head != "wide":
-        model.load_state_dict(torch.load(weights_file(head), weights_only=True))
+    if args.head != "wide":
+        model.load_state_dict(torch.load(weights_file(args), weights_only=True))
     return model
 
 
-def weights_file(head: str) -> Path:
-    return OUTPUT / f"{head}_{'_'.join(map(str, TRAINING[head]))}.pth"
+def training(args: argparse.Namespace) -> tuple[int, float]:
+    """Iterations and learning rate."""
+    iterations, rate = TRAINING[args.head]
+    return args.iterations or iterations, rate
+
+
+def weights_file(args: argparse.Namespace) -> Path:
+    return OUTPUT / f"{args.head}_{'_'.join(map(str, training(args)))}.pth"
 
 
 def load_config(args: argparse.Namespace) -> Any:
@@ -70,9 +76,9 @@ def detector(cfg: Any) -> Any:
     return model
 
 
-def train(cfg: Any, model: Any, head: str) -> None:
+def train(cfg: Any, model: Any, args: argparse.Namespace) -> None:
     """Train the path until it finds something: APs of 0 are equal whatever happens."""
-    (iterations, rate), file = TRAINING[head], weights_file(head)
+    (iterations, rate), file = training(args), weights_file(args)
     if file.exists():
         return
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)

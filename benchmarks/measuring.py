@@ -66,5 +66,6 @@ def mark(what: str, reached: bool) -> None:
 
 
 def report(name: str, figures: Mapping[str, Any]) -> None:
-    """Print the last line of a benchmark: one JSON object."""
-    print(json.dumps({"name": name, **figures, "versions": versions(), "machine": machine()}))
+    """Print the last line of a benchmark: one JSON object; JSON has null for NaN."""
+    whole = {k: None if v != v else v for k, v in figures.items()}
+    print(json.dumps({"name": name, **whole, "versions": versions(), "machine": machine()}))

@@ -19,6 +19,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from detectron2.config import instantiate
+
 from detnas_d2.commands import add_debug
 from detnas_d2.driver import build_limit
 from detnas_d2.engine import ConfigError, backbone_node, load_config
@@ -33,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def draw(search_config: str, count: int, seed: int) -> list[Architecture]:
     """Random architectures under the limit of a search; errors as `draw_random`."""
     cfg = load_config(search_config)
-    space = resolve_space(backbone_node(cfg).space)
+    space = resolve_space(instantiate(backbone_node(cfg).space))
     _, limit = build_limit(cfg, space)
     return draw_random(space, count, limit, seed)
 
