@@ -67,6 +67,13 @@ def test_each_is_retrained_and_tested(tool, tmp_path, monkeypatch, capsys):
     assert len(calls(tmp_path)) == 9  # all was done
 
 
+def test_a_space_of_ones_own(tool, workspace):
+    """A config's own space object, not a space's name."""
+    path = workspace / "configs/tiny/step3.py"
+    drawn = tool.draw(str(path), 4, 0)
+    assert len(set(drawn)) == 4 and {a.space.name for a in drawn} == {"tiny"}
+
+
 def test_drawn_under_the_limit(tool):
     search = load_config(ARGUMENTS["search_config"]).search
     drawn = tool.draw(ARGUMENTS["search_config"], 50, 0)
