@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from detectron2.config import instantiate
 
 from detnas_d2.driver import build_limit
 from detnas_d2.engine import load_config
@@ -30,7 +31,7 @@ class Network:
     row: str
     name: str
     architecture: str
-    seeds: tuple[int, ...] = SEEDS
+    seeds: tuple[int, ...]
     ranked: bool = False  # its fitness is compared; not of those that were found by it
 
 
@@ -57,7 +58,8 @@ class Study:
 
     @cached_property
     def space(self) -> SearchSpace:
-        return resolve_space(load_config(str(self.config("step1_supernet"))).model.backbone.space)
+        model = load_config(str(self.config("step1_supernet"))).model
+        return resolve_space(instantiate(model.backbone.space))
 
     def config(self, name: str) -> Path:
         return ROOT / "configs" / self.folder / f"{name}.py"
@@ -69,19 +71,18 @@ class Study:
     def networks(self) -> list[Network]:
         """The rows of the table, and the architectures whose rank is compared."""
         best = f"{self.output}/step3_search_{{}}/best_architecture.json"
+        scratch = best.format(f"scratch_{self.detector}")
         drawn = f"{self.output}/architectures/{{}}_{{}}.json"
         plain = ",".join(["0"] * self.space.num_blocks)
         rows = [
-            Network("DetNAS-P", f"detnas_p_{self.detector}", best.format(self.detector)),
+            Network("DetNAS-P", f"detnas_p_{self.detector}", best.format(self.detector), SEEDS),
             *(
                 Network("Random", f"random_{i}", drawn.format("random", i), (0,), self.ranks)
                 for i in range(RANDOM)
             ),
-            Network(
-                "DetNAS-S", f"detnas_s_{self.detector}", best.format(f"scratch_{self.detector}")
-            ),
-            Network("ClsNASNet", "clsnas", best.format("classification"), ranked=self.ranks),
-            Network("ShuffleNetV2, all 3x3", "shufflenetv2", plain, ranked=self.ranks),
+            Network("DetNAS-S", f"detnas_s_{self.detector}", scratch, SEEDS),
+            Network("ClsNASNet", "clsnas", best.format("classification"), SEEDS, self.ranks),
+            Network("ShuffleNetV2, all 3x3", "shufflenetv2", plain, SEEDS, self.ranks),
         ]
         spread = [
             Network("", f"spread_{i}", drawn.format("spread", i), (0,), True)

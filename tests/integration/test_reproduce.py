@@ -1,7 +1,8 @@
-"""projects/DetNAS/reproduce.py: its plan, its figures and its table; the training is elsewhere."""
+"""projects/DetNAS/reproduce.py: its plan, its figures and its table, and a whole study of tiny networks."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import statistics
@@ -9,7 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_steps import DIGITS
+from tiny_study import write_tiny_study
 
+from detnas_d2.data.catalog import ROOT_VARIABLE
 from detnas_d2.engine.steps import _ready
 from detnas_d2.search import Evaluator, InProcessExecutor, Ledger, make_header
 from detnas_d2.space import Architecture, CostTable, get_space
@@ -198,3 +202,44 @@ def test_the_whole_command(tools, stand_ins, tmp_path, capsys):
     assert table.startswith("| AP / AP50 / VOC mAP | handwriting, FPN | BCCD, FPN |")
     for row in ("DetNAS-P", "DetNAS-S", "ClsNASNet", "Random", "ShuffleNetV2, all 3x3"):
         assert f"\n| {row} | " in table
+
+
+def test_a_study_by_the_real_scripts(tools, workspace, tmp_path, monkeypatch):
+    """What trainings, searches and tests write is what the table is made of."""
+    studies, reproduce = tools
+    root = tmp_path / "root"
+    write_tiny_study(root)
+    study = studies.Study("tiny", "tiny", "tiny", "fpn", "digits_test", "digits_voc_test")
+    for module in tools:
+        monkeypatch.setattr(module, "ROOT", root)
+        monkeypatch.setattr(module, "STUDIES", [study])
+    monkeypatch.setattr(studies, "SEEDS", (0, 1))
+    monkeypatch.setattr(studies, "RANDOM", 2)
+    monkeypatch.setattr(reproduce, "OUTPUT", root / "output" / "reproduce")
+    monkeypatch.setattr(reproduce, "STUDY_DIGITS", DIGITS)
+    monkeypatch.setenv(ROOT_VARIABLE, "")
+    here = dataclasses.replace(workspace, folder=root)
+
+    def run_steps(steps, *, jobs):
+        waiting, seconds = list(steps), {}
+        while waiting:
+            step = _ready(waiting, [])[0]
+            waiting.remove(step)
+            script, *arguments = step.command[1:]
+            status, output = here.run(Path(script).name, *arguments)
+            assert status == 0, f"{step.name}: {status}\n{output}"
+            seconds[step.name] = 1.0
+        return seconds
+
+    monkeypatch.setattr(reproduce, "run_steps", run_steps)
+    reproduce.main([], jobs=1)
+    (results,) = json.loads((root / "output/reproduce/results.json").read_text()).values()
+    rows = [run["row"] for run in results["runs"]]
+    assert len(rows) == 4 * 2 + 2
+    assert all(run["AP"] is not None and run["VOC mAP"] >= 0 for run in results["runs"])
+    assert {name.rpartition("/")[2]: len(x) for name, x in results["searches"].items()} == {
+        "step3_search_fpn": 18,
+        "step3_search_scratch_fpn": 18,
+        "step3_search_classification": 18,
+    }
+    assert "| DetNAS-P |" in (root / "output/reproduce/table.md").read_text()
