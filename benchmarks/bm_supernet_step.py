@@ -205,7 +205,9 @@ def compare_bytes(kind: str) -> dict[str, Any]:
 def count_bytes(kind: str) -> None:
     step = Step(kind)
     sent = Counter(gradients=0, buckets=0, early=0, others=0)
-    first = next(find_backbone(step.model)[1].parameters())
+    found = find_backbone(step.model)
+    assert found is not None
+    first = next(found[1].parameters())
     for name in ("all_reduce", "all_gather"):
         setattr(dist, name, _counting(getattr(dist, name), sent, first))
     step(PATHS[0], seed=comm.get_rank())

@@ -41,6 +41,8 @@ RUN = {
         "configs/tiny/baseline_search.py configs/tiny/baseline_test.py --count 2"
     ),
     "benchmarks/bm_latency.py": "--rounds 2 --input-size 64 64",
+    "benchmarks/bm_dataset.py": ("--images 200 --boxes 1500 --names 2000 --classes 10 --rounds 1"),
+    "benchmarks/bm_loader.py": "--images 8 --rounds 1 --pause 0.1",
     "benchmarks/bm_space.py": "--rounds 1 --recorded 1000",
     "tools/install_detectron2.py": "",
 }

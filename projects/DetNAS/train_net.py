@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import yaml
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode, get_cfg
 from detectron2.data import MetadataCatalog
 from detectron2.engine import (

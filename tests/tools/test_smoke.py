@@ -17,7 +17,8 @@ MAIN = 'if __name__ == "__main__":\n    main()\n'
 def test_no_script_is_forgotten():
     assert smoke.forgotten(ROOT, smoke.RUN, smoke.ELSEWHERE) == []
     found = smoke.scripts(ROOT)
-    assert {"benchmarks/bm_space.py", "benchmarks/gpu.sh", "projects/DetNAS/reproduce.py"} < {*found}
+    some = {"benchmarks/bm_space.py", "benchmarks/gpu.sh", "projects/DetNAS/reproduce.py"}
+    assert some < {*found}
     assert "tools/tiny_steps.py" not in found
 
 
@@ -42,7 +43,11 @@ def tree(tmp_path):
         (["tools/a.py"], {"tools/b.sh": "test_b"}, []),
         (["tools/a.py"], {}, ["tools/b.sh: nothing runs it"]),
         ([], {"tools/b.sh": "test_b"}, ["tools/a.py: nothing runs it"]),
-        (["tools/a.py", "tools/b.sh", "tools/module.py"], {}, ["tools/module.py: there is no such"]),
+        (
+            ["tools/a.py", "tools/b.sh", "tools/module.py"],
+            {},
+            ["tools/module.py: there is no such"],
+        ),
         (["tools/a.py"], {"tools/b.sh": "test_c"}, ["tools/b.sh: test_c, which is to run it"]),
         (["tools/a.py"], {"tools/b.sh": "none"}, ["tools/b.sh: none, which is to run it"]),
     ],
@@ -82,7 +87,9 @@ def test_what_fails_is_named_and_its_last_lines_are_shown(tree, capsys, monkeypa
     root = tree(
         {
             "tools/good.py": "import sys\nassert sys.argv[1:] == ['--tiny', '1']\n",
-            "tools/raises.py": "print('\\n'.join(map(str, range(50))))\nraise TypeError('not so')\n",
+            "tools/raises.py": (
+                "print('\\n'.join(map(str, range(50))))\nraise TypeError('not so')\n"
+            ),
             "benchmarks/bm_x.py": "print('done')\n",
             "benchmarks/sh.sh": "#!/bin/sh\nexit 3\n",
             "tools/hangs.py": hangs,
