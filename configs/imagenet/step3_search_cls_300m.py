@@ -8,7 +8,7 @@ train.init_checkpoint = "output/imagenet/step1_supernet_300m/model_final.pth"
 train.output_dir = "output/imagenet/step3_search_cls_300m"
 search.metric = "classification/top1"
 search.calibration_batches = 100  # 6,400 images
-search.batch_size = "${dataloader.test.batch_size}"  # as many as calibration takes: 64
+search.batch_size = 64  # as many as the statistics take, in training mode
 search.cache_memory = 9  # 58,400 images of 224x224 pixels at most: 8.2 GiB
 search.retrain = [
     "configs/imagenet/step4_classification_cls_300m.py",
