@@ -1,4 +1,4 @@
-"""projects/DetNAS/reproduce.py: its plan, figures and table, and a whole study of tiny networks."""
+"""projects/DetNAS/reproduce.py: its plan, figures and table, and a study of tiny networks."""
 
 from __future__ import annotations
 
