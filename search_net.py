@@ -47,6 +47,7 @@ from detnas_d2.search import (
     write_front,
 )
 from detnas_d2.space import Architecture
+from detnas_d2.trust import add_trust, called_by, is_code
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 DEFAULT_CONFIG = os.path.join(ROOT, "configs/coco/step3_search_fpn_300m.py")
@@ -54,14 +55,15 @@ logger = logging.getLogger("detnas_d2.search_net")
 
 
 def search(args: argparse.Namespace) -> None:
-    cfg = load_config(args.config_file, args.opts)
+    cfg = load_config(args.config_file, args.opts, trust=args.trust)
     check_run(cfg, "search")
     check_metric(cfg)
     model = build_supernet(cfg)
     space = require_supernet(model, "A search").space
     cost, limit = build_limit(cfg, space)
     algorithm = build_algorithm(cfg, space, limit)
-    commands = retrain_commands(cfg, ROOT)
+    trust = is_code(args.config_file, args.trust)
+    commands = retrain_commands(cfg, ROOT, trust=trust)
     folder = cfg.train.output_dir
     header = search_header(cfg, space, algorithm)
     resume = args.resume or args.retry_failed
@@ -91,7 +93,8 @@ def search(args: argparse.Namespace) -> None:
         logger.info(f"The search ended early: {result.stopped_because}.")
     lines = "".join(f"\n  {c}" for c in commands).replace("BEST", best_file)
     logger.info(f"The best is in {best_file}. To retrain it:{lines}")
-    _report(cfg, model, result.best.architecture)
+    may_run = called_by(cfg) | frozenset((cfg.search.retrain or ()) if trust else ())
+    _report(cfg, model, result.best.architecture, may_run)
     if result.best.fitness == 0 and not any(result.best.metrics.values()):
         logger.warning(
             "All figures of the best are 0: nothing was detected, or nothing rightly, so the order "
@@ -100,7 +103,9 @@ def search(args: argparse.Namespace) -> None:
         )
 
 
-def _report(cfg: DictConfig, model: nn.Module, best: Architecture) -> None:
+def _report(
+    cfg: DictConfig, model: nn.Module, best: Architecture, may_run: frozenset[str]
+) -> None:
     """Detections of the best, and the report; the search is done, whatever fails here."""
     folder = cfg.train.output_dir
     try:
@@ -110,19 +115,19 @@ def _report(cfg: DictConfig, model: nn.Module, best: Architecture) -> None:
     try:
         from detnas_d2.report import write_report  # here, for what it imports may fail too
 
-        logger.info(f"The report, for a browser: {os.path.abspath(write_report(folder))}")
+        page = os.path.abspath(write_report(folder, also=may_run))
+        logger.info(f"The report, for a browser: {page}")
     except Exception:
         again = f"python -m detnas_d2.report {folder}"
         logger.warning(f"No report was written; to try again: {again}", exc_info=True)
 
 
-@command("search_net.py", flags=("--resume", "--retry-failed"))
+@command("search_net.py", flags=("--resume", "--retry-failed", "--trust"))
 def main(argv: Sequence[str]) -> None:
-    parser = add_debug(
-        argparse.ArgumentParser(
-            epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+    parser = argparse.ArgumentParser(
+        epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    add_trust(add_debug(parser))
     parser.add_argument("--config-file", default=DEFAULT_CONFIG, metavar="FILE")
     parser.add_argument("--resume", action="store_true", help="go on with the ledger")
     parser.add_argument(

@@ -26,6 +26,7 @@ from detnas_d2.engine import build_trainer, evaluate_checkpoint, load_config, se
 from detnas_d2.engine.lock import folder_lock
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.engine.setup import former_config
+from detnas_d2.trust import add_trust
 
 PROGRAM = "train_net.py"
 DEFAULT_CONFIG = os.path.join(
@@ -40,7 +41,7 @@ def work(args: argparse.Namespace) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = load_config(args.config_file, args.opts)
+    cfg = load_config(args.config_file, args.opts, trust=args.trust)
     with folder_lock(cfg.train.output_dir) if comm.is_main_process() else nullcontext():
         with former_config(cfg.train.output_dir):
             setup(cfg, args)
@@ -52,13 +53,13 @@ def run(args: argparse.Namespace) -> None:
         trainer.train()
 
 
-@command(PROGRAM, flags=("--resume", "--eval-only"))
+@command(PROGRAM, flags=("--resume", "--eval-only", "--trust"))
 def main(argv: Sequence[str]) -> None:
-    args = add_debug(default_argument_parser(epilog=__doc__)).parse_args(argv)
+    args = add_trust(add_debug(default_argument_parser(epilog=__doc__))).parse_args(argv)
     args.config_file = args.config_file or DEFAULT_CONFIG
     # every problem that can be seen beforehand ends here, before processes are started
     check_run(
-        load_config(args.config_file, args.opts),
+        load_config(args.config_file, args.opts, trust=args.trust),
         "test" if args.eval_only else "train",
         gpus=args.num_gpus,
         machines=args.num_machines,

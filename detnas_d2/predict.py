@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> None:
     files = find_images(args.images, folder)
     pictures = name_pictures(files, folder)
     check_folder(folder, pictures)
-    trained = load_trained(args.output, args.weights)
+    trained = load_trained(args.output, args.weights, trust=args.trust)
     trained.model.to(args.device)
     print(f"read {trained.weights}", file=sys.stderr)
     if not trained.categories:

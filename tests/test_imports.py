@@ -14,13 +14,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "detnas_d2"
 
-# What each room may import besides itself. `errors`, `files` and `commands` are files that all may
-# use.
-_FREE = {"commands", "errors", "files"}
+# What each room may import besides itself. `errors`, `files`, `commands` and `trust` are files that
+# all may use.
+_FREE = {"commands", "errors", "files", "trust"}
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
     "commands": {"errors", "files"},
+    "trust": {"errors"},
     "space": _FREE,
     "modeling": _FREE | {"space"},
     "data": _FREE | {"space"},

@@ -14,6 +14,7 @@ TREES = ("detnas_d2", "tools", "projects", "benchmarks", "configs")
 SERIALIZERS = {"pickle", "_pickle", "dill", "marshal", "shelve", "cloudpickle", "joblib"}
 BUILTINS = {"eval", "exec", "compile", "__import__"}
 SAFE_YAML = {"safe_load", "safe_load_all", "safe_dump", "safe_dump_all", "dump", "YAMLError"}
+SAFE_YAML |= {"SafeLoader", "Node", "SequenceNode"}
 ALLOWED = {"pickle.UnpicklingError"}  # what weights_only raises
 
 

@@ -41,6 +41,7 @@ from detnas_d2.modeling import (
 )
 from detnas_d2.space import halves_space, resolve_space
 from detnas_d2.space.halves import HALVES
+from detnas_d2.trust import add_trust
 
 
 @command("convert_weights.py")
@@ -48,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_debug(parser)
+    add_trust(add_debug(parser))
     parser.add_argument("source", help="the authors' file, .pth, .pth.tar or .pkl")
     parser.add_argument("out", help="the checkpoint to write, .pth")
     parser.add_argument("--config-file", required=True, help="a config with the model to fill")
@@ -61,7 +62,7 @@ def convert(args: argparse.Namespace) -> None:
     """Read, convert and write; prints what was found and what was written."""
     if not args.out.endswith(".pth"):
         raise WeightsError(f"OUT is {args.out!r}; expected a name that ends with .pth")
-    cfg = load_config(args.config_file, args.opts)
+    cfg = load_config(args.config_file, args.opts, trust=args.trust)
     released = read_released(load(args.source))
     print(
         f"{args.source}: {released}, {released.num_blocks} blocks, {released.stem_channels} stem "

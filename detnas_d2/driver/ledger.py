@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from detectron2.config import LazyConfig
 from omegaconf import DictConfig
 
 from ..engine.fingerprint import config_differences, config_hash
 from ..engine.setup import CONFIG_FILE
 from ..search import Ledger, LedgerMismatch
 from ..space import SearchSpace
+from ..trust import called_by, read_config
 from .header import CONFIG_KEYS
 
 _SHOWN = 6
@@ -52,10 +52,11 @@ def _name_keys(
     if hashes is None:
         return dict(fields)
     try:
-        former = LazyConfig.load(str(Path(cfg.train.output_dir, CONFIG_FILE)))
+        file = str(Path(cfg.train.output_dir, CONFIG_FILE))
+        former = read_config(file, also=called_by(cfg))
         if config_hash(former, CONFIG_KEYS) != hashes[0]:
             return dict(fields)
-    except Exception:  # gone, damaged, or naming a class that is gone: the hashes have to do
+    except Exception:  # gone, damaged, or naming a class that is not ours: the hashes have to do
         return dict(fields)
     differing = {
         k: pair

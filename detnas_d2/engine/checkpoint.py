@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -31,8 +32,35 @@ _HOW_TO_CONVERT = """If you trust it, write its weights anew and load the result
   python -c "import torch; {}\""""
 
 
+# an address with ".." leads out of the folder in which iopath keeps what it downloads, so that any
+# file of this machine could be read in its place, or written
+_OUTSIDE = re.compile(r"://.*\.\.")
+
+
 class CheckpointError(DetNASError):
     """A checkpoint that is missing, damaged, of another network, or cannot be written."""
+
+
+def named_last(folder: str | os.PathLike[str]) -> str:
+    """The file of a folder that its ``last_checkpoint`` names; "" where it has none.
+
+    Raises:
+        CheckpointError: it holds something else than the name of a file beside it.
+    """
+    last = os.path.join(folder, "last_checkpoint")
+    try:
+        with open(last, encoding="utf-8") as file:
+            name = file.read().strip()
+    except OSError:
+        return ""
+    except ValueError:
+        name = ""
+    if name in ("", ".", "..") or "\0" in name or os.path.basename(name) != name:
+        raise CheckpointError(
+            f"{last!r} names {name!r}; expected a file beside it, such as model_final.pth. Write "
+            "the name of the checkpoint to go on with into it, or remove it."
+        )
+    return os.path.join(folder, name)
 
 
 class DetNASCheckpointer(DetectionCheckpointer):
@@ -49,7 +77,7 @@ class DetNASCheckpointer(DetectionCheckpointer):
     * A checkpoint that leaves the whole backbone as it was is refused.
     * A file is data: it is read with weights_only, so that nothing in it is run. The .pkl files of
       Detectron2's model zoo (detectron2://), which Detectron2 unpickles, come from where Detectron2
-      itself does; others are refused.
+      itself does; others are refused. ``last_checkpoint`` names files of its own folder only.
 
     All else loads as Detectron2 does: detectors without a DetNAS backbone, the model zoo's weights
     by names alike. What did not fit is then a warning.
@@ -81,6 +109,13 @@ class DetNASCheckpointer(DetectionCheckpointer):
         path = os.path.join(self.save_dir, "last_checkpoint")
         _save(path, last_filename_basename)
 
+    def get_checkpoint_file(self) -> str:
+        """
+        Raises:
+            CheckpointError: as `named_last`.
+        """
+        return named_last(self.save_dir)
+
     def copy_last(self, name: str) -> None:
         """Save the last checkpoint once more, under another name."""
         path = os.path.join(self.save_dir, f"{name}.pth")
@@ -109,6 +144,8 @@ class DetNASCheckpointer(DetectionCheckpointer):
             CheckpointError: for a missing or damaged file, one of another network, or one that
                 would have to be run.
         """
+        if path and _OUTSIDE.search(path):
+            raise CheckpointError(f"The address {path!r} is refused, for it has '..' in it.")
         self._from_zoo = bool(path) and path.startswith("detectron2://")
         if path and "://" not in path and not os.path.isfile(path):
             raise CheckpointError(

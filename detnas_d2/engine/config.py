@@ -10,7 +10,6 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from detectron2.config import LazyConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -27,6 +26,7 @@ from ..space.own_modules import (
     targets_in_configs,
     why_not_read,
 )
+from ..trust import TrustError, is_code, read_config
 from .config_objects import describe_objects
 
 _INT_LIST = re.compile(r"^\d+(,\d+)+$")
@@ -36,7 +36,7 @@ class ConfigError(DetNASError, ValueError):
     """A config file or an override that cannot be used."""
 
 
-def load_config(path: str, overrides: Sequence[str] = ()) -> DictConfig:
+def load_config(path: str, overrides: Sequence[str] = (), *, trust: bool = False) -> DictConfig:
     """Load a LazyConfig file and apply ``key=value`` overrides to it.
 
     Unlike ``LazyConfig.apply_overrides``, which creates a mistyped key in silence, an override
@@ -44,14 +44,23 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> DictConfig:
     key on purpose, and ``key=2,1,2,0`` is an architecture: the same as ``key=[2,1,2,0]``.
     The config's own data sets (``datasets``) are registered.
 
+    Args:
+        path: a .py file, which is run, or YAML, which may come from elsewhere (`detnas_d2.trust`).
+        overrides: the user's own.
+        trust: run whatever YAML names.
+
     Raises:
         ConfigError: naming the file or key, and the nearest existing key.
+        TrustError: YAML that names other things than a config from elsewhere may.
     """
     if not os.path.isfile(path):
         raise ConfigError(f"The config file {path!r} does not exist.{_files_near(path)}")
-    find_own_modules()
+    if is_code(path, trust):
+        find_own_modules()
     try:
-        cfg = LazyConfig.load(path)
+        cfg = read_config(path, trust=trust)
+    except TrustError:
+        raise
     except DetNASError as e:  # says itself what to do
         raise ConfigError(f"{e} (Read by the config file {path!r}.)") from e
     except Exception as e:  # a config runs code of its own, which can raise anything

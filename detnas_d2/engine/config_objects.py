@@ -7,7 +7,9 @@ import re
 from dataclasses import is_dataclass
 from typing import Any
 
+from detectron2.config import LazyCall
 from detectron2.config.instantiate import dump_dataclass
+from detectron2.layers import ShapeSpec
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 
@@ -15,7 +17,8 @@ def describe_objects(node: Any) -> None:
     """Write dataclass instances as the nodes that make them: ``space=SearchSpace(...)`` becomes
     what ``space=L(SearchSpace)(...)`` is.
 
-    A run's config.yaml would otherwise keep their fields and forget their classes.
+    A run's config.yaml would otherwise keep their fields and forget their classes. So do
+    Detectron2's ShapeSpecs, which are dataclasses at its head alone.
 
     Args:
         node: a config or a part of it, changed in place.
@@ -29,6 +32,9 @@ def describe_objects(node: Any) -> None:
         value = node[key]
         if isinstance(value, DictConfig) and is_dataclass(OmegaConf.get_type(value)):
             node[key] = dump_dataclass(OmegaConf.to_object(value))
+        elif isinstance(value, ShapeSpec):
+            sides = {"height": value.height, "width": value.width, "stride": value.stride}
+            node[key] = LazyCall(ShapeSpec)(channels=value.channels, **sides)
         else:
             describe_objects(value)
 

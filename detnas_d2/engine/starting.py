@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import pickle
 from contextlib import suppress
@@ -45,6 +46,8 @@ def starting_weights(path: str) -> StartingWeights:
         name, fingerprint, architecture = (
             stated[key] for key in ("space", "fingerprint", "architecture")
         )
+        # it becomes a part of the config, where text or a dict could be more than numbers
+        architecture = None if architecture is None else [operator.index(c) for c in architecture]
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as e:
         raise CheckpointError(
             f"weights: {path!r} could not be read ({str(e).splitlines()[0]}); expected a "

@@ -18,12 +18,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from detectron2.config import LazyConfig
 from omegaconf import DictConfig, OmegaConf
 
 from ..commands import ending
 from ..errors import DetNASError
 from ..files import write_atomically
+from ..trust import called_by, read_config
 from .config import ConfigError, apply_overrides, backbone_key, backbone_node, load_config
 from .fingerprint import config_differences, config_hash, file_hash
 from .step_time import StepTime
@@ -145,7 +145,8 @@ class Step:
     def _differences(self, hashed: str) -> str:
         """From the config with that hash, which the results are of, as far as it is there."""
         try:
-            former, keys = LazyConfig.load(str(self.folder / "config.yaml")), sorted(self.cfg)
+            keys = sorted(self.cfg)
+            former = read_config(str(self.folder / "config.yaml"), also=called_by(self.cfg))
             if config_hash(former, keys) != hashed:
                 return ""
             found = config_differences(self.cfg, former, keys)

@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from detectron2.config import LazyConfig
 
 from ..commands import add_debug, command
 from ..engine.config import ConfigError
 from ..files import write_atomically
 from ..space import LatencyTable
-from ..space.config_file import load_space
+from ..space.config_file import configured_input_size, load_space
+from ..trust import add_trust
 from .timing import NETWORKS, measure_latency
 
 MARK = 0.10  # median error on whole networks
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_debug(parser)
+    add_trust(add_debug(parser))
     parser.add_argument("space", metavar="SPACE", help="name of a space, or a config file")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE")
     parser.add_argument("--input-size", nargs=2, type=int, metavar=("H", "W"))
@@ -52,8 +52,8 @@ def main(argv: Sequence[str]) -> None:
         raise ConfigError("PyTorch sees no GPU here; measure on --device cpu, or where one is.")
     args.output.parent.mkdir(parents=True, exist_ok=True)
     table = measure_latency(
-        load_space(args.space),
-        args.input_size or _input_size(args.space),
+        load_space(args.space, trust=args.trust),
+        args.input_size or configured_input_size(args.space, trust=args.trust) or (224, 224),
         batch_size=args.batch_size,
         device=args.device,
         threads=args.threads,
@@ -97,15 +97,6 @@ class _Progress:
             self._told = now
             left = (now - self._started) / done * (rounds - done)
             print(f"round {done} of {rounds}, {left:.0f} s left", file=sys.stderr, flush=True)
-
-
-def _input_size(space: str) -> Sequence[int]:
-    """search.input_size of a search's config."""
-    if space.endswith((".py", ".yaml")):
-        search = LazyConfig.load(space).get("search") or {}
-        if "input_size" in search:
-            return tuple(search["input_size"])
-    return (224, 224)
 
 
 def _positive(text: str) -> int:

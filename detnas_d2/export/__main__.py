@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
     )
     args = add_debug(parser).parse_args(argv)
     check_device(args.device)
-    trained = load_trained(args.output, args.weights)
+    trained = load_trained(args.output, args.weights, trust=args.trust)
     print(f"read {trained.weights}", flush=True)
     done = export(
         trained,

@@ -94,6 +94,7 @@ def create_backbone(
     pretrained: str | Path | None = None,
     norm: str | NormFactory = "BN",
     out_indices: Sequence[int] | None = None,
+    trust: bool = False,
 ) -> FeatureExtractor:
     """A found backbone as a feature extractor.
 
@@ -108,11 +109,13 @@ def create_backbone(
             left out, its last checkpoint.
         norm: with a space: norm of all layers. A folder's network keeps its own.
         out_indices: which stages, see `FeatureExtractor`.
+        trust: run whatever a folder's config names, such as blocks of one's own.
 
     Returns:
         the extractor, in eval mode where it has weights.
 
     Raises:
+        TrustError: a config that names such, without `trust`.
         TrainedError, CheckpointError: a folder or weights that do not fit; a supernet's.
         SpaceError, ArchitectureError: an unknown space; not an architecture of the space.
     """
@@ -122,13 +125,13 @@ def create_backbone(
                 f"{source} is a folder, whose checkpoint has its architecture; leave it out, or "
                 "give a space with it"
             )
-        return backbone_of(load_trained(source, pretrained).model, out_indices)
+        return backbone_of(load_trained(source, pretrained, trust=trust).model, out_indices)
     if architecture is None:
         raise ExportError(
             f"{source} is no folder of a training, so it has to be a space with an architecture: "
             'create_backbone("300m", "2,1,2,0,…")'
         )
-    space = source if isinstance(source, SearchSpace) else load_space(str(source))
+    space = source if isinstance(source, SearchSpace) else load_space(str(source), trust=trust)
     backbone = ShuffleNetV2(space, architecture, norm=norm)
     if pretrained is not None:
         stated_network(Path(pretrained))  # refuses a supernet's

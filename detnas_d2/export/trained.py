@@ -13,22 +13,25 @@ from typing import Any
 import detectron2.data.transforms as T
 import torch
 import yaml
-from detectron2.config import CfgNode, instantiate
+from detectron2.config import instantiate
 from detectron2.data import DatasetCatalog, DatasetMapper
 from detectron2.modeling import build_model
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from ..data import DataError, categories_of, missing_datasets
 from ..engine import ConfigError, DetNASCheckpointer, backbone_node, load_config
+from ..engine.checkpoint import named_last
 from ..engine.machines import DEVICE, visible_gpus
 from ..engine.preflight import dataset_names
 from ..modeling import find_backbone, find_supernet, get_cfg
+from ..modeling.yacs_file import merge_yacs_file
 from ..space.own_modules import why_not_read
+from ..trust import MAPPERS, MODELS, add_trust, check_targets, is_code
 from .errors import DeviceError, TrainedError
 
 CONFIG = "config.yaml"
-_LAST = "last_checkpoint"
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", metavar="FILE", help="another checkpoint than the last one of the folder"
     )
+    add_trust(parser)
 
 
 def check_device(device: str) -> None:
@@ -106,7 +110,9 @@ def config_of(source: Path) -> Path:
     return source / CONFIG if source.is_dir() else source
 
 
-def load_trained(source: str | Path, weights: str | Path | None = None) -> Trained:
+def load_trained(
+    source: str | Path, weights: str | Path | None = None, *, trust: bool = False
+) -> Trained:
     """Build the network of a folder or config file and load its weights, on the CPU.
 
     The architecture is that of the checkpoint, so that the folder may have been moved, and the
@@ -116,8 +122,10 @@ def load_trained(source: str | Path, weights: str | Path | None = None) -> Train
         source: the output folder of a training by train_net.py or by a yacs project, or its
             config file (.py, .yaml).
         weights: a checkpoint; left out: the folder's last one.
+        trust: run whatever a YAML config names, such as blocks of one's own.
 
     Raises:
+        TrustError: YAML that names such, without `trust`.
         TrainedError: a folder without a trained network, with what it is and what to do.
         ConfigError, CheckpointError: a config or checkpoint that can't be used.
     """
@@ -127,18 +135,21 @@ def load_trained(source: str | Path, weights: str | Path | None = None) -> Train
         raise TrainedError(_nothing_in(source))
     path = Path(weights) if weights else None
     if is_yacs(file):
-        return _load_yacs(file, path)
-    cfg = load_config(str(file))
+        return _load_yacs(file, path, trust)
+    cfg = load_config(str(file), trust=trust)
     if OmegaConf.select(cfg, "model") is None:
         raise TrainedError(f"{file} has no `model`; expected the config of a training.")
     path = path or last_checkpoint(file.parent, cfg)
-    model = _build_lazy(cfg, stated_network(path))
-    left = _load(model, path)
+    stated = stated_network(path)
     loader = cfg.get("dataloader") or OmegaConf.create()
     if OmegaConf.select(loader, "test.mapper") is None:
         raise TrainedError(
             f"{file} has no dataloader.test.mapper, which gives images to the model."
         )
+    if not is_code(str(file), trust):
+        _check(cfg, str(file))
+    model = _build_lazy(cfg, stated)
+    left = _load(model, path)
     mapper = instantiate(loader.test.mapper)
     names = {key: tuple(dataset_names(loader.get(key))) for key in ("train", "test")}
     return Trained(
@@ -153,11 +164,9 @@ def last_checkpoint(folder: Path, cfg: DictConfig | None = None) -> Path:
 
     Raises:
         TrainedError: there is none.
+        CheckpointError: as `named_last`.
     """
-    try:
-        named = folder / (folder / _LAST).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        named = folder / "model_final.pth"
+    named = Path(named_last(folder) or folder / "model_final.pth")
     numbered = sorted(folder.glob("model_*.pth"))  # model_final comes after the numbers
     for path in (named, *numbered[::-1]):
         if path.is_file():
@@ -205,6 +214,15 @@ def _of_supernet(path: Path) -> str:
     )
 
 
+def _check(cfg: DictConfig, file: str) -> None:
+    """Refuse what a file from elsewhere may make, but not as a network or its mapper."""
+    try:
+        check_targets(cfg.model, MODELS, file)
+        check_targets(cfg.dataloader.test.mapper, MAPPERS, file)
+    except OmegaConfBaseException as e:
+        raise ConfigError(f"{file} can't be used: {e}") from e
+
+
 def _build_lazy(cfg: DictConfig, stated: Mapping[str, Any]) -> nn.Module:
     node = backbone_node(cfg) if "backbone" in cfg.model else None
     if node is not None and "architecture" in node and stated.get("architecture") is not None:
@@ -215,10 +233,10 @@ def _build_lazy(cfg: DictConfig, stated: Mapping[str, Any]) -> nn.Module:
         raise TrainedError(why_not_read("", e)) from e
 
 
-def _load_yacs(file: Path, path: Path | None) -> Trained:
-    cfg: CfgNode = get_cfg()
+def _load_yacs(file: Path, path: Path | None, trust: bool) -> Trained:
+    cfg = get_cfg()
     try:
-        cfg.merge_from_file(str(file))
+        merge_yacs_file(cfg, file, trust=trust)
     except (KeyError, ValueError, AssertionError, OSError, yaml.YAMLError) as e:
         raise ConfigError(
             f"{file} could not be read as a yacs config: {e}. Keys that a project adds itself are "
@@ -254,7 +272,7 @@ def stated_network(path: Path) -> Mapping[str, Any]:
     """What a checkpoint says of its network (``describe``); empty where it says nothing.
 
     Raises:
-        TrainedError: it is a supernet's.
+        TrainedError: it is a supernet's, or its architecture is no list of numbers.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -263,8 +281,13 @@ def stated_network(path: Path) -> Mapping[str, Any]:
     stated = checkpoint.get("detnas") if isinstance(checkpoint, dict) else None
     if not isinstance(stated, dict):
         return {}
-    if "architecture" in stated and stated["architecture"] is None:
+    architecture = stated.get("architecture", [])
+    if architecture is None:
         raise TrainedError(_of_supernet(path))
+    if not (isinstance(architecture, (list, tuple)) and all(type(c) is int for c in architecture)):
+        raise TrainedError(
+            f"{path} says that its architecture is {architecture!r}; expected a list of numbers."
+        )
     return stated
 
 

@@ -19,6 +19,7 @@ from ..commands import add_debug, command
 from ..space import BlockSpec, Choice, CostTable, SearchSpace, memory_cost
 from ..space.config_file import load_space
 from ..space.cost import block_resolutions, checked_size
+from ..trust import add_trust
 from .errors import ModelError
 from .measuring import built, check_output, measure_block
 
@@ -177,10 +178,11 @@ def main(argv: Sequence[str]) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    add_trust(parser)
     parser.add_argument("space", metavar="SPACE", help="name of a space, or a config file")
     parser.add_argument("--input-size", nargs=2, type=int, metavar=("H", "W"), default=[224, 224])
     args = parser.parse_args(argv)
-    space = load_space(args.space)
+    space = load_space(args.space, trust=args.trust)
     check_space(space, args.input_size)
     print(format_costs(space, args.input_size))
     print("all choices run and cost what they say")

@@ -12,7 +12,6 @@ from ..driver.commands import Retraining, retrainings
 from ..engine import backbone_key
 from ..errors import DetNASError
 from .search_folder import SearchRecord
-from .trust import TrustError, came_with
 
 
 def retrainings_of(record: SearchRecord) -> list[Retraining]:
@@ -28,11 +27,8 @@ def retrainings_of(record: SearchRecord) -> list[Retraining]:
     named = record.step.setting("search.retrain") or []
     if not isinstance(named, list) or not all(isinstance(c, str) for c in named):
         raise ValueError(f"search.retrain is {named!r}; expected a list of config files")
+    trust = record.may_run is None
     try:
-        for config in named:  # a config is code: the folder's own is not run
-            for place in (Path(config), root / config):
-                if came_with(place, record.step.path):
-                    raise TrustError(f"{config} lies beside the search")
-        return retrainings(record.cfg, str(root))
+        return retrainings(record.cfg, str(root), trust=trust, also=record.may_run or ())
     except (DetNASError, OmegaConfBaseException, AttributeError):  # configs that are not here
         return [Retraining(c, backbone_key(record.cfg)) for c in named or ["STEP4_CONFIG"]]

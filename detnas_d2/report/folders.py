@@ -13,6 +13,8 @@ import yaml
 
 from ..engine.evaluate import EVALUATION_FILE
 from ..engine.steps import DONE_FILE
+from ..errors import DetNASError
+from ..trust import read_yaml
 
 LEDGER, BEST, CONFIG, METRICS = (
     "ledger.jsonl",
@@ -89,15 +91,12 @@ class StepFolder:
 def read_step(path: Path) -> StepFolder:
     """What lies in a folder; never fails for what is in it."""
     problems: list[str] = []
-    config: Any = {}
+    config: dict[Any, Any] = {}
     if (path / CONFIG).is_file():
         try:
-            config = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
+            config = read_yaml(str(path / CONFIG))
+        except (DetNASError, OSError, ValueError, yaml.YAMLError) as error:
             problems.append(f"{CONFIG} can't be read: {' '.join(str(error).split())}")
-    if not isinstance(config, dict):
-        problems.append(f"{CONFIG} holds no config")
-        config = {}
     return StepFolder(
         path,
         config,

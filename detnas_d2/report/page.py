@@ -40,18 +40,22 @@ class ReportError(DetNASError):
     """A report of nothing."""
 
 
-def write_report(output: str | os.PathLike[str]) -> Path:
+def write_report(
+    output: str | os.PathLike[str], *, trust: bool = False, also: frozenset[str] = frozenset()
+) -> Path:
     """Write OUTPUT/report/index.html and PNG files beside it.
 
     Args:
         output: a step's output folder, best a search's; or one that holds those of several steps.
             What is missing in it, damaged or just being written is told on the page.
+        trust: run whatever the folder's configs name: blocks of one's own, configs of retrainings.
+        also: names and files that they may name without `trust`, as the run's own config did.
 
     Returns:
         the page's file.
 
     Raises:
-        ReportError: there is no such folder.
+        ReportError: there is no such folder, or the report in it is a link to elsewhere.
         OSError: the report can't be written.
     """
     root = Path(output)
@@ -60,11 +64,17 @@ def write_report(output: str | os.PathLike[str]) -> Path:
             f"There is no folder {str(root)!r}; give the output folder of a search (its "
             "train.output_dir), or the folder that holds those of several steps."
         )
+    folder = root / FOLDER
+    if folder.is_symlink():
+        raise ReportError(
+            f"{str(folder)!r} is a link, and files of a report are written and removed there; "
+            "remove the link."
+        )
     problems: list[str] = []
     steps = _steps(root, problems)
     searches = [s for s in steps if s.kind == "search"]
-    records = [read_search(s) for s in searches[:_MOST_SEARCHES]]
-    folder = root / FOLDER
+    may_run = None if trust else also
+    records = [read_search(s, may_run) for s in searches[:_MOST_SEARCHES]]
     folder.mkdir(exist_ok=True)
     before = {p: _version(p) for p in folder.glob("*.png") if _CHARTS.search(p.name)}
     with chart_style():

@@ -23,9 +23,10 @@ from ..errors import DetNASError
 from ..search import CostLimits, Evaluation, rank
 from ..search.ledger_format import VERSION, complete_lines, parse_line
 from ..space import SearchSpace, SpaceError, get_space, resolve_space
+from ..trust import ALGORITHMS, check_targets, refuse_resolvers
+from ..trust import SPACES as LISTED
 from .folders import BEST, CONFIG, LEDGER, StepFolder
 from .search_charts import Cost
-from .trust import check_targets
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ class SearchRecord:
 
     step: its folder. header: the ledger's. evaluations: in the ledger's order. space, cfg: None
     where they can't be had. notes: what is missing or damaged, each with what to do.
-    total: candidates in all, None where nothing tells.
+    total: candidates in all, None where nothing tells. may_run: as `write_report`'s `also`, None
+    for all.
     """
 
     step: StepFolder
@@ -58,6 +60,7 @@ class SearchRecord:
     cfg: DictConfig | None
     notes: tuple[str, ...]
     total: int | None
+    may_run: frozenset[str] | None = frozenset()
 
     @property
     def best(self) -> Evaluation | None:
@@ -140,15 +143,21 @@ class SearchRecord:
         return max(len(starts) - 1, 1), sum(int(n) for n in _KNOWN.findall(starts[-1]))
 
 
-def read_search(step: StepFolder) -> SearchRecord:
-    """Read a search's folder; what can't be read is told in the notes."""
+def read_search(
+    step: StepFolder, may_run: frozenset[str] | None = frozenset()
+) -> SearchRecord:
+    """Read a search's folder; what can't be read is told in the notes.
+
+    Args:
+        may_run: names that its config may call besides what is listed, None for all.
+    """
     notes = list(step.problems)
     header, lines = _read_lines(step, notes)
-    cfg = _config(step, notes)
-    space = _space(cfg, header, step, notes)
+    cfg = _config(step, may_run, notes)
+    space = _space(cfg, header, step, may_run, notes)
     evaluations = _evaluations(lines, space, notes) if space is not None else []
-    total = _total(cfg, space, step, notes)
-    return SearchRecord(step, header, evaluations, space, cfg, tuple(notes), total)
+    total = _total(cfg, space, step, may_run, notes)
+    return SearchRecord(step, header, evaluations, space, cfg, tuple(notes), total, may_run)
 
 
 def _read_lines(step: StepFolder, notes: list[str]) -> tuple[dict[str, Any], list[bytes]]:
@@ -179,7 +188,9 @@ def _read_lines(step: StepFolder, notes: list[str]) -> tuple[dict[str, Any], lis
     return header, lines[1:]
 
 
-def _config(step: StepFolder, notes: list[str]) -> DictConfig | None:
+def _config(
+    step: StepFolder, may_run: frozenset[str] | None, notes: list[str]
+) -> DictConfig | None:
     if not step.config:
         if not step.problems:
             notes.append(
@@ -188,6 +199,8 @@ def _config(step: StepFolder, notes: list[str]) -> DictConfig | None:
             )
         return None
     try:
+        if may_run is not None:
+            refuse_resolvers(step.config, CONFIG)
         return OmegaConf.create(dict(step.config))
     except Exception as error:  # omegaconf and its parser raise many kinds
         notes.append(
@@ -198,14 +211,18 @@ def _config(step: StepFolder, notes: list[str]) -> DictConfig | None:
 
 
 def _space(
-    cfg: DictConfig | None, header: Mapping[str, Any], step: StepFolder, notes: list[str]
+    cfg: DictConfig | None,
+    header: Mapping[str, Any],
+    step: StepFolder,
+    may_run: frozenset[str] | None,
+    notes: list[str],
 ) -> SearchSpace | None:
     """The space of the config; without one, a built-in of the header's name and definition."""
     found = None
     if cfg is not None:
         try:
             node = backbone_node(cfg).space
-            check_targets(node, step.path)
+            _refuse(node, LISTED, may_run)
             found = resolve_space(instantiate(node))
         # own choices are anyone's code, and their module may not be there
         except Exception as error:
@@ -226,6 +243,11 @@ def _space(
         )
         return None
     return found
+
+
+def _refuse(node: Any, listed: frozenset[str], may_run: frozenset[str] | None) -> None:
+    if may_run is not None:
+        check_targets(node, listed | may_run, CONFIG)
 
 
 def _evaluations(lines: Sequence[bytes], space: SearchSpace, notes: list[str]) -> list[Evaluation]:
@@ -250,14 +272,18 @@ def _evaluations(lines: Sequence[bytes], space: SearchSpace, notes: list[str]) -
 
 
 def _total(
-    cfg: DictConfig | None, space: SearchSpace | None, step: StepFolder, notes: list[str]
+    cfg: DictConfig | None,
+    space: SearchSpace | None,
+    step: StepFolder,
+    may_run: frozenset[str] | None,
+    notes: list[str],
 ) -> int | None:
     """Candidates of the whole search, by its algorithm."""
     if cfg is None or space is None:
         return None
     try:
         for key in ("algorithm", "initial", "initial_ledger"):
-            check_targets(cfg.search.get(key), step.path)
+            _refuse(cfg.search.get(key), ALGORITHMS, may_run)
         return build_algorithm(cfg, space, CostLimits(space, [])).candidates
     # an algorithm may be anyone's code, and read files that are gone
     except Exception as error:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ..commands import add_debug, command
+from ..trust import add_trust
 from . import SPACES, Architecture, CostTable
 from .config_file import configured_input_size, load_space
 from .cost import FLOPS_CONVENTION, PARAMS_CONVENTION
@@ -27,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
         description="Prints multiply-adds and parameters of an architecture by stage, and its "
         "peak activation memory.",
     )
-    add_debug(parser)
+    add_trust(add_debug(parser))
     parser.add_argument(
         "space",
         metavar="SPACE",
@@ -48,8 +49,8 @@ def main(argv: Sequence[str]) -> int:
     )
     args = parser.parse_args(argv)
     try:
-        space = load_space(args.space)
-        size = args.input_size or configured_input_size(args.space) or [224]
+        space = load_space(args.space, trust=args.trust)
+        size = args.input_size or configured_input_size(args.space, trust=args.trust) or [224]
         size = list(size) * 2 if len(size) == 1 else size
         architecture = Architecture.parse(args.architecture, space)
         cost = CostTable(space, size)

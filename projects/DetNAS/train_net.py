@@ -41,7 +41,9 @@ from detnas_d2.engine import ConfigError, DetNASCheckpointer, PathResampling
 from detnas_d2.engine.parallel import broadcast_model
 from detnas_d2.engine.train_step import PathwiseStep
 from detnas_d2.modeling import add_detnas_config, find_supernet
+from detnas_d2.modeling.yacs_file import merge_yacs_file
 from detnas_d2.space import UniformPathSampler
+from detnas_d2.trust import add_trust
 
 PROGRAM = "train_net.py"
 
@@ -88,7 +90,7 @@ def load_cfg(args: argparse.Namespace) -> CfgNode:
     cfg = get_cfg()
     add_detnas_config(cfg)
     try:
-        cfg.merge_from_file(args.config_file)
+        merge_yacs_file(cfg, args.config_file, trust=args.trust)
         cfg.merge_from_list(args.opts)
     except (AssertionError, KeyError, OSError, ValueError, yaml.YAMLError) as e:
         raise ConfigError(
@@ -122,7 +124,7 @@ def run(args: argparse.Namespace) -> Any:
 
 @command(PROGRAM)
 def main(argv: Sequence[str]) -> None:
-    args = add_debug(default_argument_parser()).parse_args(argv)
+    args = add_trust(add_debug(default_argument_parser())).parse_args(argv)
     load_cfg(args)  # what it refuses is refused before processes are started
     launch(
         work,

@@ -1,0 +1,295 @@
+"""Config files from elsewhere: YAML is read as data, and makes only what is listed here.
+
+A .py config is a program, and reading it runs it. A YAML file, as every run leaves one
+(config.yaml), may come with someone else's folder: its tags make no objects, its `_target_`s are
+names of the lists below, letter by letter, so that no name leads to an import, and its
+interpolations read the file alone. Only the user lifts that, by ``--trust``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import yaml
+
+from .errors import DetNASError
+
+_Parser = TypeVar("_Parser", bound=argparse.ArgumentParser)
+
+
+def _spellings(*lines: str) -> frozenset[str]:
+    """The dotted names of "module Class Class ...": of the module, any leading part may stand, as
+    Detectron2 shortens names in a dump."""
+    found = set()
+    for line in lines:
+        module, *names = line.split()
+        parts = module.split(".")
+        found |= {
+            ".".join([*parts[:length], name])
+            for name in names
+            for length in range(1, len(parts) + 1)
+        }
+    return frozenset(found)
+
+
+SPACES = _spellings(
+    "detnas_d2.space.space SearchSpace Stage",
+    "detnas_d2.space.choices ShuffleChoice XceptionChoice",
+    "detnas_d2.space.spaces output_channels",
+    "detnas_d2.modeling.halves halves_space",
+)
+"""What a search space is made of."""
+
+ALGORITHMS = _spellings(
+    "detnas_d2.search.evolution EvolutionarySearch",
+    "detnas_d2.search.given GivenArchitectures",
+    "detnas_d2.search.pareto ParetoSearch",
+    "detnas_d2.search.random_search RandomSearch",
+)
+"""The search algorithms."""
+
+MODELS = SPACES | _spellings(
+    "detnas_d2.modeling.classifier Classifier",
+    "detnas_d2.modeling.detnet DetNet PyramidROIPooler",
+    "detnas_d2.modeling.detnet_fpn DetNetFPN",
+    "detnas_d2.modeling.network ShuffleNetV2",
+    "detnas_d2.modeling.norm LevelNorm Norm",
+    "detnas_d2.modeling.supernet ShuffleNetV2Supernet",
+    "detectron2.layers.shape_spec ShapeSpec",
+    "detectron2.modeling.anchor_generator DefaultAnchorGenerator RotatedAnchorGenerator",
+    "detectron2.modeling.backbone.fpn FPN LastLevelMaxPool LastLevelP6P7",
+    "detectron2.modeling.backbone.resnet BasicStem ResNet ResNet.make_default_stages",
+    "detectron2.modeling.box_regression Box2BoxTransform Box2BoxTransformLinear",
+    "detectron2.modeling.box_regression Box2BoxTransformRotated",
+    "detectron2.modeling.matcher Matcher",
+    "detectron2.modeling.meta_arch.fcos FCOS FCOSHead",
+    "detectron2.modeling.meta_arch.panoptic_fpn PanopticFPN",
+    "detectron2.modeling.meta_arch.rcnn GeneralizedRCNN ProposalNetwork",
+    "detectron2.modeling.meta_arch.retinanet RetinaNet RetinaNetHead",
+    "detectron2.modeling.meta_arch.semantic_seg SemanticSegmentor SemSegFPNHead",
+    "detectron2.modeling.poolers ROIPooler",
+    "detectron2.modeling.proposal_generator.rpn RPN StandardRPNHead",
+    "detectron2.modeling.roi_heads.box_head FastRCNNConvFCHead",
+    "detectron2.modeling.roi_heads.cascade_rcnn CascadeROIHeads",
+    "detectron2.modeling.roi_heads.fast_rcnn FastRCNNOutputLayers",
+    "detectron2.modeling.roi_heads.keypoint_head KRCNNConvDeconvUpsampleHead",
+    "detectron2.modeling.roi_heads.mask_head MaskRCNNConvUpsampleHead",
+    "detectron2.modeling.roi_heads.roi_heads Res5ROIHeads StandardROIHeads",
+)
+"""What a network is made of."""
+
+MAPPERS = _spellings(
+    "detnas_d2.data.classification CenterCrop ClassificationMapper RandomResizedCrop",
+    "detnas_d2.data.classification imagenet_test_augmentations imagenet_train_augmentations",
+    "detectron2.data.dataset_mapper DatasetMapper",
+    "detectron2.data.transforms.augmentation_impl FixedSizeCrop RandomApply RandomBrightness",
+    "detectron2.data.transforms.augmentation_impl RandomContrast RandomCrop RandomExtent",
+    "detectron2.data.transforms.augmentation_impl RandomFlip RandomLighting RandomResize",
+    "detectron2.data.transforms.augmentation_impl RandomRotation RandomSaturation Resize",
+    "detectron2.data.transforms.augmentation_impl ResizeScale ResizeShortestEdge",
+)
+"""What makes a network's input of an image."""
+
+ALL = (
+    MODELS
+    | MAPPERS
+    | ALGORITHMS
+    | _spellings(
+        "detnas_d2.space.sampler FlopsRangePathSampler UniformPathSampler",
+        "detnas_d2.data.coco register_coco",
+        "detnas_d2.data.loader build_train_loader",
+        "detnas_d2.data.test_loader build_test_loader",
+        "detnas_d2.data.voc register_voc_folder",
+        "detnas_d2.evaluation.classification ClassificationEvaluator",
+        "detnas_d2.evaluation.fast_coco FastCOCOEvaluator",
+        "detectron2.data.build get_detection_dataset_dicts",
+        "detectron2.evaluation.coco_evaluation COCOEvaluator",
+        "detectron2.evaluation.pascal_voc_evaluation PascalVOCDetectionEvaluator",
+        "detectron2.solver.build get_default_optimizer_params",
+        "detectron2.solver.lr_scheduler WarmupParamScheduler",
+        "fvcore.common.param_scheduler CompositeParamScheduler ConstantParamScheduler",
+        "fvcore.common.param_scheduler CosineParamScheduler ExponentialParamScheduler",
+        "fvcore.common.param_scheduler LinearParamScheduler MultiStepParamScheduler",
+        "fvcore.common.param_scheduler PolynomialDecayParamScheduler StepParamScheduler",
+        "torch.optim.adam Adam",
+        "torch.optim.adamw AdamW",
+        "torch.optim.sgd SGD",
+    )
+)
+"""All that a config from elsewhere may make; of what a command makes, it may say less."""
+
+# Arguments that lead elsewhere: a yacs config in a node, whose registered builders read files, and
+# files that Detectron2 unpickles.
+_REFUSED = ("cfg", "proposal_files")
+_MOST = 100_000  # values of a config; the largest of this project has 1,000
+_PYTHON = "tag:yaml.org,2002:python/"
+_SHAPE = ("channels", "height", "width", "stride")
+_RESOLVER = re.compile(r"(?<!\\)(?:\\\\)*\$\{.*:", re.DOTALL)
+HOW = "if you trust whoever wrote it, give --trust (in Python trust=True)."
+
+
+class TrustError(DetNASError):
+    """A file from elsewhere would have code run that its reader has not agreed to."""
+
+
+def add_trust(parser: _Parser) -> _Parser:
+    """Give a parser the option ``--trust``; returns the parser."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="run whatever the config names (own blocks): you trust whoever wrote it",
+    )
+    return parser
+
+
+def is_code(path: str, trust: bool) -> bool:
+    """Whether reading a config file may run anything: a .py always, YAML where it is trusted."""
+    return trust or not path.endswith((".yaml", ".yml"))
+
+
+def read_config(path: str, *, trust: bool = False, also: frozenset[str] = frozenset()) -> Any:
+    """A LazyConfig file as ``LazyConfig.load`` reads it, if that may be.
+
+    Args:
+        trust: the user trusts whoever wrote it.
+        also: names that it may make besides ALL, as `called_by` gives them.
+
+    Raises:
+        TrustError: YAML that would run something else; it names what.
+        Exception: whatever a .py config raises; yaml.YAMLError, OSError, ValueError.
+    """
+    if is_code(path, trust):
+        from detectron2.config import LazyConfig
+
+        return LazyConfig.load(path)
+    from omegaconf import OmegaConf  # here, for a space by its name needs numpy alone
+
+    plain = read_yaml(path)
+    refuse_resolvers(plain, path)
+    check_targets(plain, ALL | also, path)
+    return OmegaConf.create(plain, flags={"allow_objects": True})
+
+
+def read_yaml(path: str) -> dict[Any, Any]:
+    """A config as plain containers.
+
+    Raises:
+        TrustError: a tag that makes Python's objects; aliases that multiply without end.
+        ValueError: it holds no mapping.
+        yaml.YAMLError, OSError, UnicodeDecodeError: it can't be read.
+    """
+    with open(path, encoding="utf-8") as file:
+        loader = _Loader(file)
+        try:
+            plain = loader.get_single_data()
+            for count, _ in enumerate(_values(plain, "")):
+                if count > _MOST:
+                    raise TrustError(f"{path} holds more than {_MOST:,} values; no config does.")
+        except RecursionError:
+            raise TrustError(f"{path} holds itself, or is nested without end.") from None
+        finally:
+            loader.dispose()
+    if not isinstance(plain, dict):  # omegaconf would parse a text once more
+        raise ValueError(f"{path} holds no config; expected keys and values.")
+    return plain
+
+
+def refuse_resolvers(plain: Any, source: str) -> None:
+    """
+    Raises:
+        TrustError: an interpolation that does more than read another key (``${oc.env:HOME}``).
+    """
+    for key, value in _values(plain, ""):
+        if isinstance(value, str) and _RESOLVER.search(value):
+            raise TrustError(
+                f"{source} has {value!r} (at {key}), and a file from elsewhere may interpolate its "
+                f"own keys alone; {HOW}"
+            )
+
+
+def check_targets(node: Any, allowed: frozenset[str], source: str) -> None:
+    """Refuse a node that would make anything else.
+
+    Args:
+        node: of a config, resolved where it is one of omegaconf's, or plain containers.
+        allowed: dotted names.
+        source: the file, for the message.
+
+    Raises:
+        TrustError: naming the first ``_target_`` that is none of these.
+        OmegaConfBaseException: an interpolation that can't be resolved.
+    """
+    from omegaconf import Container, OmegaConf
+
+    plain = OmegaConf.to_container(node, resolve=True) if isinstance(node, Container) else node
+    for key, value in _values(plain, ""):
+        if not (isinstance(value, Mapping) and "_target_" in value):
+            continue
+        target = value["_target_"]
+        if not (isinstance(target, str) and target in allowed):
+            raise TrustError(
+                f"{source} calls {target!r} (at {key or 'its top'}), which is not among what a "
+                f"file from elsewhere may call here; {HOW}"
+            )
+        for argument in _REFUSED:
+            if value.get(argument) is not None:
+                raise TrustError(
+                    f"{source} gives {target} the argument {argument} (at {key or 'its top'}), "
+                    f"which a file from elsewhere may not; {HOW}"
+                )
+
+
+def called_by(cfg: Any) -> frozenset[str]:
+    """The names that a config calls, which its own dump may call too."""
+    from omegaconf import OmegaConf
+
+    found: frozenset[str] = frozenset()
+    for _, value in _values(OmegaConf.to_container(cfg, resolve=False), ""):
+        if isinstance(value, Mapping) and (target := value.get("_target_")) is not None:
+            if isinstance(target, str):
+                found |= {target}
+            elif hasattr(target, "__qualname__"):
+                found |= _spellings(f"{target.__module__} {target.__qualname__}")
+    return found
+
+
+def _values(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """All values at any depth, and what they are in, with their dotted keys."""
+    yield key, node
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            yield from _values(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, (list, tuple, set)):
+        for number, value in enumerate(node):
+            yield from _values(value, f"{key}[{number}]")
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe one, which also reads the two harmless objects that Detectron2's dumps hold."""
+
+
+def _refuse_tag(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
+    raise TrustError(
+        f"{loader.name}, line {node.start_mark.line + 1}, has the tag !!python/{suffix}, which "
+        f"makes an object of Python's, and a file from elsewhere may make none; {HOW}"
+    )
+
+
+def _shape_spec(loader: _Loader, node: yaml.Node) -> dict[str, Any]:
+    """A ShapeSpec (a tuple in Detectron2 0.6, a dataclass at its head) as a node that makes it."""
+    if isinstance(node, yaml.SequenceNode):
+        given = dict(zip(_SHAPE, loader.construct_sequence(node), strict=False))
+    else:
+        given = loader.construct_mapping(node)
+    return {"_target_": "detectron2.layers.ShapeSpec", **given}
+
+
+_Loader.add_multi_constructor(_PYTHON, _refuse_tag)
+_Loader.add_constructor(f"{_PYTHON}tuple", yaml.SafeLoader.construct_yaml_seq)
+for _kind in ("object", "object/new"):
+    _Loader.add_constructor(
+        f"{_PYTHON}{_kind}:detectron2.layers.shape_spec.ShapeSpec", _shape_spec
+    )
