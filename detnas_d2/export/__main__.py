@@ -65,7 +65,7 @@ def main(argv: Sequence[str]) -> None:
     )
     print(_report(done))
     if done.description["part"] == "backbone" and done.comparison is None:
-        print(_network(trained, config_of(Path(args.output))))
+        print(_network(trained, config_of(Path(args.output)), args.trust))
     if _nothing_compared(done):
         print(
             "WARNING: nothing was detected on these images, so boxes and scores were not compared: "
@@ -94,7 +94,7 @@ def _nothing_compared(done: Exported) -> bool:
     return is_detector and done.comparison is not None and not done.comparison.detections
 
 
-def _network(trained: Trained, config: Path) -> str:
+def _network(trained: Trained, config: Path, trust: bool) -> str:
     """How a backbone's network is made in Python; only built-in spaces go by their names."""
     found = find_backbone(trained.model)
     assert found is not None
@@ -103,7 +103,8 @@ def _network(trained: Trained, config: Path) -> str:
     with suppress(SpaceError):
         if backbone.space == get_space(backbone.space.name):
             return f"it is the state dict of ShuffleNetV2({backbone.space.name!r}, {path!r})"
-    source = f"load_space({str(config)!r}), from detnas_d2.space.config_file"
+    arguments = f"{str(config)!r}, trust=True" if trust else repr(str(config))
+    source = f"load_space({arguments}), from detnas_d2.space.config_file"
     if is_yacs(config):
         source = f"that of the file that MODEL.DETNAS.SPACE in {config} names"
     return (

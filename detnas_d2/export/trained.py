@@ -141,15 +141,17 @@ def load_trained(
         raise TrainedError(f"{file} has no `model`; expected the config of a training.")
     path = path or last_checkpoint(file.parent, cfg)
     stated = stated_network(path)
+    if not is_code(str(file), trust):
+        _check(cfg.model, MODELS, file)
+    model = _build_lazy(cfg, stated)
+    left = _load(model, path)
     loader = cfg.get("dataloader") or OmegaConf.create()
     if OmegaConf.select(loader, "test.mapper") is None:
         raise TrainedError(
             f"{file} has no dataloader.test.mapper, which gives images to the model."
         )
     if not is_code(str(file), trust):
-        _check(cfg, str(file))
-    model = _build_lazy(cfg, stated)
-    left = _load(model, path)
+        _check(loader.test.mapper, MAPPERS, file)
     mapper = instantiate(loader.test.mapper)
     names = {key: tuple(dataset_names(loader.get(key))) for key in ("train", "test")}
     return Trained(
@@ -214,11 +216,10 @@ def _of_supernet(path: Path) -> str:
     )
 
 
-def _check(cfg: DictConfig, file: str) -> None:
-    """Refuse what a file from elsewhere may make, but not as a network or its mapper."""
+def _check(node: Any, listed: frozenset[str], file: Path) -> None:
+    """Refuse what a file from elsewhere may make in another place, or by way of another node."""
     try:
-        check_targets(cfg.model, MODELS, file)
-        check_targets(cfg.dataloader.test.mapper, MAPPERS, file)
+        check_targets(node, listed, str(file))
     except OmegaConfBaseException as e:
         raise ConfigError(f"{file} can't be used: {e}") from e
 

@@ -71,7 +71,7 @@ def decisive(model: nn.Module) -> nn.Module:
 def folder(request, tmp_path_factory) -> Path:
     """The folder of a training whose network detects."""
     folder = tmp_path_factory.mktemp(request.param)
-    cfg = getattr(tiny, request.param)(folder, tiny.ARCHITECTURE)
+    cfg = tiny.listed(getattr(tiny, request.param)(folder, tiny.ARCHITECTURE))
     if request.param == "retinanet":
         cfg.model.test_score_thresh = 0.05
     else:
@@ -289,7 +289,7 @@ def test_a_device_that_is_not_there(trained, tmp_path, device):
 def test_nothing_to_compare_is_said(folder, trained, tmp_path, monkeypatch, capsys):
     """On images in which the network detects nothing."""
     Image.new("RGB", (64, 48)).save(tmp_path / "black.png")
-    monkeypatch.setattr("detnas_d2.export.__main__.load_trained", lambda *_: trained)
+    monkeypatch.setattr("detnas_d2.export.__main__.load_trained", lambda *_, **__: trained)
     name = "test_score_thresh"
     holder = trained.model
     if isinstance(trained.model, GeneralizedRCNN):
@@ -308,7 +308,7 @@ def test_how_a_backbone_of_any_space_is_made_again(tmp_path, capsys):
     for space in (tiny.SPACE, own, get_space("demo")):
         out = tmp_path / space.name
         out.mkdir()
-        cfg = tiny.retinanet(out, (0,) * space.num_blocks)
+        cfg = tiny.listed(tiny.retinanet(out, (0,) * space.num_blocks))
         cfg.model.backbone.bottom_up.space = (
             "demo" if space.name == "demo" else tiny.space_node(space)
         )
@@ -366,7 +366,7 @@ def test_detections_are_compared_one_by_one():
 def test_folders_that_hold_no_network_of_that_kind(tmp_path, capsys):
     def message(path, *arguments):
         with pytest.raises((TrainedError, ExportError)) as raised:
-            trained = load_trained(path)
+            trained = load_trained(path, trust=True)
             export(trained, "torchscript", tmp_path / "net.pt", *arguments)
         return str(raised.value)
 
@@ -394,7 +394,7 @@ def test_folders_that_hold_no_network_of_that_kind(tmp_path, capsys):
     DetNASCheckpointer(instantiate(cfg.model), str(step)).save("model_0000003")
     assert "--part backbone" in message(step)
     (step / "last_checkpoint").unlink()
-    assert load_trained(step).weights.name == "model_0000003.pth"
+    assert load_trained(step, trust=True).weights.name == "model_0000003.pth"
 
 
 def test_a_module_of_ones_own_that_is_out_of_reach(tmp_path):
@@ -403,7 +403,7 @@ def test_a_module_of_ones_own_that_is_out_of_reach(tmp_path):
     with pytest.raises(
         TrainedError, match="'mylab_nowhere(?s:.*)Modules of your own are found from"
     ):
-        load_trained(tmp_path)
+        load_trained(tmp_path, trust=True)
 
 
 def test_the_architecture_is_that_of_the_checkpoint(folder, tmp_path):

@@ -51,7 +51,7 @@ def test_pretrained_by_folder_checkpoint_and_state_dict(tmp_path):
     image = torch.rand(1, 3, 64, 64) * 255
     expected = list(bottom(image).values())
     makers = (
-        lambda: create_backbone(tmp_path),
+        lambda: create_backbone(tmp_path, trust=True),
         *(
             lambda name=name: create_backbone(
                 tiny.SPACE, tiny.ARCHITECTURE, pretrained=tmp_path / name

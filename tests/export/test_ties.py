@@ -47,7 +47,7 @@ def even_background(model: nn.Module) -> nn.Module:
 @pytest.fixture(scope="module", params=["retinanet", "detector"])
 def trained(request, tmp_path_factory) -> Trained:
     folder = tmp_path_factory.mktemp(request.param)
-    cfg = getattr(tiny, request.param)(folder, tiny.ARCHITECTURE)
+    cfg = tiny.listed(getattr(tiny, request.param)(folder, tiny.ARCHITECTURE))
     if request.param == "retinanet":
         cfg.model.test_score_thresh = 0.05
     else:

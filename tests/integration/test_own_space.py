@@ -20,6 +20,7 @@ from detnas_d2.modeling import ShuffleNetV2, ShuffleNetV2Supernet, load_weights
 from detnas_d2.modeling.check import check_space
 from detnas_d2.space import Architecture, CostTable, SearchSpace
 from detnas_d2.space.config_file import load_space
+from detnas_d2.trust import TrustError
 
 OWN = Path(__file__).resolve().parents[2] / "projects/DetNAS/own_space"
 NAMES = ("se_skip", "mobilenet")
@@ -185,9 +186,12 @@ def test_all_steps_with_the_real_scripts(own, name):
     assert "of at most 10,000,000 bytes of activations at the peak" in output
 
     if name == "mobilenet":  # one of the two, to save the seconds
-        status, output = own.run("detnas_d2.report", str(folder))
-        assert status == 0, output
-        (page,) = folder.rglob("*.html")
+        (page,) = folder.rglob("*.html")  # written by the search itself
+        assert "be built" not in page.read_text()
+        for flags, is_built in ((), False), (("--trust",), True):
+            status, output = own.run("detnas_d2.report", str(folder), *flags)
+            assert status == 0, output
+            assert ("be built: TrustError: config.yaml calls" in page.read_text()) != is_built
         assert "skip" in page.read_text()
 
     status, output = own.call("train_net.py", f"own_{name}_step4")
@@ -201,7 +205,9 @@ def test_a_runs_config_is_enough_to_have_the_space_again(space, own):
     file = own / f"output/own_{space.name}/config.yaml"
     if not file.exists():
         pytest.skip("the steps did not run")
-    again = load_space(str(file))
+    with pytest.raises(TrustError, match="'mine_own.*give --trust"):
+        load_space(str(file))
+    again = load_space(str(file), trust=True)
     assert again == space and again.fingerprint == space.fingerprint
 
 

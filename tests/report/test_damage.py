@@ -19,6 +19,7 @@ from PIL import Image
 from detnas_d2.driver.commands import Retraining
 from detnas_d2.engine import load_config
 from detnas_d2.report import boxes, search_part, write_report
+from detnas_d2.report.page import ReportError
 from detnas_d2.report.style import Chart
 from detnas_d2.report.texts import duration
 from detnas_d2.search import rank, write_best
@@ -184,31 +185,15 @@ def test_one_section_fails(tmp_path, monkeypatch):
     assert "The front of this Pareto search" in html
 
 
-def test_nothing_of_the_folder_is_run(tmp_path, monkeypatch, without_drawing):
+def test_a_report_that_is_a_link(tmp_path):
+    """Nothing is written or removed where it leads."""
     folder = made(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    harm = "from pathlib import Path\nPath('ran').touch()\n"
-    own = "from detnas_d2.space import XceptionChoice\nclass Own(XceptionChoice): pass\n"
-    (folder / "evil.py").write_text(harm + own)
-    config = config_of(SPACE, folder)
-    calls = [
-        {"_target_": "os.system", "command": "touch ran"},
-        {"_target_": "subprocess.Popen", "args": ["touch", "ran"]},
-        {"_target_": "detectron2.utils.file_io.PathManager.mkdirs", "path": "ran"},
-        {"_target_": "runs.search.evil.Own"},
-        {"_target_": {"_target_": "os.system"}, "command": "touch ran"},
-    ]
-    where = ("model.backbone.bottom_up.space", "search.algorithm", "search.algorithm.population")
-    for call in calls:
-        for key in where:
-            (folder / "config.yaml").write_text(yaml.safe_dump(changed(config, key, call)))
-            assert "is not run: a report makes only" in html_of(folder)
-    for file in ("runs/search/evil.py", str(folder / "evil.py")):
-        text = yaml.safe_dump(changed(config, "search.retrain", [file]))
-        (folder / "config.yaml").write_text(text)
-        assert "evil.py" in html_of(folder)
-    assert not (tmp_path / "ran").exists()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "fitness.png").touch()
+    (folder / "report").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ReportError, match="is a link"):
+        write_report(folder)
+    assert [p.name for p in (tmp_path / "elsewhere").iterdir()] == ["fitness.png"]
 
 
 def test_charts_of_an_earlier_report_go(tmp_path):

@@ -63,8 +63,8 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def report(folder) -> Page:
-    page = Page(write_report(folder).read_text(encoding="utf-8"))
+def report(folder, **how) -> Page:
+    page = Page(write_report(folder, **how).read_text(encoding="utf-8"))
     ids = [a["id"] for _, a in page.tags if "id" in a]
     assert len(set(ids)) == len(ids) and set(SECTIONS) <= {i.rpartition("-")[2] for i in ids}
     for image in page.all("img"):
@@ -211,11 +211,12 @@ def test_a_choice_with_a_name_of_its_own(tmp_path, monkeypatch):
     choices = config["model"]["backbone"]["bottom_up"]["space"]["choices"]
     choices[-1] = {"_target_": "own_choice_of_report.Own"}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    page = report(folder)
+    assert "config.yaml calls 'own_choice_of_report.Own'" in report(folder).text
+    page = report(folder, trust=True)
     assert any("<i>größte$ $" in image["alt"] for image in page.all("img"))
     choices[-1] = {"_target_": "no_such_module.Own"}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    text = report(folder).text
+    text = report(folder, trust=True).text
     assert "The search space of config.yaml can't be built" in text and "no_such_module" in text
 
 

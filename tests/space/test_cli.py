@@ -177,7 +177,7 @@ def test_choices_without_a_decorator(capsys, tmp_path, monkeypatch):
 def test_modules_out_of_reach(capsys, tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("space: {_target_: mylab_nowhere.blocks.GhostChoice}")
-    error = fails(capsys, str(path), "0,1,0")
+    error = fails(capsys, "--trust", str(path), "0,1,0")
     assert "Modules of your own are found from the working directory, here" in error
 
 
