@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,6 +50,18 @@ def write_atomically(path: str | os.PathLike[str], write: str | Callable[[Binary
     finally:
         temporary.unlink(missing_ok=True)
     sync_directory(path.parent)
+
+
+def parse_json(content: str | bytes) -> Any:
+    """``json.loads`` of what may be anyone's.
+
+    Raises:
+        ValueError: no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 @contextmanager

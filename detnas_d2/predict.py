@@ -33,7 +33,7 @@ from .data.drawing import draw_boxes
 from .errors import DetNASError
 from .export import Trained, load_trained
 from .export.trained import add_arguments, check_device
-from .files import write_atomically
+from .files import parse_json, write_atomically
 
 PROGRAM = "python -m detnas_d2.predict"
 DETECTIONS_FILE = "detections.json"
@@ -164,7 +164,7 @@ def check_folder(folder: Path, pictures: Sequence[Path]) -> None:
 def _is_ours(file: Path) -> bool:
     """Whether it is a `detections.json` of this program, by its form."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(content, list) and all(

@@ -44,6 +44,7 @@ from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.engine.preflight import PURPOSE, check_run, dataset_names
 from detnas_d2.evaluation import build_fitness
 from detnas_d2.space import CostTable
+from detnas_d2.trust import called_by, read_config
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -98,7 +99,7 @@ def check_dump(cfg: DictConfig, folder: str) -> None:
         raise ConfigError(
             "The config can't be saved as YAML: a function or an object stands in it."
         )
-    again = LazyConfig.load(file)
+    again = read_config(file, also=called_by(cfg))
     if config_hash(again, sorted(again)) != config_hash(cfg, sorted(cfg)):
         raise ConfigError("The saved config, loaded again, is not the same.")
 

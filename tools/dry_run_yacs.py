@@ -18,6 +18,7 @@ from dry_run_step import StandInBatches, check_step
 
 from detnas_d2.data import missing_datasets
 from detnas_d2.modeling import add_detnas_config
+from detnas_d2.modeling.yacs_file import merge_yacs_file
 from detnas_d2.space import CostTable, get_space
 
 SCRIPT = Path(__file__).resolve().parent.parent / "projects/DetNAS/train_net.py"
@@ -45,7 +46,7 @@ def check_yaml(path: Path) -> Report:
     """
     cfg = get_cfg()
     add_detnas_config(cfg)
-    cfg.merge_from_file(str(path))  # raises for an unknown key
+    merge_yacs_file(cfg, path)  # raises for an unknown key
     missing_datasets({*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST})  # raises for an unknown name
     full = cfg.clone()
     full.MODEL.DEVICE = "meta"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from detnas_d2.data.errors import DataError
+from detnas_d2.files import parse_json
 
 MARKER = "made_by_detnas.json"
 
@@ -56,7 +57,7 @@ def write_folder_once(
 
 def _check(folder: Path, wanted: dict[str, Any]) -> None:
     try:
-        found = json.loads((folder / MARKER).read_text())
+        found = parse_json((folder / MARKER).read_text())
     except (OSError, ValueError) as error:
         raise DataError(
             f"{folder} exists, but has no readable {MARKER}: it was not made by this command. "

@@ -23,7 +23,7 @@ from detnas_d2.commands import add_debug, command
 from detnas_d2.data.coco import SPLIT_FILES
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.seeding import derive_seed
-from detnas_d2.files import write_atomically
+from detnas_d2.files import parse_json, write_atomically
 
 _SPLIT = 17  # purpose of a derived seed
 
@@ -68,7 +68,7 @@ def write_splits(
         DataError: the file can't be read or is not in COCO's form; see `search_ids`.
     """
     try:
-        content = json.loads(Path(annotations).read_bytes())
+        content = parse_json(Path(annotations).read_bytes())
         images, objects = content["images"], content["annotations"]
         ids = [image["id"] for image in images]
         owners = [o["image_id"] for o in objects]

@@ -10,7 +10,7 @@ from typing import Any
 
 from detectron2.utils.events import EventStorage, EventWriter, get_event_storage
 
-from ..files import write_atomically
+from ..files import parse_json, write_atomically
 
 SMOOTHING_WINDOW = 20
 """Iterations over which Detectron2's writers take the median of a scalar."""
@@ -63,13 +63,13 @@ def _keep_before(path: str, start_iter: int) -> int:
     if not os.path.exists(path):
         return -1
     kept, last = [], -1
-    with open(path) as f:
+    with open(path, encoding="utf-8", errors="replace") as f:
         for line in f:
             try:
-                iteration = json.loads(line)["iteration"]
+                iteration = parse_json(line)["iteration"]
             except (ValueError, KeyError, TypeError):
                 continue
-            if iteration < start_iter:
+            if type(iteration) is int and iteration < start_iter:
                 kept.append(line if line.endswith("\n") else line + "\n")
                 last = max(last, iteration)
     write_atomically(path, "".join(kept))

@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from ..files import write_atomically
+from ..files import parse_json, write_atomically
 
 STARTS_FILE = "starts.json"
 PERIOD = 10.0  # seconds between two writes: what a kill -9 can lose
@@ -48,6 +48,6 @@ class StepTime:
 def earlier_starts(folder: Path) -> list[float]:
     """Seconds of each start of a step that is not done; none where nothing can be read."""
     try:
-        return [float(s) for s in json.loads((folder / STARTS_FILE).read_text())]
+        return [float(s) for s in parse_json((folder / STARTS_FILE).read_text())]
     except (OSError, ValueError, TypeError):
         return []

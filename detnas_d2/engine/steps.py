@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ..commands import ending
 from ..errors import DetNASError
-from ..files import write_atomically
+from ..files import parse_json, write_atomically
 from ..trust import called_by, read_config
 from .config import ConfigError, apply_overrides, backbone_key, backbone_node, load_config
 from .fingerprint import config_differences, config_hash, file_hash
@@ -116,11 +116,11 @@ class Step:
         """How long it took, over all its starts; None if it is still to be run.
 
         Raises:
-            ConfigError: the folder holds the results of another config, or of other input.
+            ConfigError: the folder holds the results of another config, or of other input; or
+            done.json is damaged.
         """
-        try:
-            done = json.loads((self.folder / DONE_FILE).read_text())
-        except FileNotFoundError:
+        done = self._done()
+        if done is None:
             return None
         now = self.made_of()
         for key, what in (("config", "config"), ("reads", "checkpoint or architecture")):
@@ -132,15 +132,25 @@ class Step:
                     f"{how}. Remove the folder (and those of the steps after it) to run the "
                     f"step anew{', or choose another name in settings.py' if own else ''}."
                 )
-        return float(done["seconds"])
+        return done["seconds"]
 
     @property
     def starts(self) -> int:
         """How often it was started until it was done, as far as that is known."""
+        return (self._done() or {"starts": 1})["starts"]
+
+    def _done(self) -> dict[str, Any] | None:
+        file = self.folder / DONE_FILE
         try:
-            return int(json.loads((self.folder / DONE_FILE).read_text()).get("starts", 1))
-        except (OSError, ValueError):
-            return 1
+            done = parse_json(file.read_text())
+            starts = int(done.get("starts", 1))
+            return {**done, "seconds": float(done["seconds"]), "starts": starts}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as e:
+            raise ConfigError(
+                f"{file} is damaged ({type(e).__name__}: {e}); remove it to run the step anew."
+            ) from e
 
     def _differences(self, hashed: str) -> str:
         """From the config with that hash, which the results are of, as far as it is there."""

@@ -14,6 +14,7 @@ import yaml
 from ..engine.evaluate import EVALUATION_FILE
 from ..engine.steps import DONE_FILE
 from ..errors import DetNASError
+from ..files import parse_json
 from ..trust import read_yaml
 
 LEDGER, BEST, CONFIG, METRICS = (
@@ -64,7 +65,7 @@ class StepFolder:
         lines = []
         for line in _text(self.path / METRICS).splitlines():
             try:
-                record = json.loads(line)
+                record = parse_json(line)
             except ValueError:
                 continue  # torn, or of a run that is just writing it
             if isinstance(record, dict) and isinstance(record.get("iteration"), int):

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..files import parse_json
 from ..space import Architecture, SearchSpace
 from .errors import LedgerError, LedgerMismatch
 from .record import Evaluation
@@ -51,7 +52,7 @@ def make_header(
 def is_header_alone(content: bytes) -> bool:
     """Whether this is a ledger, of any version, in which nothing was evaluated yet."""
     try:
-        record = json.loads(content) if content.endswith(b"\n") else None
+        record = parse_json(content) if content.endswith(b"\n") else None
     except ValueError:
         return False
     return (
@@ -201,7 +202,7 @@ def _parse_header(
 
 def _is_version_1(line: bytes) -> bool:
     try:
-        record = json.loads(line)
+        record = parse_json(line)
         return list(record) == ["header"] and record["header"]["version"] == 1
     except (ValueError, TypeError, KeyError):
         return False

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 
+from detnas_d2.report import boxes, page, search_part
+from detnas_d2.report.style import Chart
 from detnas_d2.search import Evaluation, make_header
 from detnas_d2.search.ledger_format import header_line, to_line
 from detnas_d2.space import (
@@ -124,3 +127,12 @@ def write_made_training(folder: Path, checkpoint: str = "", **model: Any) -> Pat
     lines.append({"iteration": 200, "bbox/AP": 31.5, "bbox/AP50": 60.0})
     (folder / "metrics.json").write_text("".join(json.dumps(x) + "\n" for x in lines))
     return folder
+
+
+def draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without their charts, which take the seconds."""
+    chart = Chart("data:image/svg+xml;base64,", "alt", "", 1, 1)
+    for name in ("fitness", "cost", "top_choices", "generations", "network"):
+        monkeypatch.setattr(search_part, f"{name}_chart", lambda *_: chart)
+    monkeypatch.setattr(page, "training_chart", lambda *_: chart)
+    monkeypatch.setattr(boxes, "_write_grid", lambda *_: None)

@@ -7,7 +7,6 @@ import copy
 import itertools
 import json
 import pickle
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +46,7 @@ class Planted:
     @classmethod
     def make(cls, folder: Path) -> Planted:
         folder.mkdir()
-        planted = cls(folder, folder / "it ran")
+        planted = cls(folder, folder / "it_ran")
         program = (
             "from dataclasses import dataclass\nfrom detnas_d2.space import ShuffleChoice\n"
             f"open({str(planted.trace)!r}, 'w').close()\n"
@@ -72,7 +71,7 @@ class Planted:
 
 def targets(p: Planted) -> dict[str, Any]:
     """Nodes that run something when they are made."""
-    command = f"touch {shlex.quote(str(p.trace))}"
+    command = f"touch {p.trace}"
     touch = {"_target_": "os.system", "command": command}
     yacs = get_cfg()
     yacs.MODEL.BACKBONE.NAME, yacs.MODEL.DETNAS.ARCHITECTURE = "build_detnas_backbone", "0,1"
@@ -118,14 +117,14 @@ def targets(p: Planted) -> dict[str, Any]:
 
 
 def yaml_texts(p: Planted, config: dict[str, Any], keys: Sequence[str]) -> dict[str, str]:
-    """LazyConfigs that run something: when they are read, or when the node at one of `keys` is made.
+    """LazyConfigs that run something: when they are read, or when a node is made.
 
     Args:
         config: the harmless one.
-        keys: where its command makes a node; one of them in turn.
+        keys: where its command makes nodes; each in turn holds one.
     """
     places = itertools.cycle(keys)
-    tag = f"!!python/object/apply:os.system [{('touch ' + shlex.quote(str(p.trace)))!r}]"
+    tag = f"!!python/object/apply:os.system ['touch {p.trace}']"
     shape = "!!python/object/new:detectron2.layers.shape_spec.ShapeSpec"
     tags = {
         "a tag": f"x: {tag}",
@@ -141,7 +140,7 @@ def yaml_texts(p: Planted, config: dict[str, Any], keys: Sequence[str]) -> dict[
     nodes = targets(p)
     for name, node in nodes.items():
         texts[name] = yaml.safe_dump(changed(config, next(places), node))
-    made, touch = "{_target_: os.system, command: 'touch %s'}" % p.trace, nodes["os"]
+    made, touch = f"{{_target_: os.system, command: 'touch {p.trace}'}}", nodes["os"]
     evil = changed(config, "evil", {"node": touch, "target": "os.system", "name": "oc.create"})
     for name, value in {
         "an interpolated node": "${evil.node}",

@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 import torch
-from detectron2.config import instantiate
+from detectron2.config import LazyConfig, instantiate
 from fvcore.nn import FlopCountAnalysis
 from omegaconf import DictConfig
 
 from detnas_d2.data import missing_datasets, register_builtin_datasets
 from detnas_d2.engine import ConfigError, backbone_key, load_config
+from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.space import Architecture, CostTable, resolve_space
+from detnas_d2.trust import TrustError, called_by, read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(
@@ -56,6 +58,23 @@ ROWS = {
     ),
 }
 """The networks of the paper's Tables 3 and 4, by the config that tests them."""
+
+
+@pytest.mark.parametrize("folder", sorted({p.split("/")[1] for p in CONFIGS}))
+def test_a_run_leaves_a_config_that_needs_no_trust(folder, tmp_path):
+    """But where it names blocks that are not of the package."""
+    file = str(tmp_path / "config.yaml")
+    own = set()
+    for path in (p for p in CONFIGS if p.split("/")[1] == folder):
+        LazyConfig.save(load(path), file)
+        try:
+            again = read_config(file)
+        except TrustError as error:
+            own.add(path)
+            assert "calls 'projects.DetNAS.own_space." in str(error)
+            again = read_config(file, also=called_by(load(path)))
+        assert config_hash(again, sorted(again)) == config_hash(load(path), sorted(load(path)))
+    assert not own or folder == "own_space"
 
 
 @functools.cache

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from made_search import (
     config_of,
+    draw_nothing,
     made_evaluations,
     space_of,
     write_made_search,
@@ -18,9 +19,8 @@ from PIL import Image
 
 from detnas_d2.driver.commands import Retraining
 from detnas_d2.engine import load_config
-from detnas_d2.report import boxes, search_part, write_report
+from detnas_d2.report import write_report
 from detnas_d2.report.page import ReportError
-from detnas_d2.report.style import Chart
 from detnas_d2.report.texts import duration
 from detnas_d2.search import rank, write_best
 
@@ -40,10 +40,7 @@ UNREAD = "no detections.json that could be read"
 
 @pytest.fixture
 def without_drawing(monkeypatch):
-    chart = Chart("data:image/svg+xml;base64,", "alt", "", 1, 1)
-    for name in ("fitness", "cost", "top_choices", "generations", "network"):
-        monkeypatch.setattr(search_part, f"{name}_chart", lambda *_: chart)
-    monkeypatch.setattr(boxes, "_write_grid", lambda *_: None)
+    draw_nothing(monkeypatch)
 
 
 def made(tmp_path):

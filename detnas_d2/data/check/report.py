@@ -13,7 +13,7 @@ from typing import Any
 from tabulate import tabulate
 
 from detnas_d2.data.errors import DataError
-from detnas_d2.files import write_atomically
+from detnas_d2.files import parse_json, write_atomically
 
 from .dataset import Split
 from .findings import WHOLE_SPLITS, Finding, Findings, Severity
@@ -120,7 +120,7 @@ def check_target(file: Path) -> None:
     if not file.exists():
         return
     try:
-        ours = _MARK in json.loads(file.read_text(encoding="utf-8"))
+        ours = _MARK in parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         ours = False
     if not ours:

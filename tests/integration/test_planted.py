@@ -1,0 +1,490 @@
+"""Each command on a stranger's files: every file that it reads holds a payload, and none runs.
+
+What the payloads do where files are read carelessly is shown beside them (tests/test_trust.py, and
+the last tests here).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import shutil
+import xml.sax
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from data_to_check import VOC_XML, make_coco, make_voc
+from detectron2.config import instantiate
+from detectron2.modeling import build_model
+from detectron2.utils.file_io import PathManager
+from iopath.common.file_io import get_cache_dir
+from made_search import draw_nothing
+from payloads import (
+    Bomb,
+    Planted,
+    changed,
+    entities,
+    json_bytes,
+    targets,
+    yaml_texts,
+    yaml_without_end,
+)
+from PIL import Image
+
+from detnas_d2.data import load_voc_folder
+from detnas_d2.engine import DetNASCheckpointer, load_config
+from detnas_d2.engine.steps import Step
+from detnas_d2.errors import DetNASError
+from detnas_d2.export import load_trained
+from detnas_d2.modeling import get_cfg
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = ROOT / "projects/DetNAS/configs/Base-DetNAS-FPN.yaml"
+MODEL, SPACE = ("model", "dataloader.test.mapper"), ("model.backbone.bottom_up.space",)
+BACKBONE = "model.backbone.bottom_up"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program on a copy of a folder, and which files of the folder it reads.
+
+    keys: where it makes nodes of config.yaml; () where it reads none. status: whether the payload
+    of a config ends it with an error, else the page that it writes names it.
+    """
+
+    program: str
+    arguments: Callable[[Path], Sequence[str]]
+    template: str
+    keys: tuple[str, ...] = ()
+    json: tuple[str, ...] = ()
+    checkpoints: tuple[str, ...] = ()
+    names: bool = False  # last_checkpoint
+    status: bool = True
+
+
+def _config(*more: str) -> Callable[[Path], list[str]]:
+    return lambda f: ["--config-file", str(f / "config.yaml"), *more]
+
+
+COMMANDS = {
+    "export": Command(
+        "detnas_d2.export",
+        lambda f: [str(f), "--format=state_dict", f"--output={f.parent / 'out.pth'}"],
+        "step4",
+        keys=MODEL,
+        checkpoints=("model_final.pth",),
+        names=True,
+    ),
+    "predict": Command(
+        "detnas_d2.predict",
+        lambda f: [str(f), str(f.parent / "a.png"), f"--output={f.parent / 'found'}"],
+        "step4",
+        keys=MODEL,
+        checkpoints=("model_final.pth",),
+        names=True,
+    ),
+    "report": Command(
+        "detnas_d2.report",
+        lambda f: [str(f)],
+        "step3",
+        keys=(*SPACE, "search.algorithm"),
+        json=("ledger.jsonl", "best_architecture.json", "detections.json", "evaluation.json"),
+        status=False,
+    ),
+    "report of a training": Command(
+        "detnas_d2.report",
+        lambda f: [str(f)],
+        "step4",
+        json=("metrics.json", "done.json"),
+        status=False,
+    ),
+    "space": Command(
+        "detnas_d2.space",
+        lambda f: [str(f / "config.yaml"), str(f / "best_architecture.json")],
+        "step3",
+        keys=SPACE,
+        json=("best_architecture.json",),
+    ),
+    "latency": Command(
+        "detnas_d2.evaluation.latency",
+        lambda f: [str(f / "config.yaml"), f"--output={f.parent / 'l.json'}", "--rounds=1"],
+        "step3",
+        keys=SPACE,
+    ),
+    "check of blocks": Command(
+        "detnas_d2.modeling.check", lambda f: [str(f / "config.yaml")], "step3", keys=SPACE
+    ),
+    "check of data": Command(
+        "detnas_d2.data.check",
+        lambda f: [str(f / "train.json"), f"--images={f / 'photos'}"],
+        "data",
+        json=("train.json",),
+    ),
+    "splits": Command(
+        "detnas_d2.data.splits",
+        lambda f: [str(f / "train.json"), "--search-images=2", "--seed=0", f"--out={f.parent}"],
+        "data",
+        json=("train.json",),
+    ),
+    "train": Command(
+        "train_net.py",
+        _config(),
+        "step4",
+        keys=("model", "optimizer", "dataloader.train", "lr_multiplier", "datasets.x"),
+    ),
+    "test": Command(
+        "train_net.py", _config("--eval-only"), "step4", keys=("model", "dataloader.evaluator")
+    ),
+    "resume": Command(
+        "train_net.py",
+        lambda f: [
+            *("--config-file", "configs/tiny/step4.py", "--resume", f"train.output_dir={f}"),
+            *("train.max_iter=3", f"{BACKBONE}.architecture={f}/best_architecture.json"),
+        ],
+        "step4",
+        json=("metrics.json", "best_architecture.json"),
+        checkpoints=("model_final.pth",),
+        names=True,
+    ),
+    "begin": Command(
+        "train_net.py",
+        lambda f: [
+            *("--config-file", "configs/tiny/step4.py", f"train.output_dir={f.parent / 'out'}"),
+            f"train.init_checkpoint={f / 'model_final.pth'}",
+        ],
+        "step4",
+        checkpoints=("model_final.pth",),
+    ),
+    "search": Command(
+        "search_net.py", _config(), "step3", keys=("model", "search.algorithm", "dataloader.test")
+    ),
+    "resume a search": Command(
+        "search_net.py",
+        lambda f: [
+            *("--config-file", "configs/tiny/step3.py", "--resume", f"train.output_dir={f}"),
+            f"search.initial_ledger={f / 'other.jsonl'}",
+        ],
+        "step3",
+        json=("ledger.jsonl", "other.jsonl"),
+    ),
+    "search with a table": Command(
+        "search_net.py",
+        lambda f: [
+            *("--config-file", "configs/tiny/step3.py", f"train.output_dir={f.parent / 'out'}"),
+            *(f"search.latency_table={f / 'latency.json'}", "search.latency_limit=3"),
+        ],
+        "step3",
+        json=("latency.json",),
+    ),
+    "convert": Command(
+        "tools/convert_weights.py",
+        lambda f: [
+            *(str(f / "model_final.pth"), str(f.parent / "out.pth")),
+            *("--config-file", str(f / "config.yaml")),
+        ],
+        "step4",
+        keys=("model", *SPACE),
+        checkpoints=("model_final.pth",),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def templates(workspace, searched, tmp_path_factory) -> Mapping[str, Path]:
+    """Folders as they come from an honest stranger."""
+    status, output = workspace.call("train_net.py", "step4")
+    assert status == 0, output
+    data = tmp_path_factory.mktemp("data") / "data"
+    make_coco(data)
+    shutil.copy(searched[0] / "best_architecture.json", workspace / "output/step4")
+    return {"step3": searched[0], "step4": workspace / "output/step4", "data": data}
+
+
+@pytest.fixture
+def planted(tmp_path, monkeypatch) -> Iterator[Planted]:
+    planted = Planted.make(tmp_path / "planted")
+    monkeypatch.syspath_prepend(str(planted.folder))
+    monkeypatch.setenv("DETNAS_TEST_SECRET", "s3cret")
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    yield planted
+    assert not planted.trace.exists()
+
+
+@pytest.fixture
+def run(workspace, templates, planted, tmp_path, monkeypatch) -> Callable[..., tuple[Any, str]]:
+    """Runs a command on a fresh copy of its folder in which one file was planted."""
+    draw_nothing(monkeypatch)
+
+    def run(command: Command, file: str = "", content: str | bytes = b"") -> tuple[Any, str]:
+        folder = tmp_path / "stranger"
+        for path in (folder, tmp_path / "out", tmp_path / "found"):
+            shutil.rmtree(path, ignore_errors=True)
+        (tmp_path / "out.pth").unlink(missing_ok=True)
+        shutil.copytree(templates[command.template], folder)
+        if file:
+            content = content if isinstance(content, bytes) else content.encode()
+            (folder / file).write_bytes(content)
+        status, output = workspace.run(command.program, *command.arguments(folder))
+        page = folder / "report/index.html"
+        output += page.read_text() if page.exists() else ""
+        assert not planted.trace.exists(), (file, content)
+        assert "Traceback" not in output and "not foreseen" not in f"{status}{output}", status
+        assert "s3cret" not in f"{status}{output}"
+        return status, output
+
+    return run
+
+
+def _of(key: str) -> list[str]:
+    return [name for name, command in COMMANDS.items() if getattr(command, key)]
+
+
+@pytest.mark.parametrize("name", ["export", "predict", "report", "space", "check of data"])
+def test_an_honest_strangers_folder_needs_no_trust(run, name):
+    status, output = run(COMMANDS[name])
+    assert status == 0, (status, output)
+
+
+@pytest.mark.parametrize("name", _of("keys"))
+def test_configs(run, planted, templates, name):
+    command = COMMANDS[name]
+    config = yaml.safe_load((templates[command.template] / "config.yaml").read_text())
+    texts = {**yaml_texts(planted, config, command.keys), **yaml_without_end(config)}
+    for what, text in texts.items():
+        status, output = run(command, "config.yaml", text)
+        said = f"{status}{output}"
+        assert bool(status) == command.status, what
+        assert any(
+            sign in said
+            for sign in ("give --trust", "holds no config", "more than 100,000", "holds itself")
+        ), (what, said)
+
+
+@pytest.mark.parametrize("name", _of("checkpoints"))
+def test_checkpoints(run, planted, templates, name):
+    command = COMMANDS[name]
+    whole = torch.load(templates["step4"] / "model_final.pth", weights_only=True)
+    node = targets(planted)["os"]
+    for file in command.checkpoints:
+        path = planted.folder / file
+        contents: list[Any] = [{**whole, "trainer": Bomb(planted.trace)}, Bomb(planted.trace)]
+        contents += [
+            {**whole, "detnas": {**whole["detnas"], "architecture": architecture}}
+            for architecture in (node, [node], "${oc.env:DETNAS_TEST_SECRET}")
+        ]
+        written = [pickle.dumps(contents[0]), pickle.dumps(contents[1])]
+        for content in contents:
+            torch.save(content, path)
+            written.append(path.read_bytes())
+        for content in written:
+            status, _ = run(command, file, content)
+            assert isinstance(status, str) and Path(command.program).name in status
+
+
+@pytest.mark.parametrize("name", _of("names"))
+def test_names(run, planted, name):
+    """What last_checkpoint names leads nowhere else."""
+    for text in (
+        *(planted.file("bomb.pth"), planted.file("bomb.pkl"), "../planted/bomb.pth", "", ".."),
+        *(address(planted), "model_final.pth\0", "\udcff"),
+    ):
+        content = text.encode("utf-8", "surrogateescape")
+        status, _ = run(COMMANDS[name], "last_checkpoint", content)
+        assert "expected a file beside it, such as model_final.pth" in str(status)
+
+
+@pytest.mark.parametrize("name", _of("json"))
+def test_json(run, planted, name):
+    command = COMMANDS[name]
+    for file in command.json:
+        for what, content in json_bytes(planted).items():
+            status, output = run(command, file, content)
+            assert status or command.program.endswith(("report", ".py")), (file, what, output)
+
+
+@contextlib.contextmanager
+def yacs_folder(folder: Path) -> Iterator[dict[str, Any]]:
+    """The config of a folder that a yacs project has left, with its checkpoint."""
+    cfg = get_cfg()
+    cfg.merge_from_file(str(ROOT / "projects/DetNAS/configs/detnasnet_fpn_bccd.yaml"))
+    cfg.MODEL.DEVICE = "cpu"
+    folder.mkdir()
+    DetNASCheckpointer(build_model(cfg), str(folder)).save("model_final")
+    (folder / "config.yaml").write_text(cfg.dump())
+    yield yaml.safe_load(cfg.dump())
+
+
+def yacs_payloads(p: Planted, config: dict[str, Any], folder: Path) -> dict[str, str]:
+    tag = f"!!python/object/apply:os.system ['touch {p.trace}']"
+    text = yaml.safe_dump(config)
+    (folder / "base.yaml").write_text(f"x: {tag}\n")
+    (folder / "between.yaml").write_text("_BASE_: [base.yaml]\n")
+    (folder / "round.yaml").write_text("_BASE_: round.yaml\n")
+    (folder / "space.yaml").write_text(yaml.safe_dump({"space": targets(p)["os"]}))
+    proposals = {"LOAD_PROPOSALS": True}
+    return {
+        "a tag": f"{text}\nx: {tag}\n",
+        "a base": f"_BASE_: base.yaml\n{text}",
+        "a base of a base": f"_BASE_: between.yaml\n{text}",
+        "bases": f"_BASE_: [{BASE}, base.yaml]\n{text}",
+        "a base of itself": f"_BASE_: round.yaml\n{text}",
+        "a base elsewhere": f"_BASE_: https://example.invalid/../../{p.trace}\n{text}",
+        "a program": yaml.safe_dump(changed(config, "MODEL.DETNAS.SPACE", p.program)),
+        "a config": yaml.safe_dump(
+            changed(config, "MODEL.DETNAS.SPACE", str(folder / "space.yaml"))
+        ),
+        "proposals": yaml.safe_dump(
+            changed(config, "MODEL", {**config["MODEL"], **proposals})
+        ),
+        "evaluated": yaml.safe_dump(
+            changed(config, "MODEL.DETNAS.ARCHITECTURE", json_bytes(p)["Python"].decode())
+        ),
+    }
+
+
+def test_yacs(workspace, planted, tmp_path):
+    folder = tmp_path / "yacs"
+    with yacs_folder(folder) as config:
+        load_trained(folder)  # an honest stranger's
+        payloads = yacs_payloads(planted, config, folder)
+        for what, text in payloads.items():
+            (folder / "config.yaml").write_text(text)
+            for program, arguments in (
+                ("detnas_d2.export", [str(folder), "--format=state_dict", f"--output={folder}/o"]),
+                (
+                    "projects/DetNAS/train_net.py",
+                    ["--config-file", str(folder / "config.yaml"), "OUTPUT_DIR", f"{folder}/out"],
+                ),
+            ):
+                if what == "evaluated" and program == "detnas_d2.export":
+                    continue  # the checkpoint's architecture takes its place
+                status, output = workspace.run(program, *arguments)
+                assert isinstance(status, str) and "Traceback" not in output, what
+                assert "not foreseen" not in status, (what, status)
+                assert not planted.trace.exists(), what
+        for weights in (planted.file("bomb.pkl"), planted.file("bomb.pth"), address(planted)):
+            (folder / "config.yaml").write_text(yaml.safe_dump(config))
+            status, _ = workspace.run(
+                *("projects/DetNAS/train_net.py", "--config-file", str(folder / "config.yaml")),
+                *("MODEL.WEIGHTS", weights, "OUTPUT_DIR", f"{folder}/out", "--eval-only"),
+            )
+            assert isinstance(status, str) and weights in status
+
+
+def address(p: Planted) -> str:
+    """Of the model zoo, by its first word; it leads out of the folder of downloads."""
+    away = os.path.relpath(p.file("bomb.pkl"), os.path.join(get_cache_dir(), "detectron2"))
+    return f"detectron2://{away}"
+
+
+def test_addresses(workspace, planted):
+    for path in (address(planted), f"https://example.invalid/{'../' * 12}{planted.trace}"):
+        status, _ = workspace.call(
+            *("train_net.py", "step4", "train.output_dir=output/address"),
+            *(f"{BACKBONE}.architecture=0,0,0,0,0", f"train.init_checkpoint={path}"),
+        )
+        assert "has '..' in it" in status or "'..'" in status
+    assert os.path.samefile(PathManager.get_local_path(address(planted)), planted.file("bomb.pkl"))
+
+
+def test_xml(workspace, planted, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    for number, (what, head) in enumerate(entities(secret).items()):
+        text = f"{head}\n{VOC_XML.replace('<name>cell', '<name>&x;')}"
+        folder = make_voc(tmp_path / f"voc{number}", {"train": ["a", "b"]})
+        (folder / "Annotations/a.xml").write_text(text)
+        with pytest.raises(DetNASError) as refused:
+            load_voc_folder(folder, "train", ["cell"])
+        status, output = workspace.run("detnas_d2.data.check", str(folder))
+        assert "s3cret" not in f"{refused.value}{status}{output}", what
+        assert status and "Traceback" not in output and "not foreseen" not in str(status)
+
+
+def test_a_step_that_goes_on(planted, templates, tmp_path):
+    """tools/run_steps.py reads done.json and, to say what differs, config.yaml."""
+    config = yaml.safe_load((templates["step4"] / "config.yaml").read_text())
+    path = templates["step4"].parents[1] / "configs/tiny/step4.py"
+    step = Step("step", "train", path, tmp_path, (f"train.output_dir={tmp_path / 'step'}",))
+    (tmp_path / "step").mkdir()
+    (tmp_path / "step/done.json").write_text('{"config": "other", "seconds": 1}')
+    for what, text in yaml_texts(planted, config, ("model", "optimizer")).items():
+        (tmp_path / "step/config.yaml").write_text(text)
+        with pytest.raises(DetNASError, match="holds the results of another config"):
+            step.seconds()
+        assert not planted.trace.exists(), what
+    for content in json_bytes(planted).values():
+        (tmp_path / "step/done.json").write_bytes(content)
+        with pytest.raises(DetNASError):
+            step.seconds()
+
+
+def test_configs_of_retrainings(planted, templates, workspace, tmp_path):
+    """A search's config names programs: those of this project alone are read."""
+    config = yaml.safe_load((templates["step3"] / "config.yaml").read_text())
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        shutil.copytree(templates["step3"], folder)
+        evil = changed(config, "search.retrain", [planted.program])
+        text = yaml.safe_dump(changed(evil, "train.output_dir", str(tmp_path / "out")))
+        (folder / "config.yaml").write_text(text)
+    status, output = workspace.run("detnas_d2.report", str(tmp_path / "a"))
+    assert status == 0, output
+    assert planted.program in (tmp_path / "a/report/index.html").read_text()
+    status, output = workspace.run("search_net.py", *_config()(tmp_path / "b"))
+    assert status == 0 and planted.program in output
+    assert not planted.trace.exists()
+
+
+def test_those_of_files_would_have_run(tmp_path, templates):
+    """Pickles, a checkpoint's architecture, yacs files, Python as JSON, entities."""
+    planted = Planted.make(tmp_path / "planted")
+
+    def ran() -> bool:
+        there = planted.trace.exists()
+        planted.trace.unlink(missing_ok=True)
+        return there
+
+    torch.load(planted.file("bomb.pth"), weights_only=False)
+    assert ran()
+    pickle.loads(Path(planted.file("bomb.pkl")).read_bytes())
+    assert ran()
+    cfg = load_config(str(templates["step4"] / "config.yaml"))
+    cfg.model.backbone.bottom_up.architecture = targets(planted)["os"]
+    with pytest.raises(ValueError):
+        instantiate(cfg.model)
+    assert ran()
+    eval(json_bytes(planted)["Python"].decode())
+    assert ran()
+    with yacs_folder(tmp_path / "yacs") as config:
+        for what, text in yacs_payloads(planted, config, tmp_path / "yacs").items():
+            if what in ("a base of itself", "a base elsewhere", "proposals", "evaluated"):
+                continue  # without end; the network; data sets of proposals; by eval, as above
+            file = tmp_path / "yacs/config.yaml"
+            file.write_text(text)
+            yacs = get_cfg()
+            with contextlib.suppress(KeyError, ValueError):
+                yacs.merge_from_file(str(file))
+                build_model(yacs)
+            assert ran() or what == "a config", what
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    (tmp_path / "a.xml").write_text(f"{entities(secret)['another file']}<a>&x;</a>")
+    assert text_of(tmp_path / "a.xml") == "s3cret"
+
+
+def text_of(file: Path) -> str:
+    """By a parser that resolves external entities."""
+    found: list[str] = []
+    parser = xml.sax.make_parser()
+    parser.setFeature(xml.sax.handler.feature_external_ges, True)
+    handler = xml.sax.ContentHandler()
+    handler.characters = found.append
+    parser.setContentHandler(handler)
+    parser.parse(str(file))
+    return "".join(found)
