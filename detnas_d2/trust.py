@@ -38,8 +38,8 @@ def _spellings(*lines: str) -> frozenset[str]:
 SPACES = _spellings(
     "detnas_d2.space.space SearchSpace Stage",
     "detnas_d2.space.choices ShuffleChoice XceptionChoice",
-    "detnas_d2.space.spaces output_channels",
-    "detnas_d2.modeling.halves halves_space",
+    "detnas_d2.space.spaces feature_channels",
+    "detnas_d2.space.halves HalvesShuffleChoice HalvesXceptionChoice halves_space",
 )
 """What a search space is made of."""
 
