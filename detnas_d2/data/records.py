@@ -34,8 +34,7 @@ def kept_records(dataset: Sequence[Record], mapper: Callable[[Record], Any]) -> 
 
 
 class _Without:
-    """Records without some keys of their annotations, one at a time: a second list of COCO's
-    would cost 10 s of garbage collection."""
+    """Records without some keys of their annotations, one at a time: no second list of them."""
 
     def __init__(self, records: Sequence[Record], keys: set[str]) -> None:
         self._records, self._keys = records, keys
@@ -54,7 +53,7 @@ class _Without:
 
 
 class ImageRecords(Sequence[Record], Dataset[Record]):
-    """The images of a folder in ImageNet's form, kept as their names: 30 bytes each, not 800.
+    """The images of a folder in ImageNet's form, kept as their names, some 30 bytes each.
 
     A sequence of dicts, and a torch Dataset: Detectron2's ``get_detection_dataset_dicts`` hands
     that on, and makes no list of it.

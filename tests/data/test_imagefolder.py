@@ -155,7 +155,7 @@ def test_names_of_any_bytes(tmp_path):
 
 
 def test_a_large_folder_takes_little_memory(tmp_path):
-    """30 bytes a name, as in ImageNet; dicts of them take more than 600."""
+    """A name and where it ends: 30 bytes each."""
     names = [f"n01440764_{i:06}.JPEG" for i in range(40_000)]
     tracemalloc.start()
     try:
