@@ -27,6 +27,8 @@ from typing import NoReturn
 
 from tiny_steps import write_tiny_steps
 
+from detnas_d2.commands import add_debug, ending
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "benchmarks"))  # noqa: E402  where made_data lies
 from made_data import write_coco  # noqa: E402
@@ -240,5 +242,6 @@ if __name__ == "__main__":
     )
     parser.add_argument("words", nargs="*", metavar="WORD")
     parser.add_argument("--jobs", type=int, default=2, help="scripts at a time (default: 2)")
-    args = parser.parse_args()
-    main(args.words, args.jobs)
+    args = add_debug(parser).parse_args()
+    with ending("smoke.py", debug=args.debug):
+        main(args.words, args.jobs)
