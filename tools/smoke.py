@@ -105,12 +105,12 @@ def forgotten(root: Path, run: Mapping[str, str], elsewhere: Mapping[str, str]) 
     return wrong
 
 
-def broken_contract(script: str, console: str) -> str:
+def broken_contract(script: str, output: str) -> str:
     """What is wrong with the last line of a benchmark; "" if nothing is, or for other scripts."""
     match = re.fullmatch(r"benchmarks/bm_(\w+)\.py", script)
     if not match:
         return ""
-    last = (console.splitlines() or [""])[-1]
+    last = (output.splitlines() or [""])[-1]
     try:
         line = json.loads(last, parse_constant=_refuse)
     except ValueError as error:
@@ -151,9 +151,9 @@ class Job:
     def __init__(self, script: str, arguments: str, folder: Path) -> None:
         self.script = script
         self._start = time.monotonic()
-        self._console = folder / f"{script.replace('/', '_')}.txt"
+        self._files = [folder / f"{script.replace('/', '_')}.{end}" for end in ("out", "err")]
         program = [] if script.endswith(".sh") else [sys.executable]
-        with open(self._console, "wb") as console:
+        with open(self._files[0], "wb") as output, open(self._files[1], "wb") as errors:
             self._process = subprocess.Popen(
                 [*program, str(folder / script), *arguments.split()],
                 cwd=folder,
@@ -167,8 +167,8 @@ class Job:
                     ),
                 },
                 stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=subprocess.STDOUT,
+                stdout=output,
+                stderr=errors,
                 start_new_session=True,
             )
 
@@ -184,7 +184,7 @@ class Job:
             return None if self.seconds < TOO_LONG else f"it took more than {TOO_LONG:.0f} s"
         if status:
             return f"it ended with status {status}"
-        return broken_contract(self.script, self._console.read_text(errors="replace"))
+        return broken_contract(self.script, self._files[0].read_text(errors="replace"))
 
     def end(self) -> None:
         """Kill it and what it has left running."""
@@ -195,7 +195,9 @@ class Job:
         self._process.wait()
 
     def last_lines(self) -> list[str]:
-        return self._console.read_text(errors="replace").splitlines()[-LINES:]
+        """Of what it printed; its errors come last."""
+        text = "".join(file.read_text(errors="replace") for file in self._files)
+        return text.splitlines()[-LINES:]
 
 
 def run(waiting: Sequence[tuple[str, str]], folder: Path, jobs: int) -> list[str]:

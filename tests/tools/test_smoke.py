@@ -83,11 +83,14 @@ def test_what_fails_is_named_and_its_last_lines_are_shown(tree, capsys):
             "tools/good.py": "import sys\nassert sys.argv[1:] == ['--tiny', '1']\n",
             "tools/raises.py": "print(*range(50), sep='\\n')\nraise TypeError('not so')\n",
             "benchmarks/bm_x.py": "print('done')\n",
+            "benchmarks/bm_y.py": f"import sys\nprint({json.dumps({**GOOD, 'name': 'y'})!r})\n"
+            "print('a warning', file=sys.stderr)\n",
             "benchmarks/sh.sh": "#!/bin/sh\nexit 3\n",
         }
     )
     wrong = ["benchmarks/bm_x.py", "benchmarks/sh.sh", "tools/raises.py"]
-    jobs = [("tools/good.py", "--tiny 1"), *((name, "") for name in wrong)]
+    jobs = [("tools/good.py", "--tiny 1")]
+    jobs += [(name, "") for name in ["benchmarks/bm_y.py", *wrong]]
     assert sorted(smoke.run(jobs, root, jobs=2)) == wrong
     printed = capsys.readouterr().out
     assert re.search(r"tools/good.py: \d+ s\n(?! )", printed)
