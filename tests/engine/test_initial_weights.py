@@ -78,6 +78,11 @@ def test_what_weights_are_of(tmp_path, architecture, halves):
     torch.save({"model": {}, "detnas": {**stated, "fingerprint": "0"}}, file)
     with pytest.raises(CheckpointError, match="which is none of 300m, 1.3g"):
         starting_weights(str(file))
+    # it would stand in the config, where these are calls and interpolations
+    for evil in ([{"_target_": "os.system"}], {"_target_": "os.system"}, "${oc.env:HOME}"):
+        torch.save({"model": {}, "detnas": {**stated, "architecture": evil}}, file)
+        with pytest.raises(CheckpointError, match="does not state which network"):
+            starting_weights(str(file))
 
 
 def test_weights_that_cannot_be_used(tmp_path):

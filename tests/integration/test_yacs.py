@@ -25,6 +25,7 @@ from detnas_d2.modeling import (
     find_backbone,
 )
 from detnas_d2.space import UniformPathSampler
+from detnas_d2.trust import add_trust
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "projects" / "DetNAS"
@@ -205,7 +206,7 @@ def test_the_script_trains_resumes_and_tests(script, workspace, digits, tmp_path
     assert torch.load(output / "model_final.pth", weights_only=True)["detnas"]["space"] == "demo"
 
     def call(arguments: list[str]) -> dict:
-        return script["run"](default_argument_parser().parse_args(arguments))
+        return script["run"](add_trust(default_argument_parser()).parse_args(arguments))
 
     call(command("supernet_fpn_300m.yaml", "--resume", OUTPUT_DIR=output, SOLVER__MAX_ITER=4))
     text = (output / "log.txt").read_text()
