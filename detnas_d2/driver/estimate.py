@@ -26,6 +26,7 @@ from ..engine import ConfigError, backbone_node, load_config
 from ..engine.fingerprint import config_hash
 from ..engine.machines import visible_gpus
 from ..space import resolve_space
+from ..trust import add_trust
 from .algorithms import build_algorithm
 from .estimate_measure import CandidateTime, measure_candidate, measure_test, measure_training
 from .limits import build_limit
@@ -255,6 +256,7 @@ def main(argv: Sequence[str]) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    add_trust(parser)
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="and overrides, key=value")
     parser.add_argument("--num-gpus", type=int, default=1, metavar="N")
     args = parser.parse_intermixed_args(argv)
@@ -264,7 +266,7 @@ def main(argv: Sequence[str]) -> None:
         parser.error("give at least one config")
     steps = []
     for file in files:
-        cfg = load_config(file, overrides)
+        cfg = load_config(file, overrides, trust=args.trust)
         gpus = args.num_gpus if str(cfg.train.device).startswith("cuda") else 0
         name = os.path.basename(file).removesuffix(".py")
         steps.append(Planned(name, kind_of(cfg), cfg, gpus))

@@ -182,6 +182,12 @@ COMMANDS = {
         "step3",
         json=("latency.json",),
     ),
+    "estimate": Command(
+        "detnas_d2.driver.estimate",
+        lambda f: [str(f / "config.yaml")],
+        "step4",
+        keys=("model", "optimizer"),
+    ),
     "convert": Command(
         "tools/convert_weights.py",
         lambda f: [
