@@ -152,22 +152,22 @@ def evaluate_images(
     detected in any image; the AP of that is 0, and so is `metric`.
 
     Raises:
-        FloatingPointError: what the network computes of the first batch is not finite.
+        FloatingPointError: what the network computes of an image is not finite.
     """
     evaluator.reset()
     waiting: dict[int, tuple[Any, Any]] = {}
     following = 0
     detected: list[int] = []
-    for batch, positions in zip(images.validation, images.positions, strict=True):
-        with finite_outputs(model) if following == 0 else contextlib.nullcontext():
+    with finite_outputs(model):
+        for batch, positions in zip(images.validation, images.positions, strict=True):
             outputs = model(batch)
-        waiting.update(zip(positions, zip(batch, outputs, strict=True), strict=True))
-        while following in waiting:
-            image, output = waiting.pop(following)
-            evaluator.process([image], [output])
-            following += 1
-            if isinstance(output, Mapping) and "instances" in output:
-                detected.append(len(output["instances"]))
+            waiting.update(zip(positions, zip(batch, outputs, strict=True), strict=True))
+            while following in waiting:
+                image, output = waiting.pop(following)
+                evaluator.process([image], [output])
+                following += 1
+                if isinstance(output, Mapping) and "instances" in output:
+                    detected.append(len(output["instances"]))
     results = evaluator.evaluate() or {}
     if detected and not any(detected):
         flat = flatten_results_dict(dict(results))

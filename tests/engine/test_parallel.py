@@ -165,24 +165,42 @@ def test_buckets_hold_all_tensors_in_order_and_one_type_each():
 
 
 @pytest.mark.parametrize(
-    ("config", "supernet_bytes", "path_bytes", "norms"),
+    ("detector", "path", "supernet_bytes", "path_bytes", "norms", "fewest", "most"),
     [
-        ("coco/step2_supernet_fpn_300m", 102_748_480, 82_914_176, 99),
-        ("coco/step2_supernet_retinanet_300m", 69_576_336, 49_742_032, 87),
+        (
+            *("fpn", "2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2"),
+            *(102_748_480, 82_914_176, 99, 81, 141),
+        ),
+        (
+            *("retinanet", "2,3,1,1,3,2,1,3,3,1,1,1,3,3,2,0,3,3,3,3"),
+            *(69_576_336, 50_510_864, 99, 69, 129),
+        ),
     ],
 )
 def test_bytes_and_synchronising_norms_of_the_papers_models(
-    config, supernet_bytes, path_bytes, norms
+    detector, path, supernet_bytes, path_bytes, norms, fewest, most
 ):
+    config = tiny.ROOT / f"configs/coco/step2_supernet_{detector}_300m.py"
     with torch.device("meta"):
-        model = instantiate(load_config(str(tiny.ROOT / f"configs/{config}.py")).model)
+        model = instantiate(load_config(str(config)).model)
     supernet = find_supernet(model)
-    supernet.set_path("2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2")
-    idle = {id(p) for p in supernet.inactive_parameters()}
+
+    def idle(path):
+        supernet.set_path(path)
+        return {id(p) for p in supernet.inactive_parameters()}
+
+    def norms_of(path):
+        off = idle(path)
+        found = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+        assert {type(m) for m in found} == {nn.SyncBatchNorm}
+        return sum(id(m.weight) not in off for m in found)
+
+    off = idle(path)
     assert supernet_bytes == 4 * sum(p.numel() for p in model.parameters())
-    assert path_bytes == 4 * sum(p.numel() for p in model.parameters() if id(p) not in idle)
-    found = [m for m in model.modules() if isinstance(m, _BatchNorm) and id(m.weight) not in idle]
-    assert len(found) == norms and {type(m) for m in found} == {nn.SyncBatchNorm}
+    assert path_bytes == 4 * sum(p.numel() for p in model.parameters() if id(p) not in off)
+    assert norms_of(path) == norms
+    assert norms_of([0] * 20) == fewest  # a 3x3 block has three norms, or five with stride 2
+    assert norms_of([3] * 20) == most  # an Xception block has three more
 
 
 @pytest.mark.parametrize("equal", [True, False])

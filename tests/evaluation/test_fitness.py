@@ -20,6 +20,7 @@ from detnas_d2.evaluation import (
     SupernetFitness,
     build_fitness,
     calibrated,
+    load_images,
     set_memory_layout,
 )
 from detnas_d2.modeling import load_weights
@@ -272,6 +273,19 @@ def test_nan_in_weights_is_no_such_thing(make, part, number, bccd_images):
         fitness(taken)
     if part == "block":  # the other path does not use it
         assert fitness(other)[0] == 0.0
+
+
+@pytest.mark.parametrize("make", [tiny.detector, tiny.retinanet])
+def test_nan_for_one_image_is_no_such_thing_either(make, bccd_images):
+    """As numbers that leave float16 in mixed precision, whose boxes go in silence too."""
+    cfg, model = silent_detector(make, FastCOCOEvaluator)
+    images = load_images(cfg)
+    assert len(images.validation) > 1
+    assert build_fitness(cfg, model, images)(ARCHITECTURES[0])[0] == 0.0
+    last = images.validation[-1][-1]
+    images.validation[-1][-1] = {**last, "image": torch.full(last["image"].shape, math.inf)}
+    with pytest.raises(FloatingPointError, match="NaN or infinity"):
+        build_fitness(cfg, model, images)(ARCHITECTURES[0])
 
 
 def test_an_evaluator_that_fails_leaves_all_as_it_was():
