@@ -103,9 +103,7 @@ def search(args: argparse.Namespace) -> None:
         )
 
 
-def _report(
-    cfg: DictConfig, model: nn.Module, best: Architecture, may_run: frozenset[str]
-) -> None:
+def _report(cfg: DictConfig, model: nn.Module, best: Architecture, may_run: frozenset[str]) -> None:
     """Detections of the best, and the report; the search is done, whatever fails here."""
     folder = cfg.train.output_dir
     try:

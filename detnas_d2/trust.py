@@ -38,7 +38,7 @@ def _spellings(*lines: str) -> frozenset[str]:
 SPACES = _spellings(
     "detnas_d2.space.space SearchSpace Stage",
     "detnas_d2.space.choices ShuffleChoice XceptionChoice",
-    "detnas_d2.space.spaces feature_channels",
+    "detnas_d2.space.spaces feature_channels output_channels",
     "detnas_d2.space.halves HalvesShuffleChoice HalvesXceptionChoice halves_space",
 )
 """What a search space is made of."""
@@ -127,7 +127,8 @@ _REFUSED = ("cfg", "proposal_files")
 _MOST = 100_000  # values of a config; the largest of this project has 1,000
 _PYTHON = "tag:yaml.org,2002:python/"
 _SHAPE = ("channels", "height", "width", "stride")
-_RESOLVER = re.compile(r"(?<!\\)(?:\\\\)*\$\{.*:", re.DOTALL)
+# escaped ones too: where a node is made twice, the second time they are live
+_RESOLVER = re.compile(r"\$\{.*:", re.DOTALL)
 HOW = "if you trust whoever wrote it, give --trust (in Python trust=True)."
 
 
@@ -170,6 +171,12 @@ def read_config(path: str, *, trust: bool = False, also: frozenset[str] = frozen
     plain = read_yaml(path)
     refuse_resolvers(plain, path)
     check_targets(plain, ALL | also, path)
+    search = plain.get("search")
+    if isinstance(search, Mapping) and search.get("address") is not None:
+        raise TrustError(
+            f"{path} sets search.address to {search['address']!r}. Whoever runs that cluster runs "
+            f"what he likes on this machine; {HOW}"
+        )
     return OmegaConf.create(plain, flags={"allow_objects": True})
 
 
@@ -290,6 +297,4 @@ def _shape_spec(loader: _Loader, node: yaml.Node) -> dict[str, Any]:
 _Loader.add_multi_constructor(_PYTHON, _refuse_tag)
 _Loader.add_constructor(f"{_PYTHON}tuple", yaml.SafeLoader.construct_yaml_seq)
 for _kind in ("object", "object/new"):
-    _Loader.add_constructor(
-        f"{_PYTHON}{_kind}:detectron2.layers.shape_spec.ShapeSpec", _shape_spec
-    )
+    _Loader.add_constructor(f"{_PYTHON}{_kind}:detectron2.layers.shape_spec.ShapeSpec", _shape_spec)

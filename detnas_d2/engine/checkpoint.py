@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, BinaryIO
+from urllib.parse import urlparse
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 _HOW_TO_CONVERT = """If you trust it, write its weights anew and load the result:
   python -c "import torch; {}\""""
 
+
+_PICKLES = (".pkl", ".pyth")  # Detectron2 unpickles files that end so
 
 # an address with ".." leads out of the folder in which iopath keeps what it downloads, so that any
 # file of this machine could be read in its place, or written
@@ -152,6 +155,8 @@ class DetNASCheckpointer(DetectionCheckpointer):
                 f"The checkpoint {path!r} does not exist on this machine. {self._remedy(path)} On "
                 "several machines the output folder has to lie on a shared file system."
             )
+        if path:  # before it is fetched: iopath would keep it where the zoo's files are looked for
+            self._refuse_pickle(urlparse(path).path)
         try:
             return super().load(path, *args, **kwargs)
         except pickle.UnpicklingError as e:  # whose own message advises against weights_only
@@ -200,10 +205,8 @@ class DetNASCheckpointer(DetectionCheckpointer):
             "(train.init_checkpoint=...)."
         )
 
-    def _load_file(self, filename: str) -> Any:
-        if filename.endswith((".pkl", ".pyth")):
-            if self._from_zoo:
-                return super()._load_file(filename)
+    def _refuse_pickle(self, filename: str) -> None:
+        if filename.endswith(_PICKLES) and not self._from_zoo:
             raise CheckpointError(
                 f"The checkpoint {filename!r} is not read: Detectron2 unpickles such files, which "
                 "runs code of whoever wrote it. Only its own model zoo's are (detectron2://...). "
@@ -213,6 +216,11 @@ class DetNASCheckpointer(DetectionCheckpointer):
                     "c._convert_ndarray_to_tensor(d['model']); torch.save(d, 'OUT.pth')"
                 )
             )
+
+    def _load_file(self, filename: str) -> Any:
+        self._refuse_pickle(filename)
+        if self._from_zoo and filename.endswith(_PICKLES):
+            return super()._load_file(filename)
         loaded = torch.load(filename, map_location="cpu", weights_only=True)
         return loaded if "model" in loaded else {"model": loaded}
 

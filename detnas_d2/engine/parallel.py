@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import torch
@@ -19,8 +18,26 @@ from .config import ConfigError
 BUCKET_ELEMENTS = 2**20
 
 
+def gradient_group(device: torch.device) -> Any:
+    """A group of all processes for the gradients alone; None for a single process.
+
+    Norms that synchronise talk in backward too. In one group their few numbers would wait behind a
+    bucket, and a process that sends a bucket later, for it lacks a gradient, would answer a norm
+    with a bucket. (On GPUs NCCL asks that two groups are used in the same order by all processes.
+    They are, unless a gradient is missing on some; that case was not tried on GPUs.)
+
+    All processes call it, before training: making a group waits for them all, and so does its
+    first use.
+    """
+    if comm.get_world_size() == 1:
+        return None
+    group = dist.new_group()
+    dist.all_reduce(torch.zeros(1, device=device), group=group)
+    return group
+
+
 @contextmanager
-def averaged_gradients(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+def averaged_gradients(parameters: Iterable[nn.Parameter], group: Any) -> Iterator[None]:
     """Average over all processes the gradients of a backward inside, while it makes them.
 
     The parameters lie in buckets, the last one first, as backward comes to them. A bucket is sent
@@ -35,15 +52,16 @@ def averaged_gradients(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
 
     Args:
         parameters: those that run, about in the order of the forward, the same on all processes.
+        group: as `gradient_group` gives it.
 
     Raises:
         ConfigError: a gradient came after its bucket was sent.
     """
-    if comm.get_world_size() == 1:
+    if group is None:
         yield
         return
     trainable = [p for p in parameters if p.requires_grad]
-    buckets = [_Bucket(part) for part in _parts(trainable[::-1])]
+    buckets = [_Bucket(part, group) for part in _parts(trainable[::-1])]
     bucket_of = {id(p): bucket for bucket in buckets for p in bucket.parameters}
     waiting = deque(buckets)
 
@@ -75,8 +93,9 @@ def broadcast_model(model: nn.Module) -> None:
 class _Bucket:
     """Gradients that travel together, and for each a 1 if this process has it, else a 0."""
 
-    def __init__(self, parameters: list[nn.Parameter]) -> None:
+    def __init__(self, parameters: list[nn.Parameter], group: Any) -> None:
         self.parameters = parameters
+        self._group = group
         self.missing = {id(p) for p in parameters}
         self._flat: torch.Tensor | None = None
 
@@ -97,7 +116,7 @@ class _Bucket:
                 has[i] = 0
             gradients.append(torch.zeros_like(p) if p.grad is None else p.grad)
         self._flat = torch.cat([*(g.reshape(-1) for g in gradients), has])
-        self._work = dist.all_reduce(self._flat, group=_group(), async_op=True)
+        self._work = dist.all_reduce(self._flat, group=self._group, async_op=True)
 
     def receive(self) -> None:
         self._work.wait()  # on a GPU its stream waits, not the host
@@ -107,17 +126,6 @@ class _Bucket:
         for i, (p, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
             if p.grad is not None or has[i] > 0:
                 p.grad = gradient.view_as(p)
-
-
-@cache
-def _group() -> Any:
-    """A group of all processes for the gradients alone.
-
-    Norms that synchronise talk in backward too. In one group their few numbers would wait behind a
-    bucket, and a process that sends a bucket later, for it lacks a gradient, would answer a norm
-    with a bucket.
-    """
-    return dist.new_group()
 
 
 def _parts(tensors: list[nn.Parameter]) -> Iterator[list[nn.Parameter]]:

@@ -12,7 +12,7 @@ from detectron2.engine import SimpleTrainer
 from torch import nn
 
 from ..modeling import find_backbone, find_supernet
-from .parallel import averaged_gradients
+from .parallel import averaged_gradients, gradient_group
 
 
 class PathwiseStep(SimpleTrainer):
@@ -49,6 +49,7 @@ class PathwiseStep(SimpleTrainer):
         self.grad_scaler = torch.amp.GradScaler("cuda", enabled=amp)
         self._supernet = find_supernet(model)
         self._parameters = _in_forward_order(model)
+        self._group = gradient_group(next(model.parameters()).device)
 
     def run_step(self) -> None:
         start = time.perf_counter()
@@ -60,7 +61,7 @@ class PathwiseStep(SimpleTrainer):
                 loss_dict = self.model(data)
                 losses = sum(loss_dict.values())
             self.optimizer.zero_grad(set_to_none=True)
-            with averaged_gradients(self._running_parameters()):
+            with averaged_gradients(self._running_parameters(), self._group):
                 self.grad_scaler.scale(losses).backward()
         self._write_metrics(loss_dict, data_time)
         self.grad_scaler.step(self.optimizer)

@@ -137,8 +137,8 @@ def load_trained(
     if is_yacs(file):
         return _load_yacs(file, path, trust)
     cfg = load_config(str(file), trust=trust)
-    if OmegaConf.select(cfg, "model") is None:
-        raise TrainedError(f"{file} has no `model`; expected the config of a training.")
+    if OmegaConf.select(cfg, "model._target_") is None:
+        raise TrainedError(f"{file} makes no `model`; expected the config of a training.")
     path = path or last_checkpoint(file.parent, cfg)
     stated = stated_network(path)
     if not is_code(str(file), trust):

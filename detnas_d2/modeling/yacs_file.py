@@ -29,15 +29,15 @@ def merge_yacs_file(cfg: CfgNode, path: str | os.PathLike[str], *, trust: bool =
         KeyError, ValueError, AssertionError, OSError, yaml.YAMLError: as ``merge_from_file``.
     """
     if not trust:
-        _read(Path(path), ())
+        _read(Path(path), set())
     cfg.merge_from_file(str(path), allow_unsafe=trust)
     if trust:
         return
     space = cfg.MODEL.DETNAS.SPACE
-    if str(space).endswith(".py"):
+    if str(space).endswith(".py") or "://" in str(space):
         raise TrustError(
-            f"{path} names a program as MODEL.DETNAS.SPACE, {space!r}, which a file from elsewhere "
-            f"may not; {HOW}"
+            f"{path} has MODEL.DETNAS.SPACE {space!r}, and a file from elsewhere may name no "
+            f"program and fetch nothing; {HOW}"
         )
     if space not in SPACES:
         load_space(space)
@@ -48,18 +48,22 @@ def merge_yacs_file(cfg: CfgNode, path: str | os.PathLike[str], *, trust: bool =
         )
 
 
-def _read(path: Path, above: tuple[Path, ...]) -> None:
+def _read(path: Path, seen: set[Path]) -> None:
     """Read a file and its ``_BASE_``s as data; they are found as fvcore finds them.
 
     Raises:
-        TrustError: as `read_yaml`; one that lies in the network, or is its own base.
+        TrustError: as `read_yaml`; a base that lies in the network, or that has been read.
+        ValueError: a base that is no name.
     """
-    if path in above:
-        raise TrustError(f"{path} is its own _BASE_.")
+    if path.resolve() in seen:
+        raise TrustError(f"{path} is the _BASE_ of more than one file, or its own.")
+    seen.add(path.resolve())
     bases = read_yaml(str(path)).get("_BASE_", [])
-    for base in [bases] if isinstance(bases, str) else bases:
+    for base in bases if isinstance(bases, list) else [bases]:
+        if not isinstance(base, str):
+            raise ValueError(f"{path} has the _BASE_ {base!r}; expected the name of a file.")
         if "://" in base:
             raise TrustError(
                 f"{path} has the _BASE_ {base!r}, and a file from elsewhere may fetch none; {HOW}"
             )
-        _read(path.parent / Path(base).expanduser(), (*above, path))
+        _read(path.parent / os.path.expanduser(base), seen)

@@ -143,9 +143,7 @@ class SearchRecord:
         return max(len(starts) - 1, 1), sum(int(n) for n in _KNOWN.findall(starts[-1]))
 
 
-def read_search(
-    step: StepFolder, may_run: frozenset[str] | None = frozenset()
-) -> SearchRecord:
+def read_search(step: StepFolder, may_run: frozenset[str] | None = frozenset()) -> SearchRecord:
     """Read a search's folder; what can't be read is told in the notes.
 
     Args:

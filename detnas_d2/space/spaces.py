@@ -89,3 +89,13 @@ def feature_channels(feature: str, space: SearchSpace | str, fpn_channels: int) 
             f"{', '.join(space.stage_names)}, or p5 of an FPN"
         )
     return space.stages[space.stage_names.index(feature)].channels
+
+
+def output_channels(space: SearchSpace | str) -> int:
+    """
+    Channels of the last stage. Configs of earlier runs name it; newer ones, `feature_channels`.
+
+    Raises:
+        SpaceError: as `resolve_space`.
+    """
+    return resolve_space(space).stages[-1].channels

@@ -16,7 +16,7 @@ FILES = [
     for folder in FOLDERS
     for path in (ROOT / folder).rglob(pattern)
 ] + [*ROOT.glob("*.py"), *(p for p in ROOT.glob("*.md") if p.name != "CHANGELOG.md")]
-SECTION = re.compile(r"\bsections? \d|\bsec\. ?\d|§ ?\d", re.IGNORECASE)
+SECTION = re.compile(r"\bsections? \d|\bsec\. ?\d|§ ?\d|^\| [34]\.\d[ ,:|]", re.IGNORECASE)
 EVOLUTION = (ROOT / "detnas_d2" / "search" / "evolution.py").read_text()
 METHOD = (ROOT / "docs" / "method.md").read_text()
 

@@ -26,7 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from detnas_d2.engine import parallel
-from detnas_d2.engine.parallel import averaged_gradients, broadcast_model
+from detnas_d2.engine.parallel import averaged_gradients, broadcast_model, gradient_group
 from detnas_d2.engine.train_step import PathwiseStep
 from detnas_d2.modeling import find_supernet
 
@@ -115,7 +115,7 @@ def sent(model, batch):
     running = [p for p in model.parameters() if id(p) not in idle]
 
     def counted(tensor, *args, **kwargs):
-        if "group" in kwargs:  # the norms' have none
+        if kwargs.get("async_op"):  # the norms' are not
             missing = sum(p.grad is None for p in running)
             found.append((tensor.numel() * tensor.element_size(), missing))
         return all_reduce(tensor, *args, **kwargs)
@@ -157,7 +157,8 @@ def partial():
     loss = (everywhere * (rank + 1)).sum()
     if rank == size - 1:
         loss = loss + (last * 6).sum()
-    with HostSyncs() as syncs, averaged_gradients([everywhere, last, nowhere, frozen]):
+    parameters, group = [everywhere, last, nowhere, frozen], gradient_group(loss.device)
+    with HostSyncs() as syncs, averaged_gradients(parameters, group):
         loss.backward()
     return [everywhere.grad, last.grad, nowhere.grad, frozen.grad], syncs.found.total()
 
@@ -171,12 +172,10 @@ def head_without_object():
     loss = x.square().mean()
     if comm.get_rank() == comm.get_world_size() - 1:
         loss = loss + head(x).square().mean()
-    with (
-        patch.object(parallel, "BUCKET_ELEMENTS", 3),
-        averaged_gradients([*body.parameters(), *head.parameters()]),
-    ):
+    parameters, group = [*body.parameters(), *head.parameters()], gradient_group(loss.device)
+    with patch.object(parallel, "BUCKET_ELEMENTS", 3), averaged_gradients(parameters, group):
         loss.backward()
-    return [p.grad for p in (*body.parameters(), *head.parameters())]
+    return [p.grad for p in parameters]
 
 
 def twice():
@@ -186,7 +185,7 @@ def twice():
     for _ in range(2):
         x = checkpoint(layer, x, use_reentrant=True)
     try:
-        with averaged_gradients(layer.parameters()):
+        with averaged_gradients(layer.parameters(), gradient_group(x.device)):
             x.sum().backward()
     except ValueError as e:
         return str(e)

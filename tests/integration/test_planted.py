@@ -251,7 +251,9 @@ def _of(key: str) -> list[str]:
     return [name for name, command in COMMANDS.items() if getattr(command, key)]
 
 
-@pytest.mark.parametrize("name", ["export", "predict", "report", "space", "check of data"])
+@pytest.mark.parametrize(
+    "name", ["export", "predict", "report", "space", "latency", "convert_weights", "check of data"]
+)
 def test_an_honest_strangers_folder_needs_no_trust(run, name):
     status, output = run(COMMANDS[name])
     assert status == 0, (status, output)
@@ -377,9 +379,7 @@ def yacs_payloads(p: Planted, config: dict[str, Any], folder: Path) -> dict[str,
         "a config": yaml.safe_dump(
             changed(config, "MODEL.DETNAS.SPACE", str(folder / "space.yaml"))
         ),
-        "proposals": yaml.safe_dump(
-            changed(config, "MODEL", {**config["MODEL"], **proposals})
-        ),
+        "proposals": yaml.safe_dump(changed(config, "MODEL", {**config["MODEL"], **proposals})),
         "evaluated": yaml.safe_dump(
             changed(config, "MODEL.DETNAS.ARCHITECTURE", json_bytes(p)["Python"].decode())
         ),
