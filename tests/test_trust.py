@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,28 @@ def test_the_environment_stays_here(planted, monkeypatch):
             read_config(str(file))
         assert "s3cret" not in str(refused.value)
         assert "s3cret" in LazyConfig.load(str(file)).model
-    for value in ("${train.x}", r"\${oc.env:DETNAS_TEST_SECRET}", "a: ${train.x}"):
+    for value in ("${train.x}", "a: ${train.x}"):
         file.write_text(yaml.safe_dump({"model": value, "train": {"x": "oc.env"}}))
         assert "s3cret" not in read_config(str(file)).model
+
+
+def test_an_escaped_call_is_one_where_nodes_are_made(planted, monkeypatch):
+    """Detectron2's instantiate takes the escape away and makes a list anew, in which it is live."""
+    monkeypatch.setenv("DETNAS_TEST_SECRET", "s3cret")
+    file = planted.folder / "config.yaml"
+    file.write_text(yaml.safe_dump({"model": [r"\${oc.env:DETNAS_TEST_SECRET}"]}))
+    with pytest.raises(TrustError, match="may interpolate its own keys alone"):
+        read_config(str(file))
+    assert "s3cret" in instantiate(LazyConfig.load(str(file)).model)[0]
+
+
+def test_no_cluster_is_joined(planted):
+    file = planted.folder / "config.yaml"
+    for address, refused in (("ray://example.invalid:10001", True), ("auto", True), (None, False)):
+        file.write_text(yaml.safe_dump({"search": {"workers": 1, "address": address}}))
+        with pytest.raises(TrustError, match="search.address") if refused else nullcontext():
+            assert read_config(str(file)).search.address is None
+        assert read_config(str(file), trust=True).search.address == address
 
 
 def test_places_are_looked_at_again(planted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import resource
@@ -460,6 +461,21 @@ def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path, monkeypatc
     assert not trace.exists()
     torch.load(path, weights_only=False) if name in ("a.pth", "none") else None
     assert trace.exists() == (name in ("a.pth", "none"))  # the bomb is one
+
+
+@pytest.mark.parametrize("end", ["R-50.pkl", "R-50.pkl?matching_heuristics=True", "R-50.pyth#x"])
+def test_a_pickle_of_another_address_is_not_even_fetched(zoo, monkeypatch, end):
+    """iopath would keep it by its path alone, where it later looks for the zoo's file."""
+    address, _ = zoo("R-50.pkl")
+    fetched = []
+    monkeypatch.setattr("iopath.common.file_io.download", lambda *args, **kwargs: fetched.append(1))
+    place = address.removeprefix("detectron2://").removesuffix("R-50.pkl")
+    for start in ("http://example.invalid/detectron2/", "https://example.invalid/detectron2/"):
+        refused(model(), f"{start}{place}{end}", "runs code of whoever wrote it")
+    assert fetched == []
+    with contextlib.suppress(CheckpointError):
+        DetNASCheckpointer(model()).load(f"{start}{place}R-50.pth")
+    assert fetched == [1]
 
 
 @pytest.mark.parametrize("name", ["R-50.pkl", "r50.pth"])

@@ -13,6 +13,8 @@ import torch
 from detectron2.engine import HookBase, default_argument_parser, launch
 from detectron2.utils import comm
 
+from detnas_d2.trust import add_trust
+
 SCRIPT = Path(__file__).resolve().parents[2] / "projects/DetNAS/train_net.py"
 
 
@@ -53,5 +55,5 @@ def work(folder, args):
 
 
 if __name__ == "__main__":
-    args = default_argument_parser().parse_args(sys.argv[2:])
+    args = add_trust(default_argument_parser()).parse_args(sys.argv[2:])
     launch(work, args.num_gpus, dist_url="auto", args=(sys.argv[1], args))
