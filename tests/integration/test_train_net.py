@@ -98,7 +98,9 @@ def test_refused(workspace, supernet, step, arguments, message):
 
 
 def test_another_space_is_refused(workspace, supernet):
-    status, _ = workspace.call("train_net.py", "of_other_space")
+    status, _ = workspace.call(
+        "train_net.py", "of_other_space", "train.output_dir=output/of_other_space"
+    )
     assert "the weights are of the supernet of space 'tiny'" in status
     assert "the model is architecture 0,1,2,0 of space 'other'" in status
 
