@@ -211,8 +211,8 @@ def count_bytes(kind: str) -> None:
     for name in ("all_reduce", "all_gather"):
         setattr(dist, name, _counting(getattr(dist, name), sent, first))
     step(PATHS[0], seed=comm.get_rank())
+    network = Step(kind, PATHS[0]).model  # on all processes: a step makes a group of them
     if comm.is_main_process():
-        network = Step(kind, PATHS[0]).model
         sizes = {"network": network, "supernet": step.model}
         for name, model in sizes.items():
             sent[name] = sum(p.numel() * p.element_size() for p in model.parameters())

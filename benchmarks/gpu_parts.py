@@ -198,17 +198,21 @@ def candidate(part: Part) -> None:
         )
 
 
-def steps(part: Part) -> None:
+def steps(part: Part, name: str = "steps", amp: bool = False) -> None:
     """Steps of the detection supernet."""
-    for amp in (False, True):
-        if amp and part.size is TINY:
-            part.note("steps", amp=True, skipped="a training in mixed precision needs a GPU")
-            continue
-        name, count = f"steps_{amp}", part.size.steps
-        overrides = part.overrides(part.size.detection, name)
-        overrides += [f"train.max_iter={count}", f"train.amp.enabled={amp}", NO_TEST]
-        part.run("train_net.py", STEP2, *overrides)
-        part.note("steps", amp=amp, steps=count, **part.speed(name))
+    count = part.size.steps
+    overrides = part.overrides(part.size.detection, name)
+    overrides += [f"train.max_iter={count}", f"train.amp.enabled={amp}", NO_TEST]
+    part.run("train_net.py", STEP2, *overrides)
+    part.note(name, steps=count, **part.speed(name))
+
+
+def mixed(part: Part) -> None:
+    """The same in mixed precision."""
+    if part.size is TINY:
+        part.note("mixed", skipped="a training in mixed precision needs a GPU")
+    else:
+        steps(part, "mixed", amp=True)
 
 
 def classification(part: Part) -> None:
@@ -230,7 +234,7 @@ def resume(part: Part) -> None:
         NO_TEST,
     ]
     first = part.start("train_net.py", STEP2, *overrides)
-    while not (folder / f"model_{period - 1:07d}.pth").exists():
+    while not (folder / "last_checkpoint").exists():  # written after the checkpoint itself
         if first.poll() is not None:
             sys.exit(f"the training ended with status {first.returncode} before its checkpoint")
         time.sleep(WAIT)
@@ -287,7 +291,7 @@ def worker(part: Part) -> None:
 
 
 PARTS: dict[str, Callable[[Part], None]] = {
-    p.__name__: p for p in (check, data, candidate, steps, classification, resume, worker)
+    p.__name__: p for p in (check, data, candidate, steps, mixed, classification, resume, worker)
 }
 
 

@@ -35,8 +35,8 @@ from made_data import write_coco  # noqa: E402
 
 RUN = {
     "benchmarks/gpu.sh": "--tiny gpu",
-    "benchmarks/bm_candidate.py": "--rounds 1 --iterations 2",
-    "benchmarks/bm_supernet_step.py": "--rounds 1 --only classifier",
+    "benchmarks/bm_candidate.py": "--head fpn --amp --rounds 1 --iterations 2",
+    "benchmarks/bm_supernet_step.py": "--rounds 1 --only detector",
     "benchmarks/bm_workers.py": "--rounds 1 --candidates 1",
     "benchmarks/bm_cluster.py": "--workers 4 --candidates 200 --mean 0.02",
     "projects/DetNAS/random_baseline.py": (

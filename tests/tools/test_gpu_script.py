@@ -21,7 +21,7 @@ $HANGS) sleep 60 ;;
 esac
 echo "{\\"part\\": \\"$2\\"}" >>"$4"
 """
-PARTS = ["candidate", "steps", "classification", "resume", "worker"]
+PARTS = ["candidate", "steps", "mixed", "classification", "resume", "worker"]
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_all_parts(run, tmp_path):
 def test_a_part_that_fails_stops_no_other(run, tmp_path):
     status, console, parts, records = run(str(tmp_path / "gpu"), fails="steps")
     assert status == 1 and [p.strip() for p in parts] == ["check", "data", *PARTS]
-    assert re.search(r"(?m)^steps: FAILED with status 7 after \d of 150 s: the reason$", console)
+    assert re.search(r"(?m)^steps: FAILED with status 7 after \d of 80 s: the reason$", console)
     assert console.splitlines()[-1] == "FAILED: steps"
     assert json.loads(records[3]) == {"part": "steps", "failed": 7}
 
@@ -81,11 +81,11 @@ def test_the_limits(run, tmp_path):
     """All together under ten minutes; a part that hangs is ended."""
     text = SCRIPT.read_text()
     limits = [int(x) for x in re.findall(r"part [a-z]+ (\d+)", text)]
-    assert len(limits) == 7 and sum(limits) < 600
+    assert len(limits) == 8 and sum(limits) < 600
     (tmp_path / "benchmarks").mkdir()
     script = tmp_path / "benchmarks" / "gpu.sh"
-    script.write_text(text.replace("part steps 150", "part steps 1"))
+    script.write_text(text.replace("part steps 80", "part steps 1"))
     script.chmod(0o755)
     status, console, parts, _ = run(str(tmp_path / "gpu"), hangs="steps", script=script)
-    assert status == 1 and len(parts) == 7
+    assert status == 1 and len(parts) == 8
     assert re.search(r"steps: FAILED with status 124 after \d+ of 1 s", console)
