@@ -94,8 +94,11 @@ def test_no_cluster_is_joined(planted):
     for address, refused in (("ray://example.invalid:10001", True), ("auto", True), (None, False)):
         file.write_text(yaml.safe_dump({"search": {"workers": 1, "address": address}}))
         with pytest.raises(TrustError, match="search.address") if refused else nullcontext():
-            assert read_config(str(file)).search.address is None
-        assert read_config(str(file), trust=True).search.address == address
+            assert load_config(str(file)).search.address is None
+        assert load_config(str(file), trust=True).search.address == address
+        assert read_config(str(file)).search.address == address  # to look at, not to search by
+    overridden = load_config(str(file), ["search.address=auto"])
+    assert overridden.search.address == "auto"
 
 
 def test_places_are_looked_at_again(planted):

@@ -26,7 +26,7 @@ from ..space.own_modules import (
     targets_in_configs,
     why_not_read,
 )
-from ..trust import TrustError, is_code, read_config
+from ..trust import HOW, TrustError, is_code, read_config
 from .config_objects import describe_objects
 
 _INT_LIST = re.compile(r"^\d+(,\d+)+$")
@@ -80,6 +80,12 @@ def load_config(path: str, overrides: Sequence[str] = (), *, trust: bool = False
     own = list(dict.fromkeys(defined_in_config(plain)))
     if own:
         raise ConfigError(f"The config file {path!r}: {explain_defined_in_config(own)}")
+    address = OmegaConf.select(cfg, "search.address")
+    if address is not None and not is_code(path, trust):
+        raise TrustError(
+            f"{path} sets search.address to {address!r}. Whoever runs that cluster can run "
+            f"anything on this machine; {HOW}"
+        )
     cfg = apply_overrides(cfg, overrides)
     register_from_config(cfg.get("datasets"))
     return cfg
