@@ -31,7 +31,7 @@ def gradient_group(device: torch.device) -> Any:
     """
     if comm.get_world_size() == 1:
         return None
-    group = dist.new_group()
+    group: Any = dist.new_group()
     dist.all_reduce(torch.zeros(1, device=device), group=group)
     return group
 
