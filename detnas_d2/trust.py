@@ -127,8 +127,9 @@ _REFUSED = ("cfg", "proposal_files")
 _MOST = 100_000  # values of a config; the largest of this project has 1,000
 _PYTHON = "tag:yaml.org,2002:python/"
 _SHAPE = ("channels", "height", "width", "stride")
-# escaped ones too: where a node is made twice, the second time they are live
-_RESOLVER = re.compile(r"\$\{.*:", re.DOTALL)
+_RESOLVER = re.compile(r"(?<!\\)(?:\\\\)*\$\{.*:", re.DOTALL)
+# in a list escaped ones too: Detectron2's instantiate makes lists anew, without the escape
+_RESOLVER_IN_LIST = re.compile(r"\$\{.*:", re.DOTALL)
 HOW = "if you trust whoever wrote it, give --trust (in Python trust=True)."
 
 
@@ -204,7 +205,8 @@ def refuse_resolvers(plain: Any, source: str) -> None:
         TrustError: an interpolation that does more than read another key (``${oc.env:HOME}``).
     """
     for key, value in _values(plain, ""):
-        if isinstance(value, str) and _RESOLVER.search(value):
+        resolver = _RESOLVER_IN_LIST if key.endswith("]") else _RESOLVER
+        if isinstance(value, str) and resolver.search(value):
             raise TrustError(
                 f"{source} has {value!r} (at {key}), and a file from elsewhere may interpolate its "
                 f"own keys alone; {HOW}"

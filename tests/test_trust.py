@@ -74,12 +74,12 @@ def test_the_environment_stays_here(planted, monkeypatch):
             read_config(str(file))
         assert "s3cret" not in str(refused.value)
         assert "s3cret" in LazyConfig.load(str(file)).model
-    for value in ("${train.x}", "a: ${train.x}"):
+    for value in ("${train.x}", r"\${oc.env:DETNAS_TEST_SECRET}", "a: ${train.x}"):
         file.write_text(yaml.safe_dump({"model": value, "train": {"x": "oc.env"}}))
         assert "s3cret" not in read_config(str(file)).model
 
 
-def test_an_escaped_call_is_one_where_nodes_are_made(planted, monkeypatch):
+def test_an_escaped_call_in_a_list_is_one_where_nodes_are_made(planted, monkeypatch):
     """Detectron2's instantiate takes the escape away and makes a list anew, in which it is live."""
     monkeypatch.setenv("DETNAS_TEST_SECRET", "s3cret")
     file = planted.folder / "config.yaml"

@@ -204,12 +204,13 @@ COMMANDS = {
 @pytest.fixture(scope="module")
 def templates(workspace, searched, tmp_path_factory) -> Mapping[str, Path]:
     """Folders as they come from an honest stranger."""
-    status, output = workspace.call("train_net.py", "step4")
+    step4 = workspace / "output/honest"
+    status, output = workspace.call("train_net.py", "step4", f"train.output_dir={step4}")
     assert status == 0, output
     data = tmp_path_factory.mktemp("data") / "data"
     make_coco(data)
-    shutil.copy(searched[0] / "best_architecture.json", workspace / "output/step4")
-    return {"step3": searched[0], "step4": workspace / "output/step4", "data": data}
+    shutil.copy(searched[0] / "best_architecture.json", step4)
+    return {"step3": searched[0], "step4": step4, "data": data}
 
 
 @pytest.fixture
