@@ -204,6 +204,7 @@ def compare_bytes(kind: str) -> dict[str, Any]:
 
 def count_bytes(kind: str) -> None:
     step = Step(kind)
+    network = Step(kind, PATHS[0]).model  # on all processes: a step makes a group of them
     sent = Counter(gradients=0, buckets=0, early=0, others=0)
     found = find_backbone(step.model)
     assert found is not None
@@ -211,7 +212,6 @@ def count_bytes(kind: str) -> None:
     for name in ("all_reduce", "all_gather"):
         setattr(dist, name, _counting(getattr(dist, name), sent, first))
     step(PATHS[0], seed=comm.get_rank())
-    network = Step(kind, PATHS[0]).model  # on all processes: a step makes a group of them
     if comm.is_main_process():
         sizes = {"network": network, "supernet": step.model}
         for name, model in sizes.items():
