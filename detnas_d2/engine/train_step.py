@@ -68,9 +68,10 @@ class PathwiseStep(SimpleTrainer):
         self.grad_scaler.update()
 
     def _running_parameters(self) -> Iterator[nn.Parameter]:
+        """Found when they are asked for, which a single process never does."""
         idle = self._supernet.inactive_parameters() if self._supernet is not None else []
         idle_ids = {id(p) for p in idle}
-        return (p for p in self._parameters if id(p) not in idle_ids)
+        yield from (p for p in self._parameters if id(p) not in idle_ids)
 
     def _same_rounding(self) -> AbstractContextManager[Any]:
         """On a CPU, hold back TorchScript's optimiser.
