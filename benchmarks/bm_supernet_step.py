@@ -65,7 +65,7 @@ class Step:
         backbone = cfg.model.backbone
         backbone = backbone.bottom_up if "bottom_up" in backbone else backbone
         if path is not None:
-            backbone._target_ = "detnas_d2.modeling.ShuffleNetV2"
+            backbone._target_ = "detnas_d2.modeling.StandAloneNetwork"
             backbone.architecture = path
         torch.manual_seed(0)
         self.model = instantiate(cfg.model).train()

@@ -34,7 +34,7 @@ from detnas_d2.engine import backbone_key, load_config
 from detnas_d2.files import write_atomically
 from detnas_d2.modeling import (
     Released,
-    ShuffleNetV2,
+    StandAloneNetwork,
     WeightsError,
     convert_released,
     read_released,
@@ -135,12 +135,12 @@ def adapt(cfg: DictConfig, released: Released) -> list[str]:
             notes.append(f"{key}.space{value}")
             notes.append(f"path_sampler.space{value} (to train)")
     elif stated is None or str(stated).endswith(".json"):
-        node._target_ = ShuffleNetV2
+        node._target_ = StandAloneNetwork
         node.architecture = list(released.architecture(space))
         if stated is None:
             path = ",".join(map(str, node.architecture))
             notes.append(
-                f"a single network, {key} = L(ShuffleNetV2)(architecture='{path}', ...); or "
+                f"a single network, {key} = L(StandAloneNetwork)(architecture='{path}', ...); or "
                 "train.init_path_only=True, for one path of a supernet"
             )
     last = released.state.get("last_conv.conv.weight")

@@ -95,7 +95,7 @@ model.backbone.bottom_up.architecture = [0, 1, 2, 0]
 """,
     "step4": """from .step2 import dataloader, lr_multiplier, model, optimizer, train
 
-model.backbone.bottom_up._target_ = "detnas_d2.modeling.ShuffleNetV2"
+model.backbone.bottom_up._target_ = "detnas_d2.modeling.StandAloneNetwork"
 model.backbone.bottom_up.architecture = "output/step3/best_architecture.json"
 train.init_checkpoint = "output/step2/model_final.pth"
 train.max_iter = 2

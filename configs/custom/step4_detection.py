@@ -11,7 +11,7 @@ from .detector import (
     train,
 )
 
-model.backbone.bottom_up._target_ = "detnas_d2.modeling.ShuffleNetV2"
+model.backbone.bottom_up._target_ = "detnas_d2.modeling.StandAloneNetwork"
 model.backbone.bottom_up.architecture = f"{output}/step3_search/best_architecture.json"
 if not _start.is_supernet:  # another network's weights are of no use to the one found
     train.init_checkpoint = ""

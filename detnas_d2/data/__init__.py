@@ -43,7 +43,7 @@ from detnas_d2.data.imagefolder import (
 from detnas_d2.data.loader import SeededMapDataset, build_train_loader
 from detnas_d2.data.seeding import derive_seed, seeded
 from detnas_d2.data.stream import StepBatchSampler
-from detnas_d2.data.test_loader import build_test_loader
+from detnas_d2.data.evaluation_loader import build_test_loader
 from detnas_d2.data.voc import load_voc_folder, register_voc_folder
 
 __all__ = [

@@ -17,7 +17,7 @@ from detectron2.utils import comm
 
 from ..data.seeding import derive_seed
 from ..files import TEMPORARY
-from ..modeling import ShuffleNetV2Supernet, find_backbone, find_supernet
+from ..modeling import Supernet, find_backbone, find_supernet
 from .config import ConfigError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _STEP = 21  # purpose of the derived seeds; those of detnas_d2.data are smaller
 
 
-def require_supernet(model: torch.nn.Module, who: str) -> ShuffleNetV2Supernet:
+def require_supernet(model: torch.nn.Module, who: str) -> Supernet:
     """The supernet in a model, for `who` can't do without.
 
     Raises:
@@ -38,7 +38,7 @@ def require_supernet(model: torch.nn.Module, who: str) -> ShuffleNetV2Supernet:
     if supernet is None:
         found = find_backbone(model)
         raise ConfigError(
-            f"{who} needs a model with a ShuffleNetV2Supernet in it; this one has "
+            f"{who} needs a model with a Supernet in it; this one has "
             f"{type(found[1]).__name__ if found else 'no DetNAS backbone'}."
         )
     return supernet

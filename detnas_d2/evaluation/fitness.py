@@ -34,7 +34,7 @@ class SupernetFitness:
     the data and the arguments: no call depends on another.
 
     Args:
-        model: the detector or classifier with a trained ``ShuffleNetV2Supernet``.
+        model: the detector or classifier with a trained ``Supernet``.
         calibration: batches for the batch-norm statistics.
         evaluate: maps the model in eval mode to nested metrics, as Detectron2's evaluators do.
         metric: which metric is the fitness, by its flattened name, e.g. ``bbox/AP``.

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from ..modeling import ShuffleNetV2Supernet
+from ..modeling import Supernet
 from ..space import LatencyTable, SearchSpace
 from ..space.cost import block_resolutions, checked_size
 from .threads import with_threads
@@ -154,7 +154,7 @@ class _Body:
     """Paths of a space's supernet, timed."""
 
     def __init__(self, space: SearchSpace, shape: Sequence[int], device: str) -> None:
-        self._supernet = ShuffleNetV2Supernet(space, out_features=space.stage_names)
+        self._supernet = Supernet(space, out_features=space.stage_names)
         self._supernet.eval().to(device)
         self._images = torch.randn(*shape, device=device)
         self._gpu = self._images.is_cuda

@@ -102,13 +102,13 @@ def _network(trained: Trained, config: Path, trust: bool) -> str:
     path = ",".join(map(str, trained.describe()["architecture"]))
     with suppress(SpaceError):
         if backbone.space == get_space(backbone.space.name):
-            return f"it is the state dict of ShuffleNetV2({backbone.space.name!r}, {path!r})"
+            return f"it is the state dict of StandAloneNetwork({backbone.space.name!r}, {path!r})"
     arguments = f"{str(config)!r}, trust=True" if trust else repr(str(config))
     source = f"load_space({arguments}), from detnas_d2.space.config_file"
     if is_yacs(config):
         source = f"that of the file that MODEL.DETNAS.SPACE in {config} names"
     return (
-        f"it is the state dict of ShuffleNetV2(space, {path!r}), where the space, "
+        f"it is the state dict of StandAloneNetwork(space, {path!r}), where the space, "
         f"{backbone.space.name!r}, is no built-in one: space = {source}"
     )
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..engine import DetNASCheckpointer
-from ..modeling import ShuffleNetV2, find_backbone
+from ..modeling import StandAloneNetwork, find_backbone
 from ..modeling.norm import NormFactory
 from ..space import Architecture, SearchSpace
 from ..space.config_file import load_space
@@ -53,7 +53,9 @@ class FeatureExtractor(nn.Module):
         ExportError: a stage that is not there.
     """
 
-    def __init__(self, backbone: ShuffleNetV2, out_indices: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, backbone: StandAloneNetwork, out_indices: Sequence[int] | None = None
+    ) -> None:
         super().__init__()
         names = backbone.space.stage_names
         count = len(names)
@@ -132,7 +134,7 @@ def create_backbone(
             'create_backbone("300m", "2,1,2,0,…")'
         )
     space = source if isinstance(source, SearchSpace) else load_space(str(source), trust=trust)
-    backbone = ShuffleNetV2(space, architecture, norm=norm)
+    backbone = StandAloneNetwork(space, architecture, norm=norm)
     if pretrained is not None:
         stated_network(Path(pretrained))  # refuses a supernet's
         DetNASCheckpointer(backbone).load(str(pretrained), checkpointables=[])
@@ -146,7 +148,7 @@ def backbone_of(model: nn.Module, out_indices: Sequence[int] | None = None) -> F
         ExportError: the model has no stand-alone network of a search space.
     """
     found = find_backbone(model)
-    if found is None or not isinstance(found[1], ShuffleNetV2):
+    if found is None or not isinstance(found[1], StandAloneNetwork):
         raise ExportError(
             f"The model ({type(model).__name__}) has no network of a search space as its backbone; "
             "export the whole detector (--part detector)."

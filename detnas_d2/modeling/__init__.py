@@ -3,7 +3,7 @@
 Importing it registers the backbones and the classifier with Detectron2.
 """
 
-from .backbone import ShuffleNetV2Base
+from .backbone import StagedBackbone
 from .blocks import ConvNorm, ShuffleBlock, build_block
 from .build import add_detnas_config, get_cfg
 from .classifier import Classifier
@@ -13,11 +13,11 @@ from .errors import WeightsError
 from .finding import find_backbone, find_supernet
 from .folding import folded
 from .module_choice import ModuleChoice
-from .network import ShuffleNetV2
+from .network import StandAloneNetwork
 from .norm import LevelNorm, Norm
 from .released import convert_released
 from .released_state import Released, read_released
-from .supernet import ShuffleNetV2Supernet
+from .supernet import Supernet
 from .weights import (
     backbone_prefix,
     concerns_classifier,
@@ -37,9 +37,9 @@ __all__ = [
     "PyramidROIPooler",
     "Released",
     "ShuffleBlock",
-    "ShuffleNetV2",
-    "ShuffleNetV2Base",
-    "ShuffleNetV2Supernet",
+    "StandAloneNetwork",
+    "StagedBackbone",
+    "Supernet",
     "WeightsError",
     "add_detnas_config",
     "backbone_prefix",

@@ -18,7 +18,7 @@ from .norm import NormFactory, resolve_norm
 RES2_TO_RES5 = ("res2", "res3", "res4", "res5")
 
 
-class ShuffleNetV2Base(Backbone):
+class StagedBackbone(Backbone):
     """Stem and stages of a search space as a Detectron2 backbone.
 
     Stages are called res2, res3, ... as Detectron2 calls them; a space of four stages has res2 to

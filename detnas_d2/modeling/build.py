@@ -14,11 +14,11 @@ from detectron2.modeling.roi_heads import ROI_BOX_HEAD_REGISTRY, FastRCNNConvFCH
 
 from ..space import SearchSpace, SpaceError
 from ..space.config_file import load_space
-from .backbone import RES2_TO_RES5, ShuffleNetV2Base
+from .backbone import RES2_TO_RES5, StagedBackbone
 from .errors import ModelError
-from .network import ShuffleNetV2
+from .network import StandAloneNetwork
 from .norm import Norm
-from .supernet import ShuffleNetV2Supernet
+from .supernet import Supernet
 
 
 def add_detnas_config(cfg: CfgNode) -> None:
@@ -59,13 +59,13 @@ def get_cfg() -> CfgNode:
 
 
 @BACKBONE_REGISTRY.register()
-def build_detnas_supernet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ShuffleNetV2Supernet:
+def build_detnas_supernet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> Supernet:
     """The supernet alone; a path has to be set before it runs."""
-    return ShuffleNetV2Supernet(_space(cfg), **_common(cfg, input_shape))
+    return Supernet(_space(cfg), **_common(cfg, input_shape))
 
 
 @BACKBONE_REGISTRY.register()
-def build_detnas_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ShuffleNetV2:
+def build_detnas_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> StandAloneNetwork:
     """The stand-alone network of MODEL.DETNAS.ARCHITECTURE."""
     architecture = cfg.MODEL.DETNAS.ARCHITECTURE
     if not architecture:
@@ -73,7 +73,7 @@ def build_detnas_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ShuffleNetV2:
             "MODEL.DETNAS.ARCHITECTURE is not set; expected 2,1,2,0,... or the path of a "
             "best_architecture.json (or take a supernet backbone as MODEL.BACKBONE.NAME)"
         )
-    return ShuffleNetV2(_space(cfg), architecture, **_common(cfg, input_shape))
+    return StandAloneNetwork(_space(cfg), architecture, **_common(cfg, input_shape))
 
 
 @BACKBONE_REGISTRY.register()
@@ -110,13 +110,13 @@ class DetNASConvFCHead(FastRCNNConvFCHead):
         return {**arguments, "conv_norm": _norm(cfg, cfg.MODEL.ROI_BOX_HEAD.NORM)}
 
 
-def _fpn(cfg: CfgNode, bottom_up: ShuffleNetV2Base) -> FPN:
+def _fpn(cfg: CfgNode, bottom_up: StagedBackbone) -> FPN:
     top = LastLevelMaxPool()
     top.in_feature = _last_level(cfg, bottom_up)
     return _with_top(cfg, bottom_up, top)
 
 
-def _retinanet_fpn(cfg: CfgNode, bottom_up: ShuffleNetV2Base) -> FPN:
+def _retinanet_fpn(cfg: CfgNode, bottom_up: StagedBackbone) -> FPN:
     stage, level = cfg.MODEL.FPN.IN_FEATURES[-1], _last_level(cfg, bottom_up)
     out_channels = cfg.MODEL.FPN.OUT_CHANNELS
     channels = {stage: bottom_up.output_shape()[stage].channels, level: out_channels}
@@ -130,13 +130,13 @@ def _retinanet_fpn(cfg: CfgNode, bottom_up: ShuffleNetV2Base) -> FPN:
     return _with_top(cfg, bottom_up, top)
 
 
-def _last_level(cfg: CfgNode, bottom_up: ShuffleNetV2Base) -> str:
+def _last_level(cfg: CfgNode, bottom_up: StagedBackbone) -> str:
     """The FPN's level of its last input: "p5", but for spaces of fewer stages."""
     stride = bottom_up.output_shape()[cfg.MODEL.FPN.IN_FEATURES[-1]].stride
     return f"p{int(math.log2(stride))}"
 
 
-def _with_top(cfg: CfgNode, bottom_up: ShuffleNetV2Base, top: Any) -> FPN:
+def _with_top(cfg: CfgNode, bottom_up: StagedBackbone, top: Any) -> FPN:
     return FPN(
         bottom_up=bottom_up,
         in_features=cfg.MODEL.FPN.IN_FEATURES,

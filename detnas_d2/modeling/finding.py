@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import nn
 
-from .backbone import ShuffleNetV2Base
+from .backbone import StagedBackbone
 from .errors import WeightsError
-from .supernet import ShuffleNetV2Supernet
+from .supernet import Supernet
 
 
-def find_backbone(model: nn.Module) -> tuple[str, ShuffleNetV2Base] | None:
+def find_backbone(model: nn.Module) -> tuple[str, StagedBackbone] | None:
     """The supernet or stand-alone network in a model, with its prefix in the state dict.
 
     Returns:
@@ -21,21 +21,21 @@ def find_backbone(model: nn.Module) -> tuple[str, ShuffleNetV2Base] | None:
     found = [
         (f"{name}." if name else "", module)
         for name, module in model.named_modules()
-        if isinstance(module, ShuffleNetV2Base)
+        if isinstance(module, StagedBackbone)
     ]
     if len(found) > 1:
         raise WeightsError(
-            f"the model has {len(found)} ShuffleNetV2 backbones, expected one: "
+            f"the model has {len(found)} DetNAS backbones, expected one: "
             + ", ".join(prefix for prefix, _ in found)
         )
     return found[0] if found else None
 
 
-def find_supernet(model: nn.Module) -> ShuffleNetV2Supernet | None:
+def find_supernet(model: nn.Module) -> Supernet | None:
     """The supernet in a model; None if its backbone is another, or none of ours.
 
     Raises:
         WeightsError: as `find_backbone`.
     """
     found = find_backbone(model)
-    return found[1] if found and isinstance(found[1], ShuffleNetV2Supernet) else None
+    return found[1] if found and isinstance(found[1], Supernet) else None

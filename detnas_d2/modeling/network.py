@@ -8,20 +8,20 @@ from typing import Any
 from torch import nn
 
 from ..space import Architecture, BlockSpec, SearchSpace, resolve_space
-from .backbone import RES2_TO_RES5, ShuffleNetV2Base
+from .backbone import RES2_TO_RES5, StagedBackbone
 from .blocks import build_block
 from .measuring import check_choice
 from .norm import NormFactory
 
 
-class ShuffleNetV2(ShuffleNetV2Base):
-    """Fixed ShuffleNetV2 of one architecture (DetNASNet when it is a searched one).
+class StandAloneNetwork(StagedBackbone):
+    """The stand-alone network of one architecture (DetNASNet when it is a searched one).
 
     Args:
         space: a search space or the name of one.
         architecture: an architecture of the space in any form that `Architecture.parse` takes:
             numbers, "2,1,2,0,...", the path of a best_architecture.json.
-        norm, out_features, input_channels: as `ShuffleNetV2Base`.
+        norm, out_features, input_channels: as `StagedBackbone`.
 
     State dict keys: those of the supernet without the choice: `stem.…`, `<stage>.<block>.…`.
 

@@ -40,13 +40,13 @@ from detectron2.modeling import GeneralizedRCNN
 from detectron2.modeling.meta_arch.retinanet import RetinaNet
 from torch import nn
 
-from .backbone import ShuffleNetV2Base
+from .backbone import StagedBackbone
 from .blocks import ShuffleBlock
 from .classifier import Classifier
 from .errors import WeightsError
 from .finding import find_backbone
 from .halves import HalvesShuffleBlock
-from .network import ShuffleNetV2
+from .network import StandAloneNetwork
 from .released_keys import (
     ANCHORS,
     COUNTER,
@@ -74,8 +74,8 @@ def convert_released(released: Released, model: nn.Module) -> dict[str, Any]:
     Args:
         released: what `read_released` gave.
         model: a Classifier, a bare backbone (for weights without last_conv and fc), Faster R-CNN
-            or RetinaNet as of configs/common/models; its backbone a ShuffleNetV2 of the weights'
-            architecture, or for a supernet a ShuffleNetV2Supernet of "300m-halves" or alike.
+            or RetinaNet as of configs/common/models; its backbone a StandAloneNetwork of the weights'
+            architecture, or for a supernet a Supernet of "300m-halves" or alike.
 
     Returns:
         {"model": state dict, "detnas": description}, as `DetNASCheckpointer` saves it.
@@ -88,8 +88,7 @@ def convert_released(released: Released, model: nn.Module) -> dict[str, Any]:
     if found is None or kind != released.kind:
         raise WeightsError(
             f"the weights are {released}, the model is a {type(model).__name__}"
-            f"{'' if found else ' without a ShuffleNetV2 backbone'}; expected "
-            + _EXPECTED[released.kind]
+            f"{'' if found else ' without a DetNAS backbone'}; expected " + _EXPECTED[released.kind]
         )
     prefix, backbone = found
     _check_backbone(released, backbone)
@@ -121,7 +120,7 @@ def convert_released(released: Released, model: nn.Module) -> dict[str, Any]:
 
 _EXPECTED = {
     "classifier": "Classifier (configs/common/models/classifier.py)",
-    "backbone": "ShuffleNetV2 or ShuffleNetV2Supernet without heads",
+    "backbone": "StandAloneNetwork or Supernet without heads",
     "fpn": "Faster R-CNN (configs/common/models/fpn.py)",
     "retinanet": "RetinaNet (configs/common/models/retinanet.py)",
 }
@@ -130,24 +129,24 @@ _EXPECTED = {
 def _model_kind(model: nn.Module) -> str | None:
     kinds: tuple[tuple[type[nn.Module], str], ...] = (
         (Classifier, "classifier"),
-        (ShuffleNetV2Base, "backbone"),
+        (StagedBackbone, "backbone"),
         (GeneralizedRCNN, "fpn"),
         (RetinaNet, "retinanet"),
     )
     return next((kind for cls, kind in kinds if isinstance(model, cls)), None)
 
 
-def _check_backbone(released: Released, backbone: ShuffleNetV2Base) -> None:
+def _check_backbone(released: Released, backbone: StagedBackbone) -> None:
     """The same space, architecture and shuffle."""
     released.check_space(backbone.space)
-    fixed = isinstance(backbone, ShuffleNetV2)
+    fixed = isinstance(backbone, StandAloneNetwork)
     if fixed == released.supernet:
         raise WeightsError(
             f"the weights are {released}, the model has a "
             f"{'single network' if fixed else 'supernet'}; expected both alike: give the model a "
-            f"{'ShuffleNetV2Supernet' if fixed else 'ShuffleNetV2'} backbone, or take other weights"
+            f"{'Supernet' if fixed else 'StandAloneNetwork'} backbone, or take other weights"
         )
-    if isinstance(backbone, ShuffleNetV2):
+    if isinstance(backbone, StandAloneNetwork):
         theirs = released.architecture(backbone.space)
         if theirs != backbone.architecture:
             raise WeightsError(

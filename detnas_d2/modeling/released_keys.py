@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 
 from ..space import BlockSpec, Choice, ShuffleChoice, XceptionChoice
-from .backbone import ShuffleNetV2Base
+from .backbone import StagedBackbone
 from .errors import ModelError
-from .network import ShuffleNetV2
+from .network import StandAloneNetwork
 
 COUNTER = "num_batches_tracked"
 ANCHORS = "rpn.anchor_generator.cell_anchors."
@@ -49,7 +49,7 @@ def operation(choice: Choice) -> str:
     )
 
 
-def backbone_entries(backbone: ShuffleNetV2Base, theirs: str, ours: str) -> Iterator[Entry]:
+def backbone_entries(backbone: StagedBackbone, theirs: str, ours: str) -> Iterator[Entry]:
     """Stem and blocks of a fixed network or a supernet, under the prefixes of both sides."""
     space = backbone.space
     yield from conv_norm(
@@ -59,7 +59,7 @@ def backbone_entries(backbone: ShuffleNetV2Base, theirs: str, ours: str) -> Iter
     )
     for position, spec in enumerate(space.blocks):
         block = f"{ours}{space.stage_names[spec.stage]}.{spec.index_in_stage}."
-        if isinstance(backbone, ShuffleNetV2):
+        if isinstance(backbone, StandAloneNetwork):
             choice = space.choices[backbone.architecture[position]]
             yield from _block(choice, spec, f"{theirs}features.{position}.", block)
             continue

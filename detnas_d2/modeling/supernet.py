@@ -9,14 +9,14 @@ from typing import Any
 from torch import nn
 
 from ..space import Architecture, BlockSpec, SearchSpace, resolve_space
-from .backbone import RES2_TO_RES5, ShuffleNetV2Base
+from .backbone import RES2_TO_RES5, StagedBackbone
 from .blocks import build_block
 from .measuring import check_choice
 from .norm import NormFactory
 
 
-class ShuffleNetV2Supernet(ShuffleNetV2Base):
-    """Supernet over a search space (Algorithm 1, line 1); arguments as `ShuffleNetV2Base`.
+class Supernet(StagedBackbone):
+    """Supernet over a search space (Algorithm 1, line 1); arguments as `StagedBackbone`.
 
     `forward` runs the chosen blocks of the current path and no others, so that the weights off
     the path get no gradient (None, not zero) and their norms no statistics. The path is plain

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from ..space import Architecture, SearchSpace
-from .backbone import ShuffleNetV2Base
+from .backbone import StagedBackbone
 from .classifier import HEAD_MODULES, Classifier
 from .errors import WeightsError
 from .finding import find_backbone
-from .network import ShuffleNetV2
+from .network import StandAloneNetwork
 from .slicing import State, slice_supernet, spread_on_path
 
 _STEM_KEY = "stem.conv.weight"
@@ -25,7 +25,7 @@ def describe(model: nn.Module) -> dict[str, Any]:
 
     Returns:
         {"space": name, "fingerprint": of the space, "architecture": numbers, None for a supernet};
-        {} if the model has no ShuffleNetV2 backbone.
+        {} if the model has no DetNAS backbone.
     """
     found = find_backbone(model)
     if found is None:
@@ -96,7 +96,7 @@ def load_weights(
     target_body, target_heads = _split(target, prefix)
     if not target_body:
         raise WeightsError(
-            f"the model ({type(model).__name__}) has no ShuffleNetV2 backbone and none named "
+            f"the model ({type(model).__name__}) has no DetNAS backbone and none named "
             "'backbone' to load into; load it with Detectron2's DetectionCheckpointer"
         )
 
@@ -130,10 +130,10 @@ def load_weights(
 
 
 def _fit_path(
-    body: State, stated: Any, backbone: ShuffleNetV2Base | None, target: State
+    body: State, stated: Any, backbone: StagedBackbone | None, target: State
 ) -> tuple[State, str]:
     """A stand-alone network's weights under the supernet's keys, and the name of its path."""
-    if backbone is None or isinstance(backbone, ShuffleNetV2):
+    if backbone is None or isinstance(backbone, StandAloneNetwork):
         raise WeightsError(
             "train.init_path_only (path_only) fills a path of a supernet, and the model has none; "
             "leave it out"
@@ -155,7 +155,7 @@ def _fit_path(
 
 
 def _fit_backbone(
-    body: State, stated: Any, backbone: ShuffleNetV2Base, target: State
+    body: State, stated: Any, backbone: StagedBackbone, target: State
 ) -> tuple[State, bool]:
     """The checkpoint's backbone under the model's keys, and whether it had to be sliced."""
     architecture = _architecture(backbone)
@@ -279,7 +279,7 @@ def _backbone_prefix(state: State) -> str:
     prefixes = [p for p in ends if p == "" or p.endswith(".")]
     if len(prefixes) != 1:
         raise WeightsError(
-            f"the checkpoint holds {len(prefixes)} ShuffleNetV2 backbones (keys that end with "
+            f"the checkpoint holds {len(prefixes)} DetNAS backbones (keys that end with "
             f"{_STEM_KEY!r}), expected one; its keys: {some(state)}"
         )
     return prefixes[0]
@@ -304,8 +304,8 @@ def _is_classifier(heads: Collection[str]) -> bool:
     return bool(heads) and all(key.split(".")[0] in HEAD_MODULES for key in heads)
 
 
-def _architecture(backbone: ShuffleNetV2Base) -> Architecture | None:
-    return backbone.architecture if isinstance(backbone, ShuffleNetV2) else None
+def _architecture(backbone: StagedBackbone) -> Architecture | None:
+    return backbone.architecture if isinstance(backbone, StandAloneNetwork) else None
 
 
 def _name(space: str, architecture: Iterable[int] | None) -> str:

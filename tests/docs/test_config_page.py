@@ -134,7 +134,7 @@ def test_defaults_are_those_of_the_configs():
     assert rows["EvolutionarySearch", "parents_from"].default == "`population`"
     assert rows["build_train_loader", "total_batch_size"].default == "`16` or `2` or `1024` or `64`"
     assert rows["Norm", "eps"].default == "`1e-05`"
-    assert rows["ShuffleNetV2", "architecture"].default == "required"
+    assert rows["StandAloneNetwork", "architecture"].default == "required"
 
 
 def test_every_section_is_on_the_page():

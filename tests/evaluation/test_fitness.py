@@ -327,7 +327,7 @@ def test_a_users_trainer_builds_the_evaluation(bccd_images):
 
 
 def test_a_model_without_a_supernet():
-    with pytest.raises(ConfigError, match="this one has ShuffleNetV2"):
+    with pytest.raises(ConfigError, match="this one has StandAloneNetwork"):
         require_supernet(build(classifier_cfg(tiny.ARCHITECTURE)), "A search")
     with pytest.raises(ConfigError, match="no DetNAS backbone"):
         require_supernet(torch.nn.Linear(1, 1), "A search")

@@ -70,12 +70,12 @@ def clock(monkeypatch):
     def install(stem, table, noise=0.0):
         clock = Clock(stem, table, noise)
 
-        class Timed(timing.ShuffleNetV2Supernet):
+        class Timed(timing.Supernet):
             def __init__(self, *args, **kwargs):
                 super().__init__(*args, **kwargs)
                 self.forward = clock.forward(self)
 
-        monkeypatch.setattr(timing, "ShuffleNetV2Supernet", Timed)
+        monkeypatch.setattr(timing, "Supernet", Timed)
         monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: clock.now))
         return clock
 

@@ -36,7 +36,7 @@ from detnas_d2.export.comparing import Comparison, _compare_detections
 from detnas_d2.export.errors import DeviceError
 from detnas_d2.export.graphs import RetinaNetInference
 from detnas_d2.export.trained import images_of
-from detnas_d2.modeling import ShuffleNetV2, find_backbone
+from detnas_d2.modeling import StandAloneNetwork, find_backbone
 from detnas_d2.space import get_space
 from detnas_d2.space.config_file import load_space
 
@@ -181,7 +181,7 @@ def test_candidates_of_each_level_stay_limited(tmp_path):
 @pytest.mark.parametrize("format", RUN)
 def test_the_backbone_with_any_batch_and_size(trained, exported, format):
     _, backbone = find_backbone(trained.model)
-    network = ShuffleNetV2(tiny.SPACE, tiny.ARCHITECTURE).eval()
+    network = StandAloneNetwork(tiny.SPACE, tiny.ARCHITECTURE).eval()
     network.load_state_dict(backbone.state_dict(), strict=True)
     generator = torch.Generator().manual_seed(3)
     for batch, size in ((1, (64, 96)), (3, (97, 131)), (2, (32, 32))):
@@ -238,7 +238,7 @@ def test_a_torchscript_file_without_this_project(trained, exported):
 def test_state_dicts_are_plain(folder, trained, tmp_path):
     export(trained, "state_dict", tmp_path / "backbone.pth", part="backbone")
     export(trained, "state_dict", tmp_path / "detector.pth")
-    network = ShuffleNetV2(tiny.SPACE, tiny.ARCHITECTURE, norm="BN").eval()
+    network = StandAloneNetwork(tiny.SPACE, tiny.ARCHITECTURE, norm="BN").eval()
     network.load_state_dict(torch.load(tmp_path / "backbone.pth", weights_only=True))
     _, backbone = find_backbone(trained.model)
     image = torch.rand(1, 3, 64, 64)
@@ -317,14 +317,14 @@ def test_how_a_backbone_of_any_space_is_made_again(tmp_path, capsys):
         file = out / "b.pth"
         main([str(out), "--format=state_dict", "--part=backbone", "--output", str(file)])
         printed = capsys.readouterr().out
-        made = re.search(r"ShuffleNetV2\((.+?), '([0-3,]+)'\)", printed)
+        made = re.search(r"StandAloneNetwork\((.+?), '([0-3,]+)'\)", printed)
         if made[1] == "space":
             found = load_space(re.search(r"load_space\('(.+)'\)", printed)[1])
             assert found == space
-            network = ShuffleNetV2(found, made[2])
+            network = StandAloneNetwork(found, made[2])
         else:
             assert made[1] == "'demo'"
-            network = ShuffleNetV2("demo", made[2])
+            network = StandAloneNetwork("demo", made[2])
         network.load_state_dict(torch.load(file, weights_only=True))
 
 

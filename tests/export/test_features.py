@@ -9,7 +9,7 @@ from detectron2.config import LazyConfig, instantiate
 
 from detnas_d2.engine import CheckpointError, DetNASCheckpointer
 from detnas_d2.export import ExportError, TrainedError, create_backbone
-from detnas_d2.modeling import ShuffleNetV2
+from detnas_d2.modeling import StandAloneNetwork
 from detnas_d2.space import SPACES
 
 
@@ -27,7 +27,7 @@ def test_shapes_are_what_the_info_says():
 def test_the_wanted_stages_alone_and_they_alone_run():
     torch.manual_seed(0)
     backbone = create_backbone(tiny.SPACE, tiny.ARCHITECTURE, out_indices=(2, 0)).eval()
-    network = ShuffleNetV2(tiny.SPACE, tiny.ARCHITECTURE).eval()
+    network = StandAloneNetwork(tiny.SPACE, tiny.ARCHITECTURE).eval()
     network.load_state_dict(backbone.backbone.state_dict())
     image = torch.rand(1, 3, 40, 40)
     backbone.backbone.res5.register_forward_hook(lambda *_: pytest.fail("res5 ran"))

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from detnas_d2.data import ImageBatch, build_test_loader, build_train_loader
 from detnas_d2.evaluation import ClassificationEvaluator
-from detnas_d2.modeling import Classifier, Norm, ShuffleNetV2, ShuffleNetV2Supernet
+from detnas_d2.modeling import Classifier, Norm, StandAloneNetwork, Supernet
 from detnas_d2.space import SearchSpace, ShuffleChoice, Stage, UniformPathSampler, XceptionChoice
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,8 +142,8 @@ def train_node(output_dir: Path | str) -> dict[str, Any]:
 def backbone_node(architecture: Any, norm: Any, features: list[str]) -> DictConfig:
     common = {"space": space_node(), "norm": norm, "out_features": features}
     if architecture is None:
-        return L(ShuffleNetV2Supernet)(**common)
-    return L(ShuffleNetV2)(architecture=list(architecture), **common)
+        return L(Supernet)(**common)
+    return L(StandAloneNetwork)(architecture=list(architecture), **common)
 
 
 def classifier(

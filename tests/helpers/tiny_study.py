@@ -36,7 +36,7 @@ CONFIGS = {
         "step1_supernet",
         NETWORK,
         "",
-        "model.backbone._target_ = 'detnas_d2.modeling.ShuffleNetV2'\n"
+        "model.backbone._target_ = 'detnas_d2.modeling.StandAloneNetwork'\n"
         "model.backbone.architecture = [0] * 5\n"
         "train.max_iter = 1",
     ),
@@ -44,7 +44,7 @@ CONFIGS = {
         "step2_supernet_fpn",
         NETWORK,
         "step4_classification",
-        "model.backbone.bottom_up._target_ = 'detnas_d2.modeling.ShuffleNetV2'\n"
+        "model.backbone.bottom_up._target_ = 'detnas_d2.modeling.StandAloneNetwork'\n"
         "model.backbone.bottom_up.architecture = [0] * 5\n"
         "train.max_iter = 1",
     ),

@@ -122,7 +122,7 @@ CHECKPOINTS = [
     Wrong(
         "something else's",
         f"{STEP4} {W}",
-        ("holds 0 ShuffleNetV2 backbones", "its keys: a"),
+        ("holds 0 DetNAS backbones", "its keys: a"),
         saved({"model": {"a": torch.zeros(3)}}),
         begun=True,
     ),

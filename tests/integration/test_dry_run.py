@@ -81,7 +81,7 @@ BROKEN = {
         FPN,
         FPN,
         "model.backbone.bottom_up.norms = 3",
-        "model.backbone.bottom_up.norms: ShuffleNetV2Supernet takes no such argument",
+        "model.backbone.bottom_up.norms: Supernet takes no such argument",
     ),
     "an argument in a list": (
         FPN,

@@ -16,7 +16,7 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
-from detnas_d2.modeling import ShuffleNetV2, ShuffleNetV2Supernet, load_weights
+from detnas_d2.modeling import StandAloneNetwork, Supernet, load_weights
 from detnas_d2.modeling.check import check_space
 from detnas_d2.space import Architecture, CostTable, SearchSpace
 from detnas_d2.space.config_file import load_space
@@ -65,7 +65,7 @@ search.algorithm.parents = 2
 search.retrain = ["configs/tiny/own_{name}_step4.py"]
 """
 STEP4 = """from .own_{name} import dataloader, lr_multiplier, model, optimizer, train
-model.backbone.bottom_up._target_ = "detnas_d2.modeling.ShuffleNetV2"
+model.backbone.bottom_up._target_ = "detnas_d2.modeling.StandAloneNetwork"
 model.backbone.bottom_up.architecture = "output/own_{name}_search/best_architecture.json"
 train.max_iter = 2
 train.output_dir = "output/own_{name}_step4"
@@ -104,7 +104,7 @@ def test_costs_equal_fvcore(space):
     logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)
     table = CostTable(space, (96, 65))
     for architecture in paths(space, 3):
-        network = ShuffleNetV2(space, architecture, out_features=space.stage_names[-1:]).eval()
+        network = StandAloneNetwork(space, architecture, out_features=space.stage_names[-1:]).eval()
         with torch.no_grad():
             counted = FlopCountAnalysis(network, torch.empty(1, 3, 96, 65)).by_operator()
         assert counted["conv"] == table.flops(architecture)
@@ -113,13 +113,13 @@ def test_costs_equal_fvcore(space):
 
 
 def test_slices_are_the_supernets_paths_bit_for_bit(space):
-    supernet = ShuffleNetV2Supernet(space, out_features=space.stage_names).eval()
+    supernet = Supernet(space, out_features=space.stage_names).eval()
     for name, x in supernet.state_dict().items():
         if "norm.running" in name:
             x.uniform_(0.5, 2)  # no two norms alike
     images = torch.randn(2, 3, 64, 64)
     for architecture in paths(space, 3):
-        network = ShuffleNetV2(space, architecture, out_features=space.stage_names).eval()
+        network = StandAloneNetwork(space, architecture, out_features=space.stage_names).eval()
         assert "supernet" in load_weights(network, {"model": supernet.state_dict()})
         with torch.no_grad(), supernet.use_path(architecture):
             wanted, found = supernet(images), network(images)
@@ -128,7 +128,7 @@ def test_slices_are_the_supernets_paths_bit_for_bit(space):
 
 def test_only_the_path_is_trained(space):
     """Through momentum and weight decay too, and where blocks are skipped."""
-    supernet = ShuffleNetV2Supernet(space, out_features=space.stage_names)
+    supernet = Supernet(space, out_features=space.stage_names)
     optimizer = torch.optim.SGD(supernet.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
     for architecture in (*paths(space, 2), *paths(space, 2)):
         before = {name: x.clone() for name, x in supernet.state_dict().items()}

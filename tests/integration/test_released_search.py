@@ -24,7 +24,7 @@ train.output_dir = "output/released"
 STEP4 = """from .released import model
 from .step4 import dataloader, lr_multiplier, optimizer, train
 
-model.backbone.bottom_up._target_ = "detnas_d2.modeling.ShuffleNetV2"
+model.backbone.bottom_up._target_ = "detnas_d2.modeling.StandAloneNetwork"
 model.backbone.bottom_up.architecture = "output/released/best_architecture.json"
 train.init_checkpoint = "output/released/supernet.pth"
 train.output_dir = "output/released_step4"

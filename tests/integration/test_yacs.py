@@ -19,8 +19,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from detnas_d2.data import register_builtin_datasets
 from detnas_d2.engine import load_config
 from detnas_d2.modeling import (
-    ShuffleNetV2,
-    ShuffleNetV2Supernet,
+    StandAloneNetwork,
+    Supernet,
     add_detnas_config,
     find_backbone,
 )
@@ -91,7 +91,7 @@ def test_every_yaml_builds(path):
     with torch.device("meta"):
         model = build_model(cfg)
     _, backbone = find_backbone(model)
-    assert type(backbone) is (ShuffleNetV2Supernet if "supernet" in path.stem else ShuffleNetV2)
+    assert type(backbone) is (Supernet if "supernet" in path.stem else StandAloneNetwork)
     assert backbone.space.name == "300m"
     assert backbone.stem.norm.momentum == (0.1 if "supernet" in path.stem else 0.01)
     rate = 0.01 if "retinanet" in path.stem else 0.02

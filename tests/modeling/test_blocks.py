@@ -8,7 +8,7 @@ from fvcore.nn import FlopCountAnalysis
 from torch import nn
 from torch.nn import functional as F
 
-from detnas_d2.modeling import Norm, ShuffleBlock, ShuffleNetV2, build_block
+from detnas_d2.modeling import Norm, ShuffleBlock, StandAloneNetwork, build_block
 from detnas_d2.modeling.blocks import shuffle_split
 from detnas_d2.space import (
     Architecture,
@@ -134,7 +134,7 @@ def test_cost_table_equals_fvcore_for_every_choice_of_every_block(size):
     ],
 )
 def test_published_networks_equal_fvcore_and_the_table(name, architecture, size, flops):
-    network = ShuffleNetV2(name, architecture, out_features=["res5"])
+    network = StandAloneNetwork(name, architecture, out_features=["res5"])
     table = CostTable(network.space, size)
     want = (table.flops(network.architecture), table.params(network.architecture))
     assert count(network, 1, 3, *size) == want
@@ -192,7 +192,7 @@ def test_block_that_is_no_module_class(path):
 
 def test_architecture_of_another_space_is_refused(space):
     with pytest.raises(ValueError, match="300m"):
-        ShuffleNetV2(space, Architecture(get_space("300m"), (0,) * 20))
+        StandAloneNetwork(space, Architecture(get_space("300m"), (0,) * 20))
 
 
 def test_blocks_take_any_norm():

@@ -15,8 +15,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from detnas_d2.modeling import (
     Norm,
-    ShuffleNetV2,
-    ShuffleNetV2Supernet,
+    StandAloneNetwork,
+    Supernet,
     add_detnas_config,
     find_backbone,
 )
@@ -97,13 +97,13 @@ def train_and_test(model):
         ("Base-RetinaNet.yaml", "build_retinanet_detnas{}_fpn_backbone", "p3 p4 p5 p6 p7"),
     ],
 )
-@pytest.mark.parametrize("kind", [ShuffleNetV2, ShuffleNetV2Supernet])
+@pytest.mark.parametrize("kind", [StandAloneNetwork, Supernet])
 def test_detectors_from_yacs(space_file, base, builder, levels, kind):
-    name = builder.format("_supernet" if kind is ShuffleNetV2Supernet else "")
+    name = builder.format("_supernet" if kind is Supernet else "")
     model = build_model(config(base, name, space_file, "MODEL.DETNAS.ARCHITECTURE", A))
     prefix, backbone = find_backbone(model)
     assert type(backbone) is kind and prefix == "backbone.bottom_up."
-    if kind is ShuffleNetV2Supernet:
+    if kind is Supernet:
         backbone.set_path(A)
     else:
         assert str(backbone.architecture) == A
@@ -253,7 +253,7 @@ def test_lazy_config_with_norm_everywhere(tmp_path):
     for key in ("mask_in_features", "mask_pooler", "mask_head"):
         model.roi_heads.pop(key)
     model.backbone = LazyCall(FPN)(
-        bottom_up=LazyCall(ShuffleNetV2Supernet)(
+        bottom_up=LazyCall(Supernet)(
             space=LazyConfig.load(str(tmp_path / "space.py")).space,
             norm="${..norm}",
             out_features=["res2", "res3", "res4", "res5"],

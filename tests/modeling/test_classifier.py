@@ -8,13 +8,13 @@ from detectron2.config import get_cfg
 from detectron2.modeling import build_model
 from torch.nn import functional as F
 
-from detnas_d2.modeling import Classifier, Norm, ShuffleNetV2, add_detnas_config
+from detnas_d2.modeling import Classifier, Norm, StandAloneNetwork, add_detnas_config
 
 A = "0,1,2,3,0,1,2,3"
 
 
 def make(space, **kwargs):
-    backbone = ShuffleNetV2(space, A, out_features=["res5"])
+    backbone = StandAloneNetwork(space, A, out_features=["res5"])
     return Classifier(backbone, 5, last_channels=24, **kwargs)
 
 
@@ -90,7 +90,7 @@ def test_label_out_of_range(space):
 
 
 def test_wrong_arguments(space):
-    backbone = ShuffleNetV2(space, A, out_features=["res4"])
+    backbone = StandAloneNetwork(space, A, out_features=["res4"])
     with pytest.raises(ValueError, match="in_feature is 'res5'.*res4"):
         Classifier(backbone, 5)
     with pytest.raises(ValueError, match="num_classes"):

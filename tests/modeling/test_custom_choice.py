@@ -8,7 +8,7 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 from live_memory import peak_of_tensors
 
-from detnas_d2.modeling import ShuffleNetV2, ShuffleNetV2Supernet, load_weights, slice_supernet
+from detnas_d2.modeling import StandAloneNetwork, Supernet, load_weights, slice_supernet
 from detnas_d2.space import (
     Architecture,
     Choice,
@@ -91,8 +91,8 @@ def space(tmp_path, monkeypatch):
 @pytest.mark.parametrize("training", [False, True])
 def test_own_blocks_in_supernet_slicing_and_cost(space, randomize, architecture, training):
     features = ["res2", "res3", "res4"]
-    supernet = randomize(ShuffleNetV2Supernet(space, out_features=features)).train(training)
-    network = ShuffleNetV2(space, architecture, out_features=features).train(training)
+    supernet = randomize(Supernet(space, out_features=features)).train(training)
+    network = StandAloneNetwork(space, architecture, out_features=features).train(training)
     load_weights(network, {"model": {k: v.clone() for k, v in supernet.state_dict().items()}})
     assert supernet.size_divisibility == 16
     images = torch.randn(2, 3, 37, 52)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from live_memory import peak_of_allocator, peak_of_tensors
 
-from detnas_d2.modeling import ShuffleNetV2, ShuffleNetV2Supernet
+from detnas_d2.modeling import StandAloneNetwork, Supernet
 from detnas_d2.space import (
     Architecture,
     SearchSpace,
@@ -37,7 +37,7 @@ def test_equal_to_the_tensors_that_are_alive(space, size):
     for kept in (space.stage_names, space.stage_names[1:], space.stage_names[-1:]):
         cost = memory_cost(space, size, kept)
         for architecture in networks(space):
-            network = ShuffleNetV2(space, architecture, out_features=kept).eval()
+            network = StandAloneNetwork(space, architecture, out_features=kept).eval()
             peaks.add(cost(architecture))
             assert peak_of_tensors(network, image) == cost(architecture)
     assert len(peaks) > (3 if space is LATE else 1)
@@ -46,7 +46,7 @@ def test_equal_to_the_tensors_that_are_alive(space, size):
 def test_supernet_paths_and_channels_last():
     space = get_space("demo")
     cost = memory_cost(space, (64, 64))
-    supernet = ShuffleNetV2Supernet(space).eval().to(memory_format=torch.channels_last)
+    supernet = Supernet(space).eval().to(memory_format=torch.channels_last)
     image = torch.randn(1, 3, 64, 64).to(memory_format=torch.channels_last)
     for architecture in networks(space, 2):
         with supernet.use_path(architecture):
@@ -60,5 +60,5 @@ def test_close_to_what_the_allocator_gives():
     image = torch.randn(1, 3, 224, 224)
     for choice in range(4):
         architecture = Architecture(space, (choice,) * 20)
-        allocated = peak_of_allocator(ShuffleNetV2(space, architecture).eval(), image)
+        allocated = peak_of_allocator(StandAloneNetwork(space, architecture).eval(), image)
         assert 1 <= allocated / cost(architecture) < 1.2

@@ -7,7 +7,7 @@ import torch
 from detectron2.layers import FrozenBatchNorm2d, NaiveSyncBatchNorm, get_norm
 from torch import nn
 
-from detnas_d2.modeling import LevelNorm, Norm, ShuffleNetV2
+from detnas_d2.modeling import LevelNorm, Norm, StandAloneNetwork
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_momentum_out_of_range(momentum):
 @pytest.mark.parametrize("norm", ["", "synced"])
 def test_networks_refuse_an_unknown_norm(space, norm):
     with pytest.raises(ValueError, match="unknown norm"):
-        ShuffleNetV2(space, [0] * 8, norm=norm)
+        StandAloneNetwork(space, [0] * 8, norm=norm)
 
 
 def test_each_level_has_statistics_of_its_own():

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from detnas_d2.evaluation.timing import measure_latency
-from detnas_d2.modeling import ModuleChoice, ShuffleBlock, ShuffleNetV2, ShuffleNetV2Supernet
+from detnas_d2.modeling import ModuleChoice, ShuffleBlock, StandAloneNetwork, Supernet
 from detnas_d2.modeling.blocks import ConvNorm, build_block
 from detnas_d2.modeling.check import check_space, main
 from detnas_d2.modeling.errors import ModelError
@@ -162,10 +162,10 @@ class Everywhere(ModuleChoice):
 def test_wrong_blocks_are_refused_when_a_network_is_built(choice, message):
     space = space_of(ShuffleChoice(3), choice())
     with pytest.raises(ModelError, match=message):
-        ShuffleNetV2Supernet(space, out_features=["res3"])
+        Supernet(space, out_features=["res3"])
     with pytest.raises(ModelError, match=message):
-        ShuffleNetV2(space, "1,0,0", out_features=["res3"])
-    ShuffleNetV2(space, "0,0,0", out_features=["res3"])
+        StandAloneNetwork(space, "1,0,0", out_features=["res3"])
+    StandAloneNetwork(space, "0,0,0", out_features=["res3"])
 
 
 def test_right_blocks_are_tried_without_random_numbers():
@@ -177,7 +177,7 @@ def test_right_blocks_are_tried_without_random_numbers():
     for choice in (PlainChoice(), variant(forward=forward)):
         space = space_of(ShuffleChoice(3), choice)
         before = torch.get_rng_state()
-        network = ShuffleNetV2Supernet(space, out_features=["res3"])
+        network = Supernet(space, out_features=["res3"])
         torch.set_rng_state(before)
         ConvNorm(space.stem, nn.BatchNorm2d)  # as the supernet: stem first
         first = build_block(space.choices[0], 8, 12, 2, nn.BatchNorm2d)

@@ -20,8 +20,8 @@ from detnas_d2.engine import CheckpointError, DetNASCheckpointer, load_config
 from detnas_d2.modeling import (
     Classifier,
     Norm,
-    ShuffleNetV2,
-    ShuffleNetV2Supernet,
+    StandAloneNetwork,
+    Supernet,
     WeightsError,
     convert_released,
     load_weights,
@@ -71,7 +71,7 @@ def classifier_weights(x, path=PATH):
 
 
 def our_classifier(space, path=PATH, channels=12, **kwargs):
-    return Classifier(ShuffleNetV2(space, path, **kwargs), CLASSES, last_channels=channels)
+    return Classifier(StandAloneNetwork(space, path, **kwargs), CLASSES, last_channels=channels)
 
 
 # classifiers
@@ -97,7 +97,7 @@ def test_the_published_networks(name):
     released = read_released(net.state)
     space = SPACES[size.lower()]
     assert ",".join(map(str, released.architecture(space))) == architecture
-    backbone = ShuffleNetV2(space, architecture)
+    backbone = StandAloneNetwork(space, architecture)
     model = Classifier(backbone, 1000, last_channels=theirs.SHAPES[size][3])
     model = filled(model, convert_released(released, model.double()))
     close(logits(model, x), wanted)
@@ -132,7 +132,7 @@ def test_weights_without_heads_fill_a_bare_backbone(space, x):
     net = Weights()
     wanted = theirs.body(net, x, SHAPE, PATH)
     for kwargs in ({}, {"norm": "FrozenBN"}):
-        model = converted(net.state, ShuffleNetV2(space, PATH, **kwargs))
+        model = converted(net.state, StandAloneNetwork(space, PATH, **kwargs))
         for ours, output in zip(model(x).values(), wanted, strict=True):
             close(ours, output)
 
@@ -148,7 +148,7 @@ def supernet_weights(x):
 
 
 def our_supernet(space, **kwargs):
-    return Classifier(ShuffleNetV2Supernet(space, **kwargs), CLASSES, last_channels=12)
+    return Classifier(Supernet(space, **kwargs), CLASSES, last_channels=12)
 
 
 def test_paths_of_the_supernet_compute_the_same(space, x):
@@ -195,11 +195,9 @@ def detector(name, space, path=PATH):
     model = LazyConfig.load(str(ROOT / f"configs/common/models/{name}.py")).model
     norm = L(Norm)(name="BN")
     features = model.backbone.bottom_up.out_features
-    model.backbone.bottom_up = L(ShuffleNetV2Supernet)(
-        space=space, norm=norm, out_features=features
-    )
+    model.backbone.bottom_up = L(Supernet)(space=space, norm=norm, out_features=features)
     if path is not None:
-        model.backbone.bottom_up._target_ = ShuffleNetV2
+        model.backbone.bottom_up._target_ = StandAloneNetwork
         model.backbone.bottom_up.architecture = list(path)
     model.backbone.out_channels = 8
     if name == "fpn":
@@ -423,7 +421,7 @@ def test_another_architecture_space_or_shape_is_refused(space, x):
     with pytest.raises(WeightsError, match="supernet"):
         convert_released(released, our_supernet(halves_space(space)))
     with pytest.raises(WeightsError, match="a single network's classifier, the model is a Sh"):
-        convert_released(released, ShuffleNetV2(space, PATH))
+        convert_released(released, StandAloneNetwork(space, PATH))
 
 
 def test_the_space_that_fits_is_named():
@@ -551,7 +549,7 @@ def test_the_command_keeps_an_architecture_that_the_config_states(command, x, tm
     torch.save({"state_dict": net.state}, source)
     with Path(config_file(tmp_path, "classifier")).open("a") as file:
         file.write(
-            'backbone._target_ = "detnas_d2.modeling.ShuffleNetV2"\n'
+            'backbone._target_ = "detnas_d2.modeling.StandAloneNetwork"\n'
             'backbone.architecture = "3,1,2,3,0,1,2,3"\n'
         )
     with pytest.raises(SystemExit, match="the model has 3,1,2,3,0,1,2,3"):
@@ -579,7 +577,9 @@ def test_the_command_converts(command, space, x, tmp_path, capsys, name, superne
     what = {"classifier": "classifier", "fpn": "FPN detector", "retinanet": "RetinaNet detector"}
     assert f"in.pth: a {'supernet' if supernet else 'single network'}'s {what[name]}," in printed
     assert ("space = L(halves_space)(space=tiny)" in printed) == supernet
-    assert ("L(ShuffleNetV2)(architecture='0,1,2,3,0,1,2,3', ...)" in printed) == (not supernet)
+    assert ("L(StandAloneNetwork)(architecture='0,1,2,3,0,1,2,3', ...)" in printed) == (
+        not supernet
+    )
     assert ("model.backbone.top_block.in_feature=p5" in printed) == (name == "retinanet")
     DetNASCheckpointer(model, str(tmp_path)).load(str(out))
 
@@ -592,7 +592,7 @@ def test_a_config_of_something_else_is_refused(command, x, tmp_path, name, confi
     torch.save(net.state, source)
     with open(config_file(tmp_path, config), "a") as file:
         if config == name:  # the kind is right, but it is a single network's config
-            file.write('backbone._target_ = "detnas_d2.modeling.ShuffleNetV2"\n')
+            file.write('backbone._target_ = "detnas_d2.modeling.StandAloneNetwork"\n')
             file.write('backbone.architecture = "0,1,2,3,0,1,2,3"\n')
     expected = "is a single network of architecture 0,1,2,3,0,1,2,3; take the config of the super"
     if config != name:

@@ -6,7 +6,7 @@ import itertools
 import pytest
 import torch
 
-from detnas_d2.modeling import ShuffleNetV2, ShuffleNetV2Supernet, slice_supernet
+from detnas_d2.modeling import StandAloneNetwork, Supernet, slice_supernet
 from detnas_d2.space import Architecture, ArchitectureError
 
 A = (0, 1, 2, 3, 0, 1, 2, 3)
@@ -15,7 +15,7 @@ B = (3, 2, 1, 0, 3, 2, 1, 0)
 
 @pytest.fixture
 def supernet(space, randomize):
-    return randomize(ShuffleNetV2Supernet(space))
+    return randomize(Supernet(space))
 
 
 def same(a, b):
@@ -81,7 +81,7 @@ def test_state_dict_keys(supernet):
 def test_equals_the_sliced_stand_alone_network_bit_for_bit(
     supernet, space, images, architecture, training
 ):
-    network = ShuffleNetV2(space, architecture)
+    network = StandAloneNetwork(space, architecture)
     path = Architecture(space, architecture)
     network.load_state_dict(copy.deepcopy(slice_supernet(supernet.state_dict(), path)), strict=True)
     supernet.train(training).set_path(architecture)
@@ -159,7 +159,7 @@ FEATURES = ("res2", "res3", "res4", "res5")
     "wanted", [w for n in range(1, 5) for w in itertools.combinations(FEATURES, n)]
 )
 def test_out_features(space, images, wanted):
-    network = ShuffleNetV2(space, A, out_features=wanted[::-1]).eval()
+    network = StandAloneNetwork(space, A, out_features=wanted[::-1]).eval()
     outputs = network(images)
     shapes = network.output_shape()
     assert list(outputs) == list(shapes) == list(wanted)
@@ -172,7 +172,7 @@ def test_out_features(space, images, wanted):
 
 
 def test_stages_behind_the_last_feature_do_not_run(space, images):
-    supernet = ShuffleNetV2Supernet(space, out_features=["res3"])
+    supernet = Supernet(space, out_features=["res3"])
     assert any(key.startswith("res5.") for key in supernet.state_dict())
     supernet.set_path(A)
     supernet(images)["res3"].sum().backward()
@@ -184,14 +184,14 @@ def test_stages_behind_the_last_feature_do_not_run(space, images):
 @pytest.mark.parametrize("wrong", [[], ["res6"], ["res2", "res2"], "res", ["stem"]])
 def test_wrong_out_features(space, wrong):
     with pytest.raises(ValueError, match="out_features.*res2, res3, res4, res5"):
-        ShuffleNetV2Supernet(space, out_features=wrong)
+        Supernet(space, out_features=wrong)
 
 
 def test_input_channels(space):
-    network = ShuffleNetV2(space, A, input_channels=1)
+    network = StandAloneNetwork(space, A, input_channels=1)
     assert network(torch.zeros(1, 1, 64, 64))["res5"].shape == (1, 40, 2, 2)
 
 
 def test_unknown_space():
     with pytest.raises(ValueError, match="300m"):
-        ShuffleNetV2Supernet("300")
+        Supernet("300")

@@ -14,8 +14,8 @@ from torch import nn
 from detnas_d2.modeling import (
     Classifier,
     Norm,
-    ShuffleNetV2,
-    ShuffleNetV2Supernet,
+    StandAloneNetwork,
+    Supernet,
     WeightsError,
     backbone_prefix,
     concerns_classifier,
@@ -40,11 +40,11 @@ class Detector(nn.Module):
 
 
 def supernet(space, **kwargs):
-    return ShuffleNetV2Supernet(space, **kwargs)
+    return Supernet(space, **kwargs)
 
 
 def fixed(space, architecture=A, **kwargs):
-    return ShuffleNetV2(space, architecture, **kwargs)
+    return StandAloneNetwork(space, architecture, **kwargs)
 
 
 def classifier(backbone, classes=5):
@@ -97,9 +97,9 @@ def test_find_backbone_and_describe(space):
     assert describe(Detector(network)) == {**said, "architecture": list(A)}
     assert describe(classifier(supernet(space))) == {**said, "architecture": None}
     assert describe(nn.Linear(1, 1)) == {}
-    with pytest.raises(WeightsError, match="2 ShuffleNetV2 backbones.*0., 1."):
+    with pytest.raises(WeightsError, match="2 DetNAS backbones.*0., 1."):
         find_backbone(nn.Sequential(fixed(space), supernet(space)))
-    with pytest.raises(WeightsError, match="no ShuffleNetV2 backbone"):
+    with pytest.raises(WeightsError, match="no DetNAS backbone"):
         load_weights(nn.Linear(1, 1), checkpoint(network))
 
 
@@ -299,7 +299,9 @@ def test_norms_without_statistics_do_not_fit(space):
 
 def test_what_is_no_checkpoint_of_ours(space):
     model = fixed(space)
-    refused(model, {"model": {"stem.conv1.weight": torch.zeros(1)}}, "0 ShuffleNetV2", "stem.conv1")
+    refused(
+        model, {"model": {"stem.conv1.weight": torch.zeros(1)}}, "0 DetNAS backbones", "stem.conv1"
+    )
     refused(model, {"model": 3}, "expected a state dict")
     refused(model, {"model": {"stem.conv.weight": [1.0]}}, "no tensor under stem.conv.weight")
     refused(model, {"iteration": 3}, "no tensor under iteration")
@@ -307,7 +309,7 @@ def test_what_is_no_checkpoint_of_ours(space):
     source["detnas"] = {"space": "tiny"}
     refused(model, source, '"detnas" is damaged')
     two = {**fixed(space).state_dict(prefix="a."), **fixed(space).state_dict(prefix="b.")}
-    refused(model, two, "2 ShuffleNetV2 backbones")
+    refused(model, two, "2 DetNAS backbones")
 
 
 # backbones of others
@@ -360,7 +362,7 @@ def test_another_backbone_is_refused(space):
     refused(others(width=16)[1], checkpoint(classifier_of_resnet), "another backbone", "shape")
     ours = checkpoint(classifier(fixed(space)))
     refused(detector_of_resnet, ours, "another backbone", "missing", "stem.conv1.weight")
-    refused(Detector(fixed(space)), checkpoint(classifier_of_resnet), "0 ShuffleNetV2 backbones")
+    refused(Detector(fixed(space)), checkpoint(classifier_of_resnet), "0 DetNAS backbones")
     lacking = checkpoint(classifier_of_resnet)
     del lacking["model"]["backbone.res4.0.conv2.weight"]
     refused(detector_of_resnet, lacking, "1 missing", "res4.0.conv2.weight")

@@ -9,8 +9,8 @@ from torch import nn
 
 from detnas_d2.modeling import (
     Classifier,
-    ShuffleNetV2,
-    ShuffleNetV2Supernet,
+    StandAloneNetwork,
+    Supernet,
     WeightsError,
     convert_released,
     describe,
@@ -58,8 +58,8 @@ def same_features(supernet, network, images):
 
 @pytest.mark.parametrize("path", [A, B])
 def test_a_networks_weights_fill_its_path(space, randomize, images, path):
-    network = randomize(ShuffleNetV2(space, path))
-    model = Detector(randomize(ShuffleNetV2Supernet(space)), 3)
+    network = randomize(StandAloneNetwork(space, path))
+    model = Detector(randomize(Supernet(space)), 3)
     before = state(model)
     source = checkpoint(Classifier(network, 5, last_channels=8))
     report = load_weights(model, source, path_only=True)
@@ -79,14 +79,14 @@ def test_a_networks_weights_fill_its_path(space, randomize, images, path):
 
 
 def test_spreading_is_what_slicing_undoes(space):
-    network = ShuffleNetV2(space, A)
+    network = StandAloneNetwork(space, A)
     architecture = Architecture(space, A)
     prefix = "some.where."
     given = {f"{prefix}{key}": t for key, t in network.state_dict().items()} | {
         "head": torch.ones(1)
     }
     spread = spread_on_path(given, architecture, prefix)
-    names = set(ShuffleNetV2Supernet(space).state_dict())
+    names = set(Supernet(space).state_dict())
     assert {k.removeprefix(prefix) for k in spread if k != "head"} <= names
     again = slice_supernet(spread, architecture, prefix)
     assert again.keys() == given.keys() and all(again[k] is given[k] for k in given)
@@ -100,9 +100,9 @@ def test_released_weights_of_one_network_fill_a_supernet(space):
     net = theirs.Weights()
     theirs.classifier(net, x, SHAPE, A, classes=5)
     wanted = theirs.body(net, x, SHAPE, A)
-    network = Classifier(ShuffleNetV2(space, A), 5, last_channels=12).double()
+    network = Classifier(StandAloneNetwork(space, A), 5, last_channels=12).double()
     converted = convert_released(read_released(net.state), network)
-    model = Detector(ShuffleNetV2Supernet(space), 3).double()
+    model = Detector(Supernet(space), 3).double()
     load_weights(model, converted, path_only=True, backbone_only=True)
     supernet = model.backbone.bottom_up.eval()
     with torch.no_grad(), supernet.use_path(Architecture(space, A)):
@@ -111,7 +111,7 @@ def test_released_weights_of_one_network_fill_a_supernet(space):
         torch.testing.assert_close(ours, theirs_, rtol=0, atol=1e-5 * float(theirs_.abs().max()))
 
 
-@pytest.mark.parametrize("make", [ShuffleNetV2Supernet, lambda s: ShuffleNetV2(s, A)])
+@pytest.mark.parametrize("make", [Supernet, lambda s: StandAloneNetwork(s, A)])
 def test_the_backbone_of_a_detector_of_other_classes(space, randomize, make):
     source = randomize(Detector(make(space), classes=80))
     model = Detector(make(space), classes=3)
@@ -126,7 +126,7 @@ def test_the_backbone_of_a_detector_of_other_classes(space, randomize, make):
 
 
 def test_backbone_only_leaves_heads_that_would_fit(space):
-    source, model = (Detector(ShuffleNetV2(space, A), 3) for _ in range(2))
+    source, model = (Detector(StandAloneNetwork(space, A), 3) for _ in range(2))
     before = state(model)
     load_weights(model, checkpoint(source), backbone_only=True)
     assert torch.equal(model.head.weight, before["head.weight"])
@@ -134,16 +134,16 @@ def test_backbone_only_leaves_heads_that_would_fit(space):
 
 def test_what_fills_no_path_is_refused(space):
     other = SearchSpace("other", 12, space.stages, space.choices)
-    network, supernet = ShuffleNetV2(space, A), ShuffleNetV2Supernet(space)
+    network, supernet = StandAloneNetwork(space, A), Supernet(space)
     plain = {"model": network.state_dict()}
     cut = checkpoint(network)
     cut["model"] = {k: v for k, v in cut["model"].items() if not k.startswith("stem.conv")}
     cut["model"]["stem.conv.weight"] = torch.zeros(8, 3, 5, 5)
     cases = [
-        (ShuffleNetV2(space, A), checkpoint(network), "the model has none"),
+        (StandAloneNetwork(space, A), checkpoint(network), "the model has none"),
         (supernet, checkpoint(supernet), "states no architecture"),
         (supernet, plain, "states no architecture"),
-        (supernet, checkpoint(ShuffleNetV2(other, A)), "other spaces"),
+        (supernet, checkpoint(StandAloneNetwork(other, A)), "other spaces"),
         (supernet, cut, "stem.conv.weight.*of another shape|of another shape.*stem.conv.weight"),
     ]
     for model, source, message in cases:

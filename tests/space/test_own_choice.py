@@ -73,7 +73,7 @@ class SqueezeExcite(ShuffleChoice):
         return flops + extra, params + extra
 
 
-# Stride 1 with a change of channels, and equal channels at stride 2: not a ShuffleNetV2
+# Stride 1 with a change of channels, and equal channels at stride 2: not a StandAloneNetwork
 MOBILE = SearchSpace(
     "mobile",
     32,

@@ -3,10 +3,10 @@
 
 from detectron2.config import LazyCall as L
 
-from detnas_d2.modeling import Classifier, Norm, ShuffleNetV2Supernet
+from detnas_d2.modeling import Classifier, Norm, Supernet
 
 model = L(Classifier)(
-    backbone=L(ShuffleNetV2Supernet)(space="300m", norm="${..norm}", out_features=["res5"]),
+    backbone=L(Supernet)(space="300m", norm="${..norm}", out_features=["res5"]),
     norm=L(Norm)(name="BN", momentum=0.1),
     num_classes=1000,
     last_channels=1024,

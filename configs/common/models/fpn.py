@@ -5,12 +5,12 @@ from detectron2.config import LazyCall as L
 from detectron2.layers import ShapeSpec
 from detectron2.modeling.roi_heads import FastRCNNConvFCHead
 
-from detnas_d2.modeling import Norm, ShuffleNetV2Supernet
+from detnas_d2.modeling import Norm, Supernet
 
 from .faster_rcnn_fpn import model
 
 model.backbone.norm = L(Norm)(name="SyncBN", momentum=0.1)
-model.backbone.bottom_up = L(ShuffleNetV2Supernet)(
+model.backbone.bottom_up = L(Supernet)(
     space="300m", norm="${..norm}", out_features=["res2", "res3", "res4", "res5"]
 )
 model.proposal_generator.head.in_channels = "${...backbone.out_channels}"

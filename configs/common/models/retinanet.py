@@ -5,11 +5,11 @@ from detectron2 import model_zoo
 from detectron2.config import LazyCall as L
 from detectron2.layers import ShapeSpec
 
-from detnas_d2.modeling import Norm, ShuffleNetV2Supernet
+from detnas_d2.modeling import Norm, Supernet
 from detnas_d2.space import feature_channels
 
 model = model_zoo.get_config("common/models/retinanet.py").model
-model.backbone.bottom_up = L(ShuffleNetV2Supernet)(
+model.backbone.bottom_up = L(Supernet)(
     space="300m",
     norm=L(Norm)(name="SyncBN", momentum=0.1),
     out_features=["res3", "res4", "res5"],

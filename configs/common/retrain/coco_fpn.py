@@ -7,6 +7,6 @@ from ..optim import detection as optimizer
 from ..schedule import coco_1x as lr_multiplier
 from ..train import train
 
-model.backbone.bottom_up._target_ = "detnas_d2.modeling.ShuffleNetV2"
+model.backbone.bottom_up._target_ = "detnas_d2.modeling.StandAloneNetwork"
 model.backbone.norm.momentum = 0.01
 train.max_iter = 90_000

@@ -7,5 +7,5 @@ from ..optim import classification as optimizer
 from ..schedule import linear as lr_multiplier
 from ..train import train
 
-model.backbone._target_ = "detnas_d2.modeling.ShuffleNetV2"
+model.backbone._target_ = "detnas_d2.modeling.StandAloneNetwork"
 train.max_iter = 300_000
