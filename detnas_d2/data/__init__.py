@@ -35,6 +35,7 @@ from detnas_d2.data.digits import (
     write_digits,
 )
 from detnas_d2.data.errors import DataError, ImageReadError, MissingDatasetError
+from detnas_d2.data.evaluation_loader import build_test_loader
 from detnas_d2.data.from_config import register_from_config
 from detnas_d2.data.imagefolder import (
     load_image_folder,
@@ -43,7 +44,6 @@ from detnas_d2.data.imagefolder import (
 from detnas_d2.data.loader import SeededMapDataset, build_train_loader
 from detnas_d2.data.seeding import derive_seed, seeded
 from detnas_d2.data.stream import StepBatchSampler
-from detnas_d2.data.evaluation_loader import build_test_loader
 from detnas_d2.data.voc import load_voc_folder, register_voc_folder
 
 __all__ = [

@@ -74,8 +74,8 @@ def convert_released(released: Released, model: nn.Module) -> dict[str, Any]:
     Args:
         released: what `read_released` gave.
         model: a Classifier, a bare backbone (for weights without last_conv and fc), Faster R-CNN
-            or RetinaNet as of configs/common/models; its backbone a StandAloneNetwork of the weights'
-            architecture, or for a supernet a Supernet of "300m-halves" or alike.
+            or RetinaNet as of configs/common/models; its backbone a StandAloneNetwork of the
+            weights' architecture, or for a supernet a Supernet of "300m-halves" or alike.
 
     Returns:
         {"model": state dict, "detnas": description}, as `DetNASCheckpointer` saves it.

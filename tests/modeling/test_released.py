@@ -420,7 +420,7 @@ def test_another_architecture_space_or_shape_is_refused(space, x):
         convert_released(released, our_classifier(space, channels=16))
     with pytest.raises(WeightsError, match="supernet"):
         convert_released(released, our_supernet(halves_space(space)))
-    with pytest.raises(WeightsError, match="a single network's classifier, the model is a Sh"):
+    with pytest.raises(WeightsError, match="a single network's classifier, the model is a St"):
         convert_released(released, StandAloneNetwork(space, PATH))
 
 
