@@ -1,7 +1,7 @@
 """
 Samplers of training paths: each is a pure function of (seed, iteration).
 
-The bits of iteration i are those of numpy's PCG64 keyed by SeedSequence([seed, i]), a specified
+The bits are those of numpy's PCG64 keyed by SeedSequence([seed, iteration, attempt]), a specified
 algorithm: every rank and every machine draws the same path, and a resumed run goes on with the
 paths that it would have had. No state is kept.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 from numbers import Real
 
 import numpy as np
@@ -19,10 +19,12 @@ import numpy as np
 from ._values import as_int
 from .architecture import Architecture
 from .cost import CostTable
-from .counting import PathCosts, PathsBetween
 from .errors import SpaceError
 from .space import SearchSpace
 from .spaces import resolve_space
+
+_BATCH = 256  # paths drawn in one attempt
+_ATTEMPTS = 1000  # of which one has to find a path, or a range counts as empty
 
 
 class PathSampler(ABC):
@@ -38,20 +40,22 @@ class PathSampler(ABC):
         self.seed = _non_negative(seed, "seed")
 
     def __call__(self, iteration: int) -> Architecture:
-        key = [self.seed, _non_negative(iteration, "iteration")]
-        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
-        return Architecture(self.space, self._draw(rng))
+        return Architecture(self.space, self._draw(_non_negative(iteration, "iteration")))
 
     @abstractmethod
-    def _draw(self, rng: np.random.Generator) -> tuple[int, ...]:
+    def _draw(self, iteration: int) -> tuple[int, ...]:
         """The choices of one path."""
+
+    def _random(self, iteration: int, attempt: int = 0) -> np.random.Generator:
+        key = np.random.SeedSequence([self.seed, iteration, attempt])
+        return np.random.Generator(np.random.PCG64(key))
 
 
 class UniformPathSampler(PathSampler):
     """Every architecture of the space with the same probability (Algorithm 1, lines 4 and 9)."""
 
-    def _draw(self, rng: np.random.Generator) -> tuple[int, ...]:
-        return tuple(self.space.draw(rng, 1)[0].tolist())
+    def _draw(self, iteration: int) -> tuple[int, ...]:
+        return tuple(self.space.draw(self._random(iteration), 1)[0].tolist())
 
 
 class FlopsRangePathSampler(PathSampler):
@@ -60,21 +64,17 @@ class FlopsRangePathSampler(PathSampler):
     ImageNet supernet is trained so (their Supernet-ImageNet/train.py, with seven bins).
 
     The range is cut into bins of equal width. Both ends of a bin belong to it, as in the authors'
-    code: a path on the edge of two bins is in both. The paths of a bin are counted exactly, and a
-    draw is the number of one of them, so that it takes the same time however few they are. (The
-    authors draw from the whole space until a path fits, and take any after 500 misses.)
+    code: a path on the edge of two bins is in both. Paths are drawn from the whole space until one
+    fits. (The authors take any after 500 misses.)
 
     Args:
         low, high: multiply-adds, as CostTable counts them at input_size (height, width); both
             are in the range.
         bins: how many; one makes every path of the range equally likely.
 
-    Attributes:
-        counts: how many architectures lie in each bin.
-
     Raises:
-        SpaceError: for wrong numbers; if no path lies in a bin (it names the nearest reachable
-            values); if the space has too many different costs to be counted.
+        SpaceError: for wrong numbers; if a bin lies below or above all paths, or none of 256,000
+            paths is in it.
     """
 
     def __init__(
@@ -95,40 +95,37 @@ class FlopsRangePathSampler(PathSampler):
         number = as_int(bins)
         if number is None or number < 1:
             raise SpaceError(f"bins is {bins!r}; expected an integer of at least 1")
-        cost = CostTable(self.space, input_size)
-        costs = PathCosts(cost.block_flops, self.space.allowed)
+        self._cost = CostTable(self.space, input_size)
         edges = [low, *(low + (high - low) / number * i for i in range(1, number)), high]
-        self._bins: list[PathsBetween] = []
-        for i, (start, end) in enumerate(pairwise(edges), 1):
-            ends = math.ceil(start) - cost.stem_flops, math.floor(end) - cost.stem_flops
-            paths = costs.between(*ends)
-            if not paths.count:
-                nearest = [n + cost.stem_flops for n in costs.neighbours(*ends) if n is not None]
-                which = f" (bin {i} of {number}: take fewer, or another range)"
-                raise SpaceError(
-                    f"no path of space {self.space.name!r} has from {start:,} to {end:,} "
-                    f"multiply-adds at {cost.input_size[0]}x{cost.input_size[1]}"
-                    f"{which if number > 1 else ''}; its paths have from {cost.min_flops:,} to "
-                    f"{cost.max_flops:,}, and nearest to the range are "
-                    f"{' and '.join(f'{n:,}' for n in nearest)}"
-                )
-            self._bins.append(paths)
-        self.counts = tuple(paths.count for paths in self._bins)
+        self._bins = list(pairwise(edges))
+        for i, (start, end) in enumerate(self._bins, 1):
+            drawn = 0
+            if start <= self._cost.max_flops and end >= self._cost.min_flops:
+                if any(self._attempt(0, n, start, end) is not None for n in range(_ATTEMPTS)):
+                    continue
+                drawn = _BATCH * _ATTEMPTS
+            height, width = self._cost.input_size
+            which = f" (bin {i} of {number}: take fewer, or another range)" if number > 1 else ""
+            raise SpaceError(
+                f"{f'none of {drawn:,} random paths' if drawn else 'no path'} of space "
+                f"{self.space.name!r} has from {start:,} to {end:,} multiply-adds at "
+                f"{height}x{width}{which}; its paths have from {self._cost.min_flops:,} to "
+                f"{self._cost.max_flops:,}"
+            )
 
-    def _draw(self, rng: np.random.Generator) -> tuple[int, ...]:
-        paths = self._bins[_below(len(self._bins), rng)]
-        return paths.path(_below(paths.count, rng))
+    def _draw(self, iteration: int) -> tuple[int, ...]:
+        low, high = self._bins[self._random(iteration).integers(len(self._bins))]
+        found = (self._attempt(iteration, attempt, low, high) for attempt in count(1))
+        return next(path for path in found if path is not None)  # there is one: it was drawn before
 
-
-def _below(bound: int, rng: np.random.Generator) -> int:
-    """A uniform integer of [0, bound); the bound may pass 64 bits, which numpy's own can't."""
-    if bound == 1:  # numpy's bytes(0) would move the generator
-        return 0
-    bits = (bound - 1).bit_length()
-    while True:  # at least half of all draws are below the bound
-        value = int.from_bytes(rng.bytes((bits + 7) // 8), "little") & ((1 << bits) - 1)
-        if value < bound:
-            return value
+    def _attempt(
+        self, iteration: int, attempt: int, low: float, high: float
+    ) -> tuple[int, ...] | None:
+        """The first path of an attempt with low <= multiply-adds <= high."""
+        paths = self.space.draw(self._random(iteration, attempt), _BATCH)
+        flops = np.asarray(self._cost.flops(paths))
+        fitting = paths[(flops >= low) & (flops <= high)]
+        return tuple(fitting[0].tolist()) if len(fitting) else None
 
 
 def _non_negative(value: int, what: str) -> int:

@@ -135,7 +135,7 @@ def test_arrays_equal_single_look_ups_and_leave_the_type():
 
 
 def test_random_paths_under_300m():
-    """The design page's 68%, here by sampling; test_counting has the exact share."""
+    """The design page's 68%, here by sampling."""
     table = CostTable(get_space("300m"))
     choices = np.random.default_rng(0).integers(4, size=(100_000, 20))
     start = time.perf_counter()
