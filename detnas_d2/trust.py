@@ -38,8 +38,8 @@ def _spellings(*lines: str) -> frozenset[str]:
 SPACES = _spellings(
     "detnas_d2.space.space SearchSpace Stage",
     "detnas_d2.space.choices ShuffleChoice XceptionChoice",
-    "detnas_d2.space.spaces feature_channels output_channels",
-    "detnas_d2.space.halves HalvesShuffleChoice HalvesXceptionChoice halves_space",
+    "detnas_d2.space.spaces feature_channels",
+    "projects.DetNAS.paper.halves HalvesShuffleChoice HalvesXceptionChoice halves_space",
 )
 """What a search space is made of."""
 
@@ -51,33 +51,38 @@ ALGORITHMS = _spellings(
 )
 """The search algorithms."""
 
-MODELS = SPACES | _spellings(
-    "detnas_d2.modeling.classifier Classifier",
-    "detnas_d2.modeling.detnet DetNet PyramidROIPooler",
-    "detnas_d2.modeling.detnet_fpn DetNetFPN",
-    "detnas_d2.modeling.network StandAloneNetwork",
-    "detnas_d2.modeling.norm LevelNorm Norm",
-    "detnas_d2.modeling.supernet Supernet",
-    "detectron2.layers.shape_spec ShapeSpec",
-    "detectron2.modeling.anchor_generator DefaultAnchorGenerator RotatedAnchorGenerator",
-    "detectron2.modeling.backbone.fpn FPN LastLevelMaxPool LastLevelP6P7",
-    "detectron2.modeling.backbone.resnet BasicStem ResNet ResNet.make_default_stages",
-    "detectron2.modeling.box_regression Box2BoxTransform Box2BoxTransformLinear",
-    "detectron2.modeling.box_regression Box2BoxTransformRotated",
-    "detectron2.modeling.matcher Matcher",
-    "detectron2.modeling.meta_arch.fcos FCOS FCOSHead",
-    "detectron2.modeling.meta_arch.panoptic_fpn PanopticFPN",
-    "detectron2.modeling.meta_arch.rcnn GeneralizedRCNN ProposalNetwork",
-    "detectron2.modeling.meta_arch.retinanet RetinaNet RetinaNetHead",
-    "detectron2.modeling.meta_arch.semantic_seg SemanticSegmentor SemSegFPNHead",
-    "detectron2.modeling.poolers ROIPooler",
-    "detectron2.modeling.proposal_generator.rpn RPN StandardRPNHead",
-    "detectron2.modeling.roi_heads.box_head FastRCNNConvFCHead",
-    "detectron2.modeling.roi_heads.cascade_rcnn CascadeROIHeads",
-    "detectron2.modeling.roi_heads.fast_rcnn FastRCNNOutputLayers",
-    "detectron2.modeling.roi_heads.keypoint_head KRCNNConvDeconvUpsampleHead",
-    "detectron2.modeling.roi_heads.mask_head MaskRCNNConvUpsampleHead",
-    "detectron2.modeling.roi_heads.roi_heads Res5ROIHeads StandardROIHeads",
+# what runs before their change of name have in their config.yaml
+_FORMER = {"detnas_d2.modeling.ShuffleNetV2", "detnas_d2.modeling.ShuffleNetV2Supernet"}
+MODELS = (
+    SPACES
+    | _FORMER
+    | _spellings(
+        "detnas_d2.modeling.classifier Classifier",
+        "detnas_d2.modeling.network StandAloneNetwork",
+        "detnas_d2.modeling.norm LevelNorm Norm",
+        "detnas_d2.modeling.supernet Supernet",
+        "detectron2.layers.shape_spec ShapeSpec",
+        "detectron2.modeling.anchor_generator DefaultAnchorGenerator RotatedAnchorGenerator",
+        "detectron2.modeling.backbone.fpn FPN LastLevelMaxPool LastLevelP6P7",
+        "detectron2.modeling.backbone.resnet BasicStem ResNet ResNet.make_default_stages",
+        "detectron2.modeling.box_regression Box2BoxTransform Box2BoxTransformLinear",
+        "detectron2.modeling.box_regression Box2BoxTransformRotated",
+        "detectron2.modeling.matcher Matcher",
+        "detectron2.modeling.meta_arch.fcos FCOS FCOSHead",
+        "detectron2.modeling.meta_arch.panoptic_fpn PanopticFPN",
+        "detectron2.modeling.meta_arch.rcnn GeneralizedRCNN ProposalNetwork",
+        "detectron2.modeling.meta_arch.retinanet RetinaNet RetinaNetHead",
+        "detectron2.modeling.meta_arch.semantic_seg SemanticSegmentor SemSegFPNHead",
+        "detectron2.modeling.poolers ROIPooler",
+        "detectron2.modeling.proposal_generator.rpn RPN StandardRPNHead",
+        "detectron2.modeling.roi_heads.box_head FastRCNNConvFCHead",
+        "detectron2.modeling.roi_heads.cascade_rcnn CascadeROIHeads",
+        "detectron2.modeling.roi_heads.fast_rcnn FastRCNNOutputLayers",
+        "detectron2.modeling.roi_heads.keypoint_head KRCNNConvDeconvUpsampleHead",
+        "detectron2.modeling.roi_heads.mask_head MaskRCNNConvUpsampleHead",
+        "detectron2.modeling.roi_heads.roi_heads Res5ROIHeads StandardROIHeads",
+        "projects.DetNAS.paper.detnet DetNet DetNetFPN PyramidROIPooler",
+    )
 )
 """What a network is made of."""
 

@@ -166,3 +166,11 @@ def test_configs_that_are_no_config(planted):
         file.write_text(text)
         with pytest.raises(ValueError, match="holds no config; expected keys and values"):
             read_config(str(file))
+
+
+def test_the_networks_former_names_are_read(tmp_path):
+    file = tmp_path / "config.yaml"
+    for name, call in (("ShuffleNetV2Supernet", {}), ("ShuffleNetV2", {"architecture": [0] * 10})):
+        node = {"_target_": f"detnas_d2.modeling.{name}", "space": "demo", **call}
+        file.write_text(yaml.safe_dump({"model": node}))
+        assert instantiate(read_config(str(file)).model).space.name == "demo"

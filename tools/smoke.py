@@ -51,10 +51,10 @@ RUN = {
 """Arguments of what is run here; those that take longest come first."""
 ELSEWHERE = {
     "benchmarks/gpu_parts.py": "benchmarks/gpu.sh",
+    "projects/DetNAS/paper/convert_weights.py": "tests/projects/test_released.py",
     "projects/DetNAS/reproduce.py": "tests/integration/test_reproduce.py",
     "projects/DetNAS/train_net.py": "tests/integration/test_yacs.py",
     "tools/chaos.py": "tests/integration/test_chaos.py",
-    "tools/convert_weights.py": "tests/modeling/test_released.py",
     "tools/dry_run.py": "Makefile",
     "tools/run_steps.py": "tests/integration/test_custom.py",
     "tools/smoke.py": "Makefile",

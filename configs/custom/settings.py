@@ -7,6 +7,6 @@ name = ""  # of your data: letters, digits, _, - and . ; everything is written t
 machine = "cpu"  # cpu, 1gpu, 2gpu, 4gpu or 8gpu: a row of machines.py
 
 # A fifth one, if you like: weights to start from, a checkpoint of this project, e.g. the published
-# ones converted by tools/convert_weights.py. Only a supernet's weights halve the trainings: with none,
+# ones (docs/own_data.md). Only a supernet's weights halve the trainings: with none,
 # or with those of a single network, they are twice as long.
 weights = ""

@@ -8,7 +8,7 @@ from ..common.search import search
 from .detector import _row, dataloader, datasets, model, output, space, train
 from .machines import flops_limits as _flops_limits
 
-_space = space.removesuffix("-halves") if isinstance(space, str) else "of your own: no limit"
+_space = space if isinstance(space, str) else "of your own: no limit"
 train.init_checkpoint = f"{output}/step2_supernet/model_final.pth"
 train.output_dir = f"{output}/step3_search"
 search.flops_limit = _flops_limits.get(_space)

@@ -2,7 +2,7 @@
 # With the settings of all other classifiers here, their last 1x1 convolution too.
 from detectron2.config import LazyCall as L
 
-from detnas_d2.modeling import DetNet
+from projects.DetNAS.paper.detnet import DetNet
 
 from ..common.retrain.imagenet import dataloader, lr_multiplier, model, optimizer, train
 

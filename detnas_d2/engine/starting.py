@@ -51,17 +51,17 @@ def starting_weights(path: str) -> StartingWeights:
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as e:
         raise CheckpointError(
             f"weights: {path!r} could not be read ({str(e).splitlines()[0]}); expected a "
-            "checkpoint of this project. Released files are converted by tools/convert_weights.py."
+            "checkpoint of this project. Released files: projects/DetNAS/paper/convert_weights.py."
         ) from e
     except (TypeError, KeyError, AttributeError) as e:
         raise CheckpointError(
             f"weights: {path!r} does not state which network it is of; expected a checkpoint of "
-            "this project. Released files are converted by tools/convert_weights.py."
+            "this project. Released files: projects/DetNAS/paper/convert_weights.py."
         ) from e
     with suppress(SpaceError):
         if get_space(str(name)).fingerprint == fingerprint:
             return StartingWeights(name, architecture, architecture is None)
     raise CheckpointError(
-        f"weights: {path!r} is of the space {name!r}, which is none of {', '.join(SPACES)} (or "
-        "NAME-halves); set the space and train.init_checkpoint in the config yourself."
+        f"weights: {path!r} is of the space {name!r}, which is none of {', '.join(SPACES)}; "
+        "set the space and train.init_checkpoint in the config yourself."
     )

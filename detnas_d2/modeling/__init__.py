@@ -7,16 +7,12 @@ from .backbone import StagedBackbone
 from .blocks import ConvNorm, ShuffleBlock, build_block
 from .build import add_detnas_config, get_cfg
 from .classifier import Classifier
-from .detnet import DetNet, PyramidROIPooler
-from .detnet_fpn import DetNetFPN
 from .errors import WeightsError
 from .finding import find_backbone, find_supernet
 from .folding import folded
 from .module_choice import ModuleChoice
 from .network import StandAloneNetwork
 from .norm import LevelNorm, Norm
-from .released import convert_released
-from .released_state import Released, read_released
 from .supernet import Supernet
 from .weights import (
     backbone_prefix,
@@ -26,16 +22,15 @@ from .weights import (
     slice_supernet,
 )
 
+# the names in a config.yaml of runs before they were changed
+ShuffleNetV2, ShuffleNetV2Supernet = StandAloneNetwork, Supernet
+
 __all__ = [
     "Classifier",
     "ConvNorm",
-    "DetNet",
-    "DetNetFPN",
     "LevelNorm",
     "ModuleChoice",
     "Norm",
-    "PyramidROIPooler",
-    "Released",
     "ShuffleBlock",
     "StandAloneNetwork",
     "StagedBackbone",
@@ -45,13 +40,11 @@ __all__ = [
     "backbone_prefix",
     "build_block",
     "concerns_classifier",
-    "convert_released",
     "describe",
     "find_backbone",
     "find_supernet",
     "folded",
     "get_cfg",
     "load_weights",
-    "read_released",
     "slice_supernet",
 ]

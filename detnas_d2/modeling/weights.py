@@ -144,7 +144,7 @@ def _fit_path(
         raise WeightsError(
             "train.init_path_only (path_only) takes the weights of one network; the checkpoint "
             "states no architecture: leave it out for a supernet's weights, and convert a released "
-            "file with tools/convert_weights.py"
+            "file with projects/DetNAS/paper/convert_weights.py"
         )
     architecture = Architecture(space, tuple(theirs))
     path = _name(space.name, architecture)

@@ -9,7 +9,6 @@ from .block_cost import BlockCost
 from .choices import Choice, Conv, ShuffleChoice, XceptionChoice
 from .cost import CostTable
 from .errors import ArchitectureError, SpaceError
-from .halves import halves_space
 from .latency import LatencyTable
 from .memory import memory_cost
 from .sampler import FlopsRangePathSampler, PathSampler, UniformPathSampler
@@ -36,7 +35,6 @@ __all__ = [
     "XceptionChoice",
     "feature_channels",
     "get_space",
-    "halves_space",
     "memory_cost",
     "resolve_space",
 ]

@@ -7,7 +7,6 @@ import difflib
 from ._values import from_config
 from .choices import Choice, ShuffleChoice, XceptionChoice
 from .errors import SpaceError
-from .halves import HALVES, halves_space
 from .space import SearchSpace, Stage
 
 # The order of the authors' shuffle_blocks.py: 0 is 3x3, 1 is 5x5, 2 is 7x7, 3 is Xception.
@@ -38,17 +37,14 @@ SPACES: dict[str, SearchSpace] = {
 
 def get_space(name: str) -> SearchSpace:
     """
-    The space of this name; `<name>-halves` has the other channel shuffle (`halves_space`).
+    The space of this name.
 
     Raises:
         SpaceError: if there is none; it names the closest.
     """
     if name in SPACES:
         return SPACES[name]
-    base = str(name).removesuffix(HALVES)
-    if base in SPACES:
-        return halves_space(SPACES[base])
-    close = difflib.get_close_matches(base.lower(), SPACES, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name).lower(), SPACES, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise SpaceError(f"there is no space {name!r}, only {', '.join(SPACES)}{hint}")
 
@@ -89,13 +85,3 @@ def feature_channels(feature: str, space: SearchSpace | str, fpn_channels: int) 
             f"{', '.join(space.stage_names)}, or p5 of an FPN"
         )
     return space.stages[space.stage_names.index(feature)].channels
-
-
-def output_channels(space: SearchSpace | str) -> int:
-    """
-    Channels of the last stage. Configs of earlier runs name it; newer ones, `feature_channels`.
-
-    Raises:
-        SpaceError: as `resolve_space`.
-    """
-    return resolve_space(space).stages[-1].channels

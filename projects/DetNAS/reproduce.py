@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from paper.rescore import rescore_as_voc
 from studies import ROOT, STUDIES, Network, Study
 
 from detnas_d2.commands import add_debug
@@ -29,7 +30,6 @@ from detnas_d2.data.bccd import bccd_root
 from detnas_d2.data.builtin import register_builtin_datasets
 from detnas_d2.data.catalog import ROOT_VARIABLE
 from detnas_d2.engine.steps import run_script, run_steps
-from detnas_d2.evaluation.rescore import rescore_as_voc
 from detnas_d2.files import write_atomically
 from detnas_d2.report.correlation import kendall_tau
 from detnas_d2.search import read_ledger

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SEARCH = str(ROOT / "configs/coco/step3_search_fpn_300m.py")
 
 
-@pytest.mark.parametrize("space", ["300m", "300m-halves"])
+@pytest.mark.parametrize("space", ["300m", "1.3g"])
 def test_the_space_that_was_searched_is_retrained(space, monkeypatch):
     """Typed after a search of another space than its config's, else the file of the best is of
     another space than the retraining's and refused."""

@@ -24,7 +24,8 @@ from torch import nn
 from detnas_d2.engine import CheckpointError, DetNASCheckpointer, LazyTrainer, build_trainer
 from detnas_d2.errors import DetNASError
 from detnas_d2.files import write_atomically
-from detnas_d2.modeling import Classifier, DetNet, DetNetFPN
+from detnas_d2.modeling import Classifier
+from projects.DetNAS.paper.detnet import DetNet, DetNetFPN
 
 KILLED_WHILE_SAVING = """
 import os, signal, sys

@@ -62,9 +62,8 @@ def test_backbone_only(one_network, tmp_path):
 
 
 @pytest.mark.parametrize("architecture", [None, [0, 1] * 5])
-@pytest.mark.parametrize("halves", [False, True])
-def test_what_weights_are_of(tmp_path, architecture, halves):
-    space = get_space("demo-halves" if halves else "demo")
+def test_what_weights_are_of(tmp_path, architecture):
+    space = get_space("demo")
     stated = {
         "space": space.name,
         "fingerprint": space.fingerprint,

@@ -20,7 +20,7 @@ VOC = f"{STEP2} dataloader.train.dataset.names=digits_voc_train"
 LIST = "have all of its problems listed: python -m detnas_d2.data.check"
 IN_COCO = ("instances_train.json is not in COCO's form", LIST)
 YACS = "projects/DetNAS/train_net.py --config-file projects/DetNAS/configs/supernet_fpn_300m.yaml"
-CONVERT = "tools/convert_weights.py {} o.pth --config-file configs/tiny/step4.py"
+CONVERT = "projects.DetNAS.paper.convert_weights {} o.pth --config-file configs/tiny/step4.py"
 
 
 def entry(part: str, **values: Any) -> Prepare:
@@ -259,7 +259,7 @@ COMMANDS = [
         f"detnas_d2.evaluation.latency 300m --output {VAL}/l.json",
         (VAL, "Check that path"),
     ),
-    Wrong("convert: no file", CONVERT.format("no.pth"), ("no file 'no.pth'",)),
+    Wrong("convert: no file", CONVERT.format("no.pth"), ("'no.pth' could not be read",)),
     Wrong(
         "convert: ours",
         CONVERT.format("output/step2/model_final.pth"),
@@ -267,7 +267,7 @@ COMMANDS = [
     ),
     Wrong(
         "convert: no config",
-        "tools/convert_weights.py a.pth o.pth --config-file configs/tiny/stp4.py",
+        "projects.DetNAS.paper.convert_weights a.pth o.pth --config-file configs/tiny/stp4.py",
         ("'configs/tiny/stp4.py' does not exist", "configs/tiny/step4.py"),
     ),
     Wrong("run_steps: unknown", "tools/run_steps.py digitz", ("'digitz'", "'bccd'")),

@@ -189,7 +189,7 @@ COMMANDS = {
         keys=("model", "optimizer"),
     ),
     "convert": Command(
-        "tools/convert_weights.py",
+        "projects.DetNAS.paper.convert_weights",
         lambda f: [
             *(str(f / "model_final.pth"), str(f.parent / "out.pth")),
             *("--config-file", str(f / "config.yaml")),

@@ -1,39 +1,30 @@
-"""A search of the authors' supernet: their file, tools/convert_weights.py, search_net.py."""
+"""A search of the authors' supernet: their file, convert_weights, search_net.py."""
 
 from __future__ import annotations
 
 import json
 
-import pytest
 import released_nets as theirs
 import torch
 
 SHAPE = (16, (32, 64, 128, 256), (2, 2, 4, 2))  # the demo space's
-CONFIG = """from .step3 import dataloader, model, search, train
+CONFIG = """from detectron2.config import LazyCall as L
+from projects.DetNAS.paper.halves import halves_space
+from .step3 import dataloader, model, search, train
 
-model.backbone.bottom_up.space = "demo"
+model.backbone.bottom_up.space = {space}
 model.proposal_generator.anchor_generator.sizes = [[32], [64], [128], [256], [512]]
 search.flops_limit = None
 search.algorithm.population = 4
 search.algorithm.generations = 2
 search.algorithm.parents = 2
-search.retrain = ["configs/tiny/released_step4.py"]
+search.retrain = []
 train.init_checkpoint = "output/released/supernet.pth"
-train.output_dir = "output/released"
-"""
-STEP4 = """from .released import model
-from .step4 import dataloader, lr_multiplier, optimizer, train
-
-model.backbone.bottom_up._target_ = "detnas_d2.modeling.StandAloneNetwork"
-model.backbone.bottom_up.architecture = "output/released/best_architecture.json"
-train.init_checkpoint = "output/released/supernet.pth"
-train.output_dir = "output/released_step4"
+train.output_dir = "output/released/search"
 """
 
 
-@pytest.fixture(scope="module")
-def released(workspace):
-    """Their file and the configs; returns the command that converts, less overrides."""
+def test_a_search_of_their_supernet(workspace):
     net, x = theirs.Weights(), torch.rand(1, 3, 64, 64, dtype=torch.float64)
     for choice in range(4):
         features = theirs.body(net, x, SHAPE, [choice] * 10, "backbone.", supernet=True)
@@ -46,33 +37,21 @@ def released(workspace):
     net.state["roi_heads.box.predictor.cls_score.bias"][0] -= 9  # background: much is detected
     state = {f"module.{k}": v.float() if v.is_floating_point() else v for k, v in net.state.items()}
     torch.save({"model": state, "optimizer": {}, "iteration": 90000}, workspace / "theirs.pth")
-    for name, text in (("released", CONFIG), ("released_step4", STEP4)):
-        (workspace / f"configs/tiny/{name}.py").write_text(text)
-    convert = ("tools/convert_weights.py", "theirs.pth", "output/released/supernet.pth")
-    return (*convert, "--config-file", "configs/tiny/released.py")
+    for name, space in (("released", 'L(halves_space)(space="demo")'), ("even_odd", '"demo"')):
+        (workspace / f"configs/tiny/{name}.py").write_text(CONFIG.format(space=space))
+    convert = ("projects.DetNAS.paper.convert_weights", "theirs.pth")
+    out, config = "output/released/supernet.pth", "configs/tiny/released.py"
+    status, output = workspace.run(*convert, out, "--config-file", config)
+    assert status == 0 and "needs" not in output, output
 
-
-def test_search_and_retraining(workspace, released):
-    status, output = workspace.run(*released)
-    assert status == 0, output
-    space = "model.backbone.bottom_up.space=demo-halves"
-    assert f"a config that loads it needs: {space}" in output
-
-    status, output = workspace.call("search_net.py", "released", space)
-    assert status == 0, output
-    header, *lines = map(json.loads, (workspace / "output/released/ledger.jsonl").open())
-    assert header["header"]["space"] == "demo-halves" and len(lines) == 8
-    assert all(line["status"] == "ok" for line in lines)
-    assert space in output.partition("To retrain it:")[2]
-
-    # the file of the best, and the path of the supernet that it names
-    status, output = workspace.call("train_net.py", "released_step4", space)
-    assert status == 0, output
-    status, output = workspace.call("train_net.py", "released_step4")
-    assert "space 'demo-halves'; take the space that it was searched in" in str(status)
-
-
-def test_a_search_of_the_other_shuffle_is_refused(workspace, released):
-    assert workspace.run(*released)[0] == 0
-    status, _ = workspace.call("search_net.py", "released", "train.output_dir=output/even_odd")
+    # also by the config that the first one leaves: a file from elsewhere
+    for file, folder in ((config, "search"), ("output/released/search/config.yaml", "again")):
+        folder = f"output/released/{folder}"
+        options = ("--config-file", file, f"train.output_dir={folder}")
+        status, output = workspace.run("search_net.py", *options)
+        assert status == 0, output
+        header, *lines = map(json.loads, (workspace / folder / "ledger.jsonl").open())
+        assert header["header"]["space"] == "demo-halves" and len(lines) == 8
+        assert all(line["status"] == "ok" for line in lines)
+    status, _ = workspace.call("search_net.py", "even_odd", "train.output_dir=output/even_odd")
     assert "'demo-halves'" in str(status) and "fingerprint" in str(status)

@@ -132,7 +132,7 @@ def start(workspace, *command: str, **options) -> subprocess.Popen[str]:
         f"train_net.py @step2 {wrong_data.NEW} train.max_itr=3",
         f"search_net.py @step3 {wrong_data.NEW} search.flops_limit=3",
         "detnas_d2.data.splits no.json --out d",
-        "tools/convert_weights.py no.pth o.pth --config-file configs/tiny/step4.py",
+        "projects.DetNAS.paper.convert_weights no.pth o.pth --config-file configs/tiny/step4.py",
     ],
 )
 def test_debug_adds_the_traceback(copied, command):

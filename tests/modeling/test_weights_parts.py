@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import released_nets as theirs
 import torch
 from torch import nn
 
@@ -12,10 +11,8 @@ from detnas_d2.modeling import (
     StandAloneNetwork,
     Supernet,
     WeightsError,
-    convert_released,
     describe,
     load_weights,
-    read_released,
     slice_supernet,
 )
 from detnas_d2.modeling.slicing import spread_on_path
@@ -92,23 +89,6 @@ def test_spreading_is_what_slicing_undoes(space):
     assert again.keys() == given.keys() and all(again[k] is given[k] for k in given)
     with pytest.raises(WeightsError, match="is no key of a network of space .tiny"):
         spread_on_path({f"{space.stage_names[0]}.9.main": torch.ones(1)}, architecture)
-
-
-def test_released_weights_of_one_network_fill_a_supernet(space):
-    """The way of a user: the authors' file, converted, into a detector's supernet."""
-    x = torch.rand(1, 3, 64, 64, dtype=torch.float64)
-    net = theirs.Weights()
-    theirs.classifier(net, x, SHAPE, A, classes=5)
-    wanted = theirs.body(net, x, SHAPE, A)
-    network = Classifier(StandAloneNetwork(space, A), 5, last_channels=12).double()
-    converted = convert_released(read_released(net.state), network)
-    model = Detector(Supernet(space), 3).double()
-    load_weights(model, converted, path_only=True, backbone_only=True)
-    supernet = model.backbone.bottom_up.eval()
-    with torch.no_grad(), supernet.use_path(Architecture(space, A)):
-        found = supernet(x)
-    for ours, theirs_ in zip(found.values(), wanted, strict=True):
-        torch.testing.assert_close(ours, theirs_, rtol=0, atol=1e-5 * float(theirs_.abs().max()))
 
 
 @pytest.mark.parametrize("make", [Supernet, lambda s: StandAloneNetwork(s, A)])

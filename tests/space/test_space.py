@@ -13,7 +13,6 @@ from detnas_d2.space import (
     BlockSpec,
     Choice,
     Conv,
-    CostTable,
     SearchSpace,
     ShuffleChoice,
     SpaceError,
@@ -21,7 +20,6 @@ from detnas_d2.space import (
     XceptionChoice,
     feature_channels,
     get_space,
-    halves_space,
     resolve_space,
 )
 
@@ -165,24 +163,6 @@ def test_unknown_name_suggests_the_nearest():
         get_space("300M")
     with pytest.raises(SpaceError, match="no space 'zzzzzz', only 300m"):
         resolve_space("zzzzzz")
-
-
-@pytest.mark.parametrize("name", SPACES)
-def test_the_other_channel_shuffle_by_its_name(name):
-    space = get_space(f"{name}-halves")
-    assert space == halves_space(SPACES[name]) and space.name == f"{name}-halves"
-    assert space.fingerprint != SPACES[name].fingerprint
-    assert [c.name for c in space.choices] == [c.name for c in SPACES[name].choices]
-    assert {c.block for c in space.choices} == {"detnas_d2.modeling.halves.HalvesShuffleBlock"}
-    path = [i % 4 for i in range(space.num_blocks)]
-    assert CostTable(space).flops(path) == CostTable(SPACES[name]).flops(path)
-
-
-def test_spaces_without_a_halves_form_are_refused():
-    with pytest.raises(SpaceError, match="no space '2g-halves', only 300m"):
-        get_space("2g-halves")
-    with pytest.raises(SpaceError, match=r"-halves': choice '3x3' \(HalvesShuffleChoice\) has no"):
-        halves_space(halves_space(small(name="small")))
 
 
 def test_channels_of_a_feature_map():

@@ -3,7 +3,7 @@ DetNet: p4, p5 and p6 at stride 16."""
 
 from detectron2.config import LazyCall as L
 
-from detnas_d2.modeling import DetNet, DetNetFPN, PyramidROIPooler
+from projects.DetNAS.paper.detnet import DetNet, DetNetFPN, PyramidROIPooler
 
 from .faster_rcnn_fpn import model
 

@@ -1,25 +1,22 @@
-#!/usr/bin/env python3
 """Convert weights that DetNAS's authors released into a checkpoint of this project.
 
-    python tools/convert_weights.py COCO_FPN_300M.pkl output/released/classifier.pth \\
+    python -m projects.DetNAS.paper.convert_weights COCO_FPN_300M.pkl output/released/net.pth \\
         --config-file configs/imagenet/step4_classification_detnasnet_coco_fpn_300m.py
-    python tools/convert_weights.py model_final.pth output/released/fpn.pth \\
+    python -m projects.DetNAS.paper.convert_weights model_final.pth output/released/fpn.pth \\
         --config-file configs/coco/step4_detection_detnasnet_fpn_300m.py
-    python tools/convert_weights.py model_final.pth output/released/supernet_fpn.pth \\
+    python -m projects.DetNAS.paper.convert_weights model_final.pth output/released/supernet.pth \\
         --config-file configs/coco/step2_supernet_fpn_300m.py
 
 The config says which model to fill; overrides may follow it (model.last_channels=1728). Its
 architecture is taken where it states one, else the one that the weights' names give. Load the
-result by train.init_checkpoint=OUT, and with the overrides that are printed where the network is
-built otherwise than the config's. What cannot be carried over (anchors, ROIAlign) is listed in
-detnas_d2/modeling/released.py. Files are read without unpickling objects: the authors' .pkl files
-are torch.save's too.
+result by train.init_checkpoint=OUT, and with what is printed where the network is built otherwise
+than the config's. What cannot be carried over (anchors, ROIAlign) is listed in released.py, beside
+this file. Files are read without unpickling objects: the authors' .pkl files are torch.save's too.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import pickle
 from collections.abc import Sequence
 from typing import Any
@@ -27,21 +24,17 @@ from typing import Any
 import torch
 from detectron2.config import LazyCall as L
 from detectron2.config import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from detnas_d2.commands import add_debug, command
-from detnas_d2.engine import backbone_key, load_config
+from detnas_d2.engine import backbone_key, backbone_node, load_config
 from detnas_d2.files import write_atomically
-from detnas_d2.modeling import (
-    Released,
-    StandAloneNetwork,
-    WeightsError,
-    convert_released,
-    read_released,
-)
-from detnas_d2.space import halves_space, resolve_space
-from detnas_d2.space.halves import HALVES
+from detnas_d2.modeling import StandAloneNetwork, WeightsError
+from detnas_d2.space import resolve_space
 from detnas_d2.trust import add_trust
+
+from .halves import halves_space
+from .released import Released, convert_released, read_released
 
 
 @command("convert_weights.py")
@@ -55,19 +48,11 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--config-file", required=True, help="a config with the model to fill")
     parser.add_argument("opts", nargs="*", help="overrides of the config, key=value")
     args = parser.parse_intermixed_args(argv)
-    convert(args)
-
-
-def convert(args: argparse.Namespace) -> None:
-    """Read, convert and write; prints what was found and what was written."""
     if not args.out.endswith(".pth"):
         raise WeightsError(f"OUT is {args.out!r}; expected a name that ends with .pth")
     cfg = load_config(args.config_file, args.opts, trust=args.trust)
     released = read_released(load(args.source))
-    print(
-        f"{args.source}: {released}, {released.num_blocks} blocks, {released.stem_channels} stem "
-        f"channels, {len(released.state)} tensors"
-    )
+    print(f"{args.source}: {released}, {len(released.state)} tensors")
     notes = adapt(cfg, released)
     model = instantiate(cfg.model)
     checkpoint = convert_released(released, model)
@@ -75,14 +60,10 @@ def convert(args: argparse.Namespace) -> None:
         write_atomically(args.out, lambda f: torch.save(checkpoint, f))
     except (OSError, RuntimeError) as e:  # torch.save reports a failed write as RuntimeError
         raise WeightsError(f"{args.out!r} could not be written: {e}") from e
-    described = checkpoint["detnas"]
-    architecture = described["architecture"]
+    space, architecture = (checkpoint["detnas"][key] for key in ("space", "architecture"))
     what = "supernet" if architecture is None else ",".join(map(str, architecture))
     params = sum(p.numel() for p in model.parameters())
-    print(
-        f"{args.out}: {type(model).__name__}, space {described['space']}, {what}, "
-        f"{len(checkpoint['model'])} tensors, {params:,} parameters"
-    )
+    print(f"{args.out}: {type(model).__name__}, space {space}, {what}, {params:,} parameters")
     for note in notes:
         print(f"a config that loads it needs: {note}")
 
@@ -93,8 +74,6 @@ def load(path: str) -> Any:
     Raises:
         WeightsError: a missing file, or one that holds other objects or is damaged.
     """
-    if not os.path.isfile(path):
-        raise WeightsError(f"there is no file {path!r}")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as e:
@@ -112,29 +91,22 @@ def adapt(cfg: DictConfig, released: Released) -> list[str]:
     Returns:
         what another config has to set to load the result.
     """
-    if "model" not in cfg or "backbone" not in cfg.model:
-        raise WeightsError("the config has no model with a backbone")
-    key = backbone_key(cfg)
-    node = OmegaConf.select(cfg, key)
-    if "space" not in node:
-        raise WeightsError(f"the config's {key} is no DetNAS backbone (it has no space)")
-    notes = []
+    if "model" not in cfg or "space" not in backbone_node(cfg):
+        raise WeightsError("the config has no model with a DetNAS backbone")
+    key, node, notes = backbone_key(cfg), backbone_node(cfg), []
     stated = node.get("architecture")
     space = resolve_space(instantiate(node.space))
-    if released.supernet:
-        if stated is not None:
-            raise WeightsError(
-                f"the weights are {released}, and the config's {key} is a single network of "
-                f"architecture {stated}; take the config of the supernet (step2_..., for ImageNet "
-                "step1_...)"
-            )
-        if not space.name.endswith(HALVES):
-            named = isinstance(node.space, str)
-            node.space = f"{space.name}{HALVES}" if named else L(halves_space)(space=node.space)
-            value = f"={node.space}" if named else f" = L(halves_space)(space={space.name})"
-            notes.append(f"{key}.space{value}")
-            notes.append(f"path_sampler.space{value} (to train)")
-    elif stated is None or str(stated).endswith(".json"):
+    if released.supernet and stated is not None:
+        raise WeightsError(
+            f"the weights are {released}, and the config's {key} is a single network of "
+            f"architecture {stated}; take the config of the supernet (step2_..., for ImageNet "
+            "step1_...)"
+        )
+    if released.supernet and not space.name.endswith("-halves"):
+        node.space = L(halves_space)(space=node.space)
+        value = f"L(halves_space)(space={space.name!r}), of projects.DetNAS.paper.halves"
+        notes.append(f"{key}.space = {value}; to train, path_sampler.space too")
+    elif not released.supernet and (stated is None or str(stated).endswith(".json")):
         node._target_ = StandAloneNetwork
         node.architecture = list(released.architecture(space))
         if stated is None:
@@ -144,7 +116,7 @@ def adapt(cfg: DictConfig, released: Released) -> list[str]:
                 "train.init_path_only=True, for one path of a supernet"
             )
     last = released.state.get("last_conv.conv.weight")
-    if last is not None and "last_channels" in cfg.model and cfg.model.last_channels != len(last):
+    if last is not None and cfg.model.get("last_channels", len(last)) != len(last):
         # 1728 in the public code of the 3.8G classifier, but 1024 by its published parameters
         cfg.model.last_channels = len(last)
         notes.append(f"model.last_channels={len(last)}")

@@ -11,7 +11,7 @@ from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
 from detectron2.structures import Boxes, Instances
 
 import detnas_d2.data  # noqa: F401  registers BCCD
-from detnas_d2.evaluation.rescore import rescore_as_voc
+from projects.DetNAS.paper.rescore import rescore_as_voc
 
 
 def detections(record, shift):

@@ -9,18 +9,16 @@ import torch
 from detectron2 import model_zoo
 from detectron2.config import LazyCall as L
 from detectron2.config import instantiate
-from detectron2.layers import FrozenBatchNorm2d
 from detectron2.modeling import FPN
 from detectron2.modeling.backbone import BasicStem, ResNet
 from detectron2.modeling.poolers import ROIPooler
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import EventStorage
 from fvcore.nn import FlopCountAnalysis
-from torch import nn
 from torch.nn import functional as F
 from torchvision.ops import roi_align
 
-from detnas_d2.modeling import Classifier, DetNet, DetNetFPN, Norm, PyramidROIPooler
+from projects.DetNAS.paper.detnet import DetNet, DetNetFPN, PyramidROIPooler
 
 LEVELS = {"p2": 4, "p3": 8, "p4": 16, "p5": 16, "p6": 16}
 
@@ -62,13 +60,6 @@ def test_published_multiply_adds(detnet):
     assert resnet + 2048 * 1000 == pytest.approx(3.8e9, rel=0.02)
 
 
-def test_59_layers_without_the_shortcuts(detnet):
-    convs = [n for n, m in detnet.named_modules() if isinstance(m, nn.Conv2d)]
-    assert len([n for n in convs if "shortcut" not in n]) + 1 == 59  # and the linear layer
-    shortcuts = [n for n in convs if "shortcut" in n]
-    assert shortcuts == [f"res{i}.0.shortcut" for i in range(2, 7)]
-
-
 def test_strides_and_channels(detnet):
     with torch.no_grad():
         features = detnet(torch.randn(1, 3, 64, 96))
@@ -79,13 +70,8 @@ def test_strides_and_channels(detnet):
         "res5": (1024, 16, 16),
         "res6": (1024, 16, 16),
     }
-    shapes = detnet.output_shape()
-    assert list(shapes) == list(features)
-    for name, feature in features.items():
-        assert (shapes[name].channels, shapes[name].stride) == (
-            feature.shape[1],
-            64 // feature.shape[2],
-        )
+    shapes = {k: (v.channels, v.stride) for k, v in detnet.output_shape().items()}
+    assert shapes == {k: (v.shape[1], 64 // v.shape[2]) for k, v in features.items()}
 
 
 def test_first_four_stages_are_those_of_resnet50(detnet):
@@ -99,8 +85,11 @@ def test_first_four_stages_are_those_of_resnet50(detnet):
 
 
 @pytest.mark.parametrize("stage", ["res5", "res6"])
-def test_dilated_blocks_by_plain_functions(detnet, randomize, stage):
-    model = randomize(copy.deepcopy(detnet))
+def test_dilated_blocks_by_plain_functions(detnet, stage):
+    model = copy.deepcopy(detnet)
+    for name, tensor in model.state_dict().items():
+        if ".norm." in name and tensor.is_floating_point():
+            tensor.uniform_(0.5, 2)
     weights, x = model.state_dict(), torch.randn(1, 1024, 7, 6)
 
     def conv_norm(x, name, **kwargs):
@@ -127,18 +116,6 @@ def test_out_features():
     for wrong in (["res7"], [], ["res6", "res6"], ["stem"], "res6"):
         with pytest.raises(ValueError, match=r"out_features is .*res2, res3, res4, res5, res6"):
             DetNet(out_features=wrong)
-
-
-def test_norm():
-    model = DetNetFPN(DetNet(norm=Norm("BN", 0.03)), norm=Norm("BN", 0.03))
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
-    convs = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
-    assert len(norms) == len(convs) == 63 + 10
-    assert {m.momentum for m in norms} == {0.03}
-    assert all(c.bias is None for c in convs)
-    assert sum(isinstance(m, FrozenBatchNorm2d) for m in DetNet(norm="FrozenBN").modules()) == 63
-    with pytest.raises(ValueError, match="unknown norm"):
-        DetNet(norm="XN")
 
 
 # the pyramid
@@ -247,13 +224,3 @@ def test_faster_rcnn_trains_and_detects():
     with torch.no_grad():
         (found,) = model.eval()([{"image": batch[0]["image"], "height": 140, "width": 200}])
     assert found["instances"].image_size == (140, 200)
-
-
-def test_classifier_on_the_last_stage():
-    model = Classifier(DetNet(out_features=["res6"]), 5, last_channels=24, in_feature="res6")
-    image = torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)
-    batch = [{"image": image, "category_id": label} for label in (0, 4)]
-    model.train()(batch)["loss_cls"].backward()
-    assert all(p.grad is not None for p in model.parameters())
-    scores = model.eval()(batch)[0]["scores"]
-    assert scores.shape == (5,) and scores.sum().item() == pytest.approx(1)

@@ -1,0 +1,399 @@
+"""The authors' weights in our networks, against a second implementation of theirs.
+
+`released_nets` has their names and their computation; it shares no code with the project.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import released_nets as theirs
+import torch
+from detectron2.config import LazyCall as L
+from detectron2.config import LazyConfig, instantiate
+from omegaconf import OmegaConf
+from released_nets import OPERATIONS, PUBLISHED, Weights
+
+from detnas_d2.engine import DetNASCheckpointer, load_config
+from detnas_d2.engine.config_objects import describe_objects
+from detnas_d2.modeling import (
+    Classifier,
+    Norm,
+    StandAloneNetwork,
+    Supernet,
+    WeightsError,
+    load_weights,
+)
+from detnas_d2.space import SPACES, SearchSpace, ShuffleChoice, SpaceError, Stage, XceptionChoice
+from projects.DetNAS.paper import convert_weights
+from projects.DetNAS.paper.halves import HalvesShuffleBlock, halves_space
+from projects.DetNAS.paper.released import convert_released, read_released
+
+ROOT = Path(__file__).resolve().parents[2]
+SHAPE = (8, (16, 24, 32, 40), (2, 2, 3, 1), 12)
+CHOICES = (ShuffleChoice(3), ShuffleChoice(5), ShuffleChoice(7), XceptionChoice())
+SPACE = SearchSpace("tiny", 8, (Stage(16, 2), Stage(24, 2), Stage(32, 3), Stage(40, 1)), CHOICES)
+PATH = (0, 1, 2, 3, 0, 1, 2, 3)
+CLASSES = 5
+KINDS = [(kind, supernet) for kind in ("classifier", "fpn", "retinanet") for supernet in (0, 1)]
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def x():
+    return torch.rand(2, 3, 64, 96, dtype=torch.float64) * 2 - 1
+
+
+POOLED = torch.rand(6, 8, 7, 7, dtype=torch.float64)
+
+
+def close(ours, wanted):
+    assert ours.shape == wanted.shape
+    scale = wanted.abs().max()
+    assert scale > 1e-3  # an output that says something
+    torch.testing.assert_close(ours / scale, wanted / scale, rtol=0, atol=1e-10)
+
+
+def converted(state, model):
+    """The model with converted weights, loaded as training does it, in float64."""
+    checkpoint = convert_released(read_released(state), model.double())
+    assert "the whole model" in load_weights(model, checkpoint)
+    return model.eval()
+
+
+def run(net, kind, x, path=PATH, supernet=False):
+    """All that their network computes."""
+    if kind == "classifier":
+        return (theirs.classifier(net, x, SHAPE, path, supernet, CLASSES),)
+    body, fpn = ("backbone.", "fpn.") if supernet else ("backbone.body.", "backbone.fpn.")
+    features = theirs.body(net, x, SHAPE, path, body, supernet)
+    if kind == "retinanet":
+        features = theirs.fpn(net, [None, *features[1:]], 8, norm=False, p6p7=True, prefix=fpn)
+        return features, *theirs.retinanet_head(net, features, CLASSES)
+    features = theirs.fpn(net, features, 8, norm=True, p6p7=False, prefix=fpn)
+    return features, *theirs.rpn(net, features), *theirs.box_head(net, POOLED, 8, 16, CLASSES)
+
+
+def weights(kind, x, supernet=False, path=PATH):
+    net = Weights()
+    for each in [[choice] * 8 for choice in range(4)] if supernet else [path]:
+        run(net, kind, x, each, supernet)
+    return net
+
+
+def config(kind, supernet, space=None, path=PATH):
+    """The model of configs/common/models, narrow, with the released heads' form."""
+    model = LazyConfig.load(str(ROOT / f"configs/common/models/{kind}.py")).model
+    above = model if kind == "classifier" else model.backbone
+    key = "backbone" if kind == "classifier" else "bottom_up"
+    norm, features = L(Norm)(name="BN"), above[key].out_features
+    space = space or (halves_space(SPACE) if supernet else SPACE)
+    above[key] = L(Supernet)(space=space, norm=norm, out_features=features)
+    if not supernet:
+        above[key]._target_, above[key].architecture = StandAloneNetwork, list(path)
+    if kind == "classifier":
+        model.last_channels, model.num_classes, model.norm = 12, CLASSES, norm
+        return model
+    model.backbone.out_channels = 8
+    if kind == "fpn":
+        model.backbone.norm = norm
+        model.roi_heads.box_head.conv_dims = [8] * 4
+        model.roi_heads.box_head.fc_dims = [16]
+        model.roi_heads.num_classes = CLASSES
+    else:
+        model.backbone.top_block.in_feature = "p5"
+        model.head.conv_dims = [8] * 4
+        model.num_classes = CLASSES
+    return model
+
+
+def ours(kind, supernet, **kwargs):
+    return instantiate(config(kind, supernet, **kwargs))
+
+
+def check(model, kind, x, wanted):
+    if kind == "classifier":
+        features = model.last_conv(model.backbone(x)["res5"])
+        return close(model.fc(features.mean((2, 3))), *wanted)
+    features = list(model.backbone(x).values())
+    for mine, levels in zip(features, wanted[0], strict=True):
+        close(mine, levels)
+    if kind == "fpn":
+        objectness, deltas, scores, boxes = wanted[1:]
+        for mine, levels in zip(
+            model.proposal_generator.rpn_head(features), (objectness, deltas), strict=True
+        ):
+            for a, b in zip(mine, levels, strict=True):
+                close(a, b)
+        our_scores, our_boxes = model.roi_heads.box_predictor(model.roi_heads.box_head(POOLED))
+        close(our_scores, torch.cat((scores[:, 1:], scores[:, :1]), 1))  # background comes last
+        close(our_boxes, boxes[:, 4:])
+        return None
+    our_scores, our_deltas = model.head(features)
+    weights = torch.tensor((10, 10, 5, 5), dtype=torch.float64).view(1, 4, 1, 1)
+    for level, (scores, deltas) in enumerate(zip(*wanted[1:], strict=True)):
+        for ratio in range(3):
+            for size in range(3):
+                a, b = 3 * size + ratio, 3 * ratio + size  # our and their number of the anchor
+                for k in range(CLASSES):
+                    mine = our_scores[level][:, a * CLASSES + k]
+                    close(mine, scores[:, b * CLASSES + k])
+                mine = our_deltas[level][:, 4 * a : 4 * a + 4]
+                close(mine, deltas[:, 4 * b : 4 * b + 4] / weights)
+    return None
+
+
+@pytest.mark.parametrize(("kind", "supernet"), KINDS)
+def test_the_networks_compute_the_same(x, kind, supernet):
+    """Every choice at every block; in the form that their training writes."""
+    for shift in range(4):
+        path = [(choice + shift) % 4 for choice in PATH]
+        if shift == 0 or not supernet:
+            net = weights(kind, x, supernet, path)
+            file = {"model": {f"module.{k}": v for k, v in net.state.items()}, "iteration": 90000}
+            model = converted(file, ours(kind, supernet, path=path))
+            size = len(net.state)
+        if supernet:
+            next(m for m in model.modules() if isinstance(m, Supernet)).set_path(path)
+        check(model, kind, x, run(net, kind, x, path, supernet))
+    assert len(net.state) == size  # the paths made no further weights
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_networks(name):
+    """All names and shapes of the six, and the parameters that were published with them."""
+    size, (architecture, millions) = name.rsplit("_", 1)[1], PUBLISHED[name]
+    path = [int(choice) for choice in architecture.split(",")]
+    net, x = Weights(), torch.rand(1, 3, 64, 64, dtype=torch.float64) * 2 - 1
+    wanted = theirs.classifier(net, x, theirs.SHAPES[size], path)
+    space, channels = SPACES[size.lower()], theirs.SHAPES[size][3]
+    assert str(read_released(net.state).architecture(space)) == architecture
+    model = Classifier(StandAloneNetwork(space, architecture), 1000, last_channels=channels)
+    check(converted({"state_dict": net.state}, model), "classifier", x, [wanted])
+    params = net.parameters()
+    if size == "3.8G":
+        # 29.5M is what their code gives with a last convolution to 1024 channels; it says 1728
+        params -= (1728 - 1024) * (1728 + 1 + 2 + 1000)
+    assert abs(params / 1e6 - millions) <= 0.051
+
+
+def test_in_training_too_a_bias_before_a_norm_changes_nothing(x):
+    state = weights("classifier", x).state
+    stem = converted(state, ours("classifier", False)).backbone.stem.train()
+    conv, norm = (
+        [state[f"first_conv.{layer}.{name}"] for name in ("weight", "bias")]
+        for layer in ("conv", "bn")
+    )
+    y = torch.nn.functional.conv2d(x, *conv, 2, 1)
+    close(stem(x), torch.nn.functional.batch_norm(y, None, None, *norm, training=True).relu())
+
+
+def test_weights_without_heads_fill_a_bare_backbone(x):
+    net = Weights()
+    wanted = theirs.body(net, x, SHAPE, PATH)
+    for norm in ("BN", "FrozenBN"):
+        model = converted(net.state, StandAloneNetwork(SPACE, PATH, norm=norm))
+        for mine, output in zip(model(x).values(), wanted, strict=True):
+            close(mine, output)
+
+
+def test_a_networks_weights_fill_a_path_of_a_supernet(x):
+    checkpoint = convert_released(
+        read_released(weights("classifier", x).state), ours("classifier", False)
+    )
+    model = ours("classifier", True, space=SPACE)
+    load_weights(model, checkpoint, path_only=True, backbone_only=True)
+    single = ours("classifier", False).eval()
+    load_weights(single, checkpoint)
+    model.backbone.eval().set_path(PATH)
+    with torch.no_grad():
+        assert torch.equal(model.backbone(x.float())["res5"], single.backbone(x.float())["res5"])
+
+
+def test_the_two_shuffles_are_not_mixed(x):
+    block = HalvesShuffleBlock(CHOICES[0], 16, 16, 1, Norm("BN")).eval()
+    block.main = torch.nn.Identity()
+    order = block(torch.arange(16.0).view(1, 16, 1, 1)).flatten().int().tolist()
+    assert order == [i for pair in zip(range(8), range(8, 16), strict=True) for i in pair]
+    halves, released = halves_space(SPACE), read_released(weights("classifier", x, True).state)
+    assert halves.name == "tiny-halves" and halves.fingerprint != SPACE.fingerprint
+    with pytest.raises(WeightsError, match="by halves.*take halves_space of it"):
+        convert_released(released, ours("classifier", True, space=SPACE))
+    with pytest.raises(WeightsError, match="even/odd form"):
+        fixed = read_released(weights("classifier", x).state)
+        convert_released(fixed, ours("classifier", False, space=halves))
+    with pytest.raises(WeightsError, match="fingerprint"):
+        checkpoint = convert_released(released, ours("classifier", True))
+        load_weights(ours("classifier", True, space=SPACE), checkpoint)
+    with pytest.raises(SpaceError, match=r"choice '3x3' \(HalvesShuffleChoice\) has no halves"):
+        halves_space(halves)
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(("kind", "supernet"), KINDS)
+def test_every_name_is_used_and_every_weight_filled(x, kind, supernet):
+    net, model = weights(kind, x, supernet), ours(kind, supernet)
+    blocks = [key for key in net.state if "features." in key]
+    for key in [*blocks[:: len(blocks) // 20], *(net.state.keys() - set(blocks))]:
+        left = {k: v for k, v in net.state.items() if k != key}
+        if key.endswith("num_batches_tracked"):
+            convert_released(read_released(left), model)
+            continue
+        with pytest.raises(WeightsError):
+            convert_released(read_released(left), model)
+    for more in ("rpn.more", "features.0.conv.0.more.weight", "last_conv.extra.bias"):
+        with pytest.raises(WeightsError, match=f"of no use in the model: {more}|not in the model"):
+            convert_released(read_released({**net.state, more: torch.zeros(1)}), model)
+    key = (
+        next(key for key in net.state if key.endswith(("fpn_layer3.bias", "last_conv.bn.bias")))
+        if kind != "fpn"
+        else "roi_heads.box.predictor.bbox_pred.bias"
+    )
+    with pytest.raises(WeightsError, match="of another shape"):
+        convert_released(read_released({**net.state, key: net.state[key][:-4]}), model)
+
+
+def test_other_networks_are_refused(x):
+    released = {key: read_released(weights(*key[:1], x, key[1]).state) for key in KINDS}
+    single, supernet = released["classifier", 0], released["fpn", 1]
+    wide = SearchSpace("wide", 8, (*SPACE.stages[:3], Stage(44, 1)), CHOICES)
+    scalar = {**single.state, "first_conv.conv.bias": torch.zeros(1)}  # would broadcast
+    for weights_, model, message in (
+        (single, ours("classifier", 0, path=(1, *PATH[1:])), "0,1,2,3,0,1,2,3, the model has 1,1"),
+        (single, ours("classifier", 0, space=wide), "of another shape.*res5"),
+        (single, ours("classifier", 1), "a single network's classifier, the model has a supernet"),
+        (single, StandAloneNetwork(SPACE, PATH), "a single network's classifier, the model is a S"),
+        (supernet, ours("fpn", 0), "a supernet's fpn, the model has a single network"),
+        (
+            supernet,
+            ours("classifier", 1),
+            "a supernet's fpn, the model is a Classifier; expected F",
+        ),
+        (
+            read_released(scalar),
+            ours("classifier", 0),
+            "bias of .*stem.conv is missing",
+        ),
+    ):
+        with pytest.raises(WeightsError, match=message):
+            convert_released(weights_, model)
+    with pytest.raises(WeightsError, match="8 blocks and 8 stem .* has 20 and 16"):
+        single.architecture(SPACES["300m"])
+    anchors = "rpn.anchor_generator.cell_anchors.2"
+    state = released["retinanet", 0].state
+    larger = {**state, anchors: state[anchors] * 1.26}
+    with pytest.raises(WeightsError, match="level 2 of the weights' anchors .*sides"):
+        convert_released(read_released(larger), ours("retinanet", 0))
+
+
+def test_other_files_are_refused(x):
+    state = weights("classifier", x).state
+    name = f"features.0.conv.0.interstellar1a_{OPERATIONS[1]}_branch2a.weight"
+    gap = {k: v for k, v in state.items() if not k.startswith("features.3.")}
+    for wrong, message in (
+        ({**state, name: torch.zeros(1)}, "expected one"),
+        (gap, "not the weights of a released DetNAS network"),
+        ({"fc.weight": torch.zeros(1)}, "not the weights of a released"),
+        ({}, "not the weights of a released"),
+        ([1], "expected a state dict"),
+        ({"state_dict": {"a": 1}}, "expected a state dict"),
+    ):
+        with pytest.raises(WeightsError, match=message):
+            read_released(wrong)
+
+
+# the command, projects/DetNAS/paper/convert_weights.py
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs it on weights and a model; returns the file that it wrote."""
+
+    def run(state, model, *overrides, **kwargs):
+        path = tmp_path / "config.yaml"
+        cfg = OmegaConf.create({"model": model}, flags={"allow_objects": True})
+        describe_objects(cfg)
+        LazyConfig.save(cfg, str(path))
+        source, out = tmp_path / "in.pth", tmp_path / "out" / "model.pth"
+        torch.save(state, source, **kwargs)
+        convert_weights.main([str(source), str(out), "--config-file", str(path), *overrides])
+        return str(out)
+
+    return run
+
+
+@pytest.mark.parametrize(("kind", "supernet"), KINDS)
+def test_the_command_converts(command, x, tmp_path, capsys, kind, supernet):
+    """All kinds, by a config of a supernet; what is printed of another config loads the result."""
+    model = config(kind, True, space=SPACE)
+    if kind == "classifier":
+        model.last_channels = 20
+    elif kind == "retinanet":
+        model.backbone.top_block.in_feature = "res5"
+    state = weights(kind, x, supernet).state
+    out = command({"model": state}, model, _use_new_zipfile_serialization=bool(supernet))
+    printed = capsys.readouterr().out
+    assert f"in.pth: a {'supernet' if supernet else 'single network'}'s {kind}," in printed
+    assert ("space = L(halves_space)(space='tiny')" in printed) == bool(supernet)
+    assert ("L(StandAloneNetwork)(architecture='0,1,2,3,0,1,2,3', ...)" in printed) != supernet
+    assert ("model.backbone.top_block.in_feature=p5" in printed) == (kind == "retinanet")
+    assert ("model.last_channels=12" in printed) == (kind == "classifier")
+    DetNASCheckpointer(ours(kind, supernet), str(tmp_path)).load(out)
+
+
+def test_the_command_keeps_an_architecture_that_the_config_states(command, x):
+    state = {"state_dict": weights("classifier", x).state}
+    model = config("classifier", False, path=(3, *PATH[1:]))
+    with pytest.raises(SystemExit, match="the model has 3,1,2,3,0,1,2,3"):
+        command(state, model)
+    assert command(state, model, "model.backbone.architecture=0,1,2,3,0,1,2,3")
+    with pytest.raises(SystemExit, match="is a single network of .*; take the config of the super"):
+        command(weights("classifier", x, True).state, model)
+
+
+def test_a_search_of_their_coco_supernet(tmp_path, capsys):
+    """All names and shapes at full size, and the config with which a search loads the result."""
+    net, shape = Weights(), theirs.SHAPES["300M"]
+    x = torch.rand(1, 3, 64, 64, dtype=torch.float64) * 2 - 1
+    for choice in range(4):
+        features = theirs.body(net, x, shape, [choice] * 20, "backbone.", True)
+        theirs.rpn(net, theirs.fpn(net, features, 256, norm=True, p6p7=False, prefix="fpn."))
+    theirs.box_head(net, torch.rand(2, 256, 7, 7, dtype=torch.float64), 256, 1024, 80)
+    source, out = tmp_path / "model_final.pth", tmp_path / "out.pth"
+    single = {k: v.float() if v.is_floating_point() else v for k, v in net.state.items()}
+    torch.save({"model": {f"module.{k}": v for k, v in single.items()}}, source)
+    path = str(ROOT / "projects/DetNAS/configs/released_search_fpn_300m.py")
+    convert_weights.main([str(source), str(out), "--config-file", path])
+    assert "needs" not in capsys.readouterr().out
+    model = instantiate(load_config(path).model)
+    load_weights(model, torch.load(out, weights_only=True))
+    choices = [int(choice) for choice in PUBLISHED["COCO_FPN_300M"][0].split(",")]
+    wanted = theirs.body(net, x, shape, choices, "backbone.", True)
+    backbone = model.double().eval().backbone.bottom_up
+    with torch.no_grad(), backbone.use_path(choices):
+        for mine, level in zip(backbone(x).values(), wanted, strict=True):
+            torch.testing.assert_close(mine, level, rtol=1e-3, atol=1e-4 * float(level.abs().max()))
+
+
+class Bomb:
+    def __reduce__(self):
+        return exec, ("raise SystemExit('it ran')",)
+
+
+def test_the_command_unpickles_no_objects(tmp_path):
+    path = str(ROOT / "configs/imagenet/step1_supernet_300m.py")
+    plain, saved, broken = (tmp_path / name for name in ("a.pkl", "b.pth", "c.pth"))
+    plain.write_bytes(pickle.dumps(Bomb(), protocol=2))
+    torch.save({"state_dict": Bomb()}, saved)
+    broken.write_bytes(b"\x80\x02 nothing")
+    for file in (plain, saved, broken, tmp_path / "absent.pth"):
+        with pytest.raises(SystemExit, match="could not be read"):
+            convert_weights.main([str(file), str(tmp_path / "out.pth"), "--config-file", path])
