@@ -11,7 +11,6 @@ search = dict(
     # activations at the worst moment, and milliseconds; all that are not None have to be met.
     flops_limit=300_000_000,
     params_limit=None,
-    memory_limit=None,
     latency_limit=None,
     latency_table=None,  # a file; python -m detnas_d2.evaluation.latency measures it
     input_size=(224, 224),  # (height, width) of the image that costs are counted for

@@ -18,6 +18,6 @@ official = L(EvolutionarySearch)(
 # the baseline
 random = L(RandomSearch)(count=1000)
 
-# NSGA-II on the fitness and any of the costs flops, params, memory (bytes) and latency (ms, by
+# NSGA-II on the fitness and any of the costs flops, params and latency (ms, by
 # search.latency_table)
 pareto = L(ParetoSearch)(costs=["flops"], population=50, generations=20, mutation_probability=0.1)

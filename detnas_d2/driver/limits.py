@@ -7,20 +7,20 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ..engine import ConfigError, backbone_node
+from ..engine import ConfigError
 from ..search import CostLimit, CostLimits
-from ..space import BlockCost, CostTable, LatencyTable, SearchSpace, memory_cost
+from ..space import BlockCost, CostTable, LatencyTable, SearchSpace
 
 logger = logging.getLogger(__name__)
 
-COSTS = ("flops", "params", "latency", "memory")
+COSTS = ("flops", "params", "latency")
 LATENCY_ERROR = 0.1
 """A table whose median error on whole networks is larger is warned of."""
 
 
 def build_limit(cfg: DictConfig, space: SearchSpace) -> tuple[CostTable, CostLimits]:
     """The cost table of ``search.input_size``, and those of ``search.flops_limit``,
-    ``params_limit``, ``latency_limit`` and ``memory_limit`` that are not null.
+    ``params_limit`` and ``latency_limit`` that are not null.
 
     Raises:
         ConfigError: a limit that is no positive number, or one of latency without a table.
@@ -54,10 +54,6 @@ def build_cost(cfg: DictConfig, space: SearchSpace, name: str) -> BlockCost[Any]
         ConfigError, SpaceError: as `build_limit`.
     """
     size = tuple(cfg.search.input_size)
-    if name == "memory":
-        features = backbone_node(cfg).get("out_features") or ()
-        features = [features] if isinstance(features, str) else list(features)
-        return memory_cost(space, size, features)
     if name == "latency":
         table = cfg.search.get("latency_table")
         if table is None:

@@ -16,7 +16,7 @@ from detectron2.utils.registry import locate
 from tabulate import tabulate
 
 from ..commands import add_debug, command
-from ..space import BlockSpec, Choice, CostTable, SearchSpace, memory_cost
+from ..space import BlockSpec, Choice, CostTable, SearchSpace
 from ..space.config_file import load_space
 from ..space.cost import block_resolutions, checked_size
 from ..trust import add_trust
@@ -120,20 +120,18 @@ def _compare(choice: Choice, block: BlockSpec, resolution: tuple[int, int]) -> N
     shape = (block.in_channels, block.out_channels, block.stride, *resolution)
     counted = measure_block(choice, *shape)
     flops, params = choice.cost(*shape)
-    peak = choice.peak_activations(*shape)
     differing = [
         f"{said:,} {what}, counted are {count:,}"
         for what, said, count in (
             ("multiply-adds", flops, counted.flops),
             ("parameters", params, counted.params),
-            ("numbers alive at its peak", peak, counted.peak_activations),
         )
         if said != count
     ]
     if differing:
         raise ModelError(
             f"on {resolution[0]}x{resolution[1]} positions it says {'; '.join(differing)}. Mend "
-            "its branches, cost or peak_activations, or derive it from ModuleChoice, which counts"
+            "its branches or cost, or derive it from ModuleChoice, which counts"
         )
 
 
@@ -157,15 +155,13 @@ def format_costs(space: SearchSpace, input_size: Sequence[int]) -> str:
         rows.setdefault(key, [0, *flops])[0] += 1  # type: ignore[operator]
     head = ["stage", "channels", "stride", "input", "blocks", *(c.name for c in space.choices)]
     table = tabulate([[*k, *v] for k, v in rows.items()], head, disable_numparse=True)
-    memory = memory_cost(space, cost.input_size)
     return (
         f"space {space.name}: {space.size:.2e} architectures of {space.num_blocks} blocks\n"
         f"multiply-adds in millions at {cost.input_size[0]}x{cost.input_size[1]} "
         f"(- where a choice does not fit):\n\n{table}\n\n"
         f"networks have {cost.min_flops / 1e6:,.1f} to {cost.max_flops / 1e6:,.1f} million "
         f"multiply-adds, {cost.params.minimum / 1e6:,.2f} to {cost.params.maximum / 1e6:,.2f} "
-        f"million parameters,\nand peaks of {memory.minimum / 1e6:,.2f} to "
-        f"{memory.maximum / 1e6:,.2f} MB of activations for one image"
+        f"million parameters"
     )
 
 

@@ -9,9 +9,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..space import BlockSpec, Choice, SearchSpace, ShuffleChoice, XceptionChoice
@@ -27,13 +24,11 @@ class BlockFigures:
     """Costs of a block for one image.
 
     flops: multiply-adds of convolutions and matrix products. params: all parameters, a norm's
-    scale and shift in them. peak_activations: numbers alive at once, at the most, in eval mode; the
-    input is in it and stays to the end.
+    scale and shift in them.
     """
 
     flops: int
     params: int
-    peak_activations: int
 
 
 @functools.lru_cache(maxsize=2**14)
@@ -50,7 +45,7 @@ def measure_block(
     with torch.device("meta"), torch.no_grad():
         block = built(choice, in_channels, out_channels, stride).eval()
         x = torch.empty(1, in_channels, height, width)
-        with FlopCounterMode(display=False) as flops, _LiveNumbers(block, x) as live:
+        with FlopCounterMode(display=False) as flops:
             try:
                 output = block(x)
             except Exception as error:  # it is the user's code
@@ -60,7 +55,7 @@ def measure_block(
                 ) from error
     check_output(what, x, output, out_channels, stride)
     params = sum(p.numel() for p in block.parameters())
-    return BlockFigures(flops.get_total_flops() // 2, params, live.peak)
+    return BlockFigures(flops.get_total_flops() // 2, params)
 
 
 def built(choice: Choice, in_channels: int, out_channels: int, stride: int) -> nn.Module:
@@ -134,34 +129,3 @@ def _run_on_cpu(choice: Choice, in_channels: int, out_channels: int, stride: int
                 f"{out_channels} output channels): {type(error).__name__}: {error}"
             ) from error
     check_output(f"{choice.block}, stride {stride}", x, output, out_channels, stride)
-
-
-class _LiveNumbers(TorchDispatchMode):
-    """The greatest count of numbers in all storages that are alive when an operator returns, those
-    of the module's weights aside."""
-
-    def __init__(self, module: nn.Module, present: torch.Tensor) -> None:
-        super().__init__()
-        held = (*module.parameters(), *module.buffers())
-        weights = [StorageWeakRef(tensor.untyped_storage()) for tensor in held]
-        self._alive = {reference.cdata: (reference, 0) for reference in weights}
-        self.peak = 0
-        self._add(present)
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        results = func(*args, **(kwargs or {}))
-        self._alive = {k: v for k, v in self._alive.items() if not v[0].expired()}
-        self._add(results)
-        return results
-
-    def _add(self, values: Any) -> None:
-        for value in tree_leaves(values):
-            # vectors are a norm's statistics, which the meta device makes and others don't
-            if isinstance(value, torch.Tensor) and value.dim() > 1:
-                storage = value.untyped_storage()
-                reference = StorageWeakRef(storage)
-                numbers = storage.nbytes() // value.element_size()
-                self._alive.setdefault(reference.cdata, (reference, numbers))
-        self.peak = max(self.peak, sum(numbers for _, numbers in self._alive.values()))

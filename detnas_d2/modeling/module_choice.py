@@ -60,10 +60,3 @@ class ModuleChoice(Choice):
         """Multiply-adds and parameters, counted."""
         figures = measure_block(self, in_channels, out_channels, stride, height, width)
         return figures.flops, figures.params
-
-    def peak_activations(
-        self, in_channels: int, out_channels: int, stride: int, height: int, width: int
-    ) -> int:
-        """Numbers alive at once, counted."""
-        shape = (in_channels, out_channels, stride, height, width)
-        return measure_block(self, *shape).peak_activations

@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 _UNITS = {
     "flops": ("multiply-adds, M", 1e-6),
     "params": ("parameters, M", 1e-6),
-    "memory": ("peak activation memory, MB", 1e-6),
     "latency": ("latency, ms", 1.0),
 }
 _STALE = 600.0  # seconds without a candidate after which a search counts as stopped, at the least

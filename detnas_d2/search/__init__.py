@@ -1,6 +1,6 @@
 """Search over a space: Algorithm 2, NSGA-II, random search, the ledger and the executors.
 
-Pure Python and numpy (several limits: scipy; ParetoSearch: pymoo). It knows nothing of detectors:
+Pure Python and numpy (ParetoSearch: pymoo). It knows nothing of detectors:
 fitness and cost are handed in.
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from ..space import Architecture, BlockCost, SearchSpace
 from .errors import LimitError
-from .least import least
+
+MAX_DRAWS = 2**18
+"""After so many random draws in vain nothing (more) is held to be under a limit."""
+CHUNK = 2**11
+"""How many are drawn at a time."""
 
 
 class Limit(Protocol):
@@ -71,42 +75,39 @@ class CostLimits:
         return all(limit.meets(architecture) for limit in self.limits)
 
     def witness(self) -> Architecture:
-        """An architecture that meets all. Raises LimitError, which gives for each limit the least
-        value that is feasible, alone or beside the others."""
+        """An architecture that meets all. Raises LimitError, which gives the least value of each
+        limit alone, where none was found in MAX_DRAWS draws."""
         return self._witness
 
     @cached_property
     def _witness(self) -> Architecture:
         if not self.limits:
             return Architecture(self.space, tuple(options[0] for options in self.space.options))
-        for limit in self.limits:
-            limit.witness()
-        first, *others = self.limits
-        found = least(first.cost, others)
-        if found is None or first.cost(found) > first.maximum:
-            raise LimitError(
-                f"no architecture of space {self.space.name!r} meets all limits, though each alone "
-                f"can be met. {self._remedy()}"
-            )
-        return found
-
-    def _remedy(self) -> str:
-        lines = []
-        for limit in self.limits:
-            found = least(limit.cost, [x for x in self.limits if x is not limit])
-            if found is not None:
-                lines.append(f"\n  {limit}: {_figure(limit.cost(found))}")
-        if lines:
-            return f"Raise one of these to the figure behind it, or more:{''.join(lines)}"
-        feasible: list[CostLimit] = []
-        for limit in self.limits:
-            found = least(limit.cost, feasible)
-            assert found is not None  # each of `feasible` was chosen so
-            feasible.append(CostLimit(limit.cost, max(limit.maximum, limit.cost(found))))
-        return (
-            "Raising one is not enough; the least that can be met together, the first as it is: "
-            f"{', '.join(map(str, feasible))}."
+        cheapest = [limit.witness() for limit in self.limits]
+        if len(cheapest) == 1:
+            return cheapest[0]
+        for rows in self._draws():
+            met = rows[self.allows(rows)]
+            if len(met):
+                return Architecture(self.space, tuple(met[0].tolist()))
+        lines = [f"\n  {x}; the smallest has {_figure(x.cost.minimum)}" for x in self.limits]
+        raise LimitError(
+            f"no architecture of space {self.space.name!r} that meets all limits was found in "
+            f"{MAX_DRAWS:,} draws, though each alone can be met. Raise one of them, or more:"
+            f"{''.join(lines)}"
         )
+
+    def _draws(self) -> Iterator[NDArray[np.int64]]:
+        """(CHUNK, L) choices, in all MAX_DRAWS of them: the cheapest by random weights of the
+        costs, with a share of random blocks that grows from none to all."""
+        rng = np.random.default_rng(0)
+        tables = np.array([x.cost.table / max(abs(x.maximum), 1e-9) for x in self.limits])
+        tables[:, ~self.space.allowed] = np.inf
+        for share in np.linspace(0, 1, MAX_DRAWS // CHUNK):
+            weights = rng.dirichlet(np.ones(len(tables)), CHUNK)
+            rows = np.tensordot(weights, tables, axes=1).argmin(axis=2)
+            is_random = rng.random(rows.shape) < share
+            yield np.where(is_random, self.space.draw(rng, CHUNK), rows)
 
     def describe(self, architecture: Architecture) -> str:
         """What the architecture has of each limited cost: "12.3 of at most 15 ms of latency"."""

@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 
 from ..space import Architecture, SearchSpace
 from .errors import SearchError
-from .limits import Limit
+from .limits import CHUNK, MAX_DRAWS, Limit
 
 # Up to this size a space is listed and what remains of it is known exactly; above it random draws
 # are tried, and after MAX_DRAWS in vain the space counts as exhausted.
 ENUMERABLE = 2**16
-MAX_DRAWS = 2**18
-_CHUNK = 2**11
 
 ATTEMPTS = 100  # draws for one child before a random architecture takes its place
 
@@ -56,8 +54,8 @@ def draw_unseen(
         picked = rng.choice(len(remaining), size=min(count, len(remaining)), replace=False)
         return [_architecture(space, row) for row in remaining[picked]]
     found: dict[Architecture, None] = {}
-    for kept_share in np.linspace(-1, 1, MAX_DRAWS // _CHUNK):
-        rows = space.draw(rng, _CHUNK)
+    for kept_share in np.linspace(-1, 1, MAX_DRAWS // CHUNK):
+        rows = space.draw(rng, CHUNK)
         if limit is not None and kept_share > 0:
             rows = np.where(rng.random(rows.shape) < kept_share, limit.witness().choices, rows)
         for row in rows if limit is None else rows[limit.allows(rows)]:

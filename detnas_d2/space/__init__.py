@@ -10,7 +10,6 @@ from .choices import Choice, Conv, ShuffleChoice, XceptionChoice
 from .cost import CostTable
 from .errors import ArchitectureError, SpaceError
 from .latency import LatencyTable
-from .memory import memory_cost
 from .sampler import FlopsRangePathSampler, PathSampler, UniformPathSampler
 from .space import BlockSpec, SearchSpace, Stage
 from .spaces import SPACES, feature_channels, get_space, resolve_space
@@ -35,6 +34,5 @@ __all__ = [
     "XceptionChoice",
     "feature_channels",
     "get_space",
-    "memory_cost",
     "resolve_space",
 ]

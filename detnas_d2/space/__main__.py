@@ -12,7 +12,6 @@ from ..trust import add_trust
 from . import SPACES, Architecture, CostTable
 from .config_file import configured_input_size, load_space
 from .cost import FLOPS_CONVENTION, PARAMS_CONVENTION
-from .memory import MEMORY_CONVENTION, memory_cost
 
 
 class _Parser(argparse.ArgumentParser):
@@ -25,8 +24,7 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str]) -> int:
     parser = _Parser(
         prog="python -m detnas_d2.space",
-        description="Prints multiply-adds and parameters of an architecture by stage, and its "
-        "peak activation memory.",
+        description="Prints multiply-adds and parameters of an architecture by stage.",
     )
     add_trust(add_debug(parser))
     parser.add_argument(
@@ -75,7 +73,6 @@ def _report(architecture: Architecture, cost: CostTable) -> str:
     rows.insert(0, ("stage", "multiply-adds", "parameters", "choices"))
     rows.append(("total", f"{cost.flops(architecture):,}", f"{cost.params(architecture):,}", ""))
     height, width = cost.input_size
-    memory = memory_cost(space, cost.input_size)(architecture)
     return "\n".join(
         [
             f"space {space.name}, architecture {architecture}, input {height}x{width}",
@@ -84,7 +81,6 @@ def _report(architecture: Architecture, cost: CostTable) -> str:
             "",
             f"multiply-adds: {FLOPS_CONVENTION}.",
             f"parameters: {PARAMS_CONVENTION}.",
-            f"peak activation memory: {memory:,} bytes; {MEMORY_CONVENTION}.",
         ]
     )
 

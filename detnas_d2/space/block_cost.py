@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,14 @@ QUANTUM = 2.0**-13  # of float tables: 0.12 µs where the unit is a millisecond
 
 class BlockCost(Generic[Number]):
     """
-    A cost that is a sum over the blocks, or the maximum over them.
+    A cost that is a sum over the blocks.
 
     Legend: L blocks, C choices, N architectures. Integers stay integers and are exact; floats are
     rounded to multiples of QUANTUM, so that their sums are exact too, whatever the order.
 
     Attributes:
         table: (L, C) int64 or float64, read-only; 0 where a choice doesn't fit the block.
-        constant: what every architecture has besides: added, or one more candidate of the maximum.
-        combine: "sum" or "max".
+        constant: what every architecture has besides: added.
         unit: plural, as messages name it.
         minimum, maximum: exact over the whole space.
 
@@ -43,11 +42,9 @@ class BlockCost(Generic[Number]):
         unit: str,
         rows: Sequence[Sequence[Number]],
         constant: Number,
-        combine: Literal["sum", "max"] = "sum",
     ) -> None:
         self.space = space
         self.unit = unit
-        self.combine = combine
         self.constant: Number = _exact(constant)
         self._rows = tuple(
             tuple(_exact(cost if fits else 0 * cost) for cost, fits in zip(row, fit, strict=True))
@@ -57,8 +54,8 @@ class BlockCost(Generic[Number]):
             [row[c] for c in options]
             for row, options in zip(self._rows, space.options, strict=True)
         ]
-        self.minimum: Number = self._combined([min(costs) for costs in fitting])
-        self.maximum: Number = self._combined([max(costs) for costs in fitting])
+        self.minimum: Number = sum(map(min, fitting), self.constant)
+        self.maximum: Number = sum(map(max, fitting), self.constant)
         if self.maximum > np.iinfo(np.int64).max:
             raise SpaceError(
                 f"space {space.name!r}: {self.maximum:.2e} {unit} are more than 64 bits count; "
@@ -85,20 +82,18 @@ class BlockCost(Generic[Number]):
         if isinstance(architectures, np.ndarray) and architectures.ndim == 2:
             self._check_array(architectures)
             costs = self.table[np.arange(len(self.table)), architectures]
-            combine = np.max if self.combine == "max" else np.sum
-            combined: NDArray[Any] = combine(costs, axis=1, initial=self.constant)
-            return combined
+            sums: NDArray[Any] = np.sum(costs, axis=1, initial=self.constant)
+            return sums
         architecture = Architecture.parse(architectures, self.space)
-        return self._combined([row[c] for row, c in zip(self._rows, architecture, strict=True)])
+        costs = [row[c] for row, c in zip(self._rows, architecture, strict=True)]
+        total: Number = sum(costs, self.constant)
+        return total
 
     def cheapest(self) -> Architecture:
         """An architecture of the least cost; of equal choices in a block, the first."""
         blocks = zip(self._rows, self.space.options, strict=True)
         cheapest = (min(options, key=row.__getitem__) for row, options in blocks)
         return Architecture(self.space, tuple(cheapest))
-
-    def _combined(self, costs: list[Number]) -> Number:
-        return max(self.constant, *costs) if self.combine == "max" else sum(costs, self.constant)
 
     def _check_array(self, choices: NDArray[Any]) -> None:
         blocks, options = self.table.shape

@@ -117,19 +117,6 @@ class Choice(ABC):
                 params += conv.params
         return flops, params
 
-    def peak_activations(
-        self, in_channels: int, out_channels: int, stride: int, height: int, width: int
-    ) -> int:
-        """
-        Numbers alive at once, at the most, while the block runs on an input of height x width.
-
-        The input is in it and stays to the end; the branches run in their order, their results
-        stay too, and where there are several they are put together into one more tensor. Override
-        it for a block that runs otherwise.
-        """
-        branches = self.branches(in_channels, out_channels, stride)
-        return _peak(branches, (in_channels, out_channels), (height, width), passed=0)
-
 
 @dataclass(frozen=True)
 class ShuffleChoice(Choice):
@@ -158,12 +145,6 @@ class ShuffleChoice(Choice):
     def branches(self, in_channels: int, out_channels: int, stride: int) -> Branches:
         return _shuffle_branches(self._main, in_channels, out_channels, stride, self.kernel_size)
 
-    def peak_activations(
-        self, in_channels: int, out_channels: int, stride: int, height: int, width: int
-    ) -> int:
-        branches = self.branches(in_channels, out_channels, stride)
-        return _shuffle_peak(branches, (in_channels, out_channels), (height, width))
-
     def _main(self, inp: int, mid: int, out: int, stride: int) -> tuple[Conv, ...]:
         return (
             Conv(inp, mid),
@@ -181,12 +162,6 @@ class XceptionChoice(Choice):
 
     def branches(self, in_channels: int, out_channels: int, stride: int) -> Branches:
         return _shuffle_branches(self._main, in_channels, out_channels, stride, 3)
-
-    def peak_activations(
-        self, in_channels: int, out_channels: int, stride: int, height: int, width: int
-    ) -> int:
-        branches = self.branches(in_channels, out_channels, stride)
-        return _shuffle_peak(branches, (in_channels, out_channels), (height, width))
 
     def _main(self, inp: int, mid: int, out: int, stride: int) -> tuple[Conv, ...]:
         return (
@@ -231,45 +206,6 @@ def _shuffle_branches(
         Conv(in_channels, in_channels),
     )
     return main(in_channels, mid, out_channels - in_channels, stride), projection
-
-
-def conv_activations(conv: Conv, height: int, width: int) -> int:
-    """Numbers that a convolution makes of height x width, its norm's output beside its own."""
-    return 2 * conv.out_channels * -(-height // conv.stride) * -(-width // conv.stride)
-
-
-def _peak(
-    branches: Branches, channels: tuple[int, int], resolution: tuple[int, int], passed: int
-) -> int:
-    """
-    See Choice.peak_activations.
-
-    Args:
-        channels: of the block's input and output.
-        passed: channels that a copy of the input gives to the branches, or past them.
-    """
-    height, width = resolution
-    held = (channels[0] + passed) * height * width
-    peak = held
-    for branch in branches:
-        h, w = height, width
-        entry = 0  # the first convolution reads what is held anyway
-        for conv in branch:
-            peak = max(peak, held + entry + conv_activations(conv, h, w))
-            h, w = -(-h // conv.stride), -(-w // conv.stride)
-            entry = conv.out_channels * h * w
-        held += entry
-    if len(branches) > 1 or passed:
-        peak = max(peak, held + channels[1] * h * w)
-    return peak
-
-
-def _shuffle_peak(
-    branches: Branches, channels: tuple[int, int], resolution: tuple[int, int]
-) -> int:
-    """ShuffleBlock: shuffled copies at stride 1, else the projection before the main branch."""
-    passed = channels[0] if len(branches) == 1 else 0
-    return _peak(branches[::-1], channels, resolution, passed)
 
 
 def check_positive(value: object, what: str) -> None:

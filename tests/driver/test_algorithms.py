@@ -11,7 +11,7 @@ import pytest
 from detnas_d2.driver import build_algorithm, build_limit
 from detnas_d2.engine import ConfigError, load_config
 from detnas_d2.search import EvolutionarySearch, GivenArchitectures, RandomSearch, SearchError
-from detnas_d2.space import CostTable, LatencyTable, get_space, memory_cost
+from detnas_d2.space import CostTable, LatencyTable, get_space
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "bccd_small"
 SPACE = get_space("demo")
@@ -50,10 +50,10 @@ def test_the_algorithms_of_the_configs():
 def test_costs_by_name(latency):
     search = build(
         "pareto_fpn",
-        "search.algorithm.costs=[latency,params,memory,flops]",
+        "search.algorithm.costs=[latency,params,flops]",
         f"search.latency_table={latency}",
     )
-    assert list(search.costs) == ["latency", "params", "memory", "flops"]
+    assert list(search.costs) == ["latency", "params", "flops"]
     table = CostTable(SPACE, SIZE)
     expected = {
         "latency": LatencyTable.read(latency).cost(SPACE, SIZE),
@@ -63,12 +63,10 @@ def test_costs_by_name(latency):
     choices = np.random.default_rng(1).integers(4, size=(50, 10))
     for name, cost in expected.items():
         assert (search.costs[name](choices) == cost(choices)).all()
-    memory = memory_cost(SPACE, SIZE, ("res2", "res3", "res4", "res5"))
-    assert (search.costs["memory"](choices) == memory(choices)).all()
 
 
 def test_costs_that_there_are_not():
-    with pytest.raises(ConfigError, match=r"no cost 'joules'; known are flops, params, latency, m"):
+    with pytest.raises(ConfigError, match=r"no cost 'joules'; known are flops, params, latency"):
         build("pareto_fpn", "search.algorithm.costs=[flops,joules]")
     with pytest.raises(ConfigError, match=r"needs search\.latency_table"):
         build("pareto_fpn", "search.algorithm.costs=[latency]")

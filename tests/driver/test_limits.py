@@ -11,7 +11,7 @@ import pytest
 from detnas_d2.driver import build_limit
 from detnas_d2.engine import ConfigError, load_config
 from detnas_d2.search import LimitError
-from detnas_d2.space import CostTable, LatencyTable, SpaceError, get_space, memory_cost
+from detnas_d2.space import CostTable, LatencyTable, SpaceError, get_space
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SPACE = get_space("demo")
@@ -55,7 +55,6 @@ def test_each_limit_is_on_its_cost_at_the_configs_input_size(write_table):
         "flops": table.flops,
         "params": table.params,
         "latency": latency,
-        "memory": memory_cost(SPACE, SIZE),
     }
     middle = {name: float(np.median(cost(CHOICES))) for name, cost in costs.items()}
     every = np.ones(len(CHOICES), dtype=bool)
@@ -77,21 +76,6 @@ def test_each_limit_is_on_its_cost_at_the_configs_input_size(write_table):
 def test_no_limit_at_all():
     _, limit = build("search.flops_limit=null")
     assert limit.allows(CHOICES).all() and limit.limits == ()
-
-
-def test_memory_counts_the_stages_that_the_detector_reads():
-    """RetinaNet does not read res2; the classifier reads none but the last."""
-    names = SPACE.stage_names
-    files = {
-        "digits/step3_search_fpn.py": names,
-        "digits/step3_search_retinanet.py": names[1:],
-        "digits/step3_search_classification.py": names[-1:],
-    }
-    for config, read in files.items():
-        _, limit = build("search.memory_limit=1e9", config=config)
-        (memory,) = [x.cost for x in limit.limits if x.cost.combine == "max"]
-        size = tuple(load_config(str(CONFIGS / config)).search.input_size)
-        assert np.array_equal(memory.table, memory_cost(SPACE, size, read).table)
 
 
 @pytest.mark.parametrize("value", ["0", "-3", "much", "true", "nan", "[1,2]"])
@@ -133,10 +117,6 @@ def test_infeasible_limits_name_the_nearest_feasible_value(write_table):
 
     smallest = CostTable(SPACE, SIZE).min_flops
     both = (f"search.flops_limit={smallest}", f"search.latency_limit={latency.minimum}")
-    with pytest.raises(
-        LimitError, match="meets all limits, though each alone can be met"
-    ) as caught:
+    with pytest.raises(LimitError, match="that meets all limits was found") as caught:
         build(table, *both)
-    flops, milliseconds = (x.rpartition(": ")[2] for x in str(caught.value).splitlines()[1:])
-    assert build(table, *both, f"search.flops_limit={flops.replace(',', '')}")
-    assert build(table, *both, f"search.latency_limit={milliseconds}")
+    assert f"{smallest:,} multiply-adds; the smallest has {smallest:,}" in str(caught.value)

@@ -214,7 +214,6 @@ SEARCHES = [
         ("at most 300 multiply-adds", "the smallest has 403,328", "Raise the limit to 403,328"),
     ),
     Wrong("parameters", f"{STEP3} search.params_limit=10", ("10 parameters", "limit to 4,114")),
-    Wrong("memory", f"{STEP3} search.memory_limit=10", ("10 bytes", "Raise the limit to 114,688")),
     Wrong(
         "latency without a table",
         f"{STEP3} search.latency_limit=3",

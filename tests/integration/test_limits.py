@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 
 from detnas_d2.evaluation.latency import main as measure
-from detnas_d2.space import LatencyTable, SearchSpace, ShuffleChoice, Stage, XceptionChoice
-from detnas_d2.space import memory_cost as memory_of
+from detnas_d2.space import (
+    CostTable,
+    LatencyTable,
+    SearchSpace,
+    ShuffleChoice,
+    Stage,
+    XceptionChoice,
+)
 
 SPACE = SearchSpace(
     "tiny",
@@ -30,24 +36,24 @@ def table(workspace):
 
 def test_all_limits_at_once(workspace, supernet, table):
     latency = LatencyTable.read(table).cost(SPACE, (64, 64))
-    memory = memory_of(SPACE, (64, 64))
+    params = CostTable(SPACE, (64, 64)).params
     limits = {
         "latency": float(np.quantile(latency(EVERY), 0.7)),
-        "memory": int(np.quantile(memory(EVERY), 0.7)),
+        "params": int(np.quantile(params(EVERY), 0.7)),
     }
     arguments = [f"search.{name}_limit={value}" for name, value in limits.items()]
     folder = "output/limits"
     arguments += [f"search.latency_table={table}", f"train.output_dir={folder}"]
-    arguments += ["search.params_limit=1e6", "search.algorithm.generations=1"]
+    arguments.append("search.algorithm.generations=1")
     status, output = workspace.call("search_net.py", "step3", *arguments)
     assert status == 0, output
     header, *lines = map(json.loads, (workspace / folder / "ledger.jsonl").read_text().splitlines())
     assert len(lines) == 6
     for line in lines:
         assert latency(line["architecture"]) <= limits["latency"]
-        assert memory(line["architecture"]) <= limits["memory"]
+        assert line["params"] == params(line["architecture"]) <= limits["params"]
         assert line["flops"] <= 470_000
-    assert "ms of latency" in output and "of at most 1,000,000 parameters" in output
+    assert "ms of latency" in output and f"of at most {limits['params']:,} parameters" in output
 
     # measured anew, the table has other figures: candidates may be others, so it is refused
     changed = json.loads(table.read_text())
@@ -63,7 +69,7 @@ def test_all_limits_at_once(workspace, supernet, table):
 
 def test_infeasible_limits_end_before_anything_is_written(workspace, supernet, table):
     for override, message in (
-        ("search.memory_limit=1000", "has at most 1,000 bytes of activations at the peak"),
+        ("search.params_limit=1000", "has at most 1,000 parameters; the smallest has"),
         ("search.latency_limit=1e-3", "has at most 0.001 ms of latency; the smallest has"),
     ):
         output_dir = "train.output_dir=output/refused_limit"

@@ -58,7 +58,7 @@ from .own_{name} import dataloader, model, train
 train.init_checkpoint = "output/own_{name}/model_final.pth"
 train.output_dir = "output/own_{name}_search"
 search.flops_limit = None
-search.memory_limit = 10_000_000
+search.params_limit = 10_000_000
 search.algorithm.population = 4
 search.algorithm.generations = 2
 search.algorithm.parents = 2

@@ -24,7 +24,6 @@ from detnas_d2.space import (
     SpaceError,
     Stage,
     XceptionChoice,
-    memory_cost,
 )
 
 
@@ -67,7 +66,6 @@ def test_counted_costs_equal_those_of_the_published_blocks(choice, shape):
     """The package's own blocks say what they cost by formulas, checked against fvcore elsewhere."""
     figures = measure_block(choice, *shape)
     assert (figures.flops, figures.params) == choice.cost(*shape)
-    assert figures.peak_activations == choice.peak_activations(*shape)
 
 
 def test_costs_of_a_module_by_hand():
@@ -76,9 +74,6 @@ def test_costs_of_a_module_by_hand():
     # block 0: 8 -> 12 channels on 18x10 positions, stride 2
     assert table.block_flops[0, 1] == 9 * 8 * 12 * (9 * 5) + 12 * 12
     assert table.block_params[0, 1] == 9 * 8 * 12 + 12 + 2 * 12 + 12 * 12 + 12
-    # the input, the norm's output, the product, and the linear layer's input and output
-    peak = 8 * 18 * 10 + 2 * 12 * 9 * 5 + 12
-    assert memory_cost(space, (36, 20)).table[0, 1] == 4 * (3 * 36 * 20 + peak)
     check_space(space, (36, 20))
 
 
@@ -189,16 +184,13 @@ def test_right_blocks_are_tried_without_random_numbers():
 
 @dataclass(frozen=True)
 class Wrong(ShuffleChoice):
-    """As one who forgets the gate's convolutions, and counts one tensor less."""
+    """As one who forgets the gate's convolutions."""
 
     name = "wrong"
 
     def cost(self, *shape):
         flops, params = super().cost(*shape)
         return flops - 7, params
-
-    def peak_activations(self, *shape):
-        return 1
 
 
 def test_check_space_compares_costs_written_by_hand():
@@ -207,32 +199,28 @@ def test_check_space_compares_costs_written_by_hand():
     text = str(caught.value)
     flops = ShuffleChoice(5).cost(8, 12, 2, 32, 32)[0]
     assert f"wrong in block 1 of res2: on 32x32 positions it says {flops - 7:,} multiply" in text
-    assert f"counted are {flops:,}; 1 numbers alive at its peak, counted are " in text
+    assert f"counted are {flops:,}" in text
     assert "(Also in block 2 of res2, block 1 of res3.)" in text
     assert len(text.splitlines()) == 1 + 1  # one fault in three shapes
 
 
 @pytest.mark.parametrize(
-    ("cost", "peak", "message"),
+    ("cost", "message"),
     [
-        (7, 1, "its cost is 7; expected .multiply-adds, parameters., two integers"),
-        ((1, 2.5), 1, "its cost is .1, 2.5."),
-        ((-1, 2), 1, "its cost is .-1, 2."),
-        ((1, 2), None, "its peak_activations is None; expected an integer"),
+        (7, "its cost is 7; expected .multiply-adds, parameters., two integers"),
+        ((1, 2.5), "its cost is .1, 2.5."),
+        ((-1, 2), "its cost is .-1, 2."),
     ],
 )
-def test_costs_that_are_none_are_refused(cost, peak, message):
+def test_costs_that_are_none_are_refused(cost, message):
     @dataclass(frozen=True)
     class Odd(ShuffleChoice):
         def cost(self, *shape):
             return cost
 
-        def peak_activations(self, *shape):
-            return peak
-
     space = space_of(Odd(3))
     with pytest.raises(SpaceError, match=f"choice '3x3' in block 1 of res2: {message}"):
-        CostTable(space), memory_cost(space)
+        CostTable(space)
 
 
 def test_choices_without_a_module_or_out_of_reach_are_refused():

@@ -1,4 +1,4 @@
-"""Costs out of tables: sums and maxima, integers and floats."""
+"""Costs out of tables: integers and floats."""
 
 import math
 from fractions import Fraction
@@ -13,18 +13,16 @@ RNG = np.random.default_rng(0)
 CHOICES = RNG.integers(3, size=(500, 20))
 
 
-@pytest.mark.parametrize("combine", ["sum", "max"])
 @pytest.mark.parametrize("constant", [0, 40, 10**6])
-def test_integers_by_plain_python(combine, constant):
+def test_integers_by_plain_python(constant):
     rows = RNG.integers(1000, size=(20, 3)).tolist()
-    cost = BlockCost(SPACE, "units", rows, constant, combine)
-    function = {"sum": sum, "max": max}[combine]
-    expected = [function([constant, *(rows[i][c] for i, c in enumerate(a))]) for a in CHOICES]
+    cost = BlockCost(SPACE, "units", rows, constant)
+    expected = [sum([constant, *(rows[i][c] for i, c in enumerate(a))]) for a in CHOICES]
     assert cost(CHOICES).tolist() == expected
     singles = [cost(Architecture(SPACE, tuple(a))) for a in CHOICES.tolist()]
     assert singles == expected and all(type(single) is int for single in singles)
-    assert cost.minimum == function([constant, *map(min, rows)]) == cost(cost.cheapest())
-    assert cost.maximum == function([constant, *map(max, rows)])
+    assert cost.minimum == sum([constant, *map(min, rows)]) == cost(cost.cheapest())
+    assert cost.maximum == sum([constant, *map(max, rows)])
 
 
 def test_sums_of_floats_are_exact_in_any_order():
@@ -44,6 +42,5 @@ def test_sums_of_floats_are_exact_in_any_order():
 
 def test_tables_of_any_size():
     assert BlockCost(SPACE, "units", [[1, 2, 3]] * 20, 0)(CHOICES[:0]).shape == (0,)
-    assert BlockCost(SPACE, "units", [[1, 2, 3]] * 20, 5, "max")(CHOICES[:0]).shape == (0,)
     with pytest.raises(SpaceError, match="units are more than 64 bits count"):
         BlockCost(SPACE, "units", [[1, 2, 2**60]] * 20, 0)

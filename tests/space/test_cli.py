@@ -57,9 +57,6 @@ def test_published_architecture(capsys):
     assert "7x7 5x5 7x7 3x3" in output
     assert "input 224x224" in output
     assert "no norm, no ReLU, no classifier" in output
-    # where res2 begins: image, stem's output, projection's result, two tensors of 32 channels
-    peak = 4 * (3 * 224**2 + 16 * 112**2 + 16 * 56**2 + 2 * 32 * 112**2)
-    assert f"peak activation memory: {peak:,} bytes; activations alive" in output
 
 
 def test_as_a_module_and_from_a_file(tmp_path):

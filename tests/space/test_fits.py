@@ -147,6 +147,13 @@ def test_unseen_are_drawn_until_none_is_left():
     assert len(drawn) == len(wanted) and {a.choices for a in drawn} == wanted
 
 
+def test_witnesses():
+    flops = by_hand(min(ALL, key=lambda a: by_hand(a, "flops")), "flops")
+    witness = CostLimits(SPACE, [CostLimit(TABLE.flops, flops)]).witness()
+    assert TABLE.flops(witness) == flops and witness.choices in ALL
+    assert CostLimits(SPACE, []).witness().choices in ALL
+
+
 def test_latency_tables_have_no_figure_where_a_choice_does_not_fit(tmp_path):
     rows = tuple(tuple(1.0 + c if c in o else None for c in range(3)) for o in SPACE.options)
     table = LatencyTable(
