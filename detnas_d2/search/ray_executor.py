@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
+import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -13,10 +15,9 @@ from typing import Any
 from ..space import Architecture
 from .errors import SearchError
 from .executor import Fitness, Measurement, after_attempts, log_failure
-from .ray_pool import WorkerPool
+from .ray_pool import Job, Worker, WorkerPool
 from .ray_session import ray_session
-from .ray_state import JobQueue, State, Worker
-from .ray_worker import SetUpFault
+from .ray_worker import Fault
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +35,9 @@ class RayExecutor:
     exception is. Not so where the whole machine has left the cluster. Workers for whom there is no
     place in the cluster join as soon as there is.
 
-    After an exception the candidate is tried again in another process, on another GPU or machine
-    where one is at work, and a worker whose attempts fail in a row is replaced: its GPU's context
-    may be broken, which no candidate survives.
+    After an exception the candidate is tried again by another worker where one is at work, else in
+    a new process, and a worker whose attempts fail in a row is replaced: its GPU's context may be
+    broken, which no candidate survives.
 
     Use it as a context manager: at the end the workers are killed, and Ray is stopped if it was
     started here.
@@ -78,7 +79,7 @@ class RayExecutor:
         self._needs = {"num_cpus": cpus_per_worker, "num_gpus": gpus_per_worker}
         self._environment = dict(environment or {})
         self._place_limit = place_limit
-        self._queue = JobQueue()
+        self._waiting: deque[Job] = deque()
         self._stack = ExitStack()
 
     def __enter__(self) -> RayExecutor:
@@ -107,99 +108,81 @@ class RayExecutor:
 
         Raises SearchError: not one worker has a place or can start; a fault of the set-up.
         """
-        self._queue = JobQueue(architectures)
+        self._waiting = deque(map(Job, architectures))
         left = len(architectures)
         self._pool.wake(left)
         try:
             while left:
                 self._hand_out()
                 fault = None
-                for worker in self._pool.wait():
-                    outcome = self._advance(worker)
-                    if isinstance(outcome, Measurement):
+                for worker, outcome in self._pool.wait():
+                    taken = self._take(worker, outcome)
+                    if isinstance(taken, Measurement):
                         left -= 1
-                        yield outcome
-                    elif outcome is not None:
-                        fault = outcome
+                        yield taken
+                    elif taken is not None:
+                        fault = taken
                 if fault is not None:
                     raise SearchError(fault.message)
         finally:  # the caller may have stopped before the end
-            for worker in [w for w in self._pool.workers if w.state is State.BUSY]:
+            for worker in [w for w in self._pool.workers if w.job is not None]:
                 self._pool.kill(worker)
 
     def _hand_out(self) -> None:
-        for worker in [w for w in self._pool.workers if w.state is State.IDLE]:
-            worker.job = self._queue.take(worker, self._pool.workers)
-            if worker.job is not None:
-                call = worker.actor.evaluate.remote(worker.job.architecture)
-                worker.begin(State.BUSY, call, self._time_limit)
-            elif self._queue.needs_other(worker, self._pool.workers):
+        for worker in [w for w in self._pool.workers if w.call is None]:
+            started = [w for w in self._pool.workers if w.place is not None]
+            others = any(w.number != worker.number for w in started)
+            job = next((j for j in self._waiting if _suits(j, worker, others)), None)
+            if job is not None:
+                self._waiting.remove(job)
+                worker.job, worker.since = job, time.monotonic()
+                worker.call = worker.actor.evaluate.remote(job.architecture)
+                if self._time_limit is not None:
+                    worker.deadline = worker.since + self._time_limit
+            elif self._waiting and not others:
                 self._pool.replace(worker)
 
-    def _advance(self, worker: Worker) -> Measurement | SetUpFault | None:
+    def _take(self, worker: Worker, outcome: Any) -> Measurement | Fault | None:
         """Take what a worker's call gave."""
-        if not self._pool.has_ended(worker):
-            return self._late(worker)
-        try:
-            outcome = self._ray.get(worker.call)
-        except self._ray.exceptions.RayError as error:
-            return self._lost(worker, error)
-        if worker.state is not State.BUSY:
+        job = worker.job
+        if job is None:
             return self._pool.take_start(worker, outcome)
-        if isinstance(outcome, SetUpFault):
+        if isinstance(outcome, Fault):
             return outcome
-        ended = self._end(worker, outcome)
+        worker.job, worker.call, worker.deadline = None, None, math.inf
+        if isinstance(outcome, Measurement):
+            measurement = dataclasses.replace(outcome, architecture=job.architecture)
+        else:
+            if isinstance(outcome, TimeoutError):
+                error = f"TimeLimit: not done after {self._time_limit:g} s"
+            else:
+                error = "WorkerDied: its process was killed, ran out of memory or crashed"
+                logger.warning("%s was lost: %s", worker, outcome)
+                if job.lost_machines < LOST_MACHINES and self._pool.has_left(worker, outcome):
+                    job.lost_machines += 1
+                    self._waiting.appendleft(job)
+                    self._pool.replace(worker)
+                    return None
+            seconds = round(time.monotonic() - worker.since, 3)
+            measurement = Measurement(job.architecture, None, {}, seconds, error)
+        job.attempts += 1
+        worker.failures = 0 if measurement.error is None else worker.failures + 1
         if worker.failures == FAILURES:
             logger.warning("%s: %d attempts failed in a row; it is replaced", worker, FAILURES)
+        if worker.failures == FAILURES or not isinstance(outcome, Measurement):
             self._pool.replace(worker)
-        return ended
-
-    def _end(self, worker: Worker, measurement: Measurement) -> Measurement | None:
-        """A candidate was evaluated, or failed."""
-        job, worker.job = worker.job, None
-        assert job is not None
-        worker.begin(State.IDLE, None)
-        job.attempts += 1
-        measurement = dataclasses.replace(measurement, architecture=job.architecture)
-        if measurement.error is None:
-            worker.failures = 0
-            return measurement
-        worker.failures += 1
-        log_failure(measurement, job.attempts, self._retries)
-        if job.attempts <= self._retries:
-            job.failed_on = worker
-            self._queue.put_back(job)
-            return None
+        if measurement.error is not None:
+            log_failure(measurement, job.attempts, self._retries)
+            if job.attempts <= self._retries:
+                job.failed_on = worker
+                self._waiting.appendleft(job)
+                return None
         return after_attempts(measurement, job.attempts)
 
-    def _late(self, worker: Worker) -> Measurement | None:
-        if worker.job is None:
-            self._pool.take_late_start(worker)
-            return None
-        error = f"TimeLimit: not done after {self._time_limit:g} s"
-        return self._fail_and_replace(worker, error)
 
-    def _lost(self, worker: Worker, reason: Exception) -> Measurement | None:
-        logger.warning("%s was lost: %s", worker, reason)
-        job = worker.job
-        if job is not None and (
-            job.lost_machines == LOST_MACHINES or not self._pool.has_left(worker, reason)
-        ):
-            error = "WorkerDied: its process was killed, ran out of memory or crashed"
-            return self._fail_and_replace(worker, error)
-        if job is not None:
-            job.lost_machines += 1
-            self._queue.put_back(job)
-        elif not worker.was_ready and not self._pool.has_left(worker, reason):
-            self._pool.failed_start(worker, str(reason))
-            return None
-        self._pool.replace(worker)
-        return None
-
-    def _fail_and_replace(self, worker: Worker, error: str) -> Measurement | None:
-        assert worker.job is not None
-        seconds = round(time.monotonic() - worker.since, 3)
-        failure = Measurement(worker.job.architecture, None, {}, seconds, error)
-        outcome = self._end(worker, failure)
-        self._pool.replace(worker)
-        return outcome
+def _suits(job: Job, worker: Worker, others: bool) -> bool:
+    """Whether the worker may have it. After a failure that is another one where one is at work,
+    for each has a GPU of its own, and at least another process."""
+    if job.failed_on is None:
+        return True
+    return job.failed_on.number != worker.number or (not others and job.failed_on is not worker)

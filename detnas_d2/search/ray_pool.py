@@ -7,23 +7,63 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from ..space import Architecture
 from .errors import SearchError
-from .ray_places import Places
-from .ray_state import State, Worker
-from .ray_worker import Place, RayWorker, SetUpFault, StartFailure
+from .ray_worker import Fault, Place, RayWorker
 
 logger = logging.getLogger(__name__)
 
 STARTS = 3
 """How often a worker is started in vain before the search goes on without it."""
-START_LIMIT = 1800.0
-"""Seconds in which a worker has to make its fitness function."""
+TELL_AFTER = 10.0
+"""Seconds after which the log tells of workers that wait for a place."""
+
+
+@dataclass(eq=False)
+class Job:
+    """A candidate that is not done. failed_on: the worker of its last failed attempt."""
+
+    architecture: Architecture
+    attempts: int = 0
+    lost_machines: int = 0
+    failed_on: Worker | None = None
+
+
+@dataclass(eq=False)
+class Worker:
+    """An actor as the driver knows it.
+
+    call: the reference of the result that it owes, None where it is idle; without a job it is that
+    of its start. placed: a reference that is ready once Ray has a place for it. place: None until
+    it has started. failures: attempts that failed, in a row.
+    """
+
+    number: int
+    actor: Any
+    placed: Any
+    call: Any
+    since: float
+    failed_starts: int = 0
+    place: Place | None = None
+    job: Job | None = None
+    deadline: float = math.inf
+    failures: int = 0
+
+    def __str__(self) -> str:
+        if self.place is None:
+            return f"Worker {self.number}"
+        return f"Worker {self.number} ({self.place.host}, process {self.place.process})"
 
 
 class WorkerPool:
-    """Starts, prepares, replaces and kills workers; what they evaluate is not its business.
+    """Starts, replaces and kills workers; what they evaluate is not its business.
+
+    A replaced worker is a new actor, not one that Ray restarts (max_restarts): from that a call in
+    flight gets the same error whether its process has died or its machine has left, and only the
+    former is a failed attempt.
 
     Args:
         ray: the module, connected.
@@ -46,92 +86,67 @@ class WorkerPool:
         place_limit: float,
     ) -> None:
         self._ray = ray
-        self._actor = ray.remote(RayWorker).options(
-            **needs, runtime_env={"env_vars": dict(environment)}
-        )
+        options = {**needs, "runtime_env": {"env_vars": dict(environment)}}
+        self._actor = ray.remote(RayWorker).options(**options)
         self._parts = [ray.put(part) for part in parts]
         self._wanted = workers
-        self._places = Places(needs, place_limit)
+        self._needs = _as_text({"CPU": needs["num_cpus"], "GPU": needs["num_gpus"]})
+        self._place_limit = place_limit
+        self._told = False
         self._given_up: list[Worker] = []
         self._numbers = itertools.count()
-        self._failed_starts = 0
         self.workers: list[Worker] = []
 
     def wake(self, candidates: int) -> None:
         """As many workers as there are candidates; those that waited must still be alive."""
         for worker in self.workers:
-            if worker.state is State.IDLE:
-                self._prepare(worker)
+            if worker.call is None:
+                worker.call = worker.actor.start.remote(self._parts)
         while len(self.workers) < min(self._wanted, candidates):
             self._start(next(self._numbers))
 
-    def wait(self) -> list[Worker]:
-        """Those whose call has ended or is over its limit, one or more.
+    def wait(self) -> list[tuple[Worker, Any]]:
+        """Those whose call has ended, with its result or RayError, or else those that are over
+        their limit, with a TimeoutError; one or more.
 
         Raises SearchError: not one worker has got a place.
         """
         while True:
-            calls = {w.call: w for w in self.workers if w.state is not State.IDLE}
-            ends = [
-                min(w.deadline for w in calls.values()),
-                self._places.check(self._ray, self.workers),
-            ]
-            rest = max(min(ends) - time.monotonic(), 0)
-            if self._ended(list(calls), 1, None if math.isinf(rest) else rest):
-                return [calls[call] for call in self._ended(list(calls), len(calls), 0)]
-            late = [w for w in calls.values() if w.deadline <= time.monotonic()]
-            if late:
-                return late
+            calls = {w.call: w for w in self.workers if w.call is not None}
+            end = min(self._check_places(), *(w.deadline for w in calls.values()))
+            rest = None if math.isinf(end) else max(end - time.monotonic(), 0)
+            if self._ray.wait(list(calls), timeout=rest)[0]:
+                ended = self._ray.wait(list(calls), num_returns=len(calls), timeout=0)[0]
+                return [(calls[call], self._result(call)) for call in ended]
+            now = time.monotonic()
+            if late := [w for w in calls.values() if w.deadline <= now]:
+                return [(worker, TimeoutError()) for worker in late]
 
-    def has_ended(self, worker: Worker) -> bool:
-        """Whether the worker's call has."""
-        return bool(self._ended([worker.call], 1, 0))
-
-    def take_start(self, worker: Worker, outcome: Any) -> SetUpFault | None:
-        """Take what a worker gave that has no candidate yet.
+    def take_start(self, worker: Worker, outcome: Any) -> Fault | None:
+        """Take what a worker gave that has no job.
 
         Returns:
             a fault that is not the worker's.
 
         Raises SearchError: no worker can start.
         """
-        if isinstance(outcome, SetUpFault):
-            if not any(w.was_ready for w in self.workers if w is not worker):
+        if isinstance(outcome, Place):
+            if worker.place is None:
+                worker.place = outcome
+                seconds = time.monotonic() - worker.since
+                logger.info("%s is ready after %.1f s", worker, seconds)
+            worker.failed_starts = 0
+            worker.call = None
+        elif isinstance(outcome, Fault):
+            if outcome.of_set_up and not any(w.place for w in self.workers):
                 return outcome
-            self.failed_start(worker, outcome.message)  # it joined later: its machine's fault
-        elif isinstance(outcome, Place):
-            worker.place = outcome
-            self._prepare(worker)
-        elif isinstance(outcome, StartFailure):
-            self.failed_start(worker, outcome.trace)
-        else:
-            self._is_ready(worker)
-        return None
-
-    def take_late_start(self, worker: Worker) -> None:
-        """A worker without a candidate is over its limit. Raises as `failed_start`."""
-        self.failed_start(worker, f"it was not ready after {START_LIMIT:.0f} s")
-
-    def failed_start(self, worker: Worker, reason: str) -> None:
-        """Start it again, or go on without it. Raises SearchError: no worker can start."""
-        worker.failed_starts += 1
-        self._failed_starts += 1
-        logger.warning("%s could not start: %s", worker, reason)
-        if worker.failed_starts < STARTS:
+            self._start_failed(worker, outcome.message)  # maybe its machine's, which joined later
+        elif worker.place is not None or self.has_left(worker, outcome):
+            logger.warning("%s was lost: %s", worker, outcome)
             self.replace(worker)
-        else:  # it lives on, or the next that waits for a place would get this one
-            self.workers.remove(worker)
-            self._given_up.append(worker)
-            self._wanted -= 1
-        if not self.workers or (
-            self._failed_starts >= STARTS and not self._places.is_hope(self.workers)
-        ):
-            raise SearchError(
-                f"No worker can start ({self._failed_starts} times in vain); the last time:\n"
-                f"{reason.rstrip()}"
-            )
-        if worker in self._given_up:
-            logger.error("The search goes on with %d workers", self._wanted)
+        else:
+            self._start_failed(worker, str(outcome))
+        return None
 
     def replace(self, worker: Worker) -> None:
         """Another process with the worker's number."""
@@ -158,23 +173,69 @@ class WorkerPool:
         alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
         return worker.place is not None and worker.place.node not in alive
 
-    def _is_ready(self, worker: Worker) -> None:
-        if not worker.was_ready:
-            logger.info("%s is ready after %.1f s", worker, time.monotonic() - worker.since)
-        worker.was_ready = True
-        worker.failed_starts = self._failed_starts = 0
-        worker.begin(State.IDLE, None)
-
     def _start(self, number: int, failed_starts: int = 0) -> None:
         actor = self._actor.remote()
-        now = time.monotonic()
-        worker = Worker(number, actor, actor.place.remote(), now, failed_starts=failed_starts)
+        call = actor.start.remote(self._parts)
+        worker = Worker(number, actor, actor.__ray_ready__.remote(), call, time.monotonic())
+        worker.failed_starts = failed_starts
         self.workers.append(worker)
 
-    def _prepare(self, worker: Worker) -> None:
-        worker.begin(State.PREPARING, worker.actor.prepare.remote(self._parts), START_LIMIT)
+    def _result(self, call: Any) -> Any:
+        try:
+            return self._ray.get(call)
+        except self._ray.exceptions.RayError as error:
+            return error
 
-    def _ended(self, calls: list[Any], count: int, timeout: float | None) -> list[Any]:
-        """Those that have ended, as soon as there are `count`."""
-        done: list[Any] = self._ray.wait(calls, num_returns=count, timeout=timeout)[0]
-        return done
+    def _start_failed(self, worker: Worker, reason: str) -> None:
+        """Start it again, or go on without it. Raises SearchError: no worker can start."""
+        worker.failed_starts += 1
+        logger.warning("%s could not start: %s", worker, reason)
+        if worker.failed_starts < STARTS:
+            self.replace(worker)
+            return
+        self.workers.remove(worker)
+        self._given_up.append(worker)  # it lives on, or one that waits would get its place
+        self._wanted -= 1
+        if len(self._unplaced()) == len(self.workers):
+            raise SearchError(f"No worker can start ({STARTS} times in vain); at last:\n{reason}")
+        logger.error("The search goes on with %d workers", self._wanted)
+
+    def _unplaced(self) -> list[Worker]:
+        placing = {w.placed: w for w in self.workers if w.place is None}
+        if not placing:
+            return []
+        waiting = self._ray.wait(list(placing), num_returns=len(placing), timeout=0)[1]
+        return [placing[reference] for reference in waiting]
+
+    def _check_places(self) -> float:
+        """Tell, once, of workers that wait for a place.
+
+        Returns:
+            when to look again, by time.monotonic().
+
+        Raises SearchError: not one worker has got a place.
+        """
+        waiting = [w.since for w in self._unplaced()]
+        if not waiting:
+            return math.inf
+        now = time.monotonic()
+        # from the last on: the others may have waited long for more places than there are
+        end = max(waiting) + self._place_limit if len(waiting) == len(self.workers) else math.inf
+        if now >= end:
+            raise SearchError(
+                f"Not one worker got a place in {self._place_limit:g} s. Each needs {self._needs}; "
+                f"the cluster has {_as_text(self._ray.cluster_resources())}, of which free: "
+                f"{_as_text(self._ray.available_resources())}. Add machines, wait until others "
+                "leave them, or ask for less."
+            )
+        if not self._told and now >= min(waiting) + TELL_AFTER:
+            self._told = True
+            logger.warning(
+                "%d of %d workers wait for a place (%s each); they join when there is one",
+                *(len(waiting), len(self.workers), self._needs),
+            )
+        return end if self._told else min(end, min(waiting) + TELL_AFTER)
+
+
+def _as_text(resources: Mapping[str, float]) -> str:
+    return ", ".join(f"{resources.get(key, 0):g} {key}" for key in ("CPU", "GPU"))

@@ -16,26 +16,19 @@ from .executor import Fitness, Measurement, measure
 
 @dataclass(frozen=True)
 class Place:
-    """Where a worker runs. node: Ray's id of the machine. gpus: those set aside for it."""
+    """Where a worker runs. node: Ray's id of the machine."""
 
     node: str
-    gpus: tuple[str, ...]
     host: str
     process: int
 
 
 @dataclass(frozen=True)
-class SetUpFault:
-    """A DetNASError: the fault is not a candidate's, and the next would fail alike."""
+class Fault:
+    """What is no candidate's fault. of_set_up: a DetNASError; the next would fail alike."""
 
     message: str
-
-
-@dataclass(frozen=True)
-class StartFailure:
-    """The fitness function could not be made."""
-
-    trace: str
+    of_set_up: bool
 
 
 class RayWorker:
@@ -44,15 +37,8 @@ class RayWorker:
     def __init__(self) -> None:
         self._fitness: Fitness | None = None
 
-    def place(self) -> Place:
-        import ray
-
-        context = ray.get_runtime_context()
-        gpus = tuple(context.get_accelerator_ids().get("GPU", ()))
-        return Place(context.get_node_id(), gpus, socket.gethostname(), os.getpid())
-
-    def prepare(self, parts: Sequence[Any]) -> SetUpFault | StartFailure | None:
-        """Make the fitness function; a second call does nothing.
+    def start(self, parts: Sequence[Any]) -> Place | Fault:
+        """Make the fitness function; a second call makes none.
 
         Args:
             parts: object references of the function that makes it and of that one's arguments.
@@ -65,14 +51,14 @@ class RayWorker:
                 make_fitness, *shared = (ray.get(part) for part in parts)
                 self._fitness = make_fitness(*shared)
         except DetNASError as error:
-            return SetUpFault(str(error))
+            return Fault(str(error), of_set_up=True)
         except Exception:
-            return StartFailure(traceback.format_exc())
-        return None
+            return Fault(traceback.format_exc().rstrip(), of_set_up=False)
+        return Place(ray.get_runtime_context().get_node_id(), socket.gethostname(), os.getpid())
 
-    def evaluate(self, architecture: Architecture) -> Measurement | SetUpFault:
+    def evaluate(self, architecture: Architecture) -> Measurement | Fault:
         assert self._fitness is not None
         try:
             return measure(self._fitness, architecture)
         except DetNASError as error:
-            return SetUpFault(str(error))
+            return Fault(str(error), of_set_up=True)
