@@ -14,11 +14,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "detnas_d2"
 
-# What each room may import besides itself. `errors`, `files`, `commands` and `trust` are files that
-# all may use.
-_FREE = {"commands", "errors", "files", "trust"}
+# What each room may import besides itself. The files that all may use are _FREE.
+_FREE = {"commands", "durations", "errors", "files", "trust"}
 MAY_IMPORT = {
     "errors": set(),
+    "durations": set(),
     "files": {"errors"},
     "commands": {"errors", "files"},
     "trust": {"errors"},

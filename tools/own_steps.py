@@ -21,8 +21,8 @@ from detnas_d2.driver.estimate import (
     smaller_settings,
     smaller_table,
     total_seconds,
-    words,
 )
+from detnas_d2.durations import duration
 from detnas_d2.engine.config import ConfigError
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.engine.step_time import earlier_starts
@@ -134,7 +134,7 @@ class OwnRun:
         show(estimate_table(to_come))
         for step in left:
             if spent := sum(earlier_starts(step.folder)):
-                show(f"of {step.name} {words(spent)} are done")
+                show(f"of {step.name} {duration(spent)} are done")
         too_long = total_seconds(to_come) > DAY and not (long or entry["long"])
         if (only or too_long) and not entry["smaller"]:
             entry["smaller"] = smaller_settings(plan, estimator)
@@ -194,6 +194,6 @@ def comparison(predicted: Mapping[str, float], seconds: Mapping[str, float]) -> 
         return ""
     guess, took = (sum(times[name] for name in both) for times in (predicted, seconds))
     return (
-        f"predicted {words(guess)} for {len(both)} steps, which took {words(took)} "
+        f"predicted {duration(guess)} for {len(both)} steps, which took {duration(took)} "
         f"({guess / took - 1:+.0%})"
     )

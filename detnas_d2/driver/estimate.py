@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from tabulate import tabulate
 
 from ..commands import add_debug, command
+from ..durations import duration
 from ..engine import ConfigError, backbone_node, load_config
 from ..engine.fingerprint import config_hash
 from ..engine.machines import visible_gpus
@@ -156,23 +157,14 @@ def total_seconds(predicted: Sequence[Predicted]) -> float:
 
 def estimate_table(predicted: Sequence[Predicted]) -> str:
     """A row for each step: what it repeats, how often, how long."""
-    rows: list[Sequence[Any]] = [
-        (p.name, f"{p.each:.3g} s", f"{p.count:,} {p.unit}{'s' * (p.count != 1)}", words(p.seconds))
-        for p in predicted
-    ]
-    rows.append(("total", "", "", words(total_seconds(predicted))))
+    rows: list[Sequence[Any]] = []
+    for p in predicted:
+        times = f"{p.count:,} {p.unit}{'s' * (p.count != 1)}"
+        rows.append((p.name, f"{p.each:.3g} s", times, duration(p.seconds)))
+    rows.append(("total", "", "", duration(total_seconds(predicted))))
     return tabulate(
         rows, ("step", "each", "times", "takes about"), colalign=("left", *["right"] * 3)
     )
-
-
-def words(seconds: float) -> str:
-    """Two figures: 40 s, 12 min, 3.4 h, 2.1 days."""
-    for size, unit in ((DAY, "days"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * size or (unit == "min" and seconds >= size):
-            amount = seconds / size
-            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 Change = Callable[[DictConfig], None]
@@ -236,7 +228,7 @@ def smaller_table(found: Sequence[tuple[str, float]]) -> str:
         "Smaller settings, by their keys (and in configs/custom/machines.py), "
         "and what all steps would take with them:\n"
         + tabulate(
-            [(text, words(seconds)) for text, seconds in found],
+            [(text, duration(seconds)) for text, seconds in found],
             tablefmt="plain",
             colalign=("left", "right"),
         )

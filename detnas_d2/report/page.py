@@ -14,13 +14,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ..durations import duration
 from ..errors import DetNASError
 from ..files import write_atomically
 from .folders import StepFolder, is_step, read_step, related_steps, steps_in
 from .search_folder import SearchRecord, read_search
 from .search_part import SearchPart, search_part
 from .style import Chart, chart_style
-from .texts import attempt, duration
+from .texts import attempt
 from .training_chart import metric_names, training_chart
 
 FOLDER, PAGE = "report", "index.html"

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from ..driver.commands import Retraining
+from ..durations import duration
 from ..search import Evaluation, rank
 from ..space import Architecture, CostTable
 from .boxes import Detections, read_detections
@@ -23,7 +24,7 @@ from .search_charts import cost_chart, fitness_chart, generations_chart, top_cho
 from .search_folder import SearchRecord, front_of
 from .stage_table import stage_rows
 from .style import Chart
-from .texts import attempt, duration, flatten, millions
+from .texts import attempt, flatten, millions
 
 _NO_CANDIDATE = (
     "No candidate was evaluated yet. search_net.py writes one line to ledger.jsonl for each."

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from ..durations import duration
 from .record import Evaluation, best_of
 
 logger = logging.getLogger(__name__)
@@ -56,12 +57,10 @@ class Progress:
         return (
             f"{self._done}/{self._total}, generation {evaluation.generation}: {outcome}, "
             f"best {best}, {evaluation.flops / 1e6:.1f}M multiply-adds, "
-            f"{evaluation.seconds:.1f} s, {self._time_left()} left"
+            f"{duration(evaluation.seconds)}, {self._time_left()} left"
         )
 
     def _time_left(self) -> str:
         elapsed = self._clock() - self._started if self._started is not None else 0.0
         left = elapsed / self._measured * max(self._total - self._done, 0)
-        if left < 60:
-            return f"{left:.0f} s"
-        return f"{int(left // 3600)} h {int(left % 3600 // 60):02d} min"
+        return duration(left)

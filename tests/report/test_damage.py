@@ -18,10 +18,10 @@ from made_search import (
 from PIL import Image
 
 from detnas_d2.driver.commands import Retraining
+from detnas_d2.durations import duration
 from detnas_d2.engine import load_config
 from detnas_d2.report import write_report
 from detnas_d2.report.page import ReportError
-from detnas_d2.report.texts import duration
 from detnas_d2.search import rank, write_best
 
 SPACE = space_of(2, (1, 1))

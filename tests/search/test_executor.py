@@ -192,7 +192,7 @@ def test_progress_counts_and_estimates(tiny, record, caplog):
     progress.evaluated(record(tiny, (0, 1, 0), 2.5, generation=4, flops=288_082_368, seconds=600))
     # 7 left of 600 s each: the two of the ledger are no part of the mean
     assert caplog.messages[-1] == (
-        "3/10, generation 4: fitness 2.5000, best 3.0000, 288.1M multiply-adds, 600.0 s, "
+        "3/10, generation 4: fitness 2.5000, best 3.0000, 288.1M multiply-adds, 10 min 00 s, "
         "1 h 10 min left"
     )
     progress.begin_batch([])
