@@ -7,98 +7,294 @@
 Each step of tiny_steps.py is run uninterrupted first. Then, in other folders, it is killed with
 SIGKILL, gone on with, killed again, and so on, until a run comes to its end before its kill. What
 is then in the folder has to be what the uninterrupted run left, bit for bit (chaos_compare.py).
-The moments are uniform over the length of the uninterrupted run, or those at which it writes a
-file (chaos_kinds.py). A resume that fails and any difference are printed, all folders are kept,
-and the exit status is 1. The last line is {"kills": N, "identical": true}.
+The moments are uniform over the length of an uninterrupted run, or those at which it writes a
+file. A resume that fails and any difference are printed, all folders are kept, and the exit status
+is 1. The last line is {"kills": N, "identical": true}.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import contextlib
 import json
+import multiprocessing
+import os
 import random
+import runpy
 import shutil
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import NamedTuple
 
-from chaos_chain import Chaos
-from chaos_kinds import FULL, SHORT, STEPS, plan
-from chaos_runs import preload
-from tiny_steps import write_tiny_steps
+import torch
+import torch.utils.tensorboard  # as a training does, but late  # noqa: F401
+from chaos_compare import differences
+from tiny_steps import ROOT, write_tiny_steps
 
 from detnas_d2.commands import add_debug, ending
+from detnas_d2.data import register_builtin_datasets
 
+TRAIN = ("train.max_iter=24", "train.checkpointer.period=4", "train.log_period=2")
+# as little as it has learnt, it then finds some objects
+LOW_SCORES = "model.roi_heads.box_predictor.test_score_thresh=0.0"
+STEPS = {
+    "step1": ("train_net.py", TRAIN),
+    "step2": ("train_net.py", TRAIN),
+    "step3": ("search_net.py", (LOW_SCORES,)),
+    "step4": ("train_net.py", (*TRAIN, LOW_SCORES, "train.eval_period=7")),
+}
+"""Script and overrides of the steps of tiny_steps.py, which read what those before them wrote."""
+TOO_LONG = 300.0  # seconds of one run, which takes 2 on an idle machine, with Ray 20
+TOO_LATE = 30  # runs in a row that came to their end before their kill
+WRITES = 30  # changes of files in which a training that was told to stop saves its checkpoint
+STOPPED = (-signal.SIGTERM, 128 + signal.SIGTERM)  # as a run ends that was told to stop
+STALE_LOCK = "waiting for its end"  # as the lock of an output folder says it
 POLL = 0.0003  # seconds
-GIVE_UP = 5  # failures
+_fork = multiprocessing.get_context("fork")
 
 
-def side_by_side(jobs: int, take: Callable[[], Iterator[None] | None]) -> None:
-    """Advance so many generators at a time; `take` gives the next one, None while there is none."""
-    running: list[Iterator[None]] = []
-    while True:
-        while len(running) < jobs and (task := take()) is not None:
-            running += _advanced([task])
-        if not running:
-            return
-        running = _advanced(running)
+class Kind(NamedTuple):
+    """A way of killing.
+
+    Args:
+        share: of the kills, beside those of the other kinds.
+        steps: those that are killed so.
+        forked: whether the script runs in a fork of a process that has imported everything, or
+            from scratch, as a user starts it.
+        writing: kill when a file has just appeared, grown, moved or gone; else at any moment.
+        alone: kill the script alone, and not the workers that it started.
+        overrides: of the config, beside those of STEPS.
+        warned: SIGTERM first, and SIGKILL when some more files have changed.
+    """
+
+    name: str
+    share: int
+    steps: tuple[str, ...]
+    forked: bool = True
+    writing: bool = False
+    alone: bool = False
+    overrides: tuple[str, ...] = ()
+    warned: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether it runs as long as the first, uninterrupted run."""
+        return self.forked and not self.overrides
+
+
+_DATA_WORKERS = ("dataloader.train.num_workers=2",)
+_RAY_WORKERS = ("search.workers=2",)
+FULL = (
+    Kind("any moment", 7, tuple(STEPS)),
+    Kind("while it writes", 5, tuple(STEPS), writing=True),
+    Kind("while it stops", 2, ("step1", "step2", "step4"), warned=True),
+    Kind("from scratch", 3, ("step2", "step3", "step4"), forked=False),
+    Kind("without its data workers", 2, ("step2", "step4"), alone=True, overrides=_DATA_WORKERS),
+    Kind("without its Ray workers", 1, ("step3",), False, alone=True, overrides=_RAY_WORKERS),
+)
+SHORT = (
+    Kind("any moment", 1, ("step2", "step3")),
+    Kind("while it writes", 1, ("step2", "step3"), writing=True),
+)
+
+
+class Failure(Exception):
+    """A run that did not come to its end, or did not leave what the uninterrupted one did."""
+
+
+class Run:
+    """A run of a step, in a process group of its own, which ends with the context.
+
+    It goes on in this folder, which has configs and data. What it writes is in output/`name`, and
+    what it prints in `name`.txt.
+    """
+
+    def __init__(self, step: str, kind: Kind, name: str, *, resume: bool = False) -> None:
+        self.name, self.output, self.console = name, Path("output", name), Path(f"{name}.txt")
+        script, overrides = STEPS[step]
+        arguments = ["--config-file", f"configs/tiny/{step}.py", *overrides, *kind.overrides]
+        arguments += [f"train.output_dir={self.output}", *(["--resume"] if resume else [])]
+        command = [str(ROOT / script), *arguments]
+        self.process = _fork.Process(target=_call, args=(self.console, command, kind.forked))
+        self._start = time.monotonic()
+        self.process.start()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.kill()
+        self.process.join()
+
+    @property
+    def seconds(self) -> float:
+        """Since its start."""
+        return time.monotonic() - self._start
+
+    def running(self) -> bool:
+        """Whether it still runs, after a short wait."""
         time.sleep(POLL)
+        if self.seconds > TOO_LONG:
+            raise Failure(f"{self.name} did not come to its end; its output is in {self.console}")
+        return self.process.exitcode is None
+
+    def kill(self, *, alone: bool = False) -> bool:
+        """SIGKILL to it, and unless `alone` to all that it started; whether that ended it."""
+        pid = self.process.pid
+        assert pid is not None
+        ran = self.process.exitcode is None
+        if not alone:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+        if ran:  # at first it is not yet in a group of its own
+            self.process.kill()
+            self.process.join()
+        return ran and self.process.exitcode == -signal.SIGKILL
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        """Inode and bytes of each file in the output folder, but of logs."""
+        found = {}
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.output) as entries:
+            for entry in entries:
+                if not entry.name.startswith(("log.txt", "events.")):
+                    with contextlib.suppress(FileNotFoundError):
+                        status = entry.stat()
+                        found[entry.name] = (status.st_ino, status.st_size)
+        return found
+
+    def check(self, step: str) -> None:
+        """
+        Raises:
+            Failure: it failed, found a lock, or left something else than the step `step` did.
+        """
+        lines = self.console.read_text(errors="replace").splitlines()
+        if self.process.exitcode:
+            why, lines = f"ended with status {self.process.exitcode}", lines[-15:]
+        elif waited := [line for line in lines if STALE_LOCK in line]:
+            why, lines = "found the lock of a run that was killed", waited
+        elif unlike := list(differences(Path("output", step), self.output)):
+            why, lines = f"is not what {step} is", unlike[:15]
+        else:
+            return
+        raise Failure("\n    ".join([f"{self.name} {why}; see {self.console}", *lines]))
 
 
-def _advanced(tasks: list[Iterator[None]]) -> list[Iterator[None]]:
-    """Those that did not come to their end."""
-    ended = object()
-    return [task for task in tasks if next(task, ended) is not ended]
+def _call(console: Path, command: list[str], forked: bool) -> None:
+    """In the child: become the script."""
+    os.setsid()
+    with open(console, "ab") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    if not forked:
+        os.execv(sys.executable, [sys.executable, *command])
+    sys.argv = command
+    runpy.run_path(command[0], run_name="__main__")
 
 
-def run(chaos: Chaos, jobs: int) -> None:
-    """The uninterrupted runs, then chains of kills until none is left."""
-    kills = {kill.way: kill for kill in chaos.kills}.values()
-    last = max(list(STEPS).index(kill.step) for kill in kills)
-    for step in list(STEPS)[: last + 1]:  # each reads what those before it wrote
-        for _ in chaos.measure(step):
-            time.sleep(POLL)
-    measures = [chaos.measure(kill.step, kill.kind) for kill in kills]
-    side_by_side(jobs, lambda: measures.pop() if measures else None)
-    numbers = itertools.count()
+def measure(step: str, kind: Kind, name: str) -> tuple[float, int]:
+    """Run a step uninterrupted: its seconds, and how often its files change."""
+    with Run(step, kind, name) as run:
+        changes, before = 0, run.files()
+        while run.running():
+            now = run.files()
+            changes, before = changes + (now != before), now
+        run.check(step)
+        return run.seconds, changes
 
-    def next_chain() -> Iterator[None] | None:
-        if not chaos.kills or len(chaos.failures) >= GIVE_UP:
-            return None
-        return chaos.chain(f"chain{next(numbers):03d}")
 
-    if not chaos.failures:
-        side_by_side(jobs, next_chain)
+def strike(run: Run, kind: Kind, length: tuple[float, int], rng: random.Random) -> bool:
+    """Kill a run at a moment of that kind; False if it came to its end before."""
+    moment, left = rng.uniform(0, length[0]), rng.randint(1, length[1])
+    warned, before = False, run.files()
+    while run.running():
+        now = run.files()
+        left, before = left - (now != before), now
+        due = left <= 0 if kind.writing or warned else run.seconds >= moment
+        if due and kind.warned and not warned:
+            run.process.terminate()
+            warned, left = True, rng.randint(1, WRITES)
+        elif due and run.kill(alone=kind.alone):
+            return True
+    return False
+
+
+def chain(kind: Kind, step: str, count: int, seed: int, length: tuple[float, int] | None) -> int:
+    """Kill a step `count` times, each time gone on with until it comes to its end.
+
+    Args:
+        length: what `measure` gives for this kind; None to measure it.
+
+    Returns:
+        `count`.
+
+    Raises:
+        Failure: what was left in the end is not what the uninterrupted run left.
+    """
+    name = f"{step}_{kind.name.replace(' ', '_')}"
+    rng = random.Random(f"{seed} {name}")
+    length = length or measure(step, kind, f"{name}_whole")
+    done = 0
+    for number in range(count + TOO_LATE):
+        resume = again = False
+        while again or not resume:
+            with Run(step, kind, f"{name}_{number}", resume=resume) as run:
+                killed = done < count and strike(run, kind, length, rng)
+                while not killed and run.running():
+                    pass
+            done += killed
+            again = killed or run.process.exitcode in STOPPED
+            resume = True
+        run.check(step)
+        shutil.rmtree(run.output)
+        if done == count:
+            print(f"{name}: identical after {count} kills", flush=True)
+            return count
+    raise Failure(f"no moment was found for the kill {kind.name!r} of {step}")
 
 
 def main(count: int, seed: int, jobs: int, short: bool) -> bool:
     """Returns whether all kills were survived."""
     start = time.monotonic()
     print(f"{count} kills, seed {seed}, {jobs} at a time", flush=True)
-    preload("train_net.py", "search_net.py")
+    torch.set_num_threads(1)  # a fork of a process that computed in threads can hang
+    for script in ("train_net.py", "search_net.py"):  # their forks then need not import anything
+        runpy.run_path(str(ROOT / script), run_name="preload")
     folder = Path(tempfile.mkdtemp(prefix="chaos_"))
     write_tiny_steps(folder)
-    kills = plan(count, SHORT if short else FULL)
-    chaos = Chaos(folder, kills, seed)
-    try:
-        run(chaos, jobs)
-    finally:
-        chaos.close()
-    survived = chaos.survived.total()
-    for kind, number in sorted(chaos.survived.items()):
-        print(f"{number:4}  {kind}")
-    print(f"{survived} of {count} kills survived in {time.monotonic() - start:.0f} s; ", end="")
-    print(f"{chaos.half_written} of them left a file half-written")
-    identical = survived == count and not chaos.failures
-    if identical:
-        shutil.rmtree(folder)
+    os.chdir(folder)
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    os.environ.update(OMP_NUM_THREADS="1", RAY_TMPDIR=str(folder / "ray"), PYTHONPATH=path)
+    os.environ["DETECTRON2_DATASETS"] = str(folder / "datasets")
+    register_builtin_datasets()
+    ways = [(kind, step) for kind in (SHORT if short else FULL) for step in kind.steps]
+    shares = [kind.share / len(kind.steps) for kind, _ in ways]
+    kills = Counter(random.Random(seed).choices(ways, shares, k=count))
+    last = list(STEPS).index(max(step for _, step in ways))
+    lengths = {step: measure(step, FULL[0], step) for step in list(STEPS)[: last + 1]}
+    survived, failures = 0, 0
+    with ProcessPoolExecutor(jobs, mp_context=_fork) as pool:
+        waiting = [
+            pool.submit(chain, kind, step, number, seed, lengths[step] if kind.plain else None)
+            for (kind, step), number in kills.items()
+        ]
+        for future in as_completed(waiting):
+            try:
+                survived += future.result()
+            except Failure as failure:
+                failures += 1
+                print(failure, flush=True)
+    print(f"{survived} of {count} kills survived in {time.monotonic() - start:.0f} s")
+    if failures:
+        print(f"seed {seed}; {failures} failures, see above; all is kept in {folder}")
     else:
-        print(f"seed {seed}; {len(chaos.failures)} failures, see above; all is kept in {folder}")
-    print(json.dumps({"kills": survived, "identical": identical}))
-    return identical
+        shutil.rmtree(folder)
+    print(json.dumps({"kills": survived, "identical": not failures}))
+    return not failures
 
 
 if __name__ == "__main__":
