@@ -16,50 +16,59 @@ import io
 import logging
 import multiprocessing
 import statistics
-import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
-from bccd import PATH
-from candidate_model import detector, load_config, train, trained
-from detectron2.config import instantiate
+from bccd import PATH, first
+from detectron2.config import LazyCall as L
+from detectron2.config import LazyConfig, instantiate
 from detectron2.evaluation import COCOEvaluator, inference_on_dataset
 from detectron2.utils.events import EventStorage
-from flops import counted, peak_flops
 from fvcore.nn.precise_bn import update_bn_stats
 from measuring import alternate, mark, median_ratio, report
-from torch.profiler import ProfilerActivity, profile
+from torch import nn
 
 from detnas_d2.data import seeded
-from detnas_d2.evaluation import build_fitness, calibrated, evaluate_images, load_images
+from detnas_d2.engine import require_supernet
+from detnas_d2.evaluation import build_fitness, load_images
 from detnas_d2.evaluation.memory import keep_freed_memory
-from detnas_d2.modeling import find_supernet, folded
 from detnas_d2.space import Architecture
 
+ROOT = Path(__file__).resolve().parents[1]
+OUTPUT = ROOT / "output/bm_candidate"
+# iterations and learning rate; without norm in FPN and head a detector learns slowly
+TRAINING = {"fpn": (250, 2e-3), "retinanet": (600, 7e-4)}
 RATIO, DIFFERENCE, SECONDS = 3.0, 0.05, 10.0  # the marks; SECONDS: of the wide head
 
 
 def main(args: argparse.Namespace) -> None:
-    cfg = load_config(args)
-    if args.head != "wide":
-        train(cfg, detector(cfg), args)
-    with Contender(serve_ours, args) as ours, Contender(serve_plain, args) as plain:
-        seconds = alternate({"ours": ours, "plain": plain}, args.rounds)
-        values = {"ours": ours.value, "plain": plain.value}
-        ratio = median_ratio(seconds["plain"], seconds["ours"])
-        medians = {name: statistics.median(s) for name, s in seconds.items()}
-        difference = abs(values["plain"] - values["ours"])
-        print(f"plain: {medians['plain']:.2f} s, AP {values['plain']:.4f}")
-        print(f"ours: {medians['ours']:.2f} s, AP {values['ours']:.4f}")
-        print(f"ratio {ratio:.2f}, AP differs by {difference:.4f}; {args.rounds} alternations")
-        if args.head == "wide":
-            mark(f"at most {SECONDS:.0f} s", medians["ours"] <= SECONDS)
-        elif not args.amp:  # the plain way has no mixed precision
-            mark(f"at least {RATIO} times faster", ratio >= RATIO)
-            mark(f"AP equal within {DIFFERENCE}", difference <= DIFFERENCE)
-        plain.close()
-        ours("split")
+    weights = None if args.head == "wide" else train(args)
+    values: dict[str, float] = {}
+    with contextlib.ExitStack() as stack:
+        pools = {
+            name: stack.enter_context(process(build, args, weights))
+            for name, build in (("ours", build_ours), ("plain", build_plain))
+        }
+
+        def measure(name: str) -> None:
+            values[name] = pools[name].submit(_measure).result()
+
+        seconds = alternate({name: partial(measure, name) for name in pools}, args.rounds)
+    ratio = median_ratio(seconds["plain"], seconds["ours"])
+    medians = {name: statistics.median(s) for name, s in seconds.items()}
+    difference = abs(values["plain"] - values["ours"])
+    for name, median in medians.items():
+        print(f"{name}: {median:.2f} s, AP {values[name]:.4f}")
+    print(f"ratio {ratio:.2f}, AP differs by {difference:.4f}; {args.rounds} alternations")
+    if args.head == "wide":
+        mark(f"at most {SECONDS:.0f} s", medians["ours"] <= SECONDS)
+    elif not args.amp:  # the plain way has no mixed precision
+        mark(f"at least {RATIO} times faster", ratio >= RATIO)
+        mark(f"AP equal within {DIFFERENCE}", difference <= DIFFERENCE)
     figures = {
         "ratio": round(ratio, 2),
         "seconds": round(medians["ours"], 2),
@@ -71,143 +80,117 @@ def main(args: argparse.Namespace) -> None:
     report("candidate", {**figures, **setting})
 
 
-class Contender:
-    """A process of its own that measures when it is told to: ours changes how memory is freed.
-
-    Args:
-        serve: called there with a connection and the arguments.
-    """
-
-    def __init__(self, serve: Callable[..., None], args: argparse.Namespace) -> None:
-        self.value = 0.0
-        self._connection, other = multiprocessing.Pipe()
-        context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=serve, args=(other, args), daemon=True)
-        self._process.start()
-        other.close()
-
-    def __call__(self, what: str = "measure") -> None:
-        self._connection.send(what)
-        self.value = self._connection.recv()
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.join()
-
-    def __enter__(self) -> Contender:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+def process(build: Callable[..., Any], *arguments: Any) -> ProcessPoolExecutor:
+    """A process of its own for a contender: ours changes how memory is freed."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, context, _start, (build, *arguments))
 
 
-def serve_ours(connection: Any, args: argparse.Namespace) -> None:
+_measure_here: Callable[[], float]  # of a contender's process
+
+
+def _start(build: Callable[..., Any], args: argparse.Namespace, weights: Path | None) -> None:
+    global _measure_here
     logging.disable(logging.INFO)
+    cfg = load_config(args)
+    model = detector(cfg)
+    if weights is not None:
+        model.load_state_dict(torch.load(weights, weights_only=True))
+    _measure_here = build(cfg, model)
+
+
+def _measure() -> float:
+    return _measure_here()
+
+
+def build_ours(cfg: Any, model: Any) -> Callable[[], float]:
     keep_freed_memory()  # as search_net.py does
-    cfg = load_config(args)
-    model = trained(cfg, args)
-    images = load_images(cfg)
-    fitness = build_fitness(cfg, model, images)
+    fitness = build_fitness(cfg, model, load_images(cfg))
     path = Architecture.parse(PATH, fitness.supernet.space)
-    while True:
-        value = 0.0
-        if connection.recv() == "split":
-            split(cfg, model, images, path)
-        else:
-            value = fitness(path)[0]
-        connection.send(value)
+    return lambda: fitness(path)[0]
 
 
-def serve_plain(connection: Any, args: argparse.Namespace) -> None:
-    logging.disable(logging.INFO)
-    cfg = load_config(args)
-    plain = Plain(cfg, trained(cfg, args))
-    while connection.recv():
-        connection.send(plain())
-
-
-class Plain:
+def build_plain(cfg: Any, model: Any) -> Callable[[], float]:
     """The plain way: AP of the path that is set."""
+    dataloader, count = cfg.dataloader, cfg.search.calibration_batches
 
-    def __init__(self, cfg: Any, model: Any) -> None:
-        self._cfg, self._model = cfg, model
+    def seeding(batches: Any) -> Any:
+        """The proposals that are sampled for the box head are those of our evaluation."""
+        for i in range(count):
+            batch = next(batches)
+            with seeded(dataloader.calibration.seed, i):
+                yield batch
 
-    def __call__(self) -> float:
-        dataloader, model = self._cfg.dataloader, self._model
+    def measure() -> float:
         batches = iter(instantiate(dataloader.calibration))
         model.train()
         with EventStorage():
-            update_bn_stats(model, self._seeding(batches), self._cfg.search.calibration_batches)
+            update_bn_stats(model, seeding(batches), count)
         model.eval()
         test = instantiate({**dataloader.test, "batch_size": 1})
         evaluator = COCOEvaluator("bccd_val", use_fast_impl=False)
         with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its table
             return float(inference_on_dataset(model, test, evaluator)["bbox"]["AP"])
 
-    def _seeding(self, batches: Any) -> Any:
-        """The proposals that are sampled for the box head are those of our evaluation."""
-        for i in range(self._cfg.search.calibration_batches):
-            batch = next(batches)
-            with seeded(self._cfg.dataloader.calibration.seed, i):
-                yield batch
+    return measure
 
 
-def split(cfg: Any, model: Any, images: Any, path: Architecture) -> None:
-    """Print where our time goes, and what share of the machine's peak convolutions reach."""
-    supernet = find_supernet(model)
-    assert supernet is not None
-    evaluator = instantiate(cfg.dataloader.evaluator)
-    parts: dict[str, float] = {}
-    flops: list[int] = []
-    device = next(model.parameters()).device.type
-    with (
-        supernet.use_path(path),
-        torch.autocast(device, enabled=cfg.search.amp),
-        counted(flops),
-        profile(activities=[ProfilerActivity.CPU]) as profiler,
-    ):
-        start = time.perf_counter()
-        with calibrated(model, images.calibration, 0):
-            parts["statistics"] = time.perf_counter() - start
-            with folded(model):
-                start = time.perf_counter()
-                evaluate_images(model, images, _Timed(evaluator, parts), cfg.search.metric)
-        parts["validation"] = time.perf_counter() - start - parts["evaluator"]
-    total = sum(parts.values())
-    shares = "  ".join(f"{name} {s:.2f} s ({s / total:.0%})" for name, s in parts.items())
-    print(f"under the profiler: {shares}")
-    seconds = {e.key: e.self_cpu_time_total / 1e6 for e in profiler.key_averages()}
-    conv = sum(s for key, s in seconds.items() if "conv" in key)
-    speed, peak = sum(flops) / conv, peak_flops(cfg.search.amp)
-    print(
-        f"convolutions: {sum(flops) / 1e9:.0f} GFLOP in {conv:.2f} s, {speed / 1e9:.0f} GFLOP/s, "
-        f"{speed / peak:.0%} of the peak of {peak / 1e9:.0f} (the best of four large convolutions)"
-    )
-    others = sorted(((s, k) for k, s in seconds.items() if "conv" not in k), reverse=True)
-    print("other operators: " + ", ".join(f"{k} {s:.2f} s" for s, k in others[:10]))
+def load_config(args: argparse.Namespace) -> Any:
+    """BCCD at 320 pixels: as many images for the statistics as for validation."""
+    head = args.head
+    name = "retinanet" if head == "retinanet" else "fpn"
+    cfg = LazyConfig.load(str(ROOT / "configs/bccd/step3_search_fpn.py"))
+    cfg.model = LazyConfig.load(str(ROOT / f"configs/bccd/step3_search_{name}.py")).model
+    cfg.train.output_dir = str(OUTPUT)
+    cfg.search.update(batch_size=8, amp=args.amp, calibration_batches=22)
+    if head == "retinanet":  # as in the paper: norm in the backbone alone
+        cfg.model.backbone.norm = cfg.model.head.norm = ""
+    if head == "wide":
+        cfg.model.backbone.out_channels = 256
+        cfg.model.proposal_generator.pre_nms_topk = (1000, 1000)
+        cfg.model.proposal_generator.post_nms_topk = (100, 100)
+        cfg.model.roi_heads.batch_size_per_image = 100
+        cfg.model.roi_heads.box_head.conv_dims = [256] * 4
+        cfg.model.roi_heads.box_head.fc_dims = [1024]
+        cfg.dataloader.calibration.total_batch_size = 5
+        cfg.search.calibration_batches = 10
+        cfg.dataloader.test.dataset = L(first)(names="bccd_val", count=50)
+    return cfg
 
 
-class _Timed:
-    """An evaluator whose time is counted apart."""
+def detector(cfg: Any) -> Any:
+    """The supernet's detector with the path set, its weights drawn from a fixed seed."""
+    torch.manual_seed(0)
+    model = instantiate(cfg.model)
+    require_supernet(model, "A candidate").set_path(PATH)
+    return model
 
-    def __init__(self, evaluator: Any, parts: dict[str, float]) -> None:
-        self._evaluator, self._parts = evaluator, parts
-        parts["evaluator"] = 0.0
 
-    def reset(self) -> None:
-        self._evaluator.reset()
-
-    def process(self, inputs: Any, outputs: Any) -> None:
-        self._count(lambda: self._evaluator.process(inputs, outputs))
-
-    def evaluate(self) -> Any:
-        return self._count(self._evaluator.evaluate)
-
-    def _count(self, run: Callable[[], Any]) -> Any:
-        start = time.perf_counter()
-        result = run()
-        self._parts["evaluator"] += time.perf_counter() - start
-        return result
+def train(args: argparse.Namespace) -> Path:
+    """Train the path until it finds something: APs of 0 are equal whatever happens."""
+    iterations, rate = TRAINING[args.head]
+    iterations = args.iterations or iterations
+    file = OUTPUT / f"{args.head}_{iterations}_{rate}.pth"
+    if file.exists():
+        return file
+    print(f"training the path: {iterations} iterations", flush=True)
+    cfg = load_config(args)
+    model = detector(cfg)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, iterations)
+    batches = iter(instantiate(cfg.dataloader.train))
+    with EventStorage():
+        for i in range(1, iterations + 1):
+            with seeded(0, i):
+                losses = model(next(batches))
+            optimizer.zero_grad(set_to_none=True)
+            sum(losses.values()).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(model.state_dict(), file)
+    return file
 
 
 if __name__ == "__main__":
