@@ -52,7 +52,6 @@ class RayExecutor:
         address: of a cluster that runs, or "auto"; None starts Ray on this machine.
         cpus_per_worker, gpus_per_worker: what Ray sets aside for a worker.
         environment: variables of the worker processes; "${NAME}" in a value is the old one.
-        place_limit: seconds after which it is an error that not one worker has a place.
 
     Raises SearchError, on entering, without Ray or where it can't be started or reached.
     """
@@ -69,7 +68,6 @@ class RayExecutor:
         cpus_per_worker: float = 1,
         gpus_per_worker: float = 0,
         environment: Mapping[str, str] | None = None,
-        place_limit: float = 120.0,
     ):
         self._parts: Iterable[Any] = itertools.chain([make_fitness], shared)
         self._workers = workers
@@ -78,22 +76,14 @@ class RayExecutor:
         self._address = address
         self._needs = {"num_cpus": cpus_per_worker, "num_gpus": gpus_per_worker}
         self._environment = dict(environment or {})
-        self._place_limit = place_limit
         self._waiting: deque[Job] = deque()
         self._stack = ExitStack()
 
     def __enter__(self) -> RayExecutor:
         cpus, gpus = (need * self._workers for need in self._needs.values())
         try:
-            self._ray = self._stack.enter_context(ray_session(self._address, cpus, gpus))
-            self._pool = WorkerPool(
-                self._ray,
-                self._parts,
-                workers=self._workers,
-                needs=self._needs,
-                environment=self._environment,
-                place_limit=self._place_limit,
-            )
+            ray = self._stack.enter_context(ray_session(self._address, cpus, gpus))
+            self._pool = WorkerPool(ray, self._parts, self._workers, self._needs, self._environment)
             self._stack.callback(self._pool.kill_all)
         except BaseException:
             self._stack.close()
@@ -130,17 +120,14 @@ class RayExecutor:
 
     def _hand_out(self) -> None:
         for worker in [w for w in self._pool.workers if w.call is None]:
-            started = [w for w in self._pool.workers if w.place is not None]
-            others = any(w.number != worker.number for w in started)
-            job = next((j for j in self._waiting if _suits(j, worker, others)), None)
+            alone = self._pool.is_alone(worker)
+            job = next((j for j in self._waiting if alone or j.failed_on != worker.number), None)
             if job is not None:
                 self._waiting.remove(job)
                 worker.job, worker.since = job, time.monotonic()
                 worker.call = worker.actor.evaluate.remote(job.architecture)
                 if self._time_limit is not None:
                     worker.deadline = worker.since + self._time_limit
-            elif self._waiting and not others:
-                self._pool.replace(worker)
 
     def _take(self, worker: Worker, outcome: Any) -> Measurement | Fault | None:
         """Take what a worker's call gave."""
@@ -167,22 +154,17 @@ class RayExecutor:
             measurement = Measurement(job.architecture, None, {}, seconds, error)
         job.attempts += 1
         worker.failures = 0 if measurement.error is None else worker.failures + 1
-        if worker.failures == FAILURES:
-            logger.warning("%s: %d attempts failed in a row; it is replaced", worker, FAILURES)
-        if worker.failures == FAILURES or not isinstance(outcome, Measurement):
-            self._pool.replace(worker)
+        is_again = measurement.error is not None and job.attempts <= self._retries
         if measurement.error is not None:
             log_failure(measurement, job.attempts, self._retries)
-            if job.attempts <= self._retries:
-                job.failed_on = worker
-                self._waiting.appendleft(job)
-                return None
-        return after_attempts(measurement, job.attempts)
-
-
-def _suits(job: Job, worker: Worker, others: bool) -> bool:
-    """Whether the worker may have it. After a failure that is another one where one is at work,
-    for each has a GPU of its own, and at least another process."""
-    if job.failed_on is None:
-        return True
-    return job.failed_on.number != worker.number or (not others and job.failed_on is not worker)
+        if is_again:
+            job.failed_on = worker.number
+            self._waiting.appendleft(job)
+        if (
+            not isinstance(outcome, Measurement)
+            or worker.failures == FAILURES
+            or (is_again and self._pool.is_alone(worker))
+        ):
+            logger.warning("%s is replaced; attempts failed in a row: %d", worker, worker.failures)
+            self._pool.replace(worker)
+        return None if is_again else after_attempts(measurement, job.attempts)

@@ -20,16 +20,20 @@ STARTS = 3
 """How often a worker is started in vain before the search goes on without it."""
 TELL_AFTER = 10.0
 """Seconds after which the log tells of workers that wait for a place."""
+PLACE_LIMIT = 120.0
+"""Seconds after which it is an error that not one worker has a place."""
 
 
 @dataclass(eq=False)
 class Job:
-    """A candidate that is not done. failed_on: the worker of its last failed attempt."""
+    """A candidate that is not done. failed_on: number of the worker of its last failed attempt,
+    which gets it again only where it is alone, for each has a GPU or a part of a machine to itself.
+    """
 
     architecture: Architecture
     attempts: int = 0
     lost_machines: int = 0
-    failed_on: Worker | None = None
+    failed_on: int | None = None
 
 
 @dataclass(eq=False)
@@ -72,18 +76,15 @@ class WorkerPool:
         workers: how many at the most.
         needs: what Ray sets aside for a worker: num_cpus, num_gpus.
         environment: variables of the worker processes.
-        place_limit: seconds after which it is an error that not one worker has a place.
     """
 
     def __init__(
         self,
         ray: Any,
         parts: Iterable[Any],
-        *,
         workers: int,
         needs: Mapping[str, float],
         environment: Mapping[str, str],
-        place_limit: float,
     ) -> None:
         self._ray = ray
         options = {**needs, "runtime_env": {"env_vars": dict(environment)}}
@@ -91,7 +92,6 @@ class WorkerPool:
         self._parts = [ray.put(part) for part in parts]
         self._wanted = workers
         self._needs = _as_text({"CPU": needs["num_cpus"], "GPU": needs["num_gpus"]})
-        self._place_limit = place_limit
         self._told = False
         self._given_up: list[Worker] = []
         self._numbers = itertools.count()
@@ -152,6 +152,10 @@ class WorkerPool:
         """Another process with the worker's number."""
         self.kill(worker)
         self._start(worker.number, worker.failed_starts)
+
+    def is_alone(self, worker: Worker) -> bool:
+        """Whether no other is at work."""
+        return not any(w.place and w.number != worker.number for w in self.workers)
 
     def kill(self, worker: Worker) -> None:
         self.workers.remove(worker)
@@ -220,10 +224,10 @@ class WorkerPool:
             return math.inf
         now = time.monotonic()
         # from the last on: the others may have waited long for more places than there are
-        end = max(waiting) + self._place_limit if len(waiting) == len(self.workers) else math.inf
+        end = max(waiting) + PLACE_LIMIT if len(waiting) == len(self.workers) else math.inf
         if now >= end:
             raise SearchError(
-                f"Not one worker got a place in {self._place_limit:g} s. Each needs {self._needs}; "
+                f"Not one worker got a place in {PLACE_LIMIT:g} s. Each needs {self._needs}; "
                 f"the cluster has {_as_text(self._ray.cluster_resources())}, of which free: "
                 f"{_as_text(self._ray.available_resources())}. Add machines, wait until others "
                 "leave them, or ask for less."

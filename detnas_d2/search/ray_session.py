@@ -51,8 +51,8 @@ def ray_session(address: str | None, cpus: float, gpus: float) -> Iterator[Any]:
         yield ray
         return
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    with _sigterm_exits():
-        handler = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
         try:
             if address is None:
                 ray.init(
@@ -68,39 +68,25 @@ def ray_session(address: str | None, cpus: float, gpus: float) -> Iterator[Any]:
                 ray.init(address=address, **quiet)
         except Exception as error:
             raise SearchError(_why_not(address, error)) from error
-        finally:
-            _handle_sigterm(handler)  # Ray's own would kill its processes under our feet
+        finally:  # Ray's own handler would kill its processes under our feet
+            _handle_sigterm(_exit if before == signal.SIG_DFL else before)
         try:
             yield ray
         finally:
             ray.shutdown()
+    finally:
+        _handle_sigterm(before)
 
 
 def _check_listening(address: str) -> None:
     """Raise OSError where nothing listens, for which Ray would wait several minutes, and ValueError
     for what is no address."""
-    if "://" in address:
-        return
-    found = _last_cluster() if address == "auto" else address
-    if found is None:
-        return  # Ray looks for processes, and soon says that there are none
-    host, _, port = found.rpartition(":")
+    if address == "auto" or "://" in address:
+        return  # Ray knows where to look
+    host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise ValueError("expected auto, or host:port of the head")
     socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
-
-
-def _last_cluster() -> str | None:
-    """What "auto" means: RAY_ADDRESS, or the cluster that was last started here, even if it is gone
-    since without having been stopped."""
-    if address := os.environ.get("RAY_ADDRESS"):
-        return address
-    path = os.path.join(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
-    try:
-        with open(path) as file:
-            return file.read().strip() or None
-    except OSError:
-        return None
 
 
 def _why_not(address: str | None, error: Exception) -> str:
@@ -111,17 +97,6 @@ def _why_not(address: str | None, error: Exception) -> str:
         f"The Ray cluster at {address!r} can't be reached: {reason}\nRun the search on a machine "
         "of the cluster, and see with `ray status` that it runs; docs/cluster.md has the rest."
     )
-
-
-@contextmanager
-def _sigterm_exits() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
-    if before == signal.SIG_DFL:
-        _handle_sigterm(_exit)
-    try:
-        yield
-    finally:
-        _handle_sigterm(before)
 
 
 def _handle_sigterm(handler: Any) -> None:

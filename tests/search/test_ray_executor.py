@@ -237,11 +237,12 @@ def test_it_goes_on_with_what_the_cluster_has(executor, architectures, caplog, m
     assert " of 3 workers wait for a place (2 CPU, 0 GPU each); they join" in caplog.text
 
 
-def test_not_one_place(executor, architectures):
+def test_not_one_place(executor, architectures, monkeypatch):
+    monkeypatch.setattr("detnas_d2.search.ray_pool.PLACE_LIMIT", 0.5)
     with pytest.raises(
         SearchError, match="in 0.5 s. Each needs 1 CPU, 1 GPU; the cluster has 4 CPU, 0 GPU"
     ):
-        list(executor(gpus_per_worker=1, place_limit=0.5).run(architectures))
+        list(executor(gpus_per_worker=1).run(architectures))
 
 
 def test_no_more_workers_than_candidates(executor, architectures, tmp_path):
