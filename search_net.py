@@ -47,7 +47,7 @@ from detnas_d2.search import (
     write_front,
 )
 from detnas_d2.space import Architecture
-from detnas_d2.trust import add_trust, called_by, is_code
+from detnas_d2.trust import add_trust, is_code
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 DEFAULT_CONFIG = os.path.join(ROOT, "configs/coco/step3_search_fpn_300m.py")
@@ -93,8 +93,7 @@ def search(args: argparse.Namespace) -> None:
         logger.info(f"The search ended early: {result.stopped_because}.")
     lines = "".join(f"\n  {c}" for c in commands).replace("BEST", best_file)
     logger.info(f"The best is in {best_file}. To retrain it:{lines}")
-    may_run = called_by(cfg) | frozenset((cfg.search.retrain or ()) if trust else ())
-    _report(cfg, model, result.best.architecture, may_run)
+    _report(cfg, model, result.best.architecture)
     if result.best.fitness == 0 and not any(result.best.metrics.values()):
         logger.warning(
             "All figures of the best are 0: nothing was detected, or nothing rightly, so the order "
@@ -103,7 +102,7 @@ def search(args: argparse.Namespace) -> None:
         )
 
 
-def _report(cfg: DictConfig, model: nn.Module, best: Architecture, may_run: frozenset[str]) -> None:
+def _report(cfg: DictConfig, model: nn.Module, best: Architecture) -> None:
     """Detections of the best, and the report; the search is done, whatever fails here."""
     folder = cfg.train.output_dir
     try:
@@ -113,7 +112,7 @@ def _report(cfg: DictConfig, model: nn.Module, best: Architecture, may_run: froz
     try:
         from detnas_d2.report import write_report  # here, for what it imports may fail too
 
-        page = os.path.abspath(write_report(folder, also=may_run))
+        page = os.path.abspath(write_report(folder))
         logger.info(f"The report, for a browser: {page}")
     except Exception:
         again = f"python -m detnas_d2.report {folder}"

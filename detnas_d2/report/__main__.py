@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Sequence
 
 from ..commands import add_debug, command
-from ..trust import add_trust
 from .page import write_report
 
 
@@ -24,8 +23,7 @@ def main(argv: Sequence[str]) -> None:
         metavar="OUTPUT",
         help="the output folder of a search, or one that holds those of several steps",
     )
-    args = add_trust(parser).parse_args(argv)
-    print(write_report(args.output, trust=args.trust))
+    print(write_report(parser.parse_args(argv).output))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,30 +14,6 @@ from ..search import Evaluation, rank
 
 LEAST_TOP = 10
 TOP_SHARE = 0.1
-
-
-def best_so_far(fitness: Sequence[float | None]) -> list[float | None]:
-    """The highest of each beginning of the sequence; None before the first that is no None."""
-    best: list[float | None] = []
-    highest: float | None = None
-    for value in fitness:
-        if value is not None and (highest is None or value > highest):
-            highest = value
-        best.append(highest)
-    return best
-
-
-def pareto_front(costs: Sequence[float], fitness: Sequence[float]) -> list[int]:
-    """Places of the points that no other dominates (nowhere worse, somewhere better), cheapest
-    first; more fitness and less cost are better, and of equal points all are in it."""
-    front: list[int] = []
-    best = -math.inf
-    for i in sorted(range(len(costs)), key=lambda i: (costs[i], -fitness[i])):
-        equal = bool(front) and (costs[i], fitness[i]) == (costs[front[-1]], fitness[front[-1]])
-        if fitness[i] > best or equal:
-            front.append(i)
-            best = fitness[i]
-    return front
 
 
 def top_of(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
@@ -59,18 +37,25 @@ def shares_by_generation(evaluations: Sequence[Evaluation]) -> dict[int, NDArray
     }
 
 
-def median_by_generation(
-    evaluations: Sequence[Evaluation],
-) -> list[tuple[int, int, int, float | None]]:
-    """For each run of evaluations of one generation: (generation, first and last place of the run
-    from 1 on, median fitness or None where all failed)."""
-    runs: list[tuple[int, int, int, float | None]] = []
-    start = 0
-    for i in range(1, len(evaluations) + 1):
-        last = i == len(evaluations)
-        if last or evaluations[i].generation != evaluations[start].generation:
-            values = [e.fitness for e in evaluations[start:i] if e.fitness is not None]
-            median = float(np.median(values)) if values else None
-            runs.append((evaluations[start].generation, start + 1, i, median))
-            start = i
+class Run(NamedTuple):
+    """Evaluations of one generation in a row: from place `first` to `last`, which count from 1.
+
+    median: of their fitness, NaN where all failed.
+    """
+
+    generation: int
+    first: int
+    last: int
+    median: float
+
+
+def runs_of(evaluations: Sequence[Evaluation]) -> list[Run]:
+    """A ledger's generations, each once, or more often where they were evaluated in parts."""
+    runs, place = [], 0
+    for generation, group in itertools.groupby(evaluations, key=lambda e: e.generation):
+        fitness = [e.fitness for e in group]
+        found = [f for f in fitness if f is not None]
+        median = float(np.median(found)) if found else math.nan
+        runs.append(Run(generation, place + 1, place + len(fitness), median))
+        place += len(fitness)
     return runs

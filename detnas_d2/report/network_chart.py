@@ -1,63 +1,61 @@
-"""The best network beside the baseline, block by block."""
+"""The best network beside the baseline: block by block, and by stage."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 
-from ..space import Architecture, CostTable
-from ..space.cost import block_resolutions
-from .style import INK, LINE, MUTED, Chart, category, finish, new_figure, quiet_axes
+from ..space import Architecture
+from .search_file import SearchFile
+from .style import INK, LINE, MUTED, Chart, category, finish, new_figure, quiet_axes, short
+from .texts import millions
 
 _ROW = 0.165  # inches
+_LABEL: dict[str, Any] = {"va": "center_baseline", "fontsize": 7}
 
 
-def baseline_of(best: Architecture) -> Architecture:
-    """The first choice that fits in every block."""
-    return Architecture(best.space, tuple(options[0] for options in best.space.options))
-
-
-def network_chart(best: Architecture, cost: CostTable, png: Path) -> Chart:
+def network_chart(best: Architecture, told: SearchFile, png: Path) -> Chart:
     """Each block's choice and multiply-adds, of the best and of the baseline."""
-    space = best.space
-    base = baseline_of(best)
+    flops, names = told.costs["flops"], [c.name for c in told.space.choices]
     figure = new_figure(0.75 + _ROW * (len(best) + 1))
-    names, left, right = figure.subplots(1, 3, sharey=True, width_ratios=(0.8, 1, 1))
-    for axes, network, title in ((left, base, "baseline"), (right, best, "best")):
-        total = cost.flops(network) / 1e6
-        _bars(axes, network, cost, f"{title}: {total:,.1f} M")
-    _stages(names, (left, right), cost)
-    names.set(xlim=(0, 1), ylim=(len(best) + 0.6, -0.6))
+    stages, left, right = figure.subplots(1, 3, sharey=True, width_ratios=(0.8, 1, 1))
+    for axes, network, title in ((left, told.baseline, "baseline"), (right, best, "best")):
+        _bars(axes, network, told, f"{title}: {flops(network) / 1e6:,.1f} M")
+    _stages(stages, (left, right), told)
+    stages.set(xlim=(0, 1), ylim=(len(best) + 0.6, -0.6))
     figure.supxlabel("multiply-adds of a block, M", fontsize=8, color=MUTED)
-    changed = sum(a != b for a, b in zip(best, base, strict=True))
-    first = space.choices[0].name if space.fits_all else "its first choice that fits"
+    changed = sum(a != b for a, b in zip(best, told.baseline, strict=True))
+    (first, *others) = dict.fromkeys(told.baseline)
+    base = "its first choice that fits" if others else names[first]
+    blocks = zip(best, flops.of_blocks(best), strict=True)
     return finish(
         figure,
         png,
-        f"The best network and the baseline ({first} in every block), block by block: "
+        f"The best network and the baseline ({base} in every block), block by block: "
         + "; ".join(
-            f"block {i + 1} {space.choices[c].name}, {cost.block_flops[i, c] / 1e6:.2f} M"
-            for i, c in enumerate(best)
+            f"block {i} {names[c]}, {cost / 1e6:.2f} M" for i, (c, cost) in enumerate(blocks, 1)
         )
         + ".",
-        f"Bars are multiply-adds at {cost.input_size[0]}×{cost.input_size[1]}, colours are "
-        f"choices. {changed} of {len(best)} blocks differ from the baseline, which has {first} "
+        f"Bars are multiply-adds at {told.input_size[0]}×{told.input_size[1]}, colours are "
+        f"choices. {changed} of {len(best)} blocks differ from the baseline, which has {base} "
         "in each. Resolutions and channels are those of a stage's output.",
     )
 
 
-def _bars(axes: Axes, network: Architecture, cost: CostTable, title: str) -> None:
-    most = max(cost.block_flops.max(), cost.stem_flops) / 1e6
-    axes.barh(0, cost.stem_flops / 1e6, height=0.74, color=LINE)
-    axes.text(cost.stem_flops / 1e6 + 0.02 * most, 0, "stem", color=MUTED, **_LABEL)
-    for i, choice in enumerate(network):
-        flops = cost.block_flops[i, choice] / 1e6
-        axes.barh(i + 1, flops, height=0.74, color=category(choice))
-        name = network.space.choices[choice].name
-        name = name if len(name) <= 14 else name[:13] + "…"
-        axes.text(flops + 0.02 * most, i + 1, name, color=INK, **_LABEL)
+def _bars(axes: Axes, network: Architecture, told: SearchFile, title: str) -> None:
+    flops = told.costs["flops"]
+    most = max(flops.blocks.max(), flops.stem) / 1e6
+    rows = [(flops.stem, LINE, "stem", MUTED)]
+    rows += [
+        (cost, category(c), short(told.space.choices[c].name, 14), INK)
+        for c, cost in zip(network, flops.of_blocks(network), strict=True)
+    ]
+    for i, (cost, colour, name, ink) in enumerate(rows):
+        axes.barh(i, cost / 1e6, height=0.74, color=colour)
+        axes.text(cost / 1e6 + 0.02 * most, i, name, color=ink, **_LABEL)
     axes.set_title(title)
     quiet_axes(axes)
     axes.grid(axis="x", visible=True)
@@ -66,34 +64,33 @@ def _bars(axes: Axes, network: Architecture, cost: CostTable, title: str) -> Non
     axes.tick_params(left=False, labelleft=False)
 
 
-def stage_shapes(cost: CostTable) -> list[tuple[str, int]]:
-    """(height×width in pixels, channels) of the output of stem and stages."""
-    space = cost.space
-    height, width = block_resolutions(space, cost.input_size)[0]
-    shapes = [(f"{height}×{width}", space.stem_channels)]
-    for stage in space.stages:
-        height, width = -(-height // stage.stride), -(-width // stage.stride)
-        shapes.append((f"{height}×{width}", stage.channels))
-    return shapes
-
-
-def _stages(names: Axes, bars: tuple[Axes, Axes], cost: CostTable) -> None:
-    space = cost.space
+def _stages(names: Axes, bars: tuple[Axes, Axes], told: SearchFile) -> None:
     quiet_axes(names)
     names.tick_params(left=False, labelleft=False, bottom=False, labelbottom=False)
-    (size, channels), *shapes = stage_shapes(cost)
-    names.text(0, 0, f"stem  {size}, {channels} ch.", color=MUTED, **_LABEL)
-    row = 1
-    for name, stage, (size, channels) in zip(space.stage_names, space.stages, shapes, strict=True):
-        shape = f"{size}, {channels} ch."
+    row = 0
+    for stage in told.stages:
+        shape = f"{stage.size[0]}×{stage.size[1]}, {stage.channels} ch."
         if stage.blocks > 1:
-            names.text(0, row, name, color=INK, weight="bold", **_LABEL)
+            names.text(0, row, stage.name, color=INK, weight="bold", **_LABEL)
             names.text(0, row + 1, shape, color=MUTED, **_LABEL)
         else:
-            names.text(0, row, f"{name}  {shape}", color=INK, **_LABEL)
-        for axes in (names, *bars):
+            names.text(0, row, f"{stage.name}  {shape}", color=INK, **_LABEL)
+        for axes in (names, *bars) if row else ():
             axes.axhline(row - 0.5, color=MUTED, lw=0.6)
-        row += stage.blocks
+        row += max(stage.blocks, 1)
 
 
-_LABEL: dict[str, Any] = {"va": "center_baseline", "fontsize": 7}
+def stage_rows(best: Architecture, told: SearchFile) -> list[dict[str, Any]]:
+    """A row for the stem, each stage and the total: shape, and the costs of best and baseline."""
+    first = np.cumsum([0, *(s.blocks for s in told.stages[1:-1])])  # block of each stage
+    columns: dict[str, list[str]] = {}
+    for prefix, network in (("", best), ("base_", told.baseline)):
+        for name, text in (("flops", millions), ("params", lambda n: f"{n / 1e6:.3f}")):
+            cost = told.costs[name]
+            stages = np.add.reduceat(cost.of_blocks(network), first)
+            columns[prefix + name] = [text(x) for x in (cost.stem, *stages, cost(network))]
+    shapes = [(s.name, (f"{s.size[0]}×{s.size[1]}", s.channels)) for s in told.stages]
+    return [
+        {"name": name, "shape": shape, **{key: column[i] for key, column in columns.items()}}
+        for i, (name, shape) in enumerate([*shapes, ("total", ("", ""))])
+    ]

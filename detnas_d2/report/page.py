@@ -41,16 +41,12 @@ class ReportError(DetNASError):
     """A report of nothing."""
 
 
-def write_report(
-    output: str | os.PathLike[str], *, trust: bool = False, also: frozenset[str] = frozenset()
-) -> Path:
+def write_report(output: str | os.PathLike[str]) -> Path:
     """Write OUTPUT/report/index.html and PNG files beside it.
 
     Args:
         output: a step's output folder, best a search's; or one that holds those of several steps.
             What is missing in it, damaged or just being written is told on the page.
-        trust: run whatever the folder's configs name: blocks of one's own, configs of retrainings.
-        also: names and files that they may name without `trust`, as the run's own config did.
 
     Returns:
         the page's file.
@@ -74,10 +70,11 @@ def write_report(
     problems: list[str] = []
     steps = _steps(root, problems)
     searches = [s for s in steps if s.kind == "search"]
-    may_run = None if trust else also
-    records = [read_search(s, may_run) for s in searches[:_MOST_SEARCHES]]
+    records = [read_search(s) for s in searches[:_MOST_SEARCHES]]
     folder.mkdir(exist_ok=True)
-    before = {p: _version(p) for p in folder.glob("*.png") if _CHARTS.search(p.name)}
+    for png in folder.glob("*.png"):
+        if _CHARTS.search(png.name):  # of an earlier report
+            png.unlink()
     with chart_style():
         parts = [
             search_part(r, _png(folder, r.step.name if len(searches) > 1 else "")) for r in records
@@ -119,19 +116,7 @@ def write_report(
     )
     page = folder / PAGE
     write_atomically(page, text)
-    for png, version_before in before.items():  # of an earlier report
-        if _version(png) == version_before:
-            png.unlink(missing_ok=True)
     return page
-
-
-def _version(path: Path) -> tuple[int, int] | None:
-    """Another one for each file that was moved to this path."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns
 
 
 def _steps(root: Path, problems: list[str]) -> list[StepFolder]:
@@ -220,7 +205,7 @@ def _estimated(lines: Sequence[dict[str, Any]]) -> str:
 def _estimated_search(search: SearchRecord) -> str:
     """Of a search that nobody timed: its candidates' time, shared by the workers."""
     seconds = sum(e.seconds for e in search.evaluations)
-    workers = search.step.setting("search.workers")
+    workers = search.step.setting("search.executor.workers")
     workers = workers if isinstance(workers, int) and workers > 0 else 1
     return f"about {duration(seconds / workers)}" if seconds else ""
 

@@ -11,7 +11,7 @@ import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.detection_utils import read_image
 
-from ..data.drawing import draw_boxes
+from ..data.drawing import draw_boxes, grid
 
 SCALE = 2.0  # small images are drawn larger, so that labels can be read
 
@@ -55,15 +55,4 @@ def draw_detections(
         )
     folder = os.path.dirname(picture_file)
     os.makedirs(folder or ".", exist_ok=True)
-    cv2.imwrite(picture_file, cv2.cvtColor(_grid(drawn), cv2.COLOR_RGB2BGR))
-
-
-def _grid(pictures: list[np.ndarray], columns: int = 3) -> np.ndarray:
-    height = max(p.shape[0] for p in pictures)
-    width = max(p.shape[1] for p in pictures)
-    rows = -(-len(pictures) // columns)
-    grid = np.full((rows * height, min(columns, len(pictures)) * width, 3), 255, np.uint8)
-    for i, picture in enumerate(pictures):
-        y, x = i // columns * height, i % columns * width
-        grid[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
-    return grid
+    cv2.imwrite(picture_file, cv2.cvtColor(grid(drawn, columns=3), cv2.COLOR_RGB2BGR))

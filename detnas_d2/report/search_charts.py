@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
-from ..search import Evaluation, rank
-from .figures import (
-    best_so_far,
-    choice_shares,
-    median_by_generation,
-    pareto_front,
-    shares_by_generation,
-    top_of,
-)
+from ..search import Evaluation, non_dominated, rank
+from .figures import choice_shares, runs_of, shares_by_generation, top_of
+from .search_file import Cost, StageShape
 from .style import (
     ACCENT,
     INK,
@@ -33,64 +27,58 @@ from .style import (
     finish,
     new_figure,
     quiet_axes,
+    short,
 )
 
 _MANY = 1500  # points beyond which an SVG holds them as a picture
-
-
-@dataclass(frozen=True)
-class Cost:
-    """A cost of candidates for a chart.
-
-    name: as in ``search.<name>_limit``. label: with its unit. values: of each evaluation, in the
-    unit of the label. limit: in the same unit; None where there is none.
-    """
-
-    name: str
-    label: str
-    values: Sequence[float]
-    limit: float | None
+_CENTRED: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": 6}
+_LABELS = {
+    "flops": ("multiply-adds, M", 1e-6),
+    "params": ("parameters, M", 1e-6),
+    "latency": ("latency, ms", 1.0),
+}
 
 
 def fitness_chart(evaluations: Sequence[Evaluation], metric: str, png: Path) -> Chart:
     """Fitness by place in the search, the best so far and each generation's median."""
     figure = new_figure(2.9)
     axes = figure.add_subplot()
-    fitness = [e.fitness for e in evaluations]
-    places = np.arange(1, len(fitness) + 1)
-    values = np.array([np.nan if f is None else f for f in fitness])
-    best = np.array([np.nan if f is None else f for f in best_so_far(fitness)])
-    _points(axes, places, values, MUTED)
-    runs = median_by_generation(evaluations)
-    for k, (_, first, last, median) in enumerate(runs):
+    values = _fitness(evaluations)
+    places = np.arange(1, len(values) + 1)
+    best = np.fmax.accumulate(values)
+    _points(axes, places, values)
+    runs = runs_of(evaluations)
+    for k, run in enumerate(runs):
         label = "generation's median" if k == 0 else None
-        if median is not None:
-            axes.plot([first - 0.4, last + 0.4], [median] * 2, color=WARM, lw=1.6, label=label)
+        axes.plot(
+            [run.first - 0.4, run.last + 0.4], [run.median] * 2, color=WARM, lw=1.6, label=label
+        )
         if k:
-            axes.axvline(first - 0.5, color=LINE, lw=0.6, zorder=0)
+            axes.axvline(run.first - 0.5, color=LINE, lw=0.6, zorder=0)
     axes.plot(places, best, color=ACCENT, drawstyle="steps-post", label="best so far")
     failed = places[np.isnan(values)]
     if len(failed):
-        bottom = np.nanmin(values)
-        axes.plot(
-            *(failed, np.full(len(failed), bottom), "x"),
-            color=INK,
-            ms=4,
-            mew=0.9,
-            label=f"failed ({len(failed)})",
-        )
-    _name_generations(axes, runs)
+        bottom = np.full(len(failed), np.nanmin(values))
+        label = f"failed ({len(failed)})"
+        axes.plot(failed, bottom, "x", color=INK, ms=4, mew=0.9, label=label)
+    if len(runs) > 1:  # numbers along the upper edge, as many as there is room for
+        upper = axes.secondary_xaxis("top")
+        shown = runs[:: -(-len(runs) // 12)]
+        middles = [(run.first + run.last) / 2 for run in shown]
+        upper.set_xticks(middles, [str(run.generation) for run in shown])
+        upper.set_xlabel("generation", color=MUTED)
+        upper.tick_params(length=0, pad=1)
+        upper.spines["top"].set_visible(False)
     axes.set(xlabel="candidates, in the order of their evaluation", ylabel=f"fitness: {metric}")
     axes.grid(axis="x", visible=False)
-    axes.set_xlim(0.5 - 0.01 * len(fitness), len(fitness) + 0.5 + 0.01 * len(fitness))
-    _whole_numbers(axes)
+    axes.set_xlim(0.5 - 0.01 * len(values), len(values) + 0.5 + 0.01 * len(values))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _legend_below(figure, axes)
-    highest = max(rank(evaluations)[:1], key=lambda e: e.fitness or 0.0)
     return finish(
         figure,
         png,
-        f"Fitness of {len(fitness)} candidates in the order of their evaluation. The best so far "
-        f"rises from {best[~np.isnan(best)][0]:.2f} to {highest.fitness:.2f} {metric}.",
+        f"Fitness of {len(values)} candidates in the order of their evaluation. The best so far "
+        f"rises from {best[~np.isnan(best)][0]:.2f} to {best[-1]:.2f} {metric}.",
         "Each dot is a candidate. A search that works lifts the medians from generation to "
         "generation; a line of the best that has long been flat says that more candidates would "
         "hardly help.",
@@ -99,13 +87,16 @@ def fitness_chart(evaluations: Sequence[Evaluation], metric: str, png: Path) -> 
 
 def cost_chart(evaluations: Sequence[Evaluation], cost: Cost, metric: str, png: Path) -> Chart:
     """Fitness against a cost, with the Pareto front and the limit."""
+    label, factor = _LABELS.get(cost.name, (f"{cost.name}, {cost.unit}", 1.0))
     figure = new_figure(2.9)
     axes = figure.add_subplot()
-    both = zip(cost.values, evaluations, strict=True)
-    pairs = [(value, e.fitness) for value, e in both if e.fitness is not None]
-    values, fitness = (np.array(x) for x in zip(*pairs, strict=True))
-    front = pareto_front(values.tolist(), fitness.tolist())
-    _points(axes, values, fitness, MUTED)
+    ranked = rank(evaluations)
+    in_ledger = cost.name in ("flops", "params")
+    costs = [getattr(e, cost.name) if in_ledger else cost(e.architecture) for e in ranked]
+    values = factor * np.array(costs, dtype=float)
+    fitness = _fitness(ranked)
+    front = sorted(non_dominated(np.column_stack([values, -fitness])), key=values.__getitem__)
+    _points(axes, values, fitness)
     axes.plot(
         *(values[front], fitness[front], "o-"),
         color=ACCENT,
@@ -113,32 +104,27 @@ def cost_chart(evaluations: Sequence[Evaluation], cost: Cost, metric: str, png: 
         ms=4,
         label=f"Pareto front ({len(front)})",
     )
-    best, *_ = rank(evaluations)
-    axes.plot(
-        *([cost.values[evaluations.index(best)]], [best.fitness or 0.0], "D"),
-        color=WARM,
-        mec=PAPER,
-        ms=7,
-        label="best",
-        zorder=5,
-    )
+    axes.plot(values[:1], fitness[:1], "D", color=WARM, mec=PAPER, ms=7, label="best", zorder=5)
     limit = ""
     if cost.limit is not None:
-        axes.axvline(cost.limit, color=INK, lw=1, ls=(0, (4, 3)), label=f"limit {cost.limit:,.6g}")
-        limit = f", the limit is {cost.limit:,.6g}"
-    axes.set(xlabel=cost.label, ylabel=f"fitness: {metric}")
+        limit = f"limit {factor * cost.limit:,.6g}"
+        axes.axvline(factor * cost.limit, color=INK, lw=1, ls=(0, (4, 3)), label=limit)
+        limit = f", the {limit}"
+    axes.set(xlabel=label, ylabel=f"fitness: {metric}")
     _legend_below(figure, axes)
     return finish(
         figure,
         png,
-        f"Fitness against {cost.label}: {len(pairs)} candidates from {values.min():,.4g} to "
+        f"Fitness against {label}: {len(ranked)} candidates from {values.min():,.4g} to "
         f"{values.max():,.4g}{limit}; {len(front)} are on the Pareto front.",
         "The step line is the Pareto front: no candidate has as much fitness at less cost. Where "
         "it is flat towards the limit, a smaller network would do nearly as well.",
     )
 
 
-def top_choices_chart(evaluations: Sequence[Evaluation], png: Path) -> Chart:
+def top_choices_chart(
+    evaluations: Sequence[Evaluation], stages: Sequence[StageShape], png: Path
+) -> Chart:
     """How often each choice stands in each block among the best."""
     top = top_of(evaluations)
     space = top[0].architecture.space
@@ -158,15 +144,18 @@ def top_choices_chart(evaluations: Sequence[Evaluation], png: Path) -> Chart:
         axes.add_patch(
             Rectangle((b, top[0].architecture[b]), 0.92, 0.92, fill=False, ec=WARM, lw=1.5)
         )
-    for name, first, last in _stages(space):
+    first = 0
+    for stage in stages:
         if first:
             axes.axvline(first - 0.04, color=INK, lw=0.8)
-        axes.text((first + last + 1) / 2, -0.25, name, color=MUTED, ha="center", fontsize=7)
+        middle = first + stage.blocks / 2
+        axes.text(middle, -0.25, stage.name, color=MUTED, ha="center", fontsize=7)
+        first += stage.blocks
     axes.set(xlim=(-0.1, blocks), ylim=(options, -0.7), xlabel="block, from the stem on")
     step = 1 if blocks <= 24 else 4
     ticks = np.arange(0, blocks, step)
     axes.set_xticks(ticks + 0.46, [str(t + 1) for t in ticks])
-    axes.set_yticks(np.arange(options) + 0.5, [_short(c.name) for c in space.choices])
+    axes.set_yticks(np.arange(options) + 0.5, [short(c.name) for c in space.choices])
     quiet_axes(axes)
     return finish(
         figure,
@@ -194,7 +183,7 @@ def generations_chart(evaluations: Sequence[Evaluation], png: Path) -> Chart:
             bottom=bottom,
             width=0.86,
             color=category(c),
-            label=_short(choice.name),
+            label=short(choice.name),
         )
         bottom += height
     axes.set(xlabel="generation", ylabel="% of all blocks", ylim=(0, 100))
@@ -218,50 +207,15 @@ def generations_chart(evaluations: Sequence[Evaluation], png: Path) -> Chart:
     )
 
 
-_CENTRED: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": 6}
+def _fitness(evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
+    """(N,), NaN of those that failed."""
+    return np.array([np.nan if e.fitness is None else e.fitness for e in evaluations])
 
 
-def _points(axes: Axes, x: Any, y: Any, colour: str) -> None:
+def _points(axes: Axes, x: Any, y: Any) -> None:
     size = 2.2 if len(x) > 300 else 3.2
-    axes.plot(
-        *(x, y, "o"),
-        color=colour,
-        alpha=0.55,
-        ms=size,
-        mew=0,
-        rasterized=len(x) > _MANY,
-        zorder=1.5,
-    )
-
-
-def _name_generations(axes: Axes, runs: Sequence[tuple[int, int, int, float | None]]) -> None:
-    """Numbers along the upper edge, as many as there is room for."""
-    if len(runs) < 2:
-        return
-    step = max(1, -(-len(runs) // 12))
-    upper = axes.secondary_xaxis("top")
-    shown = runs[::step]
-    upper.set_xticks([(a + b) / 2 for _, a, b, _ in shown], [str(g) for g, *_ in shown])
-    upper.set_xlabel("generation", color=MUTED)
-    upper.tick_params(length=0, pad=1)
-    upper.spines["top"].set_visible(False)
-
-
-def _stages(space: Any) -> list[tuple[str, int, int]]:
-    """(name, first block, last block) of each stage."""
-    found, first = [], 0
-    for name, stage in zip(space.stage_names, space.stages, strict=True):
-        found.append((name, first, first + stage.blocks - 1))
-        first += stage.blocks
-    return found
-
-
-def _whole_numbers(axes: Axes) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-
-
-def _short(name: str, length: int = 16) -> str:
-    return name if len(name) <= length else name[: length - 1] + "…"
+    look: dict[str, Any] = {"color": MUTED, "alpha": 0.55, "ms": size, "mew": 0, "zorder": 1.5}
+    axes.plot(x, y, "o", rasterized=len(x) > _MANY, **look)
 
 
 def _legend_below(figure: Any, axes: Axes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,20 +15,18 @@ import yaml
 from ..driver.commands import Retraining
 from ..durations import duration
 from ..search import Evaluation, rank
-from ..space import Architecture, CostTable
 from .boxes import Detections, read_detections
-from .commands import retrainings_of
-from .folders import CONFIG, LEDGER
-from .network_chart import baseline_of, network_chart
+from .network_chart import network_chart, stage_rows
 from .search_charts import cost_chart, fitness_chart, generations_chart, top_choices_chart
+from .search_file import FLOPS_ALONE
 from .search_folder import SearchRecord, front_of
-from .stage_table import stage_rows
 from .style import Chart
 from .texts import attempt, flatten, millions
 
 _NO_CANDIDATE = (
     "No candidate was evaluated yet. search_net.py writes one line to ledger.jsonl for each."
 )
+_OF_A_ROW = ("architecture", "fitness", "flops", "params")
 _ALL_FAILED = (
     "All candidates failed so far; their errors are below. Mend the cause, then go on with "
     "python search_net.py --config-file … --resume --retry-failed."
@@ -55,10 +53,10 @@ class SearchPart:
     commands: list[str] = field(default_factory=list)
     in_order: bool = False
     network: Chart | None = None
+    missing_network: str | None = None
     stages: list[dict[str, Any]] = field(default_factory=list)
     fitness: Chart | None = None
     costs: list[Chart] = field(default_factory=list)
-    missing_costs: list[str] = field(default_factory=list)
     metric_names: list[str] = field(default_factory=list)
     top: list[dict[str, Any]] = field(default_factory=list)
     front: list[dict[str, Any]] = field(default_factory=list)
@@ -88,72 +86,86 @@ def search_part(record: SearchRecord, png: Callable[[str], Path]) -> SearchPart:
     )
     attempt("What was run", lambda: _add_run(part, record), None, part.notes)
     if not record.evaluations:
-        part.missing = _NO_CANDIDATE if record.space is not None else _why_unread(record)
-        part.missing_detections = part.missing
+        part.missing = part.missing_detections = _NO_CANDIDATE
         return part
-    evaluations = record.evaluations
-    errors = Counter(e.error or "" for e in record.failed)
-    part.failed = [
-        (error, count, str(next(e for e in record.failed if e.error == error).architecture))
-        for error, count in errors.most_common()
-    ]
-    part.generations = attempt(
-        "The chart of generations",
-        lambda: generations_chart(evaluations, png("generations")),
-        None,
-        part.notes,
-    )
     best = record.best
+    drawing: list[tuple[str, Callable[..., None]]] = [("The failed candidates", _add_failed)]
     if best is None:
         part.missing = part.missing_detections = _ALL_FAILED
-        return part
-    part.architecture = str(best.architecture)
-    for what, add in (
-        ("The commands and the tables of networks", _add_tables),
-        ("The chart of fitness", _add_fitness),
-        ("The chart of choices", _add_choices),
-        ("Fitness against cost", _add_costs),
-        ("The best network beside the baseline", _add_network),
-        ("Detections", _add_detections),
-    ):
-        attempt(what, partial(add, part, record, best, png), None, part.notes)
+    else:
+        part.architecture = str(best.architecture)
+        drawing += [
+            ("The commands and the tables of networks", _add_tables),
+            ("The chart of fitness", _add_fitness),
+            ("The chart of choices", _add_choices),
+            ("Fitness against cost", _add_costs),
+            ("The best network beside the baseline", _add_network),
+            ("Detections", _add_detections),
+        ]
+    for what, add in (*drawing, ("The chart of generations", _add_generations)):
+        attempt(what, partial(add, part, record, png), None, part.notes)
     return part
 
 
 Png = Callable[[str], Path]
 
 
-def _add_tables(part: SearchPart, record: SearchRecord, best: Evaluation, png: Png) -> None:
-    none: list[Retraining] = []
-    steps = attempt("The commands", lambda: retrainings_of(record), none, part.notes)
-    part.commands = [step.command(str(best.architecture)) for step in steps]
+def _add_failed(part: SearchPart, record: SearchRecord, png: Png) -> None:
+    first = {e.error: str(e.architecture) for e in reversed(record.failed)}
+    errors = Counter(e.error for e in record.failed)
+    part.failed = [(str(error), n, first[error]) for error, n in errors.most_common()]
+
+
+def _add_tables(part: SearchPart, record: SearchRecord, png: Png) -> None:
+    steps = record.told.retrain if record.told is not None else ()
+    part.commands = [step.command(str(part.architecture)) for step in steps]
     part.in_order = any(step.checkpoint for step in steps)
-    part.metric_names = _other_metrics(record.evaluations, record.metric)
+    names = dict.fromkeys(n for e in record.evaluations for n in e.metrics if n != record.metric)
+    part.metric_names = list(names)[:3]
     ranked = rank(record.evaluations)
     part.top = [_row(e, part, steps, i) for i, e in enumerate(ranked[:10], start=1)]
-    _add_front(part, record, steps, {e.architecture: i for i, e in enumerate(ranked, start=1)})
+    front, problem = front_of(record.step)
+    part.notes += [problem] if problem else []
+    places = {e.architecture.choices: i for i, e in enumerate(ranked)}
+    for entry in front:
+        place = places.get(tuple(c for c in entry["architecture"] if isinstance(c, int)))
+        if place is not None:
+            part.front_costs = part.front_costs or [k for k in entry if k not in _OF_A_ROW]
+            row = _row(ranked[place], part, steps, place + 1)
+            part.front.append({**row, "costs": [_figure(entry.get(k)) for k in part.front_costs]})
 
 
-def _add_fitness(part: SearchPart, record: SearchRecord, best: Evaluation, png: Png) -> None:
+def _add_fitness(part: SearchPart, record: SearchRecord, png: Png) -> None:
     part.fitness = fitness_chart(record.evaluations, record.metric, png("fitness"))
 
 
-def _add_choices(part: SearchPart, record: SearchRecord, best: Evaluation, png: Png) -> None:
-    part.top_choices = top_choices_chart(record.evaluations, png("top_choices"))
+def _add_choices(part: SearchPart, record: SearchRecord, png: Png) -> None:
+    stages = record.told.stages[1:] if record.told is not None else ()
+    part.top_choices = top_choices_chart(record.evaluations, stages, png("top_choices"))
 
 
-def _add_costs(part: SearchPart, record: SearchRecord, best: Evaluation, png: Png) -> None:
-    costs, part.missing_costs = record.costs()
-    for c in costs:
-        chart = cost_chart(record.evaluations, c, record.metric, png(f"fitness_{c.name}"))
-        part.costs.append(chart)
+def _add_generations(part: SearchPart, record: SearchRecord, png: Png) -> None:
+    part.generations = generations_chart(record.evaluations, png("generations"))
 
 
-def _add_network(part: SearchPart, record: SearchRecord, best: Evaluation, png: Png) -> None:
-    table = CostTable(best.architecture.space, record.input_size)
-    part.facts = _facts(record, best, table)
-    part.stages = stage_rows(best.architecture, table)
-    part.network = network_chart(best.architecture, table, png("network"))
+def _add_costs(part: SearchPart, record: SearchRecord, png: Png) -> None:
+    """Multiply-adds, and every other cost that the search limits or weighs."""
+    told = record.told.costs.values() if record.told is not None else [FLOPS_ALONE]
+    for cost in told:
+        if cost.name != "params" or cost.limit is not None or cost.is_weighed:
+            file = png(f"fitness_{cost.name}")
+            part.costs.append(cost_chart(record.evaluations, cost, record.metric, file))
+
+
+def _add_network(part: SearchPart, record: SearchRecord, png: Png) -> None:
+    best = record.best
+    assert best is not None
+    part.facts = _facts(record, best)
+    if record.told is None:
+        part.missing_network = "The costs of its blocks are not known without search.json."
+        return
+    part.stages = stage_rows(best.architecture, record.told)
+    part.network = network_chart(best.architecture, record.told, png("network"))
 
 
 def _headline(record: SearchRecord) -> str:
@@ -171,43 +183,25 @@ def _headline(record: SearchRecord) -> str:
     return f"Stopped, {of} candidates; the last one {ago} ago. search_net.py --resume goes on."
 
 
-def _why_unread(record: SearchRecord) -> str:
-    if not (record.step.path / LEDGER).is_file():
-        return _NO_CANDIDATE
-    reason = " ".join(record.notes) or f"There is no {CONFIG}."
-    return f"{LEDGER} can't be read without the space that was searched. {reason}"
-
-
-def _facts(record: SearchRecord, best: Evaluation, table: CostTable) -> list[tuple[str, str, str]]:
-    ok = [e for e in record.evaluations if e.fitness is not None]
-    first = [e.fitness for e in ok if e.generation == 0 and e.fitness is not None]
-    base = baseline_of(best.architecture)
-    height, width = record.input_size
-    limit = record.step.setting("search.flops_limit")
+def _facts(record: SearchRecord, best: Evaluation) -> list[tuple[str, str, str]]:
+    first = [e.fitness for e in record.evaluations if e.generation == 0 and e.fitness is not None]
     fitness = best.fitness if best.fitness is not None else 0.0
-    gain = f"{fitness - fmean(first):+.2f} over the mean of generation 0" if first else ""
-    limited = f"limit {millions(limit)}\u00a0M" if isinstance(limit, (int, float)) else "no limit"
+    gain = f"; {fitness - fmean(first):+.2f} over the mean of generation 0" if first else ""
+    counted = base = ""
+    if record.told is not None:
+        flops, params = record.told.costs["flops"], record.told.costs["params"]
+        limit = f"limit {millions(flops.limit)}\u00a0M" if flops.limit is not None else "no limit"
+        counted = f"at {record.told.input_size[0]}×{record.told.input_size[1]}; {limit}"
+        base = f"; baseline {millions(params(record.told.baseline))}\u00a0M"
     seconds = sum(e.seconds for e in record.evaluations)
+    mean = duration(seconds / len(record.evaluations))
     return [
-        ("Best fitness", f"{fitness:.2f}", f"{record.metric}; {gain}" if gain else record.metric),
-        ("Multiply-adds", f"{millions(best.flops)}\u00a0M", f"at {height}×{width}; {limited}"),
-        (
-            "Parameters",
-            f"{best.params / 1e6:.3f}\u00a0M",
-            f"backbone; baseline {table.params(base) / 1e6:.3f}\u00a0M",
-        ),
+        ("Best fitness", f"{fitness:.2f}", record.metric + gain),
+        ("Multiply-adds", f"{millions(best.flops)}\u00a0M", counted),
+        ("Parameters", f"{millions(best.params)}\u00a0M", f"backbone{base}"),
         ("Candidates", f"{len(record.evaluations):,}", f"{len(record.failed):,} failed"),
-        (
-            "A candidate takes",
-            duration(seconds / len(record.evaluations)),
-            f"mean; {duration(seconds)} in all",
-        ),
+        ("A candidate takes", mean, f"mean; {duration(seconds)} in all"),
     ]
-
-
-def _other_metrics(evaluations: Iterable[Evaluation], metric: str) -> list[str]:
-    names = dict.fromkeys(name for e in evaluations for name in e.metrics if name != metric)
-    return list(names)[:3]
 
 
 def _row(
@@ -229,37 +223,16 @@ def _row(
     }
 
 
-def _add_front(
-    part: SearchPart,
-    record: SearchRecord,
-    steps: Sequence[Retraining],
-    places: Mapping[Architecture, int],
-) -> None:
-    by_choices = {e.architecture.choices: e for e in record.evaluations}
-    front, problem = front_of(record.step)
-    if problem is not None:
-        part.notes.append(problem)
-    for entry in front:
-        choices = tuple(c for c in entry["architecture"] if isinstance(c, int))
-        found = by_choices.get(choices)
-        if found is not None and found.ok:
-            costs = {
-                k: v
-                for k, v in entry.items()
-                if k not in ("architecture", "fitness", "flops", "params")
-                and isinstance(v, (int, float))
-            }
-            part.front_costs = part.front_costs or list(costs)
-            row = _row(found, part, steps, places[found.architecture])
-            part.front.append({**row, "costs": [f"{v:,.4g}" for v in costs.values()]})
+def _figure(value: Any) -> str:
+    return f"{value:,.4g}" if isinstance(value, (int, float)) else ""
 
 
-def _add_detections(part: SearchPart, record: SearchRecord, best: Evaluation, png: Png) -> None:
+def _add_detections(part: SearchPart, record: SearchRecord, png: Png) -> None:
     part.missing_detections = "Detections could not be drawn."
     part.detections = read_detections(record.step.path, png("detections"))
     if part.detections is not None:
         return
-    if not record.metric.startswith("bbox/"):
+    if record.metric.startswith("classification/"):
         part.missing_detections = (
             f"The fitness of this search is {record.metric}: a classifier finds no boxes."
         )

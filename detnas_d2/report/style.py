@@ -134,6 +134,11 @@ def themed(svg: str) -> str:
     return svg.replace('<style type="text/css">', f'<style type="text/css">{style}', 1)
 
 
+def short(name: str, length: int = 16) -> str:
+    """A name of anyone's, cut where it is longer."""
+    return name if len(name) <= length else name[: length - 1] + "…"
+
+
 def quiet_axes(axes: Axes) -> None:
     """Without ticks, grid and frame."""
     axes.grid(False)

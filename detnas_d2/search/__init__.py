@@ -9,7 +9,7 @@ from .errors import LedgerError, LedgerLocked, LedgerMismatch, LimitError, Searc
 from .evaluator import Evaluate, Evaluator
 from .evolution import EvolutionarySearch
 from .executor import Executor, Fitness, InProcessExecutor, Measurement, measure
-from .front import ParetoResult, format_front, write_front
+from .front import ParetoResult, format_front, non_dominated, write_front
 from .given import GivenArchitectures
 from .ledger import Ledger
 from .ledger_format import make_header, read_ledger
@@ -52,6 +52,7 @@ __all__ = [
     "SearchResult",
     "crossover",
     "format_front",
+    "non_dominated",
     "format_top",
     "make_header",
     "measure",

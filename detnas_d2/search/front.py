@@ -7,6 +7,9 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..files import write_atomically
 from .record import Evaluation
 from .results import SearchResult, as_columns
@@ -36,6 +39,18 @@ class ParetoResult(SearchResult):
             result.stopped_because,
             tuple(sorted(front, key=_cheapest_first)),
         )
+
+
+def non_dominated(values: NDArray[np.float64]) -> list[int]:
+    """The rows of (N, goals) values, less being better in all, that no other row dominates.
+
+    A row dominates another where it is nowhere greater and somewhere less. Equal rows stay.
+    """
+    return [
+        i
+        for i, row in enumerate(values)
+        if not ((values <= row).all(axis=1) & (values < row).any(axis=1)).any()
+    ]
 
 
 def write_front(path: str | os.PathLike[str], result: ParetoResult) -> None:

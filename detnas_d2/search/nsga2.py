@@ -17,7 +17,6 @@ from pymoo.core.problem import Problem
 from pymoo.core.termination import NoTermination
 from pymoo.operators.selection.tournament import TournamentSelection
 from pymoo.problems.static import StaticProblem
-from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from ..space import Architecture, SearchSpace
 from .operators import crossover, mutate
@@ -106,13 +105,3 @@ class _Mating:
                     children[child] = None
         self.children = list(children)
         return Population.new(X=np.array([c.choices for c in children])) if children else []
-
-
-def non_dominated(values: NDArray[np.float64]) -> list[int]:
-    """The rows of (N, goals) values, less being better in all, that no other row dominates.
-
-    A row dominates another where it is nowhere greater and somewhere less. Equal rows stay.
-    """
-    front = NonDominatedSorting().do(values, only_non_dominated_front=True)
-    rows: list[int] = sorted(front.tolist())
-    return rows

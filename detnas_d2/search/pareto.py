@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..space import Architecture, SearchSpace
 from .errors import SearchError
 from .evaluator import Evaluate
-from .front import ParetoResult, TradeOff
+from .front import ParetoResult, TradeOff, non_dominated
 from .initial import FilePath, first_architectures
 from .limits import Limit
 from .record import Evaluation, best_of
@@ -118,7 +118,7 @@ class ParetoSearch:
                 break
         result = make_result(best_of(evaluations), evaluations, stopped_because)
         succeeded = [e for e in evaluations if e.ok]
-        front = nsga2.non_dominated(self._goals(succeeded))
+        front = non_dominated(self._goals(succeeded))
         return ParetoResult.of(result, self._trade_offs([succeeded[i] for i in front]))
 
     def _next_population(

@@ -59,53 +59,56 @@ def made_evaluations(
     return made
 
 
-def config_of(space: SearchSpace | str, folder: Path, **search: Any) -> dict[str, Any]:
-    described: Any = space
-    if isinstance(space, SearchSpace):
-        package = "detnas_d2.space."
-        described = {
-            "_target_": package + "SearchSpace",
-            "name": space.name,
-            "stem_channels": space.stem_channels,
-            "stages": [
-                {"_target_": package + "Stage", "channels": s.channels, "blocks": s.blocks}
-                for s in space.stages
-            ],
-            "choices": [
-                {"_target_": package + "ShuffleChoice", "kernel_size": c.kernel_size}
-                if isinstance(c, ShuffleChoice)
-                else {"_target_": package + type(c).__name__}
-                for c in space.choices
-            ],
-        }
+def told_of(space: SearchSpace, /, **more: Any) -> dict[str, Any]:
+    """search.json as search_net.py writes it, for images of 64 pixels."""
+    table = CostTable(space, (64, 64))
+    sizes = [32 // 2**i for i in range(1 + len(space.stages))]
+    stages = zip(space.stage_names, space.stages, sizes[1:], strict=True)
     return {
-        "model": {"backbone": {"bottom_up": {"space": described, "out_features": ["res2"]}}},
-        "search": {
-            "metric": "bbox/AP",
-            "input_size": [64, 64],
-            "flops_limit": None,
-            "retrain": [],
-            "seed": 0,
-            "algorithm": {
-                "_target_": "detnas_d2.search.EvolutionarySearch",
-                "population": 10,
-                "generations": 12,
-            },
-            **search,
+        "version": 1,
+        "metric": "bbox/AP",
+        "candidates": 120,
+        "input_size": [64, 64],
+        "space": {
+            "name": space.name,
+            "fingerprint": space.fingerprint,
+            "choices": [c.name for c in space.choices],
+            "options": [list(options) for options in space.options],
+            "stem": {"name": "stem", "channels": space.stem_channels, "resolution": [32, 32]},
+            "stages": [
+                {"name": n, "blocks": s.blocks, "channels": s.channels, "resolution": [size] * 2}
+                for n, s, size in stages
+            ],
         },
-        "train": {"init_checkpoint": "", "output_dir": str(folder), "seed": 0, "device": "cpu"},
+        "baseline": [options[0] for options in space.options],
+        "costs": [
+            cost_of("flops", "multiply-adds", table.stem_flops, table.block_flops.tolist()),
+            cost_of("params", "parameters", table.stem_params, table.block_params.tolist()),
+        ],
+        "retrain": [{**RETRAIN, "config": "STEP4_CONFIG", "output": "STEP4_FOLDER"}],
+        **more,
     }
 
 
+RETRAIN = {"config": "", "key": "model.backbone", "output": "", "checkpoint": "", "space": ""}
+
+
+def cost_of(name: str, unit: str, stem: float, blocks: Any, limit: Any = None) -> dict[str, Any]:
+    return {"name": name, "unit": unit, "limit": limit, "stem": stem, "blocks": blocks}
+
+
 def write_made_search(
-    folder: Path, evaluations: Sequence[Evaluation], space: SearchSpace, **search: Any
+    folder: Path, evaluations: Sequence[Evaluation], space: SearchSpace, /, **told: Any
 ) -> Path:
-    """ledger.jsonl and config.yaml, without best_architecture.json."""
+    """search.json, ledger.jsonl and config.yaml, without best_architecture.json."""
     folder.mkdir(parents=True, exist_ok=True)
     header = make_header(space, "c" * 64, "d" * 64, 0)
     lines = [to_line(e.to_json()) for e in evaluations]
     (folder / "ledger.jsonl").write_bytes(header_line(header) + b"".join(lines))
-    (folder / "config.yaml").write_text(yaml.safe_dump(config_of(space, folder, **search)))
+    (folder / "search.json").write_text(json.dumps(told_of(space, **told)))
+    train = {"init_checkpoint": "", "output_dir": str(folder), "seed": 0, "device": "cpu"}
+    search = {"seed": 0, "executor": {"workers": 2}}
+    (folder / "config.yaml").write_text(yaml.safe_dump({"search": search, "train": train}))
     return folder
 
 
@@ -135,4 +138,4 @@ def draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("fitness", "cost", "top_choices", "generations", "network"):
         monkeypatch.setattr(search_part, f"{name}_chart", lambda *_: chart)
     monkeypatch.setattr(page, "training_chart", lambda *_: chart)
-    monkeypatch.setattr(boxes, "_write_grid", lambda *_: None)
+    monkeypatch.setattr(boxes, "grid", lambda *_, **__: np.zeros((1, 1, 3), np.uint8))

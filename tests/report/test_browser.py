@@ -41,7 +41,7 @@ def page_file(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser") / "a search & <more>"
     space = space_of(4, (4, 4, 8, 4))
     evaluations = made_evaluations(space, 60, failing=[5])
-    write_made_search(folder, evaluations, space, flops_limit=2_000_000)
+    write_made_search(folder, evaluations, space)
     write_best(folder / "best_architecture.json", rank(evaluations)[0])
     Image.new("RGB", (120, 80), "tan").save(folder / "image.png")
     box = {"bbox": [10, 10, 60, 40], "class": 0}

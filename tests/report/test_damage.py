@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import shlex
 
 import pytest
 import yaml
 from made_search import (
-    config_of,
     draw_nothing,
     made_evaluations,
     space_of,
+    told_of,
     write_made_search,
     write_made_training,
 )
+from payloads import changed
 from PIL import Image
 
-from detnas_d2.driver.commands import Retraining
-from detnas_d2.durations import duration
-from detnas_d2.engine import load_config
 from detnas_d2.report import write_report
 from detnas_d2.report.page import ReportError
 from detnas_d2.search import rank, write_best
@@ -39,12 +36,8 @@ UNREAD = "no detections.json that could be read"
 
 
 @pytest.fixture
-def without_drawing(monkeypatch):
-    draw_nothing(monkeypatch)
-
-
-def made(tmp_path):
-    """A finished search with every file, and the training it begins with."""
+def folder(tmp_path):
+    """A finished search with every file."""
     folder = write_made_search(tmp_path / "runs" / "search", EVALUATIONS, SPACE)
     write_best(folder / "best_architecture.json", rank(EVALUATIONS)[0])
     entry = {"architecture": list(EVALUATIONS[0].architecture), "latency": 1.5}
@@ -55,110 +48,105 @@ def made(tmp_path):
     return folder
 
 
+@pytest.fixture
+def without_drawing(monkeypatch):
+    draw_nothing(monkeypatch)
+
+
 def html_of(folder):
-    return write_report(folder).read_text(encoding="utf-8")
+    html = write_report(folder).read_text(encoding="utf-8")
+    assert 'id="best"' in html and 'id="steps"' in html
+    return html
 
 
-def changed(node, path, value):
-    """A copy with another value at a dotted path; without it where the value is `del`."""
-    node = json.loads(json.dumps(node))
-    *parents, last = path.split(".")
-    at = node
-    for key in parents:
-        at = at[int(key) if isinstance(at, list) else key]
-    if value == "del":
-        del at[last]
-    else:
-        at[last] = value
-    return node
+TEXTS = ["", "\x00{", "[{}]", "null", "NaN", "{}", "&a [*a]"]
+NAMED = {  # file -> what the page says where it holds none of its kind
+    "config.yaml": "config.yaml",
+    "search.json": "search.json can&#39;t be read",
+    "detections.json": UNREAD,
+    "pareto_front.json": "pareto_front.json",
+    "ledger.jsonl": "ledger.jsonl",
+    "done.json": "",
+    "metrics.json": "",
+    "best_architecture.json": "",
+}
 
 
-TEXTS = ["", "\x00{", "[{}]", "null", "NaN", '"text"', "{}", "&a [*a]"]
-FILES = (
-    *("config.yaml", "metrics.json", "detections.json", "pareto_front.json"),
-    *("best_architecture.json", "ledger.jsonl", "done.json"),
-)
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_any_content(tmp_path, without_drawing, name):
+@pytest.mark.parametrize("name", NAMED)
+def test_any_content(folder, without_drawing, name):
     """Of each file: the search's page has its sections, whatever the file holds."""
-    folder = made(tmp_path)
     for content in TEXTS:
         (folder / name).write_text(content)
-        html = html_of(folder)
-        assert 'id="best"' in html and 'id="steps"' in html
-        if name == "config.yaml":
-            assert "config.yaml" in html
-        if name == "detections.json":
-            assert UNREAD in html
-        if name == "pareto_front.json":
-            assert "pareto_front.json" in html or content == "{}"
+        assert NAMED[name] in html_of(folder) or content == "{}"
     (folder / name).unlink()
-    assert 'id="best"' in html_of(folder)
+    html_of(folder)
     (folder / name).mkdir()
-    assert 'id="best"' in html_of(folder)
+    html_of(folder)
 
 
-SETTINGS = [
-    *("search", "search.input_size", "search.retrain", "search.metric", "search.algorithm"),
-    *("search.flops_limit", "search.algorithm.costs", "search.workers", "search.seed"),
-    *("model", "model.backbone", "model.backbone.bottom_up.space", "train", "train.seed"),
-    *("train.init_checkpoint", "train.output_dir", "train.device"),
+VALUES = [None, "x", "${x}", "\x00", float("nan"), [0, 0], [[]], {"a": 1}, -1, 10**400]
+KEYS = [
+    *("metric", "candidates", "input_size", "space", "baseline", "costs", "retrain"),
+    *("space.name", "space.choices", "space.stem", "space.stages"),
 ]
 
 
-VALUES = [None, "x", "${x", "${nowhere}", "\x00", float("nan"), [0, 0], [3], {"a": 1}, -1]
+@pytest.mark.parametrize("key", KEYS)
+def test_any_value_of_search_json(folder, without_drawing, key):
+    for value in VALUES:
+        (folder / "search.json").write_text(json.dumps(changed(told_of(SPACE), key, value)))
+        html_of(folder)
 
 
-@pytest.mark.parametrize("key", SETTINGS)
-def test_any_setting(tmp_path, without_drawing, key):
-    folder = made(tmp_path)
-    config = config_of(SPACE, folder, workers=1)
-    first = SETTINGS.index(key)  # each has two of them, each of them comes to three settings
-    for value in [VALUES[(first * 2 + i) % len(VALUES)] for i in range(2)]:
+@pytest.mark.parametrize("key", ["search", "search.seed", "search.executor.workers", "train"])
+def test_any_setting(folder, without_drawing, key):
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    for value in VALUES[:-1]:
         (folder / "config.yaml").write_text(yaml.safe_dump(changed(config, key, value)))
-        assert 'id="steps"' in html_of(folder)
+        html_of(folder)
 
 
-def test_what_is_named(tmp_path, without_drawing):
-    folder = made(tmp_path)
-    config = config_of(SPACE, folder)
-    for key, value, named in (
-        ("search.retrain", [3], "search.retrain is [3]; expected a list of config files"),
-        ("search.metric", "${x", "config.yaml holds no config that can be used"),
-        ("search.algorithm", 3, "its algorithm can&#39;t be built"),
-        ("model.backbone", 3, "The search space of config.yaml can&#39;t be built"),
+def test_damage_is_told(folder, without_drawing):
+    lines = (folder / "ledger.jsonl").read_bytes().splitlines(keepends=True)
+    broken = lines[2].replace(b'"ok"', b'"OK"')
+    for content, said in (
+        (b"".join([*lines[:2], broken, *lines[3:]]), "1 damaged lines of ledger.jsonl are passed"),
+        (b"x" + b"".join(lines), "The first line of ledger.jsonl, its header, can&#39;t be read"),
+        (b"", "ledger.jsonl is empty"),
     ):
-        (folder / "config.yaml").write_text(yaml.safe_dump(changed(config, key, value)))
-        assert named in html_of(folder)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        (folder / "ledger.jsonl").write_bytes(content)
+        assert said in html_of(folder)
+    (folder / "ledger.jsonl").write_bytes(b"".join(lines))
     for front in ([3], [{"architecture": 3}], [None]):
         (folder / "pareto_front.json").write_text(json.dumps({"front": front}))
         assert "1 entries of pareto_front.json are no networks" in html_of(folder)
+    for name in ("best_architecture.json", "ledger.jsonl"):
+        (folder / name).unlink()
+    assert "Not begun: there is no ledger.jsonl." in html_of(folder)
 
 
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        *(("images.0.width", v) for v in (0, None, "x")),
-        *(("images.0.detections", v) for v in ([{}], [3], None, [{**BOX, "bbox": [1]}])),
-        *(("images.0.file", 3), ("images", "del"), ("calibration_batches", []), ("classes", 1)),
+        *(("width", v) for v in (0, None, "x")),
+        *(("detections", v) for v in ([{}], [3], None, [{**BOX, "bbox": [1]}])),
+        *(("file", 3), ("ground_truth", [{**BOX, "class": []}])),
     ],
 )
-def test_damaged_detections(tmp_path, without_drawing, path, value):
-    folder = made(tmp_path)
+def test_damaged_detections(folder, without_drawing, path, value):
     content = json.loads((folder / "detections.json").read_text())
-    (folder / "detections.json").write_text(json.dumps(changed(content, path, value)))
+    content["images"][0][path] = value
+    (folder / "detections.json").write_text(json.dumps(content))
     assert UNREAD in html_of(folder)
 
 
 @pytest.mark.parametrize("value", [None, "x", "${x}", float("nan"), [1], 10**400, -1, True])
 def test_damaged_trainings(tmp_path, without_drawing, value):
     folder = write_made_training(tmp_path / "step")
+    config = yaml.safe_load((folder / "config.yaml").read_text())
     for key in ("train.max_iter", "train.init_checkpoint", "train.seed"):
-        config = yaml.safe_load((folder / "config.yaml").read_text())
-        (folder / "config.yaml").write_text(yaml.safe_dump(changed(config, key, value)))
+        config = changed(config, key, value)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
     (folder / "done.json").write_text(json.dumps({"seconds": value}))
     (folder / "evaluation.json").write_text(json.dumps({"bbox/AP": value}))
     line = {"iteration": 3, "total_loss": value, "time": value, "lr": value, "bbox/AP": value}
@@ -166,63 +154,20 @@ def test_damaged_trainings(tmp_path, without_drawing, value):
     assert "step" in html_of(folder)
 
 
-def test_a_search_not_begun(tmp_path):
-    folder = made(tmp_path)
-    (folder / "best_architecture.json").unlink()
-    (folder / "ledger.jsonl").unlink()
-    assert "Not begun: there is no ledger.jsonl." in html_of(folder)
-
-
-def test_one_section_fails(tmp_path, monkeypatch):
+def test_one_section_fails(folder, monkeypatch):
     """With an error that nobody thought of: the others are there."""
     monkeypatch.setattr("detnas_d2.report.search_part.fitness_chart", lambda *_: 1 // 0)
-    html = html_of(made(tmp_path))
+    html = html_of(folder)
     assert "The chart of fitness could not be made: ZeroDivisionError" in html
     assert html.count("This section could not be made") == 1
     assert "The front of this Pareto search" in html
 
 
-def test_a_report_that_is_a_link(tmp_path):
+def test_a_report_that_is_a_link(folder, tmp_path):
     """Nothing is written or removed where it leads."""
-    folder = made(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "fitness.png").touch()
     (folder / "report").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ReportError, match="is a link"):
         write_report(folder)
     assert [p.name for p in (tmp_path / "elsewhere").iterdir()] == ["fitness.png"]
-
-
-def test_charts_of_an_earlier_report_go(tmp_path):
-    folder = made(tmp_path)
-    html_of(folder)
-    report = folder / "report"
-    (report / "fitness_latency.png").write_text("old")
-    (report / "mine.png").write_text("of the reader")
-    html_of(folder)
-    assert {p.name for p in report.iterdir()} == {
-        *("index.html", "mine.png", "fitness.png", "fitness_flops.png", "network.png"),
-        *("top_choices.png", "generations.png", "detections.png"),
-    }
-
-
-def test_commands_can_be_typed(tmp_path):
-    config = tmp_path / "my configs" / "a.py"
-    step = Retraining(str(config), "model.backbone", "out put/a", "out put/b/model_final.pth")
-    words = shlex.split(step.command("[0, 1]", "_2"))
-    assert words[:5] == [
-        *("python", "train_net.py", "--config-file", str(config)),
-        "model.backbone.architecture=[0, 1]",
-    ]
-    config.parent.mkdir()
-    config.write_text(
-        "from omegaconf import OmegaConf\n"
-        "train = OmegaConf.create({'output_dir': '', 'init_checkpoint': ''})\n"
-    )
-    train = load_config(str(config), words[5:]).train
-    assert train.output_dir == "out put/a_2"
-    assert train.init_checkpoint == "out put/b_2/model_final.pth"
-
-
-def test_times_that_are_none():
-    assert duration(float("nan")) == duration(float("inf")) == "unknown"

@@ -16,8 +16,8 @@ from detnas_d2.search import (
     ParetoSearch,
     RandomSearch,
     SearchError,
+    non_dominated,
 )
-from detnas_d2.search.nsga2 import non_dominated
 from detnas_d2.space import Architecture, SearchSpace, ShuffleChoice, Stage, XceptionChoice
 
 SMALL = {"population": 8, "generations": 4}
