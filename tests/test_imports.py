@@ -26,10 +26,13 @@ MAY_IMPORT = {
     "modeling": _FREE | {"space"},
     "data": _FREE | {"space"},
     "engine": _FREE | {"space", "modeling", "data"},
+    "steps": _FREE | {"engine"},
     "evaluation": _FREE | {"space", "modeling", "data", "engine"},
     "search": _FREE | {"space"},
     "driver": _FREE | {"space", "modeling", "data", "engine", "evaluation", "search"},
-    "report": _FREE | {"space", "modeling", "data", "engine", "evaluation", "search", "driver"},
+    "report": _FREE
+    | {"space", "modeling", "data", "engine", "evaluation", "search", "driver"}
+    | {"steps"},
     "export": _FREE | {"space", "modeling", "data", "engine", "evaluation"},
     "predict": _FREE | {"space", "modeling", "data", "engine", "evaluation", "export"},
 }

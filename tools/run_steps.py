@@ -21,138 +21,206 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from detectron2.config import instantiate
-from own_steps import NETWORKS, OwnRun, comparison
+from detectron2.config import LazyConfig, instantiate
 
 from detnas_d2.commands import add_debug
 from detnas_d2.data import DEMO_DIGITS, datasets_root, write_bccd_boxes, write_digits
 from detnas_d2.driver import build_limit
-from detnas_d2.engine import ConfigError, backbone_node, load_config
-from detnas_d2.engine.steps import Step, run_script, run_steps
+from detnas_d2.driver.estimate import Predicted, estimate_table, predict
+from detnas_d2.engine import ConfigError, backbone_node
 from detnas_d2.files import write_atomically
 from detnas_d2.report import draw_detections, summarise, summary_table, write_report
 from detnas_d2.search.sampling import draw_random
 from detnas_d2.space import SearchSpace, resolve_space
+from detnas_d2.steps import Step, StepError, earlier_starts, run_script, run_steps
 
 ROOT = Path(__file__).resolve().parent.parent
-RANDOM_SEED = 1  # of the random architecture that is retrained for comparison
+STEPS = {
+    "step1_supernet": ("train", "step1_supernet"),
+    "step2_supernet": ("train", "step2_supernet"),
+    "step3_search": ("search", "step3_search"),
+    "step4_classification": ("train", "step4_classification"),
+    "step4_detection": ("train", "step4_detection"),
+    "step5_test": ("test", "step5_test"),
+}
+OWN_STEPS = {  # the first results come early
+    "step2_supernet": ("train", "step2_supernet"),
+    "step3_search": ("search", "step3_search"),
+    "step4_finetune": ("train", "step4_finetune"),
+    "step5_test_finetune": ("test", "step5_test_finetune"),
+    "step4_detection": ("train", "step4_detection"),
+    "step5_test": ("test", "step5_test"),
+}
+"""Of each step in their order its kind and its config, with or without _DETECTOR at its end."""
+COMPARED = ("step4_classification", "step4_detection", "step5_test")  # for a random network too
+NETWORKS = {
+    "test": ("step5_test", "step4_detection"),
+    "finetuned": ("step5_test_finetune", "step4_finetune"),
+    "random": ("step5_test_random", "step4_detection_random"),
+}
+"""Of the summary: the steps that test and train each network."""
+RANDOM_SEED = 1  # of the random architecture
+DAY = 86_400.0
 
 
-def config_file(dataset: str, step: str, detector: str | None) -> Path:
-    """The config of a step; steps that do not depend on the detector have no suffix."""
-    for name in (f"{step}_{detector}.py", f"{step}.py"):
-        path = ROOT / "configs" / dataset / name
-        if path.is_file():
-            return path
-    raise ConfigError(f"There is no config configs/{dataset}/{step}.py (detector {detector}).")
+def is_own(folder: Path) -> bool:
+    """Whether it is configs/custom or a copy of it."""
+    return (folder / "settings.py").is_file()
 
 
-def steps_of(dataset: str, detector: str | None, random_file: Path) -> list[Step]:
-    """All steps in their order."""
-    kinds = {
-        "step1_supernet": "train",
-        "step2_supernet": "train",
-        "step3_search": "search",
-        "step4_classification": "train",
-        "step4_detection": "train",
-        "step5_test": "test",
-    }
-    steps = [
-        Step(name, kind, config_file(dataset, name, detector), ROOT) for name, kind in kinds.items()
-    ]
-    return steps + [s.for_architecture(str(random_file), "random") for s in steps[3:]]
+def steps_of(folder: Path, detector: str | None) -> list[Step]:
+    """The steps of a folder of configs, without those of the random network.
+
+    Raises:
+        ConfigError: a config is missing; or settings that can't be used.
+    """
+    gpus, steps = 0, []
+    if is_own(folder):
+        (machine,) = LazyConfig.load(str(folder / "settings.py"), ("machine",))
+        (machines,) = LazyConfig.load(str(folder / "machines.py"), ("machines",))
+        gpus = machines[machine].gpus if machine in machines else 0  # the configs refuse others
+    for name, (kind, config) in (OWN_STEPS if is_own(folder) else STEPS).items():
+        files = [folder / f"{config}_{detector}.py", folder / f"{config}.py"]
+        there = [file for file in files if file.is_file()]
+        if not there:
+            raise ConfigError(f"There is no config {files[-1]} (detector {detector}).")
+        steps.append(Step(name, kind, there[0], ROOT, gpus=gpus))
+        steps[-1].cfg  # noqa: B018  what can't be used ends here
+    return steps
 
 
-def write_random(search_config: Path, path: Path) -> SearchSpace:
+def with_random(steps: Sequence[Step], random_file: Path) -> list[Step]:
+    """The steps, and those that retrain and test the random network in the same way."""
+    compared = [s for s in steps if s.name in COMPARED]
+    written = {s.writes for s in compared}
+    more = []
+    for s in compared:
+        start = s.cfg.train.init_checkpoint
+        same = [f"train.init_checkpoint='{start}'"] if start and start not in written else []
+        more.append(s.for_architecture(str(random_file), "random", *same))
+    return [*steps, *more]
+
+
+def write_random(search: Step, path: Path) -> SearchSpace:
     """Write a random architecture under the search's limit; returns the space."""
-    cfg = load_config(str(search_config))
-    space = resolve_space(instantiate(backbone_node(cfg).space))
-    _, limit = build_limit(cfg, space)
+    space = resolve_space(instantiate(backbone_node(search.cfg).space))
+    _, limit = build_limit(search.cfg, space)
     (architecture,) = draw_random(space, 1, limit, RANDOM_SEED)
     write_atomically(path, json.dumps(architecture.to_json()) + "\n")
     return space
 
 
-def main(dataset: str, detector: str | None) -> None:
-    os.chdir(ROOT)
-    if dataset == "demo":
-        write_digits(datasets_root() / "digits", DEMO_DIGITS)
-    else:
-        write_bccd_boxes()
-    suffix = f"_{detector}" if detector else ""
-    output = Path("output") / dataset
-    random_file = output / f"random_architecture{suffix}.json"
-    space = write_random(config_file(dataset, "step3_search", detector), random_file)
-    steps = steps_of(dataset, detector, random_file)
-    seconds = run_steps(steps)
-    tests = {"test": "step5_test", "random": "step5_test_random"}
-    report(steps, space, tests, seconds, output, suffix)
-
-
-def main_own(dataset: str, *, only_estimate: bool, long: bool) -> None:
-    """The same for own data.
+def estimate(steps: Sequence[Step], file: Path, *, only: bool, long: bool) -> dict[str, float]:
+    """Show how long the trainings and searches to come will take, measured on the first call.
 
     Args:
-        dataset: a folder of configs with settings.py.
-        only_estimate: end after the table of the times.
-        long: go on even if all takes more than a day.
+        file: in which what was measured is kept.
+        only: nothing is run afterwards: results of other settings are told, not refused.
+        long: go on where it is more than a day.
+
+    Returns:
+        predicted seconds by step.
+
+    Raises:
+        StepError: it is more than a day, without `long` or `only`.
     """
+    left = []
+    for step in (s for s in steps if s.kind != "test"):
+        try:
+            done = step.seconds() is not None
+        except ConfigError as e:
+            if not only:
+                raise
+            print(f"a run would end with: {e}")
+            done = False
+        if not done:
+            left.append(step)
+    configs = {s.name: [s.made_of()["config"], s.gpus] for s in left}
+    try:
+        known = json.loads(file.read_text())
+        measured = {n: Predicted(*p) for n, (p, of) in known.items() if configs.get(n) == of}
+    except (OSError, ValueError, TypeError, AttributeError):  # none, or of an earlier version
+        measured = {}
+    if len(measured) < len(left):
+        print("measuring how long the steps will take …", flush=True)
+        by_config = {s.config: s for s in left}  # a random network takes as long as another
+        found = {config: predict(s.name, s.cfg, s.gpus) for config, s in by_config.items()}
+        measured = {s.name: found[s.config]._replace(name=s.name) for s in left}
+        kept = {name: (p, configs[name]) for name, p in measured.items()}
+        write_atomically(file, json.dumps(kept) + "\n")
+    print(estimate_table([measured[s.name] for s in left]))
+    for step in left:
+        if spent := sum(earlier_starts(step.folder)):
+            print(f"of {step.name} {spent:.0f} s are done")
+    if sum(p.seconds for p in measured.values()) > DAY and not long:
+        text = (
+            "That is over a day. Shorter: fewer iterations (epochs, least, most), smaller images "
+            "(short_edge), fewer candidates (population, generations), fewer calibration_images in "
+            f"a row of {steps[0].config.parent / 'machines.py'}. Or go on as it is with --long."
+        )
+        if not only:
+            raise StepError(text)
+        print(text)
+    return {name: p.seconds for name, p in measured.items()}
+
+
+def main(dataset: str, detector: str | None, *, only_estimate: bool, long: bool) -> None:
     os.chdir(ROOT)
-    run = OwnRun(ROOT / "configs" / dataset, ROOT)
-    search_config = run.folder / "step3_search.py"
-    load_config(str(search_config))  # settings that can't be used end here
-    random_file = run.output / "random_architecture.json"
-    space = write_random(search_config, random_file)
-    steps = run.steps(random_file)
-    predicted = run.estimate(steps, long=long, only=only_estimate)
-    if only_estimate:
-        return
-    seconds = run_steps(steps, expected=predicted)
-    tests = {key: test for key, (test, _) in NETWORKS.items()}
-    trained = {key: training for key, (_, training) in NETWORKS.items()}
-    report(steps, space, tests, seconds, run.output, trained=trained)
-    print(comparison(predicted, seconds))
+    folder = ROOT / "configs" / dataset
+    if dataset == "demo":
+        write_digits(datasets_root() / "digits", DEMO_DIGITS)
+    elif dataset == "bccd":
+        write_bccd_boxes()
+    steps = steps_of(folder, detector)
+    (search,) = (s for s in steps if s.kind == "search")
+    output, suffix = Path(search.writes).parents[1], f"_{detector}" if detector else ""
+    random_file = output / f"random_architecture{suffix}.json"
+    space = write_random(search, random_file)
+    steps, expected = with_random(steps, random_file), {}
+    if is_own(folder):
+        file = output / "estimate.json"
+        expected = estimate(steps, file, only=only_estimate, long=long)
+    if not only_estimate:
+        seconds = run_steps(steps, expected=expected)
+        report(steps, space, seconds, output, suffix)
 
 
 def report(
-    steps: list[Step],
+    steps: Sequence[Step],
     space: SearchSpace,
-    tests: dict[str, str],
-    seconds: dict[str, float],
+    seconds: Mapping[str, float],
     output: Path,
-    suffix: str = "",
-    trained: Mapping[str, str] | None = None,
+    suffix: str,
 ) -> None:
     """Write and print the summary, draw some test images, and write the whole folder's report.
 
     Args:
-        tests: name of a network -> the step that tests it.
         seconds: by step.
         output: folder of the summary and the picture; their names end with `suffix`.
-        trained: name of a network -> the step that trains it, whose time stands beside its figures.
     """
-    folders = {s.name: s.folder for s in steps}
-    files = {name: folders[step] / "evaluation.json" for name, step in tests.items()}
-    summary = summarise(folders["step3_search"], space, files, seconds)
-    for name, step in (trained or {}).items():
-        summary[name]["seconds"] = seconds[step]
-    starts = {s.name: s.starts for s in steps if s.starts > 1}
-    if starts:
+    by_name = {s.name: s for s in steps}
+    tests = {key: test for key, (test, _) in NETWORKS.items() if test in by_name}
+    files = {key: by_name[test].folder / "evaluation.json" for key, test in tests.items()}
+    search = by_name["step3_search"]
+    summary = summarise(search.folder, space, files, seconds)
+    if "finetuned" in tests:  # with less time than the others
+        for key in tests:
+            summary[key]["seconds"] = seconds[NETWORKS[key][1]]
+    if starts := {s.name: s.starts for s in steps if s.starts > 1}:
         summary["starts"] = starts
     summary_file = output / f"summary{suffix}.json"
     write_atomically(summary_file, json.dumps(summary, indent=1) + "\n")
     print(summary_table(summary))
     if starts:
         print("times added up over starts: " + ", ".join(f"{s} {n}" for s, n in starts.items()))
-    predictions = folders["step5_test"] / "coco_instances_results.json"
+    test = by_name["step5_test"]
+    predictions = test.folder / "coco_instances_results.json"
     if predictions.exists():
         picture = output / f"test_images{suffix}.png"
-        (test,) = (s for s in steps if s.name == "step5_test")
-        name = test.cfg.dataloader.test.dataset.names
-        draw_detections(name, str(predictions), str(picture))
+        draw_detections(test.cfg.dataloader.test.dataset.names, str(predictions), str(picture))
         print(f"some test images: {picture}")
     print(f"figures: {summary_file}")
     try:
@@ -162,31 +230,22 @@ def report(
         print(f"no report was written ({e}); to try again: python -m detnas_d2.report {output}")
 
 
-def own_folders() -> list[str]:
-    """Folders of configs with a settings.py: custom and copies of it."""
-    return sorted(file.parent.name for file in (ROOT / "configs").glob("*/settings.py"))
-
-
 if __name__ == "__main__":
+    own = sorted(file.parent.name for file in (ROOT / "configs").glob("*/settings.py"))
     parser = argparse.ArgumentParser(
         epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("dataset", choices=["demo", "bccd", *own_folders()])
+    parser.add_argument("dataset", choices=["demo", "bccd", *own])
     parser.add_argument("--detector", choices=["fpn", "retinanet"], help="for bccd")
     parser.add_argument("--estimate", action="store_true", help="own data: show the times and end")
     parser.add_argument("--long", action="store_true", help="own data: run for more than a day")
     args = add_debug(parser).parse_args()
     if args.dataset == "bccd" and args.detector is None:
         parser.error("bccd needs --detector fpn or --detector retinanet")
-    own = args.dataset in own_folders()
-    if (args.estimate or args.long) and not own:
+    if (args.estimate or args.long) and args.dataset not in own:
         parser.error("--estimate and --long are for own data: custom, or a copy of configs/custom")
     run_script(
         "run_steps.py",
-        lambda: (
-            main_own(args.dataset, only_estimate=args.estimate, long=args.long)
-            if own
-            else main(args.dataset, args.detector)
-        ),
+        lambda: main(args.dataset, args.detector, only_estimate=args.estimate, long=args.long),
         debug=args.debug,
     )

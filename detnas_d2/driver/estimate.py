@@ -1,272 +1,171 @@
-"""How long steps will take, from a short measurement of each; and what would make them shorter.
+"""How long steps will take: some iterations or one candidate of each, times their number.
 
     python -m detnas_d2.driver.estimate configs/coco/step2_supernet_fpn_300m.py --num-gpus 8
     python -m detnas_d2.driver.estimate configs/demo/step*.py
     python -m detnas_d2.driver.estimate CONFIG train.max_iter=10000     # with overrides
 
 Needs the data, and the device that the configs name; of several GPUs it takes one, with its share
-of the batch. No checkpoint is needed, and nothing is written.
+of the batch: waiting for the others comes on top. No checkpoint is needed (weights are random ones,
+which change the time little), and nothing is written.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import itertools
+import math
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import torch
 from detectron2.config import instantiate
-from omegaconf import DictConfig, OmegaConf
+from detectron2.engine import HookBase
+from omegaconf import DictConfig
 from tabulate import tabulate
 
 from ..commands import add_debug, command
 from ..durations import duration
-from ..engine import ConfigError, backbone_node, load_config
-from ..engine.fingerprint import config_hash
+from ..engine import ConfigError, LazyTrainer, backbone_node, build_trainer, load_config
 from ..engine.machines import visible_gpus
+from ..evaluation import build_fitness, load_images
 from ..space import resolve_space
 from ..trust import add_trust
 from .algorithms import build_algorithm
-from .estimate_measure import CandidateTime, measure_candidate, measure_test, measure_training
+from .executors import build_supernet
 from .limits import build_limit
 
-DAY = 86_400.0
-OVER_A_DAY = "That is over a day."
-START = 8.0
-"""Seconds until a step's process has loaded its modules and its data."""
+WARM_UP, ITERATIONS = 2, 6
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A step to come.
-
-    Attributes:
-        kind: "train", "search" or "test".
-        gpus: of a training or test; 0 for a CPU.
-    """
-
-    name: str
-    kind: str
-    cfg: DictConfig
-    gpus: int = 0
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """A step's time: `each` seconds for each of `count` units, and `fixed` seconds once."""
+class Predicted(NamedTuple):
+    """A step's time: `each` seconds for each of `number` units."""
 
     name: str
     unit: str
     each: float
-    count: int
-    fixed: float
+    number: int
 
     @property
     def seconds(self) -> float:
-        return self.each * self.count + self.fixed
+        return self.each * self.number
 
 
-@dataclass
-class Estimator:
-    """Predicts steps; what several of them repeat is measured once."""
+def predict(name: str, cfg: DictConfig, gpus: int = 0) -> Predicted:
+    """Measure a training (without its evaluations) or a search, in a temporary folder.
 
-    _measured: dict[str, Any] = field(default_factory=dict)
-
-    def predict(self, steps: Sequence[Planned]) -> list[Predicted]:
-        """
-        Raises:
-            ConfigError: a config needs a GPU, and there is none.
-            DataError, ...: what the step itself would end with, e.g. data that are not there.
-        """
-        for step in steps:
-            _check_device(step)
-        return [self._predict(step) for step in steps]
-
-    def _predict(self, step: Planned) -> Predicted:
-        cfg, processes = step.cfg, max(step.gpus, 1)
-        if step.kind == "search":
-            return self._search(step)
-        if step.kind == "test":
-            each, images = self._test(cfg)
-            return Predicted(step.name, "image", each / processes, images, START)
-        each = self._once(
-            "train", cfg, ("model", "dataloader", "optimizer", "train"), measure_training, step.gpus
-        )
-        fixed = START
-        if cfg.get("path_sampler") is None and cfg.dataloader.get("evaluator") is not None:
-            image, images = self._test(cfg)
-            period = cfg.train.eval_period or cfg.train.max_iter
-            fixed += max(1, cfg.train.max_iter // period) * image * images / processes
-        return Predicted(step.name, "iteration", each, cfg.train.max_iter, fixed)
-
-    def _search(self, step: Planned) -> Predicted:
-        cfg = step.cfg
-        part: CandidateTime = self._once("search", cfg, ("model", "dataloader"), measure_candidate)
-        batches = cfg.search.calibration_batches
-        each = part.calibration * batches + part.image * part.images + part.evaluator
-        space = resolve_space(instantiate(backbone_node(cfg).space))
-        candidates = build_algorithm(cfg, space, build_limit(cfg, space)[1]).candidates
-        reading = batches * cfg.dataloader.calibration.total_batch_size + part.images
-        each /= max(cfg.search.workers, 1)
-        return Predicted(step.name, "candidate", each, candidates, START + part.reading * reading)
-
-    def _test(self, cfg: DictConfig) -> tuple[float, int]:
-        each, images = self._once("test", cfg, ("model", "dataloader"), measure_test)
-        return each, images
-
-    def _once(
-        self,
-        kind: str,
-        cfg: DictConfig,
-        keys: Sequence[str],
-        measure: Callable[..., Any],
-        *more: Any,
-    ) -> Any:
-        """A measurement, unless there is one of a config that differs in no time."""
-        whole: Any = OmegaConf.to_container(cfg, resolve=True)
-        whole.pop("datasets", None)
-        for key in ("max_iter", "init_checkpoint", "init_backbone_only", "checkpointer"):
-            whole["train"].pop(key, None)
-        same = OmegaConf.create(whole, flags={"allow_objects": True})
-        if "optimizer" in same:
-            same.optimizer.pop("lr", None)
-        backbone_node(same).pop("architecture", None)
-        for key in ("test", "calibration", "evaluator") if kind == "train" else ("evaluator",):
-            same.dataloader.pop(key, None)
-        place = f"{kind} {config_hash(same, [k for k in keys if k in same])} {more}"
-        if place not in self._measured:
-            self._measured[place] = measure(cfg, *more)
-        return self._measured[place]
-
-
-def _check_device(step: Planned) -> None:
-    device = str(step.cfg.train.device)
-    found = visible_gpus()
-    if device.startswith("cuda") and found < max(step.gpus, 1):
+    Raises:
+        ConfigError: the config needs a GPU, and there is none.
+        DataError, ...: what the step itself would end with, e.g. data that are not there.
+    """
+    found, processes = visible_gpus(), max(gpus, 1)
+    if str(cfg.train.device).startswith("cuda") and found < processes:
         raise ConfigError(
-            f"{step.name} is to run on {max(step.gpus, 1)} GPU(s), but PyTorch sees {found} here; "
+            f"{name} is to run on {processes} GPU(s), but PyTorch sees {found} here; "
             'for a CPU: train.device=cpu (configs/custom: machine = "cpu" in settings.py).'
         )
+    with _aside(cfg) as aside:
+        if "search" in cfg:
+            return Predicted(name, "candidate", *_candidate(aside))
+        return Predicted(name, "iteration", _iteration(aside, processes), cfg.train.max_iter)
 
 
-def total_seconds(predicted: Sequence[Predicted]) -> float:
-    return sum(p.seconds for p in predicted)
+def _iteration(cfg: DictConfig, processes: int) -> float:
+    """Seconds, of one process with its share of the batch."""
+    ticks: list[float] = []
+
+    class Stopwatch(HookBase):
+        def after_step(self) -> None:
+            ticks.append(_now(cfg))
+
+    cfg.dataloader.train.total_batch_size //= processes
+    cfg.dataloader.evaluator = None
+    cfg.train.max_iter = WARM_UP + ITERATIONS
+    trainer = build_trainer(cfg)
+    trainer.register_hooks([Stopwatch()])
+    trainer.train()
+    return (ticks[-1] - ticks[WARM_UP - 1]) / ITERATIONS
+
+
+def _candidate(cfg: DictConfig) -> tuple[float, int]:
+    """Seconds of one, by the same share of both its kinds of images; and their number."""
+
+    class Some(LazyTrainer):
+        @classmethod
+        def build_test_loader(cls, cfg: DictConfig, dataset_name: str) -> Iterable[Any]:
+            loader: Any = super().build_test_loader(cfg, dataset_name)
+            return list(itertools.islice(loader, math.ceil(len(loader) * share)))
+
+    workers, batches = max(cfg.search.workers, 1), cfg.search.calibration_batches
+    share = min(1.0, 2 / batches)
+    cfg.search.workers, cfg.search.calibration_batches = 0, math.ceil(batches * share)
+    space = resolve_space(instantiate(backbone_node(cfg).space))
+    _, limit = build_limit(cfg, space)
+    fitness = build_fitness(cfg, build_supernet(cfg), load_images(cfg, Some), Some)
+    fitness(limit.witness())  # warms up
+    start = _now(cfg)
+    fitness(limit.witness())
+    each = (_now(cfg) - start) / share / workers
+    return each, build_algorithm(cfg, space, limit).candidates
+
+
+@contextlib.contextmanager
+def _aside(cfg: DictConfig) -> Iterator[DictConfig]:
+    """A copy of a config that needs no other step's files and writes to a temporary folder."""
+    cfg = copy.deepcopy(cfg)
+    bottom = backbone_node(cfg)
+    if str(bottom.get("architecture")).endswith(".json"):  # neither the cheapest nor the dearest
+        space = resolve_space(instantiate(bottom.space))
+        bottom.architecture = [o[i % len(o)] for i, o in enumerate(space.options)]
+    cfg.train.init_checkpoint = ""
+    with tempfile.TemporaryDirectory(prefix="detnas_estimate_") as folder:
+        cfg.train.output_dir = folder
+        yield cfg
+
+
+def _now(cfg: DictConfig) -> float:
+    """Seconds, when the device has done what it was given."""
+    if str(cfg.train.device).startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def estimate_table(predicted: Sequence[Predicted]) -> str:
-    """A row for each step: what it repeats, how often, how long."""
-    rows: list[Sequence[Any]] = []
-    for p in predicted:
-        times = f"{p.count:,} {p.unit}{'s' * (p.count != 1)}"
-        rows.append((p.name, f"{p.each:.3g} s", times, duration(p.seconds)))
-    rows.append(("total", "", "", duration(total_seconds(predicted))))
+    """A row for each step: what it repeats, how often, how long (hours:minutes:seconds)."""
+    rows = [
+        (p.name, f"{p.each:.3g} s", f"{p.number:,} {p.unit}s", duration(p.seconds))
+        for p in predicted
+    ]
+    total = duration(sum(p.seconds for p in predicted))
     return tabulate(
-        rows, ("step", "each", "times", "takes about"), colalign=("left", *["right"] * 3)
+        [*rows, ("total", "", "", total)],
+        ("step", "each", "times", "takes about"),
+        colalign=("left", "right", "right", "right"),
     )
-
-
-Change = Callable[[DictConfig], None]
-
-
-def _iterations(cfg: DictConfig) -> None:
-    if "optimizer" in cfg:
-        cfg.train.max_iter = max(1, cfg.train.max_iter // 2)
-
-
-def _image_size(cfg: DictConfig) -> None:
-    for loader in ("train", "test"):
-        for augmentation in (
-            OmegaConf.select(cfg, f"dataloader.{loader}.mapper.augmentations") or ()
-        ):
-            if "short_edge_length" in augmentation:
-                for key in ("short_edge_length", "max_size"):
-                    augmentation[key] = round(augmentation[key] * 0.6)
-
-
-def _generations(cfg: DictConfig) -> None:
-    algorithm = OmegaConf.select(cfg, "search.algorithm")
-    for key in ("generations", "count"):
-        if algorithm is not None and key in algorithm:
-            algorithm[key] = max(1, algorithm[key] // 2)
-
-
-def _calibration(cfg: DictConfig) -> None:
-    if "search" in cfg:
-        cfg.search.calibration_batches = max(1, cfg.search.calibration_batches // 2)
-
-
-SMALLER: dict[str, Change] = {
-    "half the iterations: train.max_iter (epochs, least, most)": _iterations,
-    "images of 0.6 the size: short_edge_length, max_size (short_edge)": _image_size,
-    "half the generations: search.algorithm.generations (generations)": _generations,
-    "half the images for norms: search.calibration_batches (calibration_images)": _calibration,
-}
-"""Keys of a config (and of configs/custom/machines.py), and what changes them."""
-
-
-def smaller_settings(steps: Sequence[Planned], estimator: Estimator) -> list[tuple[str, float]]:
-    """What would make the steps shorter, and the predicted seconds of all of them with it."""
-
-    def changed(*changes: Change) -> float:
-        plan = []
-        for step in steps:
-            cfg = copy.deepcopy(step.cfg)
-            for change in changes:
-                change(cfg)
-            plan.append(Planned(step.name, step.kind, cfg, step.gpus))
-        return total_seconds(estimator.predict(plan))
-
-    found = [(text, changed(change)) for text, change in SMALLER.items()]
-    return [*found, ("all of these", changed(*SMALLER.values()))]
-
-
-def smaller_table(found: Sequence[tuple[str, float]]) -> str:
-    """`smaller_settings` for a reader."""
-    return (
-        "Smaller settings, by their keys (and in configs/custom/machines.py), "
-        "and what all steps would take with them:\n"
-        + tabulate(
-            [(text, duration(seconds)) for text, seconds in found],
-            tablefmt="plain",
-            colalign=("left", "right"),
-        )
-    )
-
-
-def kind_of(cfg: DictConfig) -> str:
-    return "search" if "search" in cfg else "train" if "optimizer" in cfg else "test"
 
 
 @command("python -m detnas_d2.driver.estimate")
 def main(argv: Sequence[str]) -> None:
-    parser = add_debug(
-        argparse.ArgumentParser(
-            prog="python -m detnas_d2.driver.estimate",
-            description=__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-    )
-    add_trust(parser)
+    parser = argparse.ArgumentParser(prog="python -m detnas_d2.driver.estimate", epilog=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add_trust(add_debug(parser))
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="and overrides, key=value")
     parser.add_argument("--num-gpus", type=int, default=1, metavar="N")
     args = parser.parse_intermixed_args(argv)
     files = [c for c in args.configs if "=" not in c]
-    overrides = [c for c in args.configs if "=" in c]
     if not files:
         parser.error("give at least one config")
-    steps = []
+    predicted = []
     for file in files:
-        cfg = load_config(file, overrides, trust=args.trust)
-        gpus = args.num_gpus if str(cfg.train.device).startswith("cuda") else 0
-        name = os.path.basename(file).removesuffix(".py")
-        steps.append(Planned(name, kind_of(cfg), cfg, gpus))
-    estimator = Estimator()
-    predicted = estimator.predict(steps)
+        cfg = load_config(file, [c for c in args.configs if "=" in c], trust=args.trust)
+        if "search" in cfg or "optimizer" in cfg:  # what only tests is short
+            gpus = args.num_gpus if str(cfg.train.device).startswith("cuda") else 0
+            predicted.append(predict(Path(file).stem, cfg, gpus))
     print(estimate_table(predicted))
-    if total_seconds(predicted) > DAY:
-        print(OVER_A_DAY, smaller_table(smaller_settings(steps, estimator)))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from ..engine.evaluate import EVALUATION_FILE
-from ..engine.steps import DONE_FILE
 from ..errors import DetNASError
 from ..files import parse_json
+from ..steps import DONE_FILE
 from ..trust import read_yaml
 
 LEDGER, BEST, CONFIG, METRICS = (

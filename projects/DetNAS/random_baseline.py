@@ -24,10 +24,10 @@ from detectron2.config import instantiate
 from detnas_d2.commands import add_debug
 from detnas_d2.driver import build_limit
 from detnas_d2.engine import ConfigError, backbone_node, load_config
-from detnas_d2.engine.steps import Step, run_script, run_steps
 from detnas_d2.files import write_atomically
 from detnas_d2.search.sampling import draw_random
 from detnas_d2.space import Architecture, resolve_space
+from detnas_d2.steps import Step, run_script, run_steps
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -29,11 +29,11 @@ from detnas_d2.data import STUDY_DIGITS, write_bccd_boxes, write_digits
 from detnas_d2.data.bccd import bccd_root
 from detnas_d2.data.builtin import register_builtin_datasets
 from detnas_d2.data.catalog import ROOT_VARIABLE
-from detnas_d2.engine.steps import run_script, run_steps
 from detnas_d2.files import write_atomically
 from detnas_d2.report.correlation import kendall_tau
 from detnas_d2.search import read_ledger
 from detnas_d2.space import Architecture
+from detnas_d2.steps import run_script, run_steps
 
 OUTPUT = ROOT / "output" / "reproduce"
 FIGURES = ("AP", "AP50", "VOC mAP")

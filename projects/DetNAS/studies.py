@@ -13,10 +13,10 @@ from detectron2.config import instantiate
 
 from detnas_d2.driver import build_limit
 from detnas_d2.engine import load_config
-from detnas_d2.engine.steps import Step
 from detnas_d2.files import write_atomically
 from detnas_d2.search.sampling import draw_random
 from detnas_d2.space import FlopsRangePathSampler, SearchSpace, resolve_space
+from detnas_d2.steps import Step
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = (0, 1, 2)  # of each retraining

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 import re
 import shutil
-import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
 import dry_run
-import own_steps
 import pytest
+import run_steps
 import torch
 from detectron2.config import LazyConfig
 from detectron2.data import MetadataCatalog
@@ -23,15 +20,16 @@ from dry_run_own import with_tiny_data
 from detnas_d2.data import unregister_dataset
 from detnas_d2.driver.estimate import Predicted
 from detnas_d2.engine import ConfigError, load_config
-from detnas_d2.engine import steps as steps_module
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.export import load_trained
 from detnas_d2.space import SPACES
+from detnas_d2.steps import StepError
+from detnas_d2.steps.step import _load
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs/custom/step2_supernet.py"
-STEPS = [f"{name}.py" for name in own_steps.KINDS]
-ORDER = [*own_steps.KINDS, "step4_detection_random", "step5_test_random"]
+STEPS = sorted({f"{config}.py" for _, config in run_steps.OWN_STEPS.values()})
+ORDER = [*run_steps.OWN_STEPS, "step4_detection_random", "step5_test_random"]
 TINY = """
 machines["cpu"].update(
     channels=8, batch=2, epochs=1, least=2, most=2, population=3, generations=2, parents=2
@@ -50,30 +48,25 @@ def config(tmp_path):
 @pytest.fixture
 def tool(config, workspace, monkeypatch):
     """tools/run_steps.py on that copy; its steps run in this process."""
-    spec = importlib.util.spec_from_file_location("run_steps", ROOT / "tools" / "run_steps.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "run_steps", module)
-    spec.loader.exec_module(module)
-    root = config.parents[2]
-    monkeypatch.setattr(module, "ROOT", root)
-    outputs = {}
+    root, outputs = config.parents[2], {}
     here = dataclasses.replace(workspace, folder=root)
 
-    def run_steps(steps, *, expected):
-        assert set(expected) == {s.name for s in steps}
-        seconds = {}
+    def run(steps, *, expected):
+        assert set(expected) == {s.name for s in steps if s.kind != "test"}
         for step in steps:
-            start = time.perf_counter()
             script, *arguments = step.command[1:]
-            status, output = here.run(Path(script).name, *arguments)
-            assert status == 0, f"{step.name}: {status}\n{output}"
-            outputs[step.name] = output
-            seconds[step.name] = time.perf_counter() - start
-        return seconds
+            status, outputs[step.name] = here.run(Path(script).name, *arguments)
+            assert status == 0, f"{step.name}: {status}\n{outputs[step.name]}"
+        return dict.fromkeys(outputs, 9.0)
 
-    monkeypatch.setattr(module, "run_steps", run_steps)
-    module.outputs = outputs
-    return module
+    monkeypatch.setattr(run_steps, "ROOT", root)
+    monkeypatch.setattr(run_steps, "run_steps", run)
+    _load.cache_clear()
+    return outputs
+
+
+def run(*, estimate=False, long=False):
+    run_steps.main("custom", None, only_estimate=estimate, long=long)
 
 
 def set_line(config, **values):
@@ -86,16 +79,13 @@ def set_line(config, **values):
 
 
 def test_all_steps(tool, config, monkeypatch, capsys):
-    monkeypatch.setattr("detnas_d2.driver.estimate_measure.SECONDS", 0.1)
     (config.parent / "machines.py").open("a").write(TINY)
-    tool.main_own("custom", only_estimate=False, long=False)
+    run()
     printed = capsys.readouterr().out
-    assert list(tool.outputs) == ORDER
-    for step in ORDER:
-        assert re.search(rf"(?m)^{step} .*(iteration|candidate|image)", printed), step
-    assert re.search(r"(?m)^fine-tuned, test set .* \d+ s$", printed)
-    assert printed.splitlines()[-1].startswith("predicted ")
-    assert (config.parents[2] / "output/custom/report/index.html").is_file()
+    assert list(tool) == ORDER
+    for step in ("step2_supernet", "step3_search", "step4_finetune", "step4_detection_random"):
+        assert re.search(rf"(?m)^{step} .*(iterations|candidates)", printed), step
+    assert re.search(r"(?m)^fine-tuned, test set .* 9 s$", printed)
     assert "report/index.html" in printed
     output = config.parents[2] / "output/custom"
     summary = json.loads((output / "summary.json").read_text())
@@ -103,10 +93,10 @@ def test_all_steps(tool, config, monkeypatch, capsys):
     assert summary["search"]["evaluated"] <= 6
 
     # retrained from scratch, fine-tuned from all of the supernet's detector
-    assert "whole model from the weights of a supernet" in tool.outputs["step4_finetune"]
-    assert "Initializing model from scratch" in tool.outputs["step4_detection"]
+    assert "whole model from the weights of a supernet" in tool["step4_finetune"]
+    assert "Initializing model from scratch" in tool["step4_detection"]
     # the test images were seen by the tests alone
-    for name, text in tool.outputs.items():
+    for name, text in tool.items():
         assert ("data/test.json" in text) == name.startswith("step5"), name
 
     # a run's config.yaml is enough to know the data
@@ -115,17 +105,9 @@ def test_all_steps(tool, config, monkeypatch, capsys):
     load_config(str(output / "step5_test/config.yaml"))
     assert MetadataCatalog.get("custom_test").thing_classes == ["square", "bar"]
 
-    tool.outputs.clear()
-    monkeypatch.setattr(own_steps.Estimator, "predict", None)  # known by now
-    monkeypatch.setattr(own_steps, "smaller_settings", lambda *args: [("fewer", 7200.0)])
-    capsys.readouterr()
-    for _ in range(2):  # the second time, the smaller settings are known, too
-        tool.main_own("custom", only_estimate=True, long=False)
-        again = capsys.readouterr().out
-        assert table_of(again) == table_of(printed) and re.search(r"(?m)^fewer +2\.0 h$", again)
-        assert "over a day" not in again
-        monkeypatch.setattr(own_steps, "smaller_settings", None)
-    assert not tool.outputs
+    monkeypatch.setattr(run_steps, "predict", None)  # known by now
+    run(estimate=True)
+    assert table_of(capsys.readouterr().out) == table_of(printed)
 
 
 def test_classes_and_folders_may_be_called_anything(config, workspace, monkeypatch):
@@ -167,9 +149,6 @@ def test_classes_and_folders_may_be_called_anything(config, workspace, monkeypat
     assert found and found <= set(names)
     exported = load_trained(folder).describe()["categories"]
     assert [c["name"] for c in exported] == names
-    monkeypatch.setattr("detnas_d2.driver.estimate_measure.SECONDS", 0.1)
-    status, output = here.run("detnas_d2.driver.estimate", str(config))
-    assert status == 0 and "step2_supernet" in output, output
 
 
 def table_of(text):
@@ -177,52 +156,45 @@ def table_of(text):
     return table
 
 
-def test_another_machine_under_the_same_name(tool, config, monkeypatch, capsys):
+@pytest.fixture
+def predicted(monkeypatch):
+    """Each step is said to take 50,000 s."""
+    monkeypatch.setattr(
+        run_steps, "predict", lambda name, cfg, gpus: Predicted(name, "iteration", 1.0, 50_000)
+    )
+
+
+def test_another_machine_under_the_same_name(tool, predicted, config, capsys):
     """The estimate says so; a run is refused, with what differs."""
-    run = own_steps.OwnRun(config.parent, Path.cwd())
-    (first, *_) = run.steps(Path("r.json"))
-    done = {**first.made_of(), "seconds": 9.0}
+    (first, *_) = run_steps.steps_of(config.parent, None)
     first.folder.mkdir(parents=True)
-    (first.folder / "done.json").write_text(json.dumps(done))
+    (first.folder / "done.json").write_text(json.dumps({**first.made_of(), "seconds": 9.0}))
     LazyConfig.save(first.cfg, str(first.folder / "config.yaml"))
-
-    def predict(self, steps):
-        return [Predicted(s.name, "iteration", 1.0, 10, 0.0) for s in steps]
-
-    monkeypatch.setattr(own_steps.Estimator, "predict", predict)
     more = '\nmachines["mine"] = {**machines["cpu"], "least": 150}\n'
     (config.parent / "machines.py").open("a").write(more)
-    tool.main_own("custom", only_estimate=True, long=False)
-    assert "1 of 8 steps are done; the others:" in capsys.readouterr().out
+    run(estimate=True)
+    assert "step2_supernet" not in table_of(capsys.readouterr().out)
     set_line(config, machine="mine")
-    steps_module._load.cache_clear()
+    _load.cache_clear()
     text = r"train.max_iter \(was 700, is 300\).*choose another name in settings\.py"
-    tool.main_own("custom", only_estimate=True, long=False)
+    run(estimate=True)
     printed = capsys.readouterr().out
     assert re.search(rf"a run would end with: .*{text}", printed)
-    assert len(table_of(printed).splitlines()) == 2 + 8 + 1
+    assert "step2_supernet" in table_of(printed)
     with pytest.raises(ConfigError, match=text):
-        tool.main_own("custom", only_estimate=False, long=False)
+        run()
 
 
-def test_more_than_a_day(tool, config, monkeypatch, capsys):
-    def predict(self, steps):
-        return [Predicted(s.name, "iteration", 1.0, 50_000, 0.0) for s in steps]
-
-    monkeypatch.setattr(own_steps.Estimator, "predict", predict)
-    monkeypatch.setattr(tool, "report", lambda *args, **kwargs: None)
-    monkeypatch.setattr(
-        tool, "run_steps", lambda steps, expected: dict.fromkeys(expected, 60_000.0)
-    )
-    message = r"(?s)over a day.*half the iterations.*all of these.*machines\.py.*--long"
-    with pytest.raises(own_steps.TooLong, match=message):
-        tool.main_own("custom", only_estimate=False, long=False)
-    tool.main_own("custom", only_estimate=True, long=False)
-    assert "over a day" in capsys.readouterr().out
-    tool.main_own("custom", only_estimate=False, long=True)
-    assert "predicted 4.6 days for 8 steps, which took 5.6 days (-17%)" in capsys.readouterr().out
-    tool.main_own("custom", only_estimate=False, long=False)  # said once, it is known
-    assert "measuring" not in capsys.readouterr().out
+def test_more_than_a_day(tool, predicted, monkeypatch, capsys):
+    monkeypatch.setattr(run_steps, "report", lambda *args, **kwargs: None)
+    ran = []
+    monkeypatch.setattr(run_steps, "run_steps", lambda steps, expected: ran.append(expected))
+    with pytest.raises(StepError, match=r"over a day.*machines\.py.*--long"):
+        run()
+    run(estimate=True)
+    assert "over a day" in capsys.readouterr().out and not ran
+    run(long=True)
+    assert set(ran[0].values()) == {50_000.0} and len(ran[0]) == 5
 
 
 def test_what_the_data_decide(config):
@@ -263,7 +235,8 @@ def test_weights_are_the_same_for_all_that_is_compared(config, tmp_path):
     file.parent.mkdir(parents=True)
     torch.save({"model": {}, "detnas": stated}, file)
     set_line(config, weights=str(file))
-    steps = own_steps.OwnRun(config.parent, Path.cwd()).steps(Path("random.json"))
+    _load.cache_clear()
+    steps = run_steps.with_random(run_steps.steps_of(config.parent, None), Path("random.json"))
     starts = {s.name: (s.cfg.train.init_checkpoint, s.cfg.train.max_iter) for s in steps}
     for name in ("step2_supernet", "step4_detection", "step4_detection_random"):
         assert starts[name] == (str(file), 350)  # half of what it takes from scratch
@@ -296,7 +269,8 @@ def test_machines(config, machine, lr, norm, device):
         assert cfg.optimizer.lr == pytest.approx(lr)
     search = load_config(str(config.parent / "step3_search.py")).search
     assert search.workers == (8 if machine == "8gpu" and find_spec("ray") else 0)
-    gpus = {s.gpus for s in own_steps.OwnRun(config.parent, Path.cwd()).steps(Path("r.json"))}
+    _load.cache_clear()
+    gpus = {s.gpus for s in run_steps.steps_of(config.parent, None)}
     assert gpus == {int(machine[0]) if machine != "cpu" else 0}
 
 

@@ -39,10 +39,10 @@ from PIL import Image
 
 from detnas_d2.data import load_voc_folder
 from detnas_d2.engine import DetNASCheckpointer, load_config
-from detnas_d2.engine.steps import Step
 from detnas_d2.errors import DetNASError
 from detnas_d2.export import load_trained
 from detnas_d2.modeling import get_cfg
+from detnas_d2.steps import Step
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "projects/DetNAS/configs/Base-DetNAS-FPN.yaml"

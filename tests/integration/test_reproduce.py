@@ -14,9 +14,9 @@ from tiny_steps import DIGITS
 from tiny_study import write_tiny_study
 
 from detnas_d2.data.catalog import ROOT_VARIABLE
-from detnas_d2.engine.steps import _ready
 from detnas_d2.search import Evaluator, InProcessExecutor, Ledger, make_header
 from detnas_d2.space import Architecture, CostTable, get_space
+from detnas_d2.steps.run import ready
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,7 +54,7 @@ def test_the_plan_is_whole(tools):
     assert all(Path(f).is_file() for f in read - set(written))
     waiting = list(steps.values())
     while waiting:  # in some order all of them can run
-        waiting.remove(_ready(waiting, [])[0])
+        waiting.remove(ready(waiting, [])[0])
 
 
 def test_rows_and_seeds(tools):
@@ -223,7 +223,7 @@ def test_a_study_by_the_real_scripts(tools, workspace, tmp_path, monkeypatch):
     def run_steps(steps, *, jobs):
         waiting, seconds = list(steps), {}
         while waiting:
-            step = _ready(waiting, [])[0]
+            step = ready(waiting, [])[0]
             waiting.remove(step)
             script, *arguments = step.command[1:]
             status, output = here.run(Path(script).name, *arguments)

@@ -1,0 +1,218 @@
+"""Steps as calls of the scripts (fakes here): order, what is done once, failures, kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from detectron2.config import LazyConfig
+from fake_scripts import calls, write_fake_scripts
+
+from detnas_d2.engine import ConfigError
+from detnas_d2.steps import Step, StepError, earlier_starts, run_script, run_steps
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "configs" / "demo"
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    write_fake_scripts(tmp_path)
+    return tmp_path
+
+
+def step(root: Path, name: str, kind: str = "train", *overrides: str) -> Step:
+    return Step(name, kind, DEMO / f"{name}.py", root, overrides)
+
+
+def chain(root: Path) -> list[Step]:
+    kinds = ("train", "train", "search")
+    names = ("step1_supernet", "step2_supernet", "step3_search")
+    return [step(root, name, kind) for name, kind in zip(names, kinds, strict=True)]
+
+
+def test_what_a_step_reads_and_writes(root):
+    first, second, third = chain(root)
+    assert (first.reads, first.writes) == ([], "output/demo/step1_supernet/model_final.pth")
+    assert second.reads == [first.writes] and third.reads == [second.writes]
+    begins = ("search.initial=[a.json,'0,0,0']", "search.initial_ledger=output/b/ledger.jsonl")
+    warm = step(root, "step3_search", "search", *begins)
+    assert warm.reads == [second.writes, "a.json", "output/b/ledger.jsonl"]
+
+
+def test_commands(root):
+    script, config = str(root / "train_net.py"), str(DEMO / "step4_detection.py")
+    options = ("--config-file", config, "--eval-only", "--num-gpus", "8", "train.seed=1")
+    test = Step("x", "test", DEMO / "step4_detection.py", root, ("train.seed=1",), gpus=8)
+    assert test.command[1:] == [script, *options]
+    search = Step("x", "search", DEMO / "step3_search.py", root, gpus=8)
+    assert search.command[1] == str(root / "search_net.py")
+    assert search.command[-1] == "--resume"  # a search has no --num-gpus
+
+
+def test_for_another_architecture(root):
+    """Both files of its own are read, and the folder is its own."""
+    other = step(root, "step4_detection").for_architecture("a.json", "x1", "train.seed=4")
+    assert other.name == "step4_detection_x1"
+    assert other.reads == ["output/demo/step4_classification_x1/model_final.pth", "a.json"]
+    assert other.writes == "output/demo/step4_detection_x1/model_final.pth"
+    assert other.cfg.train.seed == 4
+    assert other.cfg.model.backbone.bottom_up.architecture == "a.json"
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_once_each_after_what_it_reads(root, jobs):
+    """Whatever order they are given in, and however many could run at once."""
+    lines: list[str] = []
+    seconds = run_steps(list(reversed(chain(root))), lines.append, jobs=jobs)
+    names = ["step1_supernet", "step2_supernet", "step3_search"]
+    assert [Path(c.split()[2]).stem for c in calls(root)] == names == list(seconds)
+    assert any(line.startswith("[3/3] step3_search: ") for line in lines)
+    # progress is shown, the rest is in the file
+    assert ("    eta: 0:00:01  iter: 5" in lines) == (jobs == 1)
+    assert not any("for the console file only" in line for line in lines)
+    console = root / "output/demo/step1_supernet/console.txt"
+    assert "for the console file only" in console.read_text()
+    lines.clear()
+    assert run_steps(chain(root), lines.append) == seconds
+    assert lines == ["3 of 3 steps were done before"] and len(calls(root)) == 3
+
+
+def test_jobs_share_the_threads_and_run_at_the_same_time(root, monkeypatch):
+    """Both would wait for one another in vain if they did not."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    (root / "train_net.py").write_text(
+        "import os, pathlib, sys, time\n"
+        "me = sys.argv[-1].rpartition('=')[2]; other = 'ab'.replace(me, '')\n"
+        "pathlib.Path('flag_' + me).write_text(os.environ['OMP_NUM_THREADS'])\n"
+        "end = time.monotonic() + 30\n"
+        "while not pathlib.Path('flag_' + other).exists() and time.monotonic() < end:\n"
+        "    time.sleep(0.02)\n"
+        "sys.exit(not pathlib.Path('flag_' + other).exists())\n"
+    )
+    config = DEMO / "step1_supernet.py"
+    both = [Step(x, "train", config, root, (f"train.output_dir={x}",)) for x in "ab"]
+    assert set(run_steps(both, jobs=2)) == {"a", "b"}
+    assert [(root / f"flag_{x}").read_text() for x in "ab"] == ["3", "3"]
+
+
+def test_time_left(root):
+    """The mean of those with the same config, else what is expected."""
+    config = DEMO / "step1_supernet.py"
+    same = [Step(x, "train", config, root, (f"train.output_dir={x}",)) for x in "ab"]
+    steps = [*same, step(root, "step2_supernet")]
+    lines: list[str] = []
+    run_steps(steps, lines.append, expected={"b": 9e9, "step2_supernet": 600.0})
+    ended = [line for line in lines if line.startswith("[")]
+    assert [line.partition("; ")[2] for line in ended] == ["about 10 min left"] * 2 + [""]
+
+
+def test_a_failing_step_stops_and_is_gone_on_with(root, monkeypatch):
+    """Its time is that of all its starts."""
+    (root / "fail").write_text("step2_supernet.py")
+    with pytest.raises(StepError) as error:
+        run_steps(chain(root))
+    for part in (
+        "step2_supernet ended with status 3",
+        "output/demo/step2_supernet/console.txt",
+        "a line for the console file only",
+    ):
+        assert part in str(error.value)
+    assert len(calls(root)) == 2
+    (root / "fail").unlink()
+    second = step(root, "step2_supernet")
+    (first,) = earlier_starts(second.folder)
+    assert first > 0
+    lines: list[str] = []
+    assert run_steps(chain(root), lines.append)["step2_supernet"] > first
+    assert len(calls(root)) == 2 + 2  # the one that failed again, and the one after it
+    assert any(" in 2 starts" in line for line in lines) and second.starts == 2
+    assert not earlier_starts(second.folder)
+
+
+def test_results_of_another_config_are_refused(root):
+    run_steps([step(root, "step1_supernet")])
+    other = step(root, "step1_supernet", "train", "train.max_iter=7")
+    with pytest.raises(ConfigError, match="holds the results of another config of step1_supernet"):
+        run_steps([other])
+    LazyConfig.save(step(root, "step1_supernet").cfg, str(other.folder / "config.yaml"))
+    was = step(root, "step1_supernet").cfg.train.max_iter
+    with pytest.raises(ConfigError, match=rf": train.max_iter \(was {was}, is 7\)\. Remove"):
+        run_steps([other])
+    # what changes no result changes nothing here either
+    run_steps([step(root, "step1_supernet", "train", "dataloader.train.num_workers=2")])
+    assert len(calls(root)) == 1
+
+
+def test_a_kill_before_the_end_runs_the_step_again(root, monkeypatch):
+    """done.json is written last, and whole or not at all."""
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_steps([step(root, "step1_supernet")])
+    assert not (root / "output/demo/step1_supernet/done.json").exists()
+    run_steps([step(root, "step1_supernet")])
+    assert len(calls(root)) == 2
+    assert json.loads((root / "output/demo/step1_supernet/done.json").read_text())["seconds"] > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
+@pytest.mark.parametrize("how", ["failure", "kill"])
+def test_what_runs_ends_with_the_others(root, monkeypatch, how):
+    """Else a step would go on in the folder that the next run takes up, and count its time."""
+    (root / "wait").write_text("output_dir=slow")
+    if how == "failure":
+        (root / "fail").write_text("output_dir=bad")
+    program = (
+        "import pathlib; from detnas_d2.steps import Step, run, run_steps; run.PERIOD = 0\n"
+        f"config, root = pathlib.Path({str(DEMO / 'step1_supernet.py')!r}), pathlib.Path('.')\n"
+        "run_steps([Step(n, 'train', config, root, (f'train.output_dir={n}',))"
+        " for n in ('slow', 'bad')], jobs=2)"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=root, stderr=subprocess.PIPE, text=True
+    )
+    waiting, starts = root / "waiting.txt", root / "slow/starts.json"
+    deadline = time.monotonic() + 60
+    while not (waiting.exists() and waiting.read_text() and starts.exists()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    if how == "kill":
+        process.send_signal(signal.SIGKILL)
+    _, errors = process.communicate(timeout=20)
+    assert ("bad ended with status 3" in errors) == (how == "failure")
+    while Path(f"/proc/{waiting.read_text()}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(earlier_starts(root / "slow")) == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [
+        (StepError("x failed"), "script.py: x failed"),
+        (KeyboardInterrupt(), 130),
+        (signal.SIGTERM, 128 + signal.SIGTERM),
+    ],
+)
+def test_a_script_ends_with_one_message(raised, status):
+    def main():
+        if isinstance(raised, signal.Signals):
+            signal.raise_signal(raised)
+        raise raised
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end:
+        run_script("script.py", main)
+    assert end.value.code == status and signal.getsignal(signal.SIGTERM) is before
