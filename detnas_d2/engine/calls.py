@@ -10,7 +10,7 @@ from typing import Any
 from detectron2.utils.registry import locate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from ..space.own_modules import DECORATOR, lacks_decorator, why_not_found
+from ..own_modules import DECORATOR, lacks_decorator, why_not_found
 
 
 def wrong_calls(node: Any, key: str) -> Iterator[str]:

@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ..data import register_from_config
 from ..errors import DetNASError
-from ..space.own_modules import (
+from ..own_modules import (
     defined_in_config,
     explain_defined_in_config,
     find_own_modules,

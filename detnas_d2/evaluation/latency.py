@@ -24,7 +24,7 @@ from ..commands import add_debug, command
 from ..engine.config import ConfigError
 from ..files import write_atomically
 from ..space import LatencyTable
-from ..space.config_file import configured_input_size, load_space
+from ..space_file import configured_input_size, load_space
 from ..trust import add_trust
 from .timing import NETWORKS, measure_latency
 

@@ -104,7 +104,7 @@ def _network(trained: Trained, config: Path, trust: bool) -> str:
         if backbone.space == get_space(backbone.space.name):
             return f"it is the state dict of StandAloneNetwork({backbone.space.name!r}, {path!r})"
     arguments = f"{str(config)!r}, trust=True" if trust else repr(str(config))
-    source = f"load_space({arguments}), from detnas_d2.space.config_file"
+    source = f"load_space({arguments}), from detnas_d2.space_file"
     if is_yacs(config):
         source = f"that of the file that MODEL.DETNAS.SPACE in {config} names"
     return (

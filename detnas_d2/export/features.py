@@ -12,7 +12,7 @@ from ..engine import DetNASCheckpointer
 from ..modeling import StandAloneNetwork, find_backbone
 from ..modeling.norm import NormFactory
 from ..space import Architecture, SearchSpace
-from ..space.config_file import load_space
+from ..space_file import load_space
 from .errors import ExportError
 from .trained import load_trained, stated_network
 

@@ -27,7 +27,7 @@ from ..engine.machines import DEVICE, visible_gpus
 from ..engine.preflight import dataset_names
 from ..modeling import find_backbone, find_supernet, get_cfg
 from ..modeling.yacs_file import merge_yacs_file
-from ..space.own_modules import why_not_read
+from ..own_modules import why_not_read
 from ..trust import MAPPERS, MODELS, add_trust, check_targets, is_code
 from .errors import DeviceError, TrainedError
 

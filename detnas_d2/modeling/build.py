@@ -13,7 +13,7 @@ from detectron2.modeling.backbone.fpn import LastLevelMaxPool, LastLevelP6P7
 from detectron2.modeling.roi_heads import ROI_BOX_HEAD_REGISTRY, FastRCNNConvFCHead
 
 from ..space import SearchSpace, SpaceError
-from ..space.config_file import load_space
+from ..space_file import load_space
 from .backbone import RES2_TO_RES5, StagedBackbone
 from .errors import ModelError
 from .network import StandAloneNetwork

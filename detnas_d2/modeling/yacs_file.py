@@ -8,7 +8,7 @@ from pathlib import Path
 from detectron2.config import CfgNode
 
 from ..space import SPACES
-from ..space.config_file import load_space
+from ..space_file import load_space
 from ..trust import HOW, TrustError, read_yaml
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ..commands import add_debug, command
+from ..space_file import configured_input_size, load_space
 from ..trust import add_trust
 from . import SPACES, Architecture, CostTable
-from .config_file import configured_input_size, load_space
 from .cost import FLOPS_CONVENTION, PARAMS_CONVENTION
 
 

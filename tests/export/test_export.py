@@ -38,7 +38,7 @@ from detnas_d2.export.graphs import RetinaNetInference
 from detnas_d2.export.trained import images_of
 from detnas_d2.modeling import StandAloneNetwork, find_backbone
 from detnas_d2.space import get_space
-from detnas_d2.space.config_file import load_space
+from detnas_d2.space_file import load_space
 
 NAMES = [{"id": 5, "name": "cell"}, {"id": 2, "name": "platelet"}, {"id": 9, "name": "other"}]
 SIZES = ((72, 96), (64, 64), (100, 41), (161, 130), (33, 240))

@@ -87,7 +87,7 @@ def targets(p: Planted) -> dict[str, Any]:
         "torch": {"_target_": "torch.load", "f": p.file("bomb.pth"), "weights_only": False},
         "a config": {"_target_": "detectron2.config.LazyConfig.load", "filename": p.program},
         "our config": {"_target_": "detnas_d2.engine.load_config", "path": p.program},
-        "our space": {"_target_": "detnas_d2.space.config_file.load_space", "value": p.program},
+        "our space": {"_target_": "detnas_d2.space_file.load_space", "value": p.program},
         "our file": {
             "_target_": "detnas_d2.files.write_atomically",
             "path": str(p.trace),

@@ -17,9 +17,9 @@ from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
 from detnas_d2.modeling import StandAloneNetwork, Supernet, load_weights
-from detnas_d2.modeling.check import check_space
+from detnas_d2.modeling.check_blocks import check_space
 from detnas_d2.space import Architecture, CostTable, SearchSpace
-from detnas_d2.space.config_file import load_space
+from detnas_d2.space_file import load_space
 from detnas_d2.trust import TrustError
 
 OWN = Path(__file__).resolve().parents[2] / "projects/DetNAS/own_space"

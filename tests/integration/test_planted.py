@@ -118,7 +118,7 @@ COMMANDS = {
         keys=SPACE,
     ),
     "check of blocks": Command(
-        "detnas_d2.modeling.check", lambda f: [str(f / "config.yaml")], "step3", keys=SPACE
+        "detnas_d2.modeling.check_blocks", lambda f: [str(f / "config.yaml")], "step3", keys=SPACE
     ),
     "check of data": Command(
         "detnas_d2.data.check",

@@ -12,7 +12,7 @@ from torch import nn
 from detnas_d2.evaluation.timing import measure_latency
 from detnas_d2.modeling import ModuleChoice, ShuffleBlock, StandAloneNetwork, Supernet
 from detnas_d2.modeling.blocks import ConvNorm, build_block
-from detnas_d2.modeling.check import check_space, main
+from detnas_d2.modeling.check_blocks import check_space, main
 from detnas_d2.modeling.errors import ModelError
 from detnas_d2.modeling.measuring import measure_block
 from detnas_d2.space import (
@@ -147,7 +147,7 @@ class Everywhere(ModuleChoice):
     [
         (
             lambda: variant(forward=lambda self, x: self.conv(x)[:, 1:]),
-            r"'plain' in block 1 of res2: .*gives \(1, 11, .*; expected \(1, 12, .*modeling.check",
+            r"'plain' in block 1 of res2: .*gives \(1, 11, .*; expected \(1, 12, .*check_blocks",
         ),
         (lambda: variant(forward=lambda self, x: self.nothing(x)), "forward fails on .*'nothing'"),
         (lambda: variant(__init__=lambda self: None), "'plain' in block 1 .* can't be made for 8"),

@@ -112,7 +112,6 @@ def test_architectures_and_samplers_of_another_family():
     drawn = [UniformPathSampler(MOBILE, 0)(i) for i in range(300)]
     middle = int(np.median([table.flops(a) for a in drawn]))
     sampler = FlopsRangePathSampler(MOBILE, 0, table.min_flops, middle)
-    assert 0.3 < sampler.counts[0] / MOBILE.size < 0.7
     assert all(table.flops(sampler(i)) <= middle for i in range(50))
 
 

@@ -7,12 +7,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..trust import SPACES as LISTED
-from ..trust import TrustError, check_targets, is_code, read_config
-from .errors import SpaceError
 from .own_modules import find_own_modules, why_not_read
-from .space import SearchSpace
-from .spaces import SPACES, get_space, resolve_space
+from .space import SPACES, SearchSpace, SpaceError, get_space, resolve_space
+from .trust import SPACES as LISTED
+from .trust import TrustError, check_targets, is_code, read_config
 
 _ENDINGS = (".py", ".yaml")
 

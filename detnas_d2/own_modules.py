@@ -87,17 +87,10 @@ def in_config(target: str) -> bool:
     return module == "builtins" and not hasattr(builtins, name)
 
 
-def defined_in_config(node: Any) -> Iterator[str]:
-    """The `_target_`s, at any depth of plain dicts and lists, that the config file itself defines
-    and that nobody finds by their names."""
-    if isinstance(node, list):
-        for item in node:
-            yield from defined_in_config(item)
-    elif isinstance(node, dict):
-        target = node.get("_target_")
-        if isinstance(target, str) and in_config(target):
-            yield target.rpartition(".")[2]
-        yield from defined_in_config(list(node.values()))
+def defined_in_config(node: Any) -> list[str]:
+    """What a config, in plain dicts and lists, calls that its file itself defines, and that nobody
+    finds by its name."""
+    return [target.rpartition(".")[2] for target in _targets(node) if in_config(target)]
 
 
 def explain_defined_in_config(names: list[str]) -> str:
@@ -105,19 +98,23 @@ def explain_defined_in_config(names: list[str]) -> str:
     return f"{', '.join(names)} {_OF_CONFIG}"
 
 
-def targets_in_configs(node: Any) -> Iterator[str]:
-    """The `_target_`s, at any depth of plain dicts and lists, that are classes and functions of a
-    config file, where no other process can find them."""
+def targets_in_configs(node: Any) -> list[str]:
+    """What a config, in plain dicts and lists, calls of another config file, where no other process
+    can find it."""
+    found = (target for target in _targets(node) if target.startswith(_CONFIGS))
+    return [target.rpartition(".")[2] for target in found]
+
+
+def _targets(node: Any) -> Iterator[str]:
+    """The `_target_`s at any depth, as dotted names."""
     if isinstance(node, list):
         for item in node:
-            yield from targets_in_configs(item)
+            yield from _targets(item)
     elif isinstance(node, dict):
-        target = node.get("_target_")
-        if not isinstance(target, str):
-            target = f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', '')}"
-        if target.startswith(_CONFIGS):
-            yield target.rpartition(".")[2]
-        yield from targets_in_configs(list(node.values()))
+        if (target := node.get("_target_")) is not None:
+            own = f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', '')}"
+            yield target if isinstance(target, str) else own
+        yield from _targets(list(node.values()))
 
 
 def relative_import(path: str, missing: str = "") -> str:

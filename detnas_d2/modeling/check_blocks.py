@@ -1,4 +1,4 @@
-"""Checks the choice blocks of a space: python -m detnas_d2.modeling.check SPACE.
+"""Checks the choice blocks of a space: python -m detnas_d2.modeling.check_blocks SPACE.
 
 SPACE is a name (300m, ...) or a config file. Every choice is built for every shape of block that
 the space has, and run forward and backward on small images; what it costs is counted and compared
@@ -17,8 +17,8 @@ from tabulate import tabulate
 
 from ..commands import add_debug, command
 from ..space import BlockSpec, Choice, CostTable, SearchSpace
-from ..space.config_file import load_space
 from ..space.cost import block_resolutions, checked_size
+from ..space_file import load_space
 from ..trust import add_trust
 from .errors import ModelError
 from .measuring import built, check_output, measure_block
@@ -165,11 +165,11 @@ def format_costs(space: SearchSpace, input_size: Sequence[int]) -> str:
     )
 
 
-@command("python -m detnas_d2.modeling.check")
+@command("python -m detnas_d2.modeling.check_blocks")
 def main(argv: Sequence[str]) -> None:
     parser = add_debug(
         argparse.ArgumentParser(
-            prog="python -m detnas_d2.modeling.check",
+            prog="python -m detnas_d2.modeling.check_blocks",
             description=__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
