@@ -10,13 +10,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: help venv test lint types dry-run smoke docs chaos demo clean
 
 help:
-	@echo "make test    set up .venv, then lint, check types, try all configs and scripts, run the tests"
+	@echo "make test    set up .venv, then lint, check types, try all configs, run the tests"
 	@echo "make demo    set up .venv, then run all steps of DetNAS on a small data set"
 	@echo "make chaos   kill trainings and searches 100 times, resume them, compare the results"
 	@echo "make venv    only set up .venv (from PYTHON, now $(PYTHON))"
 	@echo "make docs    build the documentation in build/docs"
 	@echo "make lint    ruff;  make types   mypy;  make dry-run   a tiny step of every config"
-	@echo "make smoke   every benchmark, tool and project script at a size of seconds"
+	@echo "make smoke   every benchmark at a size of seconds; a part of make test"
 	@echo "make clean   remove .venv, caches and build folders; output/ and datasets/ stay"
 
 venv: $(STAMP)
@@ -31,7 +31,7 @@ $(STAMP): setup.cfg constraints.txt tools/install_detectron2.py
 	touch $@
 
 # A file's tests share what they have trained, so a file goes to one process.
-test: lint types dry-run smoke
+test: lint types dry-run
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: venv
@@ -45,7 +45,7 @@ dry-run: venv
 	$(BIN)/python tools/dry_run.py
 
 smoke: venv
-	$(BIN)/python tools/smoke.py
+	$(BIN)/python -m pytest tests/tools/test_smoke.py
 
 docs: venv
 	$(BIN)/python -m sphinx -W --keep-going -n docs build/docs

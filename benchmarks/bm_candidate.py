@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bccd import PATH, first
+from bccd import first
 from detectron2.config import LazyCall as L
 from detectron2.config import LazyConfig, instantiate
 from detectron2.evaluation import COCOEvaluator, inference_on_dataset
 from detectron2.utils.events import EventStorage
 from fvcore.nn.precise_bn import update_bn_stats
-from measuring import alternate, mark, median_ratio, report
+from measuring import PATH, alternate, mark, median_ratio, report
 from torch import nn
 
 from detnas_d2.data import seeded
@@ -39,7 +39,7 @@ from detnas_d2.evaluation.memory import keep_freed_memory
 from detnas_d2.space import Architecture
 
 ROOT = Path(__file__).resolve().parents[1]
-OUTPUT = ROOT / "output/bm_candidate"
+OUTPUT = Path("output/bm_candidate")
 # iterations and learning rate; without norm in FPN and head a detector learns slowly
 TRAINING = {"fpn": (250, 2e-3), "retinanet": (600, 7e-4)}
 RATIO, DIFFERENCE, SECONDS = 3.0, 0.05, 10.0  # the marks; SECONDS: of the wide head
@@ -142,7 +142,7 @@ def load_config(args: argparse.Namespace) -> Any:
     cfg = LazyConfig.load(str(ROOT / "configs/bccd/step3_search_fpn.py"))
     cfg.model = LazyConfig.load(str(ROOT / f"configs/bccd/step3_search_{name}.py")).model
     cfg.train.output_dir = str(OUTPUT)
-    cfg.search.update(batch_size=8, amp=args.amp, calibration_batches=22)
+    cfg.search.update(batch_size=8, amp=args.amp, calibration_batches=2 if args.tiny else 22)
     if head == "retinanet":  # as in the paper: norm in the backbone alone
         cfg.model.backbone.norm = cfg.model.head.norm = ""
     if head == "wide":
@@ -169,7 +169,7 @@ def detector(cfg: Any) -> Any:
 def train(args: argparse.Namespace) -> Path:
     """Train the path until it finds something: APs of 0 are equal whatever happens."""
     iterations, rate = TRAINING[args.head]
-    iterations = args.iterations or iterations
+    iterations = 2 if args.tiny else iterations
     file = OUTPUT / f"{args.head}_{iterations}_{rate}.pth"
     if file.exists():
         return file
@@ -198,5 +198,5 @@ if __name__ == "__main__":
     parser.add_argument("--head", choices=["retinanet", "fpn", "wide"], default="retinanet")
     parser.add_argument("--amp", action="store_true", help="with search.amp=True")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--iterations", type=int, help="of the training, 250 and 600 if left out")
+    parser.add_argument("--tiny", action="store_true", help="hardly any training and images")
     main(parser.parse_args())

@@ -58,7 +58,9 @@ class SleepingFitness:
                 time.sleep(0.2)
             return 0.0, {}
         fitness, seconds, dies = plan(architecture, self._mean)
-        if dies and _is_first(self._folder / f"died.{architecture}"):
+        died = self._folder / f"died.{architecture}"
+        if dies and not died.exists():
+            died.touch()
             time.sleep(seconds * 0.5)
             os._exit(1)
         time.sleep(seconds)
@@ -79,15 +81,9 @@ def make_fitness(folder: Path, mean: float, workers: int) -> SleepingFitness:
     return SleepingFitness(folder, mean, workers)
 
 
-def _is_first(file: Path) -> bool:
-    try:
-        file.touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
-
-
 def main(args: argparse.Namespace) -> None:
+    from bm_cluster import make_fitness  # by its name, so that workers import it
+
     # here, and not by the workers' runtime environment: then Ray's first processes are of use
     root = Path(__file__).resolve().parents[1]
     paths = [str(root), str(root / "benchmarks"), os.environ.get("PYTHONPATH", "")]
@@ -110,60 +106,44 @@ def main(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         executor = RayExecutor(
-            make_module().make_fitness,
+            make_fitness,
             [folder, args.mean, workers],
             workers=workers,
             retries=2,
             cpus_per_worker=len(os.sched_getaffinity(0)) / workers,  # they sleep
         )
-        begin = time.perf_counter()
         with executor:
             rng = np.random.default_rng(0)
             rows = rng.integers(space.num_choices, size=(workers, space.num_blocks))
             list(executor.run([Architecture(space, tuple(row.tolist())) for row in rows]))
             (folder / "go").touch()
-            print(f"{workers} workers started in {time.perf_counter() - begin:.0f} s", flush=True)
             for name, search in searches.items():
                 with Ledger(folder / name, make_header(space, "", "", 0), space) as ledger:
-                    died = len(list(folder.glob("died.*")))
                     begin = time.perf_counter()
                     result = search.run(Evaluator(executor, cost, ledger))
                     wall = time.perf_counter() - begin
-                died = len(list(folder.glob("died.*"))) - died
-                figures |= compare(name, result.evaluations, wall, died, args)
+                figures |= compare(name, result.evaluations, wall, args)
+        figures["deaths"] = len(list(folder.glob("died.*")))
     report("cluster", {**figures, "candidates": count, "workers": workers, "mean": args.mean})
 
 
-def make_module() -> Any:
-    """This file by its name, so that workers import it and don't get it by value."""
-    import bm_cluster
-
-    return bm_cluster
-
-
 def compare(
-    name: str, evaluations: Sequence[Evaluation], wall: float, died: int, args: argparse.Namespace
-) -> dict[str, Any]:
-    """Print a search's utilisation."""
-    failed = sum(not e.ok for e in evaluations)
+    name: str, evaluations: Sequence[Evaluation], wall: float, args: argparse.Namespace
+) -> dict[str, float]:
+    """A search's utilisation, and the ideal ones."""
     generations: dict[int, list[float]] = {}
     for e in evaluations:
         generations.setdefault(e.generation, []).append(plan(e.architecture, args.mean)[1])
     useful = sum(map(sum, generations.values()))
 
-    def ideal_of(workers: int) -> float:
-        return useful / workers / sum(makespan(x, workers) for x in generations.values())
+    def ideal(workers: int) -> float:
+        ends = (makespan(seconds, workers) for seconds in generations.values())
+        return round(useful / workers / sum(ends), 4)
 
-    ideal = ideal_of(args.workers)
-    utilisation = useful / args.workers / wall
-    print(
-        f"{name}: {len(evaluations)} candidates in {wall:.1f} s, {died} deaths, {failed} failed: "
-        f"utilisation {utilisation:.1%}; ideal driver without deaths {ideal:.1%}",
-        flush=True,
-    )
-    fewer = ", ".join(f"{n}: {ideal_of(n):.0%}" for n in (4, 8, 16, 25, 32, 50))
-    print(f"    ideal with fewer workers: {fewer}", flush=True)
-    return {name: round(utilisation, 4), f"{name}_ideal": round(ideal, 4)}
+    utilisation = round(useful / args.workers / wall, 4)
+    figures = {"": utilisation, "_ideal": ideal(args.workers), "_ideal_16": ideal(16)}
+    print(f"{name}: {len(evaluations)} candidates in {wall:.1f} s, {figures}", flush=True)
+    return {f"{name}{kind}": figure for kind, figure in figures.items()}
 
 
 def makespan(seconds: Sequence[float], workers: int) -> float:

@@ -16,7 +16,6 @@ import logging
 import shutil
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -45,19 +44,7 @@ CHECKS, NEW, RECORDED = 100_000, 5.0, 10.0  # the marks: a second; seconds
 
 def main(args: argparse.Namespace) -> None:
     rows = np.random.default_rng(0).integers(SPACE.num_choices, size=(2**18, SPACE.num_blocks))
-    with tempfile.TemporaryDirectory(dir=args.folder) as name:
-        folder = Path(name)
-        large = folder / "large.jsonl"
-        start = time.perf_counter()
-        fill(large, rows[: args.recorded], args.figures)
-        print(
-            f"a ledger of {args.recorded:,} architectures with {args.figures} figures each: "
-            f"{large.stat().st_size / 1e6:.0f} MB, written in {time.perf_counter() - start:.1f} s"
-        )
-        figures = {
-            **checks(rows, args.rounds),
-            **searches(folder, large, args.figures, args.rounds),
-        }
+    figures = {**checks(rows, args.rounds), **searches(rows[: args.recorded], args)}
     for key, value in figures.items():
         print(f"{key}: {value:,}")
     for kind in ("batched", "single"):
@@ -87,61 +74,42 @@ def checks(rows: np.ndarray, rounds: int) -> dict[str, int]:
     }
 
 
-def searches(folder: Path, large: Path, figures: int, rounds: int) -> dict[str, float]:
+def searches(rows: np.ndarray, args: argparse.Namespace) -> dict[str, float]:
     """Seconds of 1,000 candidates, the ledger's opening included."""
     logging.disable(logging.INFO)
-    seconds: dict[str, list[float]] = {"new": [], "open": [], "large": []}
-    for _ in range(rounds):
-        for kind in ("new", "large"):
-            path = folder / "ledger.jsonl"
-            if kind == "large":
-                shutil.copy(large, path)
-            before = 0
-            start = time.perf_counter()
-            with Ledger(path, HEADER, SPACE, resume=True) as ledger:
-                before = len(ledger)
-                if kind == "large":
-                    seconds["open"].append(time.perf_counter() - start)
-                search(ledger, figures)
-                added = len(ledger) - before
-            seconds[kind].append(time.perf_counter() - start)
-            assert added == 1000, added
-            path.unlink()
-    logging.disable(logging.NOTSET)
-    medians = {kind: round(statistics.median(times), 2) for kind, times in seconds.items()}
-    return {
-        "bookkeeping_seconds": medians["new"],
-        "bookkeeping_seconds_with_recorded": medians["large"],
-        "of_which_opening": medians["open"],
-    }
-
-
-def search(ledger: Ledger, figures: int) -> None:
     weights = np.random.default_rng(1).random((SPACE.num_blocks, SPACE.num_choices)).tolist()
 
     def fitness(architecture: Architecture) -> tuple[float, dict[str, float]]:
         value = sum(row[choice] for row, choice in zip(weights, architecture, strict=True))
-        return value, {f"bbox/AP-{i}": value * i for i in range(figures)}
+        return value, {f"bbox/AP-{i}": value * i for i in range(args.figures)}
 
-    # another seed than the rows': none of its candidates is recorded
-    algorithm = EvolutionarySearch(SPACE, LIMIT, population=50, generations=20, seed=2)
-    observers = [Progress(algorithm.candidates)]
-    algorithm.run(Evaluator(InProcessExecutor(fitness), COST, ledger, observers))
+    executor = InProcessExecutor(fitness)
+    with tempfile.TemporaryDirectory() as folder:
+        recorded, path = Path(folder) / "recorded.jsonl", Path(folder) / "ledger.jsonl"
+        with Ledger(recorded, HEADER, SPACE) as ledger:
+            architectures = [Architecture(SPACE, tuple(row.tolist())) for row in rows]
+            Evaluator(executor, COST, ledger)(architectures, 0)
 
+        def search() -> None:
+            # another seed than the rows': none of its candidates is recorded
+            algorithm = EvolutionarySearch(SPACE, LIMIT, population=50, generations=20, seed=2)
+            with Ledger(path, HEADER, SPACE, resume=True) as ledger:
+                observers = [Progress(algorithm.candidates)]
+                before = len(ledger)
+                algorithm.run(Evaluator(executor, COST, ledger, observers))
+                assert len(ledger) - before == 1000
+            path.unlink()
 
-def fill(path: Path, rows: np.ndarray, figures: int) -> None:
-    """A ledger of these architectures."""
-    rng = np.random.default_rng(3)
-    architectures = [Architecture(SPACE, tuple(row.tolist())) for row in rows]
+        def search_with_recorded() -> None:
+            shutil.copy(recorded, path)
+            search()
 
-    def fitness(architecture: Architecture) -> tuple[float, dict[str, float]]:
-        values = (100 * rng.random(figures)).tolist()
-        return values[0], {f"bbox/AP-{i}": value for i, value in enumerate(values)}
-
-    with Ledger(path, HEADER, SPACE) as ledger:
-        Evaluator(InProcessExecutor(fitness), COST, ledger)(architectures, 0)
-        if len(ledger) < len(rows):
-            raise RuntimeError(f"{len(ledger)} different architectures among {len(rows)}")
+        seconds = alternate({"": search, "_with_recorded": search_with_recorded}, args.rounds, 0)
+    logging.disable(logging.NOTSET)
+    return {
+        f"bookkeeping_seconds{end}": round(statistics.median(times), 2)
+        for end, times in seconds.items()
+    }
 
 
 if __name__ == "__main__":
@@ -151,5 +119,4 @@ if __name__ == "__main__":
     parser.add_argument("--recorded", type=int, default=100_000, help="in the large ledger")
     parser.add_argument("--figures", type=int, default=9, help="metrics of a candidate")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--folder", help="on the disk to measure; by default the system's /tmp")
     main(parser.parse_args())

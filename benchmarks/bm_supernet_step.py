@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bccd import PATH
 from detectron2.config import instantiate
 from detectron2.utils.events import EventStorage
-from measuring import alternate, mark, median_ratio, report
+from measuring import PATH, alternate, mark, median_ratio, report
 from torch.profiler import ProfilerActivity, profile
 
 import detnas_d2.data  # noqa: F401  registers BCCD

@@ -21,9 +21,9 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"  # noqa: E402  before torch is imported
 
 import torch
-from bccd import PATH, first
+from bccd import first
 from detectron2.config import LazyCall as L
-from measuring import alternate, mark, median_ratio, report
+from measuring import PATH, alternate, mark, median_ratio, report
 
 from detnas_d2.driver import build_executor, build_supernet
 from detnas_d2.engine import DetNASCheckpointer, load_config, require_supernet
@@ -32,7 +32,7 @@ from detnas_d2.search.ray_session import ray_session
 from detnas_d2.space import Architecture
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "output/bm_workers"
+FOLDER = Path("output/bm_workers").resolve()
 MARK = 1.8
 
 

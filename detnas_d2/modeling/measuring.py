@@ -113,7 +113,8 @@ def check_choice(space: SearchSpace, choice: Choice, block: BlockSpec) -> None:
         raise ModelError(
             f"space {space.name!r}: choice {choice.name!r} in block {block.index_in_stage + 1} of "
             f"{space.stage_names[block.stage]}: {error}. Mend it; "
-            "`python -m detnas_d2.modeling.check_blocks CONFIG` lists all that is wrong with the space's choices"
+            "`python -m detnas_d2.modeling.check_blocks CONFIG` lists all that is wrong with the "
+            "space's choices"
         ) from error
 
 
