@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from detectron2.data import detection_utils
 from detectron2.data import transforms as T
+from torchvision.transforms import RandomResizedCrop as _Torchvisions
 
 from detnas_d2.data.batch import ImageBatch
 from detnas_d2.data.errors import DataError
@@ -18,8 +18,7 @@ from detnas_d2.data.errors import DataError
 class RandomResizedCrop(T.Augmentation):
     """A random part of the image, resized to a square (as GoogLeNet and its successors train).
 
-    Area and aspect ratio (width / height, log-uniform) are drawn up to ten times until the part
-    fits into the image; otherwise the largest centred part within the ratios is taken.
+    The part is drawn as torchvision's class of this name does.
 
     Args:
         size: side of the result, pixels.
@@ -37,23 +36,11 @@ class RandomResizedCrop(T.Augmentation):
         self.size, self.scale, self.ratio = size, tuple(scale), tuple(ratio)
 
     def get_transform(self, image: np.ndarray) -> T.Transform:
-        height, width = image.shape[:2]
-        x, y, w, h = self._draw(width, height)
+        of_its_size = torch.empty(1).expand(1, *image.shape[:2])  # takes no memory
+        y, x, h, w = _Torchvisions.get_params(of_its_size, list(self.scale), list(self.ratio))
         return T.TransformList(
             [T.CropTransform(x, y, w, h), T.ResizeTransform(h, w, self.size, self.size)]
         )
-
-    def _draw(self, width: int, height: int) -> tuple[int, int, int, int]:
-        for _ in range(10):
-            area = width * height * np.random.uniform(self.scale[0], self.scale[1])
-            ratio = math.exp(np.random.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
-            w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-            if 0 < w <= width and 0 < h <= height:
-                x, y = np.random.randint(width - w + 1), np.random.randint(height - h + 1)
-                return int(x), int(y), w, h
-        w = max(1, min(width, round(height * self.ratio[1])))
-        h = max(1, min(height, round(width / self.ratio[0])))
-        return (width - w) // 2, (height - h) // 2, w, h
 
 
 class CenterCrop(T.Augmentation):
@@ -75,8 +62,8 @@ class ClassificationMapper:
     The loaders make an ``ImageBatch`` of what it gives.
 
     Args:
-        is_train: training or test; the random numbers of training come from numpy's global
-            generator, which the train loader seeds for each image.
+        is_train: training or test; the random numbers of training come from the global
+            generators of numpy and torch, which the train loader seeds for each image.
         augmentations: Detectron2's, or those of this module.
         image_format: as ``detection_utils.read_image`` takes it.
     """

@@ -18,7 +18,6 @@ from detnas_d2.data.atomic import MARKER, write_folder_once
 from detnas_d2.data.catalog import datasets_root, register_dataset
 from detnas_d2.data.coco import register_coco
 from detnas_d2.data.digit_scenes import SPLITS, DigitScenes, PlacedDigit
-from detnas_d2.data.errors import DataError
 from detnas_d2.data.imagefolder import register_image_folder
 from detnas_d2.data.voc import register_voc_folder
 
@@ -48,29 +47,6 @@ class DigitsParameters:
     seed: int = 0
     cls_image_size: int = 64
     cls_images_per_class: tuple[int, int] = (200, 50)
-
-    def __post_init__(self) -> None:
-        for name in ("classes", "images", "digits_per_image", "digit_size", "cls_images_per_class"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # lists come from configs
-        smallest, largest = self.digit_size
-        problems = {
-            "classes": sorted(set(self.classes)) == list(self.classes)
-            and set(self.classes) <= set(range(10))
-            and len(self.classes) > 0,
-            "images": len(self.images) == 3 and min(self.images) >= 1,
-            "digits_per_image": 1 <= self.digits_per_image[0] <= self.digits_per_image[1],
-            "digit_size": 8 <= smallest <= largest <= min(self.image_size, self.cls_image_size),
-            "max_overlap": 0 <= self.max_overlap <= 1,
-            "cls_images_per_class": min(self.cls_images_per_class) >= 1,
-        }
-        for name, fine in problems.items():
-            if not fine:
-                raise DataError(
-                    f"{name}={getattr(self, name)} makes no digits set (classes: ascending out of "
-                    "0 to 9; counts: at least 1; digit sizes: from 8 up to image_size="
-                    f"{self.image_size} and cls_image_size={self.cls_image_size}; ranges: low, "
-                    "high)."
-                )
 
 
 DEMO_DIGITS = DigitsParameters(

@@ -25,7 +25,7 @@ def some(bccd):
 
 
 def test_each_box_gives_an_image_of_its_class(some, tmp_path):
-    root = write_box_crops(tmp_path / "boxes", some, CLASSES, size=32)
+    root = write_box_crops(tmp_path / "boxes", some, CLASSES)
     assert any("BloodImage_00343" in r["file_name"] for r in some["train"])
     names = sorted([*CLASSES, "background"])
     for split, records in some.items():
@@ -37,7 +37,7 @@ def test_each_box_gives_an_image_of_its_class(some, tmp_path):
         by_name = dict(zip(names, counts.tolist(), strict=True))
         assert [by_name[name] for name in CLASSES] == expected.tolist()
         assert 0 < by_name["background"] <= 2 * len(records)
-        assert all(Image.open(r["file_name"]).size == (32, 32) for r in listed)
+        assert all(Image.open(r["file_name"]).size == (64, 64) for r in listed)
     # A bright ground and purple white cells: the mean tells the classes apart.
     means = {
         name: np.mean([np.asarray(Image.open(p)).mean() for p in (root / "train" / name).iterdir()])
@@ -57,25 +57,25 @@ def test_it_is_deterministic_and_written_once(some, tmp_path):
     a = write_box_crops(tmp_path / "a", few, CLASSES)
     assert content(a) == content(write_box_crops(tmp_path / "b", few, CLASSES))
     assert write_box_crops(tmp_path / "a", few, CLASSES) == a
-    with pytest.raises(DataError, match="margin: 0.2 there, 0.5 now"):
-        write_box_crops(tmp_path / "a", few, CLASSES, margin=0.5)
+    with pytest.raises(DataError, match="classes: .* there, .* now"):
+        write_box_crops(tmp_path / "a", few, CLASSES[::-1])
 
 
 def test_a_crop_is_the_square_around_the_box_moved_inside():
-    rows, columns = np.indices((50, 80))
+    rows, columns = np.indices((150, 180))
     pixels = np.stack([rows, columns, rows * 0], axis=2).astype(np.uint8)
-    # Centre (40, 25), side 20: rows 15 to 34, columns 30 to 49.
-    cut = crops._cut(pixels, 40, 25, 20, 20)
-    assert cut[0, 0].tolist() == [15, 30, 0] and cut[-1, -1].tolist() == [34, 49, 0]
-    corner = crops._cut(pixels, 79, 1, 20, 20)
-    assert corner[0, 0].tolist() == [0, 60, 0] and corner[-1, -1].tolist() == [19, 79, 0]
-    assert crops._cut(pixels, 40, 25, 300, 50).shape == (50, 50, 3)  # no larger than the image
+    # Centre (90, 75), side 64: rows 43 to 106, columns 58 to 121.
+    cut = crops._cut(pixels, 90, 75, 64)
+    assert cut[0, 0].tolist() == [43, 58, 0] and cut[-1, -1].tolist() == [106, 121, 0]
+    corner = crops._cut(pixels, 179, 1, 64)
+    assert corner[0, 0].tolist() == [0, 116, 0] and corner[-1, -1].tolist() == [63, 179, 0]
+    assert crops._cut(pixels, 90, 75, 300).shape == (64, 64, 3)  # no larger than the image
 
 
 def test_background_keeps_off_the_boxes():
     boxes = [(10.0, 10.0, 60.0, 60.0), (100.0, 20.0, 140.0, 70.0)]
     rng = np.random.default_rng(0)
-    found = [crops._empty_square((120, 200), boxes, 0.2, rng) for _ in range(100)]
+    found = [crops._empty_square((120, 200), boxes, rng) for _ in range(100)]
     assert sum(f is not None for f in found) > 50
     for x, y, side in (f for f in found if f):
         square = (x - side / 2, y - side / 2, x + side / 2, y + side / 2)
@@ -87,7 +87,7 @@ def test_background_keeps_off_the_boxes():
             union = side**2 + (box[2] - box[0]) * (box[3] - box[1]) - shared
             assert shared / union < 0.1
     full = [(0.0, 0.0, 200.0, 120.0)]
-    assert crops._empty_square((120, 200), full, 0.2, rng) is None
+    assert crops._empty_square((120, 200), full, rng) is None
 
 
 def test_a_class_without_boxes_is_named(some, tmp_path):

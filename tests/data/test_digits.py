@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import signal
 import sys
@@ -19,7 +18,6 @@ from detectron2.structures import BoxMode
 from PIL import Image
 
 from detnas_d2.data import (
-    DEMO_DIGITS,
     DataError,
     DigitsParameters,
     MissingDatasetError,
@@ -60,13 +58,6 @@ def test_the_same_parameters_give_the_same_bytes_and_others_other_ones(tmp_path)
     other = hashes(write_digits(tmp_path / "c", dataclasses.replace(TINY, seed=1)))
     assert other.keys() == first.keys()
     assert all(other[name] != first[name] for name in first if name.endswith(".png"))
-
-
-def test_a_longer_set_begins_with_the_same_images(tmp_path):
-    short = write_digits(tmp_path / "a", TINY)
-    long = write_digits(tmp_path / "b", dataclasses.replace(TINY, images=(4, 1, 1)))
-    before, after = hashes(short / "JPEGImages"), hashes(long / "JPEGImages")
-    assert before.items() < after.items()
 
 
 def test_a_second_call_does_nothing_and_other_parameters_are_refused(tmp_path):
@@ -117,29 +108,6 @@ def _ground(index):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digit_scenes, "_paint", lambda *args: None)
         return DigitScenes("val", (3, 8), 1, 14).draw(index, 96, (24, 40), (1, 1))
-
-
-def test_images_keep_to_their_parameters(digits):
-    counts = []
-    for name in ("digits_train", "digits_voc_train"):
-        for record in DatasetCatalog.get(name):
-            assert Image.open(record["file_name"]).size == (64, 64)
-            boxes = np.array(
-                [
-                    BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS)
-                    for a in record["annotations"]
-                ]
-            )
-            counts.append(len(boxes))
-            assert (boxes >= 0).all() and (boxes <= 64).all()
-            sides = boxes[:, 2:] - boxes[:, :2]
-            for i in range(len(boxes)):
-                for j in range(i):
-                    low = np.maximum(boxes[i, :2], boxes[j, :2])
-                    high = np.minimum(boxes[i, 2:], boxes[j, 2:])
-                    shared = np.prod(np.clip(high - low, 0, None))
-                    assert shared <= 0.1 * min(np.prod(sides[i]), np.prod(sides[j]))
-    assert set(counts) == {1, 2, 3}
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -228,32 +196,6 @@ def test_a_set_that_is_made_after_registration_is_found(tmp_path):
         register_digits(is_default=True)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"classes": (3, 3)},
-        {"classes": ()},
-        {"classes": (1, 10)},
-        {"images": (5, 0, 5)},
-        {"digits_per_image": (3, 2)},
-        {"digit_size": (24, 300)},
-        {"digit_size": (2, 20)},
-        {"max_overlap": 2.0},
-        {"cls_images_per_class": (0, 1)},
-    ],
-)
-def test_bad_parameters_are_named(change):
-    with pytest.raises(DataError, match=next(iter(change))):
-        DigitsParameters(**change)
-
-
-def test_lists_are_accepted_and_the_marker_tells_the_parameters(tmp_path):
-    as_list = dataclasses.replace(TINY, classes=[2, 5])
-    assert as_list == TINY
-    marker = json.loads((write_digits(tmp_path / "a", as_list) / MARKER).read_text())
-    assert marker["classes"] == [2, 5] and marker["image_size"] == 48
-
-
 def test_without_scikit_learn_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
@@ -262,21 +204,17 @@ def test_without_scikit_learn_the_extra_is_named(tmp_path, monkeypatch):
     assert not (tmp_path / "a").exists()
 
 
-def test_the_command_writes_the_set_of_the_configs(tmp_path, monkeypatch, capsys):
-    """Each has the classes of the configs that it is named for."""
-    asked = []
-    monkeypatch.setattr(make_digits, "write_digits", lambda *args: asked.append(args))
-    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
-    for name, config in (("demo", "demo/step2_supernet"), ("digits", "digits/step2_supernet_fpn")):
-        make_digits.main([name])
-        folder, parameters = asked.pop()
-        assert folder == tmp_path / "digits"
-        model = load_config(f"{CONFIGS}/{config}.py").model
-        assert len(parameters.classes) == model.roi_heads.num_classes
-    make_digits.main(["demo", "--output", str(tmp_path / "there")])
-    assert asked == [(str(tmp_path / "there"), DEMO_DIGITS)]
-    own = load_config(f"{CONFIGS}/own_space/step2_supernet_se_skip.py").model
-    assert own.roi_heads.num_classes == len(DEMO_DIGITS.classes)
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("demo", "demo/step2_supernet"),
+        ("demo", "own_space/step2_supernet_se_skip"),
+        ("digits", "digits/step2_supernet_fpn"),
+    ],
+)
+def test_a_set_has_the_classes_of_the_configs_that_it_is_named_for(name, config):
+    model = load_config(f"{CONFIGS}/{config}.py").model
+    assert len(make_digits.SETS[name].classes) == model.roi_heads.num_classes
 
 
 def test_the_command_refuses_the_other_set(tmp_path):
