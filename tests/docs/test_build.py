@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from pages import DOCS, PAGES, ROOT, headings, links, name_of
+from pages import PAGES, ROOT, headings, links, name_of
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
@@ -30,16 +30,8 @@ def built(tmp_path_factory) -> tuple[Path, str]:
     docs = str(ROOT / "docs")
     with patch_docutils(docs), docutils_namespace(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python's; Sphinx's own are printed
-        app = Sphinx(
-            docs,
-            docs,
-            str(folder / "html"),
-            str(folder / "doctrees"),
-            "html",
-            {"nitpicky": True},
-            status=None,
-            warning=printed,
-        )
+        places = [docs, docs, str(folder / "html"), str(folder / "doctrees")]
+        app = Sphinx(*places, "html", {"nitpicky": True}, status=None, warning=printed)
         app.build(force_all=True)
     return folder / "html", printed.getvalue()
 
@@ -55,11 +47,6 @@ def test_pages_need_no_network(built):
         loaded = re.findall(r'<(?:script|img|iframe)[^>]*\bsrc="(https?:[^"]+)"', text)
         loaded += re.findall(r'<link[^>]*rel="stylesheet"[^>]*href="(https?:[^"]+)"', text)
         assert not loaded, (page.name, loaded)
-
-
-def test_every_page_is_there(built):
-    for page in DOCS:
-        assert (built[0] / f"{page.stem}.html").is_file()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

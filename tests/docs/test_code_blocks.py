@@ -8,24 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from detectron2.config import LazyCall
 from detectron2.data import DatasetCatalog
 from pages import PAGES, ROOT, name_of
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
 
-from detnas_d2 import space
 from detnas_d2.data import unregister_dataset
 
 SYBIL = Sybil(parsers=[PythonCodeBlockParser()], path=str(ROOT), pattern="*.md")
-# README.md's blocks stand in a user's own program
-GIVEN = {
-    "README.md": {
-        "images": torch.zeros(1, 3, 64, 64),
-        "L": LazyCall,
-        **{name: getattr(space, name) for name in space.__all__},
-    }
-}
+GIVEN = {"README.md": {"images": torch.zeros(1, 3, 64, 64)}}  # what a user's program has
 
 
 @pytest.fixture

@@ -45,33 +45,16 @@ CHECKPOINTS = [
         ("best_architecture.json' is another kind of file", "model_final.pth"),
     ),
     Wrong(
-        "ledger",
-        f"{STEP3} train.init_checkpoint=output/step3/ledger.jsonl",
-        ("ledger.jsonl' is another kind of file", '{"header"', "model_final.pth"),
-    ),
-    Wrong(
         "git-lfs",
         f"{STEP4} {W}",
         ("'w.pth' is another kind of file", "version https://git-lfs", "copy it anew"),
         write("w.pth", "version https://git-lfs.github.com/spec/v1\n"),
     ),
     Wrong(
-        "web page",
-        f"{STEP3} {W}",
-        ("'w.pth' is another kind of file", "<!DOCTYPE html>", "copy it anew"),
-        write("w.pth", "<!DOCTYPE html>\n<html></html>"),
-    ),
-    Wrong(
         "truncated",
         f"{STEP4} {W}",
         ("'w.pth' is truncated", "copy it anew"),
         changed(lambda b: b[: len(b) // 2]),
-    ),
-    Wrong(
-        "truncated, for a search",
-        f"{STEP3} {W}",
-        ("'w.pth' is truncated", "copy it anew"),
-        changed(lambda b: b[:-100]),
     ),
     Wrong(
         "bytes flipped",
@@ -84,12 +67,6 @@ CHECKPOINTS = [
         "other space",
         f"train_net.py @of_other_space {NEW}",
         ("of the supernet of space 'tiny'", "of space 'other'", "give both the same space"),
-        begun=True,
-    ),
-    Wrong(
-        "classification to search",
-        f"{STEP3} train.init_checkpoint=output/step1/model_final.pth",
-        ("lacks", "of the model's heads", "Give the model_final.pth"),
         begun=True,
     ),
     Wrong(
@@ -117,7 +94,6 @@ CHECKPOINTS = [
         ("(2, 16) in the checkpoint, (3, 16) in the model", "train.init_backbone_only=True"),
         begun=True,
     ),
-    Wrong("none to test", f"{TEST} train.init_checkpoint=''", ("lacks train.init_checkpoint",)),
     Wrong("none to search", f"{STEP3} train.init_checkpoint=''", ("lacks train.init_checkpoint",)),
     Wrong(
         "something else's",
@@ -126,14 +102,6 @@ CHECKPOINTS = [
         saved({"model": {"a": torch.zeros(3)}}),
         begun=True,
     ),
-    Wrong(
-        "a tensor",
-        f"{STEP4} {W}",
-        ("'w.pth' could not be loaded",),
-        saved(torch.zeros(3)),
-        begun=True,
-    ),
-    Wrong("a list", f"{STEP4} {W}", ("is a list", "a state dict"), saved([1, 2]), begun=True),
     Wrong(
         "a whole module",
         f"{STEP4} {W}",
@@ -158,17 +126,13 @@ CHECKPOINTS = [
 ARCHITECTURES = [
     Wrong("short", f"{STEP4} {A}[0,1,2]", ("space 'tiny'", "got 3 choices, expected 5")),
     Wrong("no such choice", f"{STEP4} {A}[0,1,2,0,9]", ("block 5 of 5", "choice 9", "from 0 to 2")),
-    Wrong("negative", f"{STEP4} {A}[0,1,2,0,-1]", ("block 5 of 5", "choice -1", "from 0 to 2")),
-    Wrong("broken", f"{STEP4} {A}[0,1,2,0,1.5]", ("block 5 of 5", "choice 1.5", "an integer")),
     Wrong("word", f"{STEP4} {A}best", ("no file 'best'", "give the choices as")),
-    Wrong("null", f"{STEP4} {A}null", ("None isn't a list of choices", "give the choices as")),
     Wrong(
         "file missing",
         f"{STEP4} {A}output/step3/best_architectur.json",
         ("no file 'output/step3/best_architectur.json'", "the path of a best_architecture.json"),
     ),
     Wrong("file cut", f"{STEP4} {A}a.json", ("'a.json' isn't a JSON",), write("a.json", '{"sp')),
-    Wrong("file empty", f"{STEP4} {A}a.json", ("'a.json' isn't a JSON",), write("a.json", "")),
     Wrong(
         "file without it",
         f"{STEP4} {A}a.json",
@@ -181,7 +145,6 @@ ARCHITECTURES = [
         ("a.json", "of space '300m'", "take the space that it was searched in"),
         write("a.json", '{"space": "300m", "architecture": [0, 1, 2, 0, 1]}'),
     ),
-    Wrong("checkpoint", f"{STEP4} {A}{SUPERNET}", ("model_final.pth' isn't a JSON file", "give")),
     Wrong(
         "of a folder", f"{STEP4} {A}output/step3", ("can't read 'output/step3' (Is a directory)",)
     ),
@@ -191,10 +154,6 @@ SEARCHES = [
         "population", f"{STEP3} search.algorithm.population=1", ("population", "is 1", "least 2")
     ),
     Wrong("parents", f"{STEP3} search.algorithm.parents=60", ("is 60", "from 1 to population 6")),
-    Wrong("generations", f"{STEP3} search.algorithm.generations=0", ("is 0", "at least 1")),
-    Wrong(
-        "mutation", f"{STEP3} search.algorithm.mutation_probability=1.5", ("probability", "is 1.5")
-    ),
     Wrong(
         "no such setting",
         f"{STEP3} +search.algorithm.generation=1",
@@ -206,7 +165,6 @@ SEARCHES = [
         ("'detnas_d2.search.Nothing' can't be imported", "mend its name"),
     ),
     Wrong("flops 0", f"{STEP3} search.flops_limit=0", ("search.flops_limit is 0", "above 0")),
-    Wrong("flops negative", f"{STEP3} search.flops_limit=-3", ("search.flops_limit is -3", "null")),
     Wrong("flops text", f"{STEP3} search.flops_limit=300M", ("search.flops_limit=300M", "int")),
     Wrong(
         "flops impossible",
@@ -221,14 +179,9 @@ SEARCHES = [
     ),
     Wrong("no table", f"{STEP3} {TABLE}no.json", ("'no.json' can't be read", "make it anew")),
     Wrong(
-        "cut table", f"{STEP3} {TABLE}a.json", ("a.json", "JSON", "anew"), write("a.json", '{"sp')
-    ),
-    Wrong(
         "no table's keys", f"{STEP3} {TABLE}a.json", ("'block_ms'", "anew"), write("a.json", "{}")
     ),
     Wrong("workers", f"{STEP3} search.workers=-1", ("search.workers is -1", "from 0")),
-    Wrong("threads", f"{STEP3} search.threads=0", ("search.threads is 0", "from 1, or null")),
-    Wrong("retries", f"{STEP3} search.retries=-1", ("search.retries is -1", "from 0")),
     Wrong(
         "address alone",
         f"{STEP3} search.address=auto",
@@ -240,16 +193,10 @@ SEARCHES = [
         ("search.metric is 'bbox/AP05'", "choose one of", "bbox/AP50"),
     ),
     Wrong(
-        "metric, with workers",
-        f"{STEP3} search.metric=bbox/AP-7 search.workers=2",
-        ("search.metric is 'bbox/AP-7'", "choose one of", "bbox/AP75"),
-    ),
-    Wrong(
         "metric of nothing",
         f"{STEP3} search.metric=bbox/APl",
         ("search.metric is 'bbox/APl'", "no object that counts for it", "bbox/AP50"),
     ),
-    Wrong("no metric", f"{STEP3} search.metric=null", ("lacks search.metric",)),
     Wrong(
         "no calibration",
         f"{STEP3} search.calibration_batches=0",
@@ -260,12 +207,8 @@ SEARCHES = [
         f"{STEP3} search.channels_last=auto",
         ("search.channels_last is 'auto'", "True, False or null"),
     ),
-    Wrong("batch", f"{STEP3} search.batch_size=0", ("search.batch_size is 0", "from 1")),
     Wrong("input size", f"{STEP3} search.input_size=[0,0]", ("input size is (0, 0)", "positive")),
-    Wrong("input side", f"{STEP3} search.input_size=[64]", ("size is (64,)", "(height, width)")),
-    Wrong("seed", f"{STEP3} search.seed=-1", ("search.seed is -1", "from 0")),
     Wrong("initial", f"{STEP3} search.initial=[[0,1]]", ("got 2 choices, expected 5",)),
-    Wrong("initial file", f"{STEP3} search.initial=[no.json]", ("no file 'no.json'", "give")),
     Wrong(
         "initial over the limit",
         f"{STEP3} search.initial=[[2,2,2,2,2]] search.flops_limit=410000",
@@ -275,11 +218,6 @@ SEARCHES = [
         "no initial ledger",
         f"{STEP3} search.initial_ledger=no.jsonl",
         ("can't read 'no.jsonl'", "Give the ledger.jsonl of another search"),
-    ),
-    Wrong(
-        "initial ledger of JSON",
-        f"{STEP3} search.initial_ledger=output/step3/best_architecture.json",
-        ("best_architecture.json, line 1 is not the header of a ledger",),
     ),
     Wrong(
         "retraining",
@@ -295,12 +233,6 @@ SEARCHES = [
         "cluster that is gone",
         f"{STEP3} search.workers=1 search.address=127.0.0.1:9",
         ("'127.0.0.1:9' can't be reached", "ray status"),
-        begun=True,
-    ),
-    Wrong(
-        "no address",
-        f"{STEP3} search.workers=1 search.address=head",
-        ("'head' can't be reached", "expected auto, or host:port"),
         begun=True,
     ),
 ]
@@ -322,9 +254,6 @@ LEDGERS = [
         RESUME,
         ("output/n/ledger.jsonl, line 1 is not the header", "Restore the file"),
         ledger(lambda b: b.partition(b"\n")[2]),
-    ),
-    Wrong(
-        "zeros", RESUME, ("ledger.jsonl, line 1 is not", "Restore"), ledger(lambda b: bytes(300))
     ),
     Wrong(
         "folder, architecture",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import shlex
 import signal
 import socket
@@ -106,7 +105,7 @@ def test_a_wrong_input(copied, case):
 
 
 def test_there_are_many():
-    assert len(CASES) >= 70
+    assert len(CASES) >= 60
     names = [case.id for case in CASES]
     assert len(set(names)) == len(names)
 
@@ -130,9 +129,7 @@ def start(workspace, *command: str, **options) -> subprocess.Popen[str]:
     "command",
     [
         f"train_net.py @step2 {wrong_data.NEW} train.max_itr=3",
-        f"search_net.py @step3 {wrong_data.NEW} search.flops_limit=3",
         "detnas_d2.data.splits no.json --out d",
-        "projects.DetNAS.paper.convert_weights no.pth o.pth --config-file configs/tiny/step4.py",
     ],
 )
 def test_debug_adds_the_traceback(copied, command):
@@ -165,22 +162,6 @@ def test_an_error_in_processes_that_were_started(copied, capfd):
     output += capfd.readouterr().err  # the children's
     assert status == 1 and "Traceback" not in output, output
     assert "train_net.py: " in output and "instances_train.json is not in COCO's form" in output
-
-
-def test_a_file_that_may_not_grow(copied):
-    """As on a full disk: what stood there stays, and nothing half-written is left."""
-    before = files(copied.folder)
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
-
-    command = f"-m detnas_d2.data.splits {wrong_data.TRAIN} --search-images 2 --out d"
-    process = start(copied, *command.split(), preexec_fn=limit)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1 and "Traceback" not in output, output
-    assert "splits: can't write to" in output and "File too large" in output
-    assert files(copied.folder) == before and not list((copied / "d").iterdir())
 
 
 def test_ctrl_c(copied):
