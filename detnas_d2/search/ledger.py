@@ -3,8 +3,7 @@
 It is the search's only state. The first line is a header that names what the fitness depends on;
 each further line is an Evaluation, and each has a checksum (see ledger_format). Lines are only ever
 appended. What a crash can leave behind, a torn last line, is cut off when the ledger is opened
-again, and its newline alone is mended; any other damage, down to a single byte, is an error that
-names the line.
+again; any other damage, down to a single byte, is an error that names the line.
 
 What is lost: when the process is killed, nothing that was appended; by a power failure, at most
 what took less than SYNC_SECONDS and came as soon after the last sync, and nothing that the search
@@ -21,7 +20,6 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ..files import sync_directory
@@ -140,12 +138,7 @@ class Ledger:
     def __enter__(self) -> Ledger:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def _load(self, space: SearchSpace, resume: bool) -> None:
@@ -169,10 +162,7 @@ class Ledger:
         lines, end = complete_lines(content)
         check_header(self.path, lines, self.header)
         self._evaluations = parse_evaluations(self.path, lines, space)
-        if content[:end].endswith(b"\n"):
-            self._cut_to(end, len(content))
-        else:
-            self._end_last_line(end)
+        self._cut_to(end, len(content))
 
     def _cut_to(self, end: int, size: int) -> None:
         self._end = end
@@ -184,12 +174,6 @@ class Ledger:
                 size - end,
             )
             os.ftruncate(self._require_open(), end)
-
-    def _end_last_line(self, end: int) -> None:
-        logger.warning("%s: the newline of its last line was damaged and is mended", self.path)
-        os.ftruncate(self._require_open(), end)
-        self._end = end
-        self._write(b"\n")
 
     def _write(self, line: bytes) -> None:
         descriptor = self._require_open()

@@ -15,21 +15,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import parse_json
 from ..space import Architecture, SearchSpace
 from .errors import LedgerError, LedgerMismatch
 from .record import Evaluation
 
 VERSION = 2
 _CHECKSUM = b', "crc32": '
-_RUN_TOGETHER = re.compile(rb'("crc32": [0-9]+\}).(\{)', re.DOTALL)
 
 
 def make_header(
@@ -52,14 +49,9 @@ def make_header(
 def is_header_alone(content: bytes) -> bool:
     """Whether this is a ledger, of any version, in which nothing was evaluated yet."""
     try:
-        record = parse_json(content) if content.endswith(b"\n") else None
-    except ValueError:
+        return content.endswith(b"\n") and list(parse_line(content[:-1])) == ["header"]
+    except (ValueError, TypeError, RecursionError):
         return False
-    return (
-        isinstance(record, dict)
-        and list(record) in (["header"], ["header", "crc32"])
-        and isinstance(record["header"], dict)
-    )
 
 
 def read_ledger(
@@ -97,16 +89,9 @@ def header_line(header: Mapping[str, Any]) -> bytes:
 
 
 def complete_lines(content: bytes) -> tuple[list[bytes], int]:
-    """The lines without a torn last one, and the offset of their end.
-
-    A last line that is whole but for its newline counts; the offset is then that of its text's end.
-    """
+    """The lines without a torn last one, and the offset of their end."""
     end = content.rfind(b"\n") + 1
     lines = content[:end].split(b"\n")[:-1]
-    rest = content[end:]
-    for text in (rest, rest[:-1]):  # without a newline, or with a damaged one
-        if _is_intact(text):
-            return [*lines, text], end + len(text)
     # a crash of the machine can leave zeros in the place of what was not on the disk yet
     while len(lines) > 1 and b"\0\0" in lines[-1]:
         end -= len(lines.pop()) + 1
@@ -143,13 +128,10 @@ def parse_evaluations(
         try:
             add(evaluations, Evaluation.from_json(parse_line(line), space))
         except (ValueError, OverflowError, RecursionError) as error:
-            mend = _put_newline_back(path, number, line) or (
-                f"delete this line (sed -i {number}d {shlex.quote(str(path))}): its architecture "
-                "is then evaluated again."
-            )
             raise LedgerError(
                 f"{path}, line {number} is damaged: {error}. Restore the file from a copy, or "
-                f"{mend}"
+                f"delete this line (sed -i {number}d {shlex.quote(str(path))}): its architecture "
+                "is then evaluated again."
             ) from error
     return evaluations
 
@@ -180,32 +162,16 @@ def _parse_header(
         header: dict[str, Any] = record["header"]
         return header
     except (ValueError, RecursionError) as error:
-        if _is_version_1(line):
-            raise LedgerError(
-                f"{path} is a ledger of version 1, without checksums; this detnas_d2 reads and "
-                f"writes version {VERSION}. Go on with that search by the detnas_d2 that began it, "
-                "or begin anew in another output folder."
-            ) from None
-        mend = _put_newline_back(path, 1, line)
-        if mend is None:
-            mend = (
-                "resume its search, which says what this line has to be"
-                if wanted_line is None
-                else "choose another output folder; or, if you know that it is of this very "
-                f"search, put this in the place of line 1:\n{wanted_line.decode().rstrip()}"
-            )
+        mend = (
+            "resume its search, which says what this line has to be"
+            if wanted_line is None
+            else "choose another output folder; or, if you know that it is of this very search, "
+            f"put this in the place of line 1:\n{wanted_line.decode().rstrip()}"
+        )
         raise LedgerError(
             f"{path}, line 1 is not the header of a ledger, or damaged: {error}. Restore the file "
             f"from a copy, or {mend}"
         ) from error
-
-
-def _is_version_1(line: bytes) -> bool:
-    try:
-        record = parse_json(line)
-        return list(record) == ["header"] and record["header"]["version"] == 1
-    except (ValueError, TypeError, KeyError):
-        return False
 
 
 def _with_checksum(text: bytes) -> bytes:
@@ -218,18 +184,6 @@ def parse_line(line: bytes) -> Any:
     if not _is_intact(line):
         raise ValueError("its checksum (crc32) is missing or not that of the line")
     return _DECODER.decode(_without_checksum(line).decode())
-
-
-def _put_newline_back(path: Path, number: int, line: bytes) -> str | None:
-    """How to do that, where these are two intact lines whose newline was damaged."""
-    found = _RUN_TOGETHER.search(line)
-    if found is None or not (
-        _is_intact(line[: found.end(1)]) and _is_intact(line[found.start(2) :])
-    ):
-        return None
-    pattern = r"\(\"crc32\": [0-9]*}\).{"
-    command = f"LC_ALL=C sed -i '{number}s/{pattern}/\\1\\n{{/' {shlex.quote(str(path))}"
-    return f"put the newline back that was damaged in it; nothing is lost then:\n{command}"
 
 
 def _is_intact(line: bytes) -> bool:

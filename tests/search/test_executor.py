@@ -148,19 +148,6 @@ def test_failed_are_taken_up_again(tiny, make_evaluator, cost, open_ledger):
     assert [(e.architecture, e.ok) for e in ledger] == [(c, False), (a, True), (b, False)]
 
 
-def test_failed_candidate_is_not_tried_again(tiny, make_evaluator):
-    calls = []
-
-    def fail(a):
-        calls.append(a)
-        raise ValueError("no")
-
-    (a,) = architectures(tiny, (0, 0, 0))
-    evaluate = make_evaluator(tiny, fail)
-    assert evaluate([a], 0) == evaluate([a], 1)
-    assert evaluate([a], 2)[0].status == "failed" and calls == [a]
-
-
 def test_each_result_is_in_the_ledger_before_the_next_begins(tiny, make_evaluator, tmp_path):
     lines = []
 
@@ -170,16 +157,6 @@ def test_each_result_is_in_the_ledger_before_the_next_begins(tiny, make_evaluato
 
     make_evaluator(tiny, fitness)(architectures(tiny, (0, 0, 0), (0, 0, 1), (0, 0, 2)), 0)
     assert lines == [1, 2, 3]
-
-
-def test_executor_that_loses_a_candidate_is_found_out(tiny, cost, open_ledger):
-    class Lossy:
-        def run(self, todo):
-            return iter([measure(lambda _: (1.0, {}), a) for a in todo[1:]])
-
-    evaluate = Evaluator(Lossy(), cost(tiny), open_ledger(tiny))
-    with pytest.raises(RuntimeError, match="0,0,0"):
-        evaluate(architectures(tiny, (0, 0, 0), (0, 0, 1)), 0)
 
 
 def test_progress_counts_and_estimates(tiny, record, caplog):
@@ -201,15 +178,6 @@ def test_progress_counts_and_estimates(tiny, record, caplog):
     assert "best 3.0000" in caplog.messages[-1]
     progress.evaluated(record(tiny, (0, 1, 2), 3.5))
     assert "best 3.5000" in caplog.messages[-1]
-
-
-def test_evaluator_reports_to_progress(tiny, cost, open_ledger, caplog):
-    caplog.set_level(logging.INFO)
-    executor = InProcessExecutor(lambda a: (float(a[0]), {}))
-    evaluate = Evaluator(executor, cost(tiny), open_ledger(tiny), [Progress(total=3)])
-    evaluate(architectures(tiny, (0, 0, 0), (1, 0, 0)), 0)
-    evaluate(architectures(tiny, (1, 0, 0), (2, 0, 0)), 1)
-    assert [m.split(",")[0].split(":")[0] for m in caplog.messages] == ["1/3", "2/3", "3/3", "4/3"]
 
 
 @pytest.mark.parametrize("succeeds", [None, 19])

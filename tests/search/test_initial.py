@@ -110,27 +110,6 @@ def test_the_best_of_a_ledger_fill_the_first_population(build, demo, instant, fo
     assert len(set(first)) == len(first) == build.room
 
 
-def test_a_ledger_with_fewer_is_filled_up_by_random_ones(build, demo, instant, former, tmp_path):
-    path, _ = former
-    short = tmp_path / "short.jsonl"
-    short.write_text("".join(path.read_text().splitlines(keepends=True)[:4]))
-    known = [json.loads(line) for line in short.read_text().splitlines()[1:]]
-    evaluate, batches = instant(lambda a: 1.0)
-    build(initial_ledger=short).run(evaluate)
-    first = [list(a) for a in batches[0].architectures]
-    assert len(first) == build.room
-    assert sorted(first[:3]) == sorted(x["architecture"] for x in known)
-
-
-def test_the_ledger_answers_nothing(build, demo, make_evaluator, separable, former):
-    """Its fitness may be of another checkpoint: each one is evaluated in this search."""
-    path, records = former
-    fitness = separable(demo)
-    result = build(initial_ledger=path).run(make_evaluator(demo, fitness))
-    assert len(fitness.calls) == len(result.evaluations) == 24
-    assert set(best_first(records)[: build.room]) <= set(fitness.calls)
-
-
 def test_those_of_a_ledger_over_the_limit_are_passed_over(
     build, demo, instant, former, cost, caplog
 ):

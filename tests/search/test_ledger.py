@@ -92,23 +92,12 @@ def test_resume_answers_what_was_appended(filled, tiny, open_ledger, record, pat
     assert list(open_ledger(tiny, resume=True)) == [*filled, added]
 
 
-def test_resume_of_nothing_is_a_new_ledger(tiny, open_ledger, path):
-    path.touch()  # killed between making the file and writing its header
-    open_ledger(tiny, resume=True).close()
-    assert read_ledger(path, tiny)[1] == []
-
-
 def test_header_alone_is_replaced(tiny, path):
     """A search that failed to start leaves a header; the mended one starts as if anew."""
-    path.write_text('{"header": {"seed": 0, "version": 1}}\n')  # of any version
-    for resume, seed in ((False, 1), (False, 2), (True, 3)):
+    path.write_bytes(to_line({"header": {"seed": 0, "version": 3}}))  # of any version
+    for resume, seed in ((True, 1), (False, 2), (True, 3)):
         Ledger(path, {"seed": seed}, tiny, resume=resume).close()
         assert path.read_bytes() == to_line({"header": {"seed": seed}})
-
-
-def test_folder_is_made(tiny, tmp_path):
-    Ledger(tmp_path / "a" / "b" / "ledger.jsonl", {"seed": 1}, tiny).close()
-    assert len((tmp_path / "a" / "b" / "ledger.jsonl").read_bytes().splitlines()) == 1
 
 
 def test_without_resume_an_existing_ledger_is_refused(filled, tiny, open_ledger, path):
@@ -116,11 +105,6 @@ def test_without_resume_an_existing_ledger_is_refused(filled, tiny, open_ledger,
     with pytest.raises(LedgerError, match=r"--resume.*another output folder"):
         open_ledger(tiny)
     assert path.read_bytes() == before
-
-
-def test_same_architecture_twice_is_refused(filled, tiny, open_ledger, record):
-    with open_ledger(tiny, resume=True) as ledger, pytest.raises(ValueError, match="0,0,0"):
-        ledger.append(record(tiny, (0, 0, 0), 9.0))
 
 
 def test_what_failed_gives_way_to_a_later_line(filled, tiny, open_ledger, resumed, record, path):
@@ -164,21 +148,6 @@ def test_torn_last_line_is_cut_off(filled, tiny, open_ledger, path, caplog, kept
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("end", [b"", b"\0", b"x"])
-def test_a_last_line_that_lacks_only_its_newline_is_kept(
-    filled, tiny, open_ledger, record, path, caplog, end
-):
-    content = path.read_bytes()
-    path.write_bytes(content[:-1] + end)
-    assert read_ledger(path, tiny)[1] == filled
-    with open_ledger(tiny, resume=True) as ledger:
-        assert list(ledger) == filled
-        assert path.read_bytes() == content and "mended" in caplog.text
-        ledger.append(record(tiny, (2, 2, 2)))
-    assert path.read_bytes().startswith(content)
-    assert len(read_ledger(path, tiny)[1]) == len(filled) + 1
-
-
 @pytest.mark.parametrize("lost, left_over", [(40, 2), (300, 1)])
 @pytest.mark.parametrize("end", [b"", b"\n", b'": 0.5, "crc32": 1}\n'])
 def test_zeros_in_the_place_of_the_last_lines_are_cut_off(
@@ -202,17 +171,11 @@ def test_torn_header_is_written_again(tiny, open_ledger, path, kept):
     assert path.read_bytes() == content
 
 
-def test_whole_ledger_is_left_alone(filled, tiny, open_ledger, path, caplog):
-    content = path.read_bytes()
-    open_ledger(tiny, resume=True).close()
-    assert path.read_bytes() == content and not caplog.text
-
-
 # --- what a crash can't leave ----------------------------------------------------------------
 
 
 def test_a_flipped_byte_is_found_wherever_it_is(filled, resumed, path, caplog, monkeypatch):
-    """By an error that names the line and says how to mend it; the last newline is mended."""
+    """By an error that names the line and says how to mend it; at the end the line is torn."""
     monkeypatch.setattr(os, "fsync", lambda _: None)  # which would take most of the time
     content = path.read_bytes()
     lines = content.splitlines(keepends=True)
@@ -223,16 +186,14 @@ def test_a_flipped_byte_is_found_wherever_it_is(filled, resumed, path, caplog, m
             for new in {byte ^ 1, byte ^ 128, digit, 0, ord("\n"), ord(" ")} - {byte}:
                 os.pwrite(file.fileno(), bytes([new]), position)
                 if position == len(content) - 1:
-                    assert resumed() == filled and "mended" in caplog.text
-                    assert path.read_bytes() == content
+                    assert resumed() == filled[:-1] and "torn" in caplog.text
+                    path.write_bytes(content)
                 else:
                     with pytest.raises(LedgerError) as caught:
                         resumed()
                     message = str(caught.value)
                     assert f"{path}, line {number}" in message, (position, new, message)
-                    if chr(byte) == "\n":
-                        assert "put the newline back" in message
-                    elif number == 1:
+                    if number == 1:
                         assert f"\n{lines[0].decode().rstrip()}" in message
                     else:
                         assert f"sed -i {number}d {path}" in message
@@ -240,21 +201,6 @@ def test_a_flipped_byte_is_found_wherever_it_is(filled, resumed, path, caplog, m
                 os.pwrite(file.fileno(), content, 0)
             number += byte == ord("\n")
     assert number == 5 and path.read_bytes() == content
-
-
-@pytest.mark.parametrize("number", [1, 2, 3])
-@pytest.mark.parametrize("newline", [b"x", b"\0", b"\x8a", b" ", b"{"])
-def test_a_damaged_newline_is_put_back_by_what_the_error_says(
-    filled, resumed, path, number, newline
-):
-    content = path.read_bytes()
-    lines = content.splitlines(keepends=True)
-    lines[number - 1] = lines[number - 1][:-1] + newline
-    path.write_bytes(b"".join(lines))
-    with pytest.raises(LedgerError, match=f"line {number} .*\n?.*nothing is lost then") as caught:
-        resumed()
-    subprocess.run(str(caught.value).splitlines()[-1], shell=True, check=True)
-    assert path.read_bytes() == content and resumed() == filled
 
 
 @pytest.mark.parametrize("number", [2, 3, 4])
@@ -311,14 +257,6 @@ def test_line_that_is_no_evaluation_is_damaged(filled, tiny, open_ledger, path, 
         open_ledger(tiny, resume=True)
 
 
-def test_damaged_inner_line_and_torn_last_line_cuts_nothing(filled, tiny, open_ledger, path):
-    content = path.read_bytes().replace(b'"failed"', b'"fai')[:-10]
-    path.write_bytes(content)
-    with pytest.raises(LedgerError, match="line 3"):
-        open_ledger(tiny, resume=True)
-    assert path.read_bytes() == content
-
-
 @pytest.mark.parametrize(
     "content",
     [b"hello", b"hello\n", b"[]\n", b'{"header": 3}\n', b"{}\n{}\n", to_line({"head": {}})],
@@ -363,15 +301,7 @@ def test_what_a_header_does_not_know_agrees_with_everything(filled, tiny, path):
 
 
 def test_ledger_of_another_version_says_so(filled, tiny, open_ledger, path):
-    def strip(line):
-        return line.rpartition(b', "crc32"')[0].replace(b'"version": 2', b'"version": 1') + b"}\n"
-
     content = path.read_bytes()
-    path.write_bytes(b"".join(map(strip, content.splitlines())))
-    for read in (lambda: open_ledger(tiny, resume=True), lambda: read_ledger(path, tiny)):
-        with pytest.raises(LedgerError, match="version 1, without .* reads and writes version 2"):
-            read()
-
     header = {**make_header(tiny, "c0ffee", "5eed", 0), "version": 3}
     path.write_bytes(to_line({"header": header}) + b"".join(content.splitlines(True)[1:]))
     with pytest.raises(LedgerMismatch, match="version: 3 in the ledger, 2 now"):
@@ -384,12 +314,6 @@ def test_header_with_tuples_is_equal_to_its_file(tiny, path):
     header = {"input": (224, 224)}
     Ledger(path, header, tiny).close()
     Ledger(path, header, tiny, resume=True).close()
-
-
-def test_two_searches_on_one_folder(filled, tiny, open_ledger, path):
-    with open_ledger(tiny, resume=True), pytest.raises(LedgerLocked, match="another search"):
-        open_ledger(tiny, resume=True)
-    open_ledger(tiny, resume=True).close()
 
 
 def test_second_process_is_refused_until_the_first_is_killed(tiny, open_ledger, path):
@@ -469,19 +393,6 @@ def test_disk_that_fills_within_a_line(filled, tiny, open_ledger, record, path):
 
 def fail(*args):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def test_failing_write_does_not_count(filled, tiny, open_ledger, record, path, monkeypatch):
-    before = path.read_bytes()
-    ledger = open_ledger(tiny, resume=True)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", fail)
-        with pytest.raises(LedgerError, match="No space left"):
-            ledger.append(record(tiny, (0, 0, 1)))
-    assert path.read_bytes() == before
-    assert ledger.get(filled[1].architecture) == filled[1]
-    with pytest.raises(LedgerError, match="closed"):
-        ledger.append(record(tiny, (1, 1, 1)))
 
 
 @pytest.mark.parametrize("call", ["append", "sync", "close"])

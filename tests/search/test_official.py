@@ -73,21 +73,6 @@ def test_random_ones_do_not_depend_on_the_fitness(demo, instant):
     assert drawn[0] == drawn[1]
 
 
-def test_official_search_is_a_function_of_the_seed(demo, instant, separable):
-    def run(seed):
-        evaluate, batches = instant(separable(demo).value)
-        EvolutionarySearch(demo, generations=4, seed=seed, **OFFICIAL).run(evaluate)
-        return [b.architectures for b in batches]
-
-    assert run(1) == run(1) != run(2)
-
-
-def test_official_search_finds_the_optimum(demo, instant, separable):
-    fitness = separable(demo)
-    result = EvolutionarySearch(demo, **OFFICIAL).run(instant(fitness.value)[0])
-    assert result.best.architecture.choices == fitness.optimum
-
-
 @pytest.mark.parametrize(
     "settings, message",
     [

@@ -97,10 +97,3 @@ def test_killed_again_and_again(uninterrupted, tmp_path):
     # nothing that the ledger had was evaluated again
     assert done.stdout == f"{33 - lines_before} None\n"
     assert content(tmp_path) == uninterrupted
-
-
-def test_resume_of_a_finished_search_evaluates_nothing(uninterrupted, tmp_path):
-    for calls in (32, 0):
-        done = run(tmp_path)
-        assert done.stdout == f"{calls} None\n", done.stderr
-        assert content(tmp_path) == uninterrupted
