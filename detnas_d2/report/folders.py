@@ -15,7 +15,7 @@ from ..engine.evaluate import EVALUATION_FILE
 from ..errors import DetNASError
 from ..files import parse_json
 from ..steps import DONE_FILE
-from ..trust import read_yaml
+from ..trust import TrustError, read_yaml
 
 LEDGER, BEST, CONFIG, METRICS = (
     "ledger.jsonl",
@@ -96,6 +96,11 @@ def read_step(path: Path) -> StepFolder:
     if (path / CONFIG).is_file():
         try:
             config = read_yaml(str(path / CONFIG))
+        except TrustError:
+            problems.append(
+                f"{CONFIG} is not read: it holds tags that make objects of Python's, or values "
+                "without end"
+            )
         except (DetNASError, OSError, ValueError, yaml.YAMLError) as error:
             problems.append(f"{CONFIG} can't be read: {' '.join(str(error).split())}")
     return StepFolder(
