@@ -10,10 +10,7 @@ import pytest
 import tiny
 import torch
 from detectron2.config import instantiate
-from detectron2.data import DatasetMapper
-from detectron2.utils import comm
 from PIL import Image
-from torch.utils.data._utils.pin_memory import pin_memory
 
 from detnas_d2.data import (
     ClassificationMapper,
@@ -74,17 +71,6 @@ def test_the_images_are_those_of_lists(records, num_workers):
         assert batch[-1]["image_id"] == images[-1]["image_id"]
 
 
-def test_ranks_get_their_slices_and_a_resumed_stream_goes_on(records, monkeypatch):
-    expected = list(islice(train_loader(records), 6))
-    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
-    ranks = []
-    for rank in (0, 1):
-        monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
-        loader = train_loader(records, num_workers=2 * rank, start_step=2)
-        ranks.append(list(islice(loader, 4)))
-    assert same([[*a, *b] for a, b in zip(*ranks, strict=True)], expected[2:])
-
-
 def test_evaluation_too(records):
     augmentations = imagenet_test_augmentations(size=20, resize=24)
     loaders = [
@@ -125,20 +111,3 @@ def test_a_classifier_takes_both_forms_alike(records):
         loss.backward()
         losses.append((loss.detach(), [p.grad.clone() for p in model.parameters()]))
     assert tiny.same(*losses)
-
-
-def test_a_whole_batch_is_page_locked_and_only_where_cuda_is_used(records, monkeypatch):
-    pinned = []
-    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: pinned.append(self) or self)
-    batch = next(iter(train_loader(records)))
-    copy = pin_memory(batch)  # as DataLoader's thread does
-    assert len(pinned) == 1 and pinned[0] is batch.images
-    assert isinstance(copy, ImageBatch) and copy.others == batch.others
-    boxes = DatasetMapper(is_train=True, augmentations=[], image_format="BGR")
-    for uses_cuda in (False, True):
-        monkeypatch.setattr(torch.cuda, "is_initialized", lambda: uses_cuda)  # noqa: B023
-        assert train_loader(records).pin_memory == uses_cuda
-        mapper = ClassificationMapper(False, augmentations=[])
-        assert build_test_loader(records, mapper).pin_memory == uses_cuda
-        grouping = {"aspect_ratio_grouping": False}
-        assert not build_train_loader(records, boxes, 4, **grouping).pin_memory

@@ -155,16 +155,6 @@ def test_a_write_that_is_killed_leaves_nothing_that_looks_whole(tmp_path):
     assert not list(tmp_path.glob(".set.partial-*"))
 
 
-def test_a_write_that_fails_leaves_nothing(tmp_path):
-    def fail(folder):
-        (folder / "half").touch()
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_folder_once(tmp_path / "set", {}, fail)
-    assert [p.name for p in tmp_path.iterdir()] == [".set.lock"]
-
-
 def test_concurrent_writers_write_once(tmp_path):
     written = []
 
@@ -215,9 +205,3 @@ def test_without_scikit_learn_the_extra_is_named(tmp_path, monkeypatch):
 def test_a_set_has_the_classes_of_the_configs_that_it_is_named_for(name, config):
     model = load_config(f"{CONFIGS}/{config}.py").model
     assert len(make_digits.SETS[name].classes) == model.roi_heads.num_classes
-
-
-def test_the_command_refuses_the_other_set(tmp_path):
-    write_digits(tmp_path / "digits", TINY)
-    with pytest.raises(SystemExit, match="other parameters"):
-        make_digits.main(["demo", "--output", str(tmp_path / "digits")])

@@ -26,9 +26,3 @@ def test_a_class_has_its_colour(scale):
     assert all(p.shape == (120 * scale, 160 * scale, 3) for p in pictures)
     blue, orange = zip(*map(blue_and_orange, pictures), strict=True)
     assert blue[0] > blue[1] > blue[2] == 0 and 0 == orange[0] < orange[1] < orange[2]
-
-
-def test_nothing_to_draw():
-    image = np.full((40, 50, 3), 7, np.uint8)
-    picture = draw_boxes(image, np.zeros((0, 4), np.float32), [], [], str)
-    assert np.abs(picture.astype(int) - 7).max() <= 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import resource
 from itertools import islice
@@ -11,11 +10,10 @@ import numpy as np
 import pytest
 import torch
 from detectron2.config import LazyCall as L
-from detectron2.config import LazyConfig, instantiate
-from detectron2.data import DatasetMapper, build_detection_test_loader, get_detection_dataset_dicts
+from detectron2.config import instantiate
+from detectron2.data import DatasetMapper, get_detection_dataset_dicts
 from detectron2.data import transforms as T
 from detectron2.utils import comm
-from omegaconf import OmegaConf
 
 from detnas_d2.data import (
     ClassificationMapper,
@@ -75,12 +73,6 @@ def test_a_batch_is_a_list_of_detectron2_inputs(digits):
     assert len(batch) == 4
     assert all(x["image"].dtype == torch.uint8 and x["image"].shape[0] == 3 for x in batch)
     assert all(len(x["instances"]) >= 1 for x in batch)
-
-
-def test_the_node_survives_a_dump_of_the_config(digits, tmp_path):
-    LazyConfig.save(OmegaConf.create({"train": node()}), str(tmp_path / "config.yaml"))
-    config = LazyConfig.load(str(tmp_path / "config.yaml"))
-    assert same(list(islice(instantiate(config.train), 2)), batches(2))
 
 
 def test_workers_yield_the_same_images(digits):
@@ -151,15 +143,6 @@ def test_a_mapper_may_change_what_it_gets():
     assert records == [{"file_name": "a", "annotations": [1, 2]}]
 
 
-def test_no_record_is_copied_on_the_way_to_the_mapper(monkeypatch):
-    """What is read is new already; a mapper of Detectron2 makes its one copy itself."""
-    monkeypatch.setattr(copy, "deepcopy", lambda *_: pytest.fail("a record was copied"))
-    records = [{"file_name": "a", "annotations": [1, 2]}]
-    train = build_train_loader(records, dict, 1, aspect_ratio_grouping=False)
-    assert list(islice(train, 2)) == [records] * 2
-    assert list(build_test_loader(records, dict)) == [records]
-
-
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_damaged_image_stops_with_its_name(tmp_path, num_workers):
     path = tmp_path / "broken.png"
@@ -202,11 +185,3 @@ def test_the_limit_of_open_files_is_raised_for_workers(digits):
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 1024
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def test_detectron2s_test_loader_serves(digits):
-    test_mapper = DatasetMapper(is_train=False, augmentations=[], image_format="BGR")
-    test = build_detection_test_loader(
-        get_detection_dataset_dicts("digits_val"), mapper=test_mapper
-    )
-    assert [len(batch) for batch in test] == [1] * 6

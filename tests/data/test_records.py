@@ -11,7 +11,6 @@ import tiny
 from detectron2.data import DatasetMapper
 from detectron2.structures import BoxMode
 from PIL import Image
-from torch.utils.data import Dataset
 
 from detnas_d2.data import build_test_loader, build_train_loader
 from detnas_d2.data.records import kept_records
@@ -35,15 +34,8 @@ def records(tmp_path):
             }
             for x in (2, 30)
         ]
-        made.append(
-            {
-                "file_name": name,
-                "image_id": i,
-                "height": 40,
-                "width": 60,
-                "annotations": annotations,
-            }
-        )
+        size = {"height": 40, "width": 60}
+        made.append({"file_name": name, "image_id": i, **size, "annotations": annotations})
     return made
 
 
@@ -90,18 +82,3 @@ def test_the_mapped_images_are_those_of_the_whole_records(records, masks):
                 assert all(np.array_equal(a, b) for a, b in zip(*polygons, strict=True))
             seen += 1
     assert seen == 8
-
-
-def test_a_torch_dataset_is_taken_as_it_is(records):
-    class Mine(Dataset):
-        def __len__(self):
-            return len(records)
-
-        def __getitem__(self, index):
-            return {**records[index]}
-
-    mine = Mine()
-    assert kept_records(mine, mapper()) is mine
-    batches = [list(islice(build_train_loader(x, mapper(), 2), 3)) for x in (mine, records)]
-    ids = [[image["image_id"] for batch in b for image in batch] for b in batches]
-    assert ids[0] == ids[1]

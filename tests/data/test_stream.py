@@ -84,14 +84,6 @@ def test_a_late_start_on_a_large_set_is_fast(grouped):
     assert len(late[0]) == 16
 
 
-def test_it_does_not_touch_the_global_generator():
-    np.random.seed(1)
-    expected = np.random.rand()
-    np.random.seed(1)
-    steps(SIZES["groups"], 5, total_batch_size=2, seed=0)
-    assert np.random.rand() == expected
-
-
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
