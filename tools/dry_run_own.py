@@ -14,7 +14,8 @@ from detectron2.data import DatasetCatalog
 from PIL import Image
 
 from detnas_d2.data import unregister_dataset
-from detnas_d2.data.own import PARTS
+from detnas_d2.data.check.stratify import PARTS
+from detnas_d2.data.own import prepare_folder
 
 SETTINGS = "settings.py"
 CLASSES = ("square", "bar")
@@ -50,6 +51,7 @@ def with_tiny_data(config: Path, folder: str, machine: str = "cpu") -> Iterator[
     former = os.getcwd()
     os.chdir(root)
     try:
+        prepare_folder(copy)  # step 0
         yield copy / config.name
     finally:
         os.chdir(former)

@@ -28,6 +28,7 @@ from detectron2.config import LazyConfig, instantiate
 
 from detnas_d2.commands import add_debug
 from detnas_d2.data import DEMO_DIGITS, datasets_root, write_bccd_boxes, write_digits
+from detnas_d2.data.own import own_settings, prepare_folder
 from detnas_d2.driver import build_limit
 from detnas_d2.driver.estimate import Predicted, estimate_table, predict
 from detnas_d2.engine import ConfigError, backbone_node
@@ -79,7 +80,8 @@ def steps_of(folder: Path, detector: str | None) -> list[Step]:
     """
     gpus, steps = 0, []
     if is_own(folder):
-        (machine,) = LazyConfig.load(str(folder / "settings.py"), ("machine",))
+        prepare_folder(folder)  # step 0
+        machine = own_settings(folder).machine
         (machines,) = LazyConfig.load(str(folder / "machines.py"), ("machines",))
         gpus = machines[machine].gpus if machine in machines else 0  # the configs refuse others
     for name, (kind, config) in (OWN_STEPS if is_own(folder) else STEPS).items():

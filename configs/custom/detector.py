@@ -4,12 +4,15 @@ Faster R-CNN with FPN: on 364 images, from scratch, it reached more than RetinaN
 iterations (projects/DetNAS/README.md, BCCD).
 """
 
+from os.path import dirname as _dirname
+
 from detectron2.config import LazyCall as L
 
 from detnas_d2.data import names_as_text as _names_as_text
 from detnas_d2.data import register_coco
 from detnas_d2.data.own import check_settings as _check_settings
 from detnas_d2.data.own import own_dataset
+from detnas_d2.data.own import own_settings as _own_settings
 from detnas_d2.engine import plain_path as _plain_path
 from detnas_d2.engine import starting_weights
 
@@ -22,24 +25,20 @@ from ..common.paths import path_sampler
 from ..common.schedule import short as lr_multiplier
 from ..common.train import train
 from .machines import machines as _machines
-from .settings import annotations as _annotations
-from .settings import images as _images
-from .settings import machine as _machine
-from .settings import name as _name
-from .settings import weights as _weights
 
-_check_settings(_annotations, _images, _name, _machine, _machines)
-_row = _machines[_machine]
-_data = own_dataset(_annotations, _images, _name)
-_start = starting_weights(_weights)
+_own = _own_settings(_dirname(__file__))
+_check_settings(_own.annotations, _own.images, _own.name, _own.machine, _machines)
+_row = _machines[_own.machine]
+_data = own_dataset(_own.annotations, _own.images, _own.name)  # of step 0
+_start = starting_weights(_own.weights)
 
-output = f"output/{_name}"
+output = f"output/{_own.name}"
 space = _start.space or _row.space
 iterations = max(_row.least, min(_row.most, _row.epochs * _data.images["train"] // _row.batch))
 
 datasets = {
     part: L(register_coco)(
-        name=f"{_name}_{part}",
+        name=f"{_own.name}_{part}",
         json_file=file,
         image_root=_plain_path(_data.image_root),
         class_names=_names_as_text(_data.class_names),  # which may be any
@@ -50,8 +49,8 @@ _short_edge = min(_row.short_edge, _data.short_edge)
 for _mapper in (dataloader.train.mapper, dataloader.test.mapper):
     _mapper.augmentations[0].short_edge_length = _short_edge
     _mapper.augmentations[0].max_size = round(_short_edge * 5 / 3)
-dataloader.train.dataset.names = f"{_name}_train"
-dataloader.test.dataset.names = f"{_name}_val"
+dataloader.train.dataset.names = f"{_own.name}_train"
+dataloader.test.dataset.names = f"{_own.name}_val"
 dataloader.train.total_batch_size = _row.batch
 dataloader.train.num_workers = dataloader.test.num_workers = _row.num_workers
 
@@ -67,6 +66,6 @@ optimizer = {"adamw": _adamw, "detection": _detection}[_row.optimizer]
 optimizer.lr = _row.lr_at_16 * _row.batch / 16
 train.device = "cuda" if _row.gpus else "cpu"
 train.max_iter = iterations if _start.is_supernet else 2 * iterations
-train.init_checkpoint = _plain_path(_weights)
-train.init_backbone_only = bool(_weights)
+train.init_checkpoint = _plain_path(_own.weights)
+train.init_backbone_only = bool(_own.weights)
 train.checkpointer.period = max(50, train.max_iter // 20)

@@ -5,7 +5,6 @@ Importing this registers the built-in data sets, lazily: nothing is read before 
 
 from __future__ import annotations
 
-from detnas_d2.data.annotations import drop_damaged_boxes
 from detnas_d2.data.batch import ImageBatch
 from detnas_d2.data.bccd import register_bccd, register_bccd_boxes, write_bccd_boxes
 from detnas_d2.data.catalog import (
@@ -70,7 +69,6 @@ __all__ = [
     "datasets_root",
     "derive_seed",
     "describe_missing",
-    "drop_damaged_boxes",
     "imagenet_test_augmentations",
     "imagenet_train_augmentations",
     "load_image_folder",

@@ -1,22 +1,30 @@
-"""Data sets in COCO's form, read by Detectron2 and cleaned."""
+"""Data sets in COCO's form, for training and Detectron2's COCO evaluator."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detectron2.data.datasets import load_coco_json
+from detectron2.data import MetadataCatalog
+from detectron2.structures import BoxMode
+from pycocotools import mask
 
-from detnas_d2.data.annotations import drop_damaged_boxes
 from detnas_d2.data.catalog import datasets_root, first_of, register_dataset
 from detnas_d2.data.categories import names_of_text
-from detnas_d2.data.coco_form import LARGEST, check_coco_file
+from detnas_d2.data.coco_reader import load_json, order, read_coco
+from detnas_d2.data.dataset import Box, Split, drop_damaged_boxes
 from detnas_d2.data.errors import DataError
+from detnas_d2.data.findings import Findings, Severity, report_once
 from detnas_d2.data.image_files import require_images
+
+logger = logging.getLogger(__name__)
 
 SPLIT_FILES = {"supernet": "instances_supernet.json", "search": "instances_search.json"}
 """The parts of COCO's training set that `python -m detnas_d2.data.splits` writes."""
+
+_HARMLESS = ("area", "mask", "class-blanks", "box-damaged", "box-without-image")
 
 
 def register_coco(
@@ -30,9 +38,9 @@ def register_coco(
 ) -> None:
     """Registers a COCO JSON file for training and Detectron2's COCO evaluator.
 
-    Unlike Detectron2's ``register_coco_instances``, damaged boxes are reported once and left out
-    (:func:`drop_damaged_boxes`), a missing file says what has to lie there, and a second
-    registration is handled alike on every version (:func:`register_dataset`).
+    Unlike Detectron2's ``register_coco_instances``, damaged boxes are reported once and left out,
+    a file that the evaluator would read otherwise is refused, a missing one says what has to lie
+    there, and a second registration is handled alike on every version (:func:`register_dataset`).
 
     Args:
         class_names: in the order of the category ids, a list or its text in JSON; read from the
@@ -45,7 +53,7 @@ def register_coco(
         metadata["thing_classes"] = names_of_text(class_names)
     register_dataset(
         name,
-        lambda: drop_damaged_boxes(_load(json_file, image_root, name), name),
+        lambda: _load(json_file, image_root, name),
         required=first_of(
             required or {},
             {
@@ -60,24 +68,80 @@ def register_coco(
 
 
 def _load(json_file: Path, image_root: Path, name: str) -> list[dict[str, Any]]:
-    """Detectron2's ``load_coco_json``, whose errors say what is wrong.
+    """The data set in Detectron2's form, as its ``load_coco_json`` gives it.
+
+    The file is taken as it is: the evaluator reads it again, and knows nothing of what is mended.
 
     Raises:
-        DataError: a file that is not in COCO's form (`check_coco_file`), images that are missing,
-            other classes than the data set was registered with.
+        DataError: a file that is not in COCO's form, images that are missing, other classes than
+            the data set was registered with.
     """
-    if json_file.stat().st_size <= LARGEST:
-        check_coco_file(json_file)
-    try:
-        records = load_coco_json(str(json_file), str(image_root), name)
-    except (AssertionError, KeyError, TypeError, ValueError) as error:
-        check_coco_file(json_file)
+    findings = Findings()
+    split = Split(name, "COCO", json_file, image_root, "given")
+    content = load_json(json_file, findings)
+    if content is not None and read_coco(split, content, findings):
+        for image in split.images:
+            if image.size is None:
+                findings.add("image-entry", name, f"{image.file_name}: no width and height")
+    wrong = [f for f in findings.of(*Severity) if f.code not in _HARMLESS]
+    if wrong:
+        lines = "\n".join(f"  {finding}" for finding in wrong)
         raise DataError(
-            f"{json_file} can't be read as data set {name!r} ({type(error).__name__}: {error}). "
-            "Its categories may be others than those that the data set was registered with."
-        ) from error
-    require_images(name, (record["file_name"] for record in records))
-    return records
+            f"{json_file} can't be used as it is:\n{lines}\nMend the file, or have new ones "
+            "written without these: python -m detnas_d2.data.check "
+            f"{json_file} --images {image_root} --split FOLDER"
+        )
+    drop_damaged_boxes(split, findings)
+    report_once(name, findings.of(*Severity))
+    _set_classes(name, split)
+    require_images(name, (str(image.path) for image in split.images))
+    logger.info("%d images with their boxes from %s", len(split.images), json_file)
+    labels = {key: i for i, key in enumerate(split.classes)}
+    return [
+        {
+            "file_name": str(image.path),
+            "height": image.size[1],
+            "width": image.size[0],
+            "image_id": image.entry["id"],
+            "annotations": [_annotation(box, labels) for box in image.boxes],
+        }
+        for image in sorted(split.images, key=lambda image: order(image.entry["id"]))
+        if image.size is not None
+    ]
+
+
+def _set_classes(name: str, split: Split) -> None:
+    metadata = MetadataCatalog.get(name)
+    classes = list(split.classes.values())
+    known = metadata.get("thing_classes")
+    if known and list(known) != classes:
+        raise DataError(
+            f"{split.file} has the classes {', '.join(classes)}, and data set {name!r} was "
+            f"registered with {', '.join(known)}: the same names, in the order of their ids, are "
+            "needed."
+        )
+    metadata.thing_classes = classes
+    metadata.thing_dataset_id_to_contiguous_id = {key: i for i, key in enumerate(split.classes)}
+
+
+def _annotation(box: Box, labels: dict[Any, int]) -> dict[str, Any]:
+    entry = box.entry
+    annotation = {
+        "iscrowd": entry["iscrowd"],
+        "bbox": entry["bbox"],
+        "category_id": labels[entry["category_id"]],
+        "bbox_mode": BoxMode.XYWH_ABS,
+    }
+    shape = entry.get("segmentation")
+    if isinstance(shape, dict) and isinstance(shape.get("counts"), list):
+        shape = mask.frPyObjects(shape, *shape["size"])
+    elif isinstance(shape, list):
+        shape = [polygon for polygon in shape if len(polygon) >= 6 and len(polygon) % 2 == 0]
+    if shape:
+        annotation["segmentation"] = shape
+    if points := entry.get("keypoints"):  # of pixels, whose centre is half a pixel further
+        annotation["keypoints"] = [v if i % 3 == 2 else v + 0.5 for i, v in enumerate(points)]
+    return annotation
 
 
 def register_coco_splits(root: str | Path | None = None, *, is_default: bool = False) -> None:

@@ -1,34 +1,42 @@
-"""A user's own data as configs/custom takes it: one folder, output/NAME/data, in one form."""
+"""Step 0 of configs/custom: a user's own data, brought into one form in output/NAME/data.
+
+    python -m detnas_d2.data.own configs/custom
+
+Reads settings.py of that folder of configs. What can't be used is left out and listed; train.json,
+val.json and test.json are written once, and anew where the annotations have changed and nothing
+was trained on them.
+"""
 
 from __future__ import annotations
 
-import fcntl
-import functools
+import argparse
+import contextlib
 import hashlib
 import json
 import logging
 import re
 import shutil
 import statistics
+import sys
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from detnas_d2.data.check.duplicates import byte_groups
-from detnas_d2.data.check.findings import WHOLE_SPLITS, Finding, Findings
-from detnas_d2.data.check.images import check_images, read_files
-from detnas_d2.data.check.mended import FRACTIONS, write_given, write_mended
-from detnas_d2.data.check.sources import Sources
+from detectron2.config import LazyConfig
+
+from detnas_d2.commands import add_debug, command
+from detnas_d2.data.check.judge import SHORT_EDGE, read_clean
+from detnas_d2.data.check.mended import Parts, write_parts
+from detnas_d2.data.check.sources import sources_of
+from detnas_d2.data.check.stratify import PARTS
 from detnas_d2.data.errors import DataError
+from detnas_d2.data.findings import Severity
 from detnas_d2.files import write_atomically
 
 logger = logging.getLogger(__name__)
 
-PARTS = ("train", "val", "test")
-_ALIASES = {"valid": "val", "validation": "val"}
+_PROGRAM = "python -m detnas_d2.data.own"
 _NAME = re.compile(r"\w[\w.-]*")
-_ANNOTATIONS = ("*.json", "*/*.json", "Annotations/*.xml", "ImageSets/Main/*.txt")
-_PLACES = 3  # shown of each finding
 _UNTRAINED = ("estimate.json", "random_architecture*.json")  # beside the data before any training
 
 
@@ -51,8 +59,67 @@ class OwnDataset:
     short_edge: int
 
 
+@dataclass(frozen=True)
+class Settings:
+    """The lines of settings.py; one that is missing has its default."""
+
+    annotations: str = ""
+    images: str = ""
+    name: str = ""
+    machine: str = "cpu"
+    weights: str = ""
+
+
+def own_settings(folder: str | Path) -> Settings:
+    """
+    Args:
+        folder: of configs, with settings.py.
+
+    Raises:
+        DataError: it has none.
+    """
+    file = Path(folder) / "settings.py"
+    if not file.is_file():
+        raise DataError(f"{folder} has no settings.py: give configs/custom, or a copy of it.")
+    lines = {}
+    for line in fields(Settings):
+        with contextlib.suppress(KeyError):  # as LazyConfig tells that it is not there
+            (lines[line.name],) = LazyConfig.load(str(file), (line.name,))
+    return Settings(**lines)
+
+
 def own_dataset(annotations: str, images: str, name: str, output: str = "output") -> OwnDataset:
-    """A user's data, brought into one form on the first call and only looked up later.
+    """What step 0 has made of a user's data; nothing is read but its record.
+
+    Raises:
+        DataError: nothing was made, or of another path than settings.py names now.
+    """
+    record = _record(name, output)
+    command = f"Run step 0 first: {_PROGRAM} configs/custom, or the folder of these configs."
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+        made_of = known.pop("made_of")
+        dataset = OwnDataset(**known)
+    except FileNotFoundError:
+        raise DataError(f"There are no data in {record.with_suffix('')}. {command}") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{record} can't be read ({error}). {command}") from error
+    # data of an earlier version have no path of the annotations
+    if made_of.get("annotations", _place(annotations)) != _place(annotations) or made_of.get(
+        "images"
+    ) != _place(images or annotations):
+        raise DataError(f"{record} is of other data than settings.py names now. {command}")
+    return dataset
+
+
+def prepare(
+    annotations: str,
+    images: str,
+    name: str,
+    output: str = "output",
+    short_edge: int = SHORT_EDGE,
+) -> OwnDataset:
+    """Bring a user's data into one form, unless that is done.
 
     One COCO JSON file, or a VOC folder without image sets, is dealt out into train, val and test by
     seed 0 (70, 15 and 15% of the images, each with its share of every class). Splits that are there
@@ -63,71 +130,63 @@ def own_dataset(annotations: str, images: str, name: str, output: str = "output"
             folder.
         images: what file names are relative to; "": looked for near the annotations.
         name: of the data set; OUTPUT/NAME/data is written.
+        short_edge: of the machine's row, in pixels.
 
     Raises:
         DataError: a line that is not set, a path that is not there, annotations or images that
-            can't be used, or other annotations or images than those that OUTPUT/NAME was made of
-            and something was trained on. With nothing trained, the data are made anew.
+            can't be used, or others than those that OUTPUT/NAME was made of and something was
+            trained on. With nothing trained, the data are made anew.
     """
     check_settings(annotations, images, name)
-    folder = Path(output) / name / "data"
-    record = folder.with_suffix(".json")
+    record = _record(name, output)
     made_of = {
         "source": _fingerprint(Path(annotations).expanduser()),
-        "images": str(Path(images or annotations).expanduser().resolve()),  # "": looked for there
+        "annotations": _place(annotations),
+        "images": _place(images or annotations),  # "": looked for there
     }
-    known = _known(folder, record, made_of)
-    if known is not None:
-        return known
-    made = _make(Path(annotations).expanduser(), images, folder)
-    text = json.dumps({**asdict(made), "made_of": made_of}, indent=1)
-    write_atomically(record, text + "\n")
-    return made
+    if not _is_made(record, made_of):
+        source = Path(annotations).expanduser()
+        folders = [Path(images).expanduser()] if images else []
+        parts = _parts(source, folders, short_edge, record.with_suffix(""))
+        text = json.dumps({**asdict(parts), "made_of": made_of}, indent=1)
+        write_atomically(record, text + "\n")
+    return own_dataset(annotations, images, name, output)
 
 
-def _known(folder: Path, record: Path, made_of: dict[str, str]) -> OwnDataset | None:
-    """What an earlier call made of the same; of something else: refused, or put out of the way."""
-    if _difference(folder, record, made_of):
-        with open(folder.parent / ".record.lock", "w") as lock:  # workers read settings at once
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            difference = _difference(folder, record, made_of)
-            if difference and _is_trained(folder.parent):
-                raise DataError(
-                    f"{folder} was made {difference}. Choose another name in settings.py, or "
-                    f"remove {folder.parent} with all that was trained."
-                )
-            if difference:
-                logger.warning("%s was made %s: it is made anew.", folder, difference)
-                _discard(folder, record)
+def _record(name: str, output: str) -> Path:
+    return Path(output) / name / "data.json"
+
+
+def _place(path: str) -> str:
+    return str(Path(path).expanduser().resolve())
+
+
+def _is_made(record: Path, made_of: dict[str, str]) -> bool:
+    """Whether it is there already; what was made of something else is refused, or removed."""
+    folder = record.with_suffix("")
     if not (record.is_file() and folder.is_dir()):
-        return None
+        return False
     known = json.loads(record.read_text(encoding="utf-8"))
-    known.pop("made_of")
-    return OwnDataset(**known)
-
-
-def _difference(folder: Path, record: Path, made_of: dict[str, str]) -> str:
-    """Between what was made and what is asked for; "": none, or nothing was made."""
-    if not (record.is_file() and folder.is_dir()):
-        return ""
-    before = json.loads(record.read_text(encoding="utf-8")).get("made_of", {})
+    before = known.get("made_of", {})
     if before.get("source") != made_of["source"]:
-        return "of other annotations than settings.py names now"
-    if before["images"] != made_of["images"]:
-        return f"with images = {before['images']!r}, and it is {made_of['images']!r} now"
-    return ""
-
-
-def _discard(folder: Path, record: Path) -> None:
-    """In an order that a kill at any time leaves either all or nothing to be found."""
-    old = folder.with_name(f".{folder.name}.partial-old")  # the next making removes it
-    shutil.rmtree(old, ignore_errors=True)
-    folder.rename(old)
-    record.unlink()
+        difference = "of other annotations than settings.py names now"
+    elif before["images"] != made_of["images"]:
+        difference = f"with images = {before['images']!r}, and it is {made_of['images']!r} now"
+    else:
+        if before != made_of:  # the same file elsewhere
+            write_atomically(record, json.dumps({**known, "made_of": made_of}, indent=1) + "\n")
+        return True
+    if _is_trained(folder.parent):
+        raise DataError(
+            f"{folder} was made {difference}. Choose another name in settings.py, or remove "
+            f"{folder.parent} with all that was trained."
+        )
+    logger.warning("%s was made %s: it is made anew.", folder, difference)
+    record.unlink()  # first: a folder without its record is made anew
     for pattern in _UNTRAINED:
         for file in folder.parent.glob(pattern):
             file.unlink()
-    shutil.rmtree(old, ignore_errors=True)
+    return False
 
 
 def _is_trained(output: Path) -> bool:
@@ -172,10 +231,6 @@ def _wrong_lines(annotations: str, images: str, name: str) -> Iterator[str]:
             f"images is {images!r}, which is no folder (from {Path.cwd()}): it is what the file "
             "names in the annotations are relative to."
         )
-    elif images and (Path(annotations).expanduser() / "Annotations").is_dir():
-        inside = Path(annotations).expanduser() / "JPEGImages"
-        if Path(images).expanduser().resolve() != inside.resolve():
-            yield f'images is {images!r}; those of a VOC folder lie in {inside}: set images = "".'
     if not _NAME.fullmatch(name):
         yield (
             f"name is {name!r}; expected a name for your data, of letters, digits, '_', '-' and "
@@ -183,88 +238,79 @@ def _wrong_lines(annotations: str, images: str, name: str) -> Iterator[str]:
         )
 
 
-def _make(annotations: Path, images: str, folder: Path) -> OwnDataset:
-    findings = Findings()
-    folders = [Path(images).expanduser()] if images else []
-    form = "voc" if (annotations / "Annotations").is_dir() else None
-    splits = Sources(findings, folders, form, keep_masks=False).read([annotations])
-    # once for all: a file damaged in its pixels would end a training hours later
-    files = read_files([i.path for s in splits for i in s.images if i.file_name], decode=True)
-    for split in splits:
-        check_images(split, files, findings)
-    found = [f for f in findings.ordered() if f.code in WHOLE_SPLITS]
-    if found:
-        raise DataError(_describe(found, annotations))
-    hashes = byte_groups(files)
-    if len(splits) == 1:
-        written = write_mended(splits, files, hashes, folder, 0, FRACTIONS)
-    else:
-        for split in splits:
-            split.name = _ALIASES.get(split.name, split.name)
-        names = [split.name for split in splits]
-        if sorted(names) != sorted(PARTS):
-            raise DataError(
-                f"{annotations} has the splits {', '.join(names)}; expected train, val and test, "
-                "or one split alone, which is then dealt out. New ones out of all images: "
-                f"python -m detnas_d2.data.check {annotations} --split FOLDER; then annotations = "
-                "FOLDER."
-            )
-        written = write_given(splits, files, hashes, folder)
-    for title, places in written.left_out.items():
-        more = f" (all: {written.left_out_file})" if len(places) > _PLACES else ""
-        logger.warning(
-            "Left out: %d %s: %s%s", len(places), title, "; ".join(places[:_PLACES]), more
+def _parts(source: Path, folders: list[Path], short_edge: int, folder: Path) -> OwnDataset:
+    data = read_clean([source], folders, short_edge=short_edge)
+    parts = data.own_parts()
+    errors = data.findings.of(Severity.ERROR)
+    check = f"{_PROGRAM.replace('own', 'check')} {source}"
+    if errors:
+        lines = "\n".join(f"  {error}\n    {error.rule.advice}" for error in errors)
+        raise DataError(
+            f"{source} can't be used:\n{lines}\nCorrect annotations or images in settings.py; all "
+            f"findings: {check}"
         )
-    return _described(written.files, written.image_folder, folder)
+    if parts is None:
+        raise DataError(
+            f"{source} has the splits {', '.join(split.name for split in data.splits)}; expected "
+            "train, val and test, or one split alone, which is then dealt out. New ones out of all "
+            f"images: {check} --split FOLDER; then annotations = FOLDER."
+        )
+    for finding in data.findings.of(*Severity):
+        logger.warning("%s: %s", finding.rule.severity.value.lower(), finding)
+        if finding.rule.advice:
+            logger.warning("  %s", finding.rule.advice)
+    shutil.rmtree(folder, ignore_errors=True)  # without a record
+    written = write_parts(parts, folder, data.findings)
+    if written.left_out:
+        logger.warning("All that is left out: %s", written.left_out_file)
+    return _described(parts, folder)
 
 
-def _described(files: dict[str, Path], image_root: Path, folder: Path) -> OwnDataset:
-    images, short_edges, class_names = {}, [], []
-    for part in PARTS:
-        content = json.loads(files[part].read_text(encoding="utf-8"))
-        with_boxes = {a["image_id"] for a in content["annotations"] if not a["iscrowd"]}
-        if not with_boxes:
-            raise DataError(
-                f"None of the {len(content['images'])} images of {part} has a usable box, so that "
-                "there is nothing to train on or to score. Add annotated images, or deal all of "
-                "them out anew: python -m detnas_d2.data.check PATH --split FOLDER."
-            )
-        images[part] = len(with_boxes) if part == "train" else len(content["images"])
-        if part == "train":
-            class_names = [c["name"] for c in sorted(content["categories"], key=lambda c: c["id"])]
-            short_edges = [min(i["width"], i["height"]) for i in content["images"]]
+def _described(parts: Parts, folder: Path) -> OwnDataset:
+    counts = {part: len(images) for part, images in parts.images.items()}
+    counts["train"] = sum(bool(image.objects) for image in parts.images["train"])
     return OwnDataset(
         {part: str(folder / f"{part}.json") for part in PARTS},
-        str(image_root),
-        class_names,
-        images,
-        int(statistics.median(short_edges)),
-    )
-
-
-def _describe(found: Sequence[Finding], annotations: Path) -> str:
-    lines = []
-    for finding in found:
-        places = [place for places in finding.places.values() for place in places]
-        more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
-        lines.append(f"  {finding.rule.title}: {'; '.join(places[:_PLACES])}{more}")
-        lines.append(f"    {finding.rule.advice}")
-    return (
-        f"{annotations} can't be used:\n" + "\n".join(lines) + "\nCorrect annotations or images in "
-        f"settings.py; all findings: python -m detnas_d2.data.check {annotations}"
+        str(parts.root),
+        parts.classes,
+        counts,
+        int(statistics.median(min(image.size or (1,)) for image in parts.images["train"])),
     )
 
 
 def _fingerprint(path: Path) -> str:
     """SHA-256 of what the annotation files hold, wherever they lie."""
-    files = sorted(f for pattern in _ANNOTATIONS for f in path.glob(pattern))
     digest = hashlib.sha256()
-    for file in files if path.is_dir() else [path]:
-        status = file.stat()
-        digest.update(_digest(file, status.st_mtime_ns, status.st_size))
+    for file in sources_of(path):
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
 
 
-@functools.cache  # a config asks several times
-def _digest(file: Path, modified: int, size: int) -> bytes:
-    return hashlib.sha256(file.read_bytes()).digest()
+def prepare_folder(folder: Path) -> OwnDataset:
+    """Prepare the data that settings.py of a folder of configs names.
+
+    Raises:
+        DataError: as `prepare`, or another machine than machines.py has.
+    """
+    own = own_settings(folder)
+    (machines,) = LazyConfig.load(str(folder / "machines.py"), ("machines",))
+    check_settings(own.annotations, own.images, own.name, own.machine, machines)
+    short_edge = machines[own.machine].short_edge
+    return prepare(own.annotations, own.images, own.name, short_edge=short_edge)
+
+
+@command(_PROGRAM)
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog=_PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_debug(parser)
+    parser.add_argument("folder", type=Path, help="of configs: configs/custom, or a copy of it")
+    dataset = prepare_folder(parser.parse_args(argv).folder)
+    for part, file in dataset.files.items():
+        print(f"{part}: {dataset.images[part]:,} images, {file}")
+    print(f"classes: {', '.join(dataset.class_names)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,36 +9,79 @@ from typing import Any
 from detectron2.data.datasets.pascal_voc import CLASS_NAMES
 from detectron2.structures import BoxMode
 
-from detnas_d2.data.annotations import drop_damaged_boxes
 from detnas_d2.data.catalog import datasets_root, first_of, register_dataset, voc_requirements
 from detnas_d2.data.categories import names_of_text
+from detnas_d2.data.dataset import Box, Split, drop_damaged_boxes
 from detnas_d2.data.errors import DataError
+from detnas_d2.data.findings import Findings, Severity, report_once
+from detnas_d2.data.voc_reader import read_voc
 
 VOC_PARTS = ("supernet", "search")
 """The image sets of trainval 07 + 12 that `python -m detnas_d2.data.voc_splits` writes."""
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+_TOLD = ("box-damaged", "voc-evaluation")  # where a data set is loaded as it is
+_HARMLESS = (*_TOLD, "difficult")
 
 
 def load_voc_folder(
-    dirname: str | Path, split: str, class_names: Sequence[str]
+    dirname: str | Path, split: str, class_names: Sequence[str], name: str = ""
 ) -> list[dict[str, Any]]:
     """Reads Annotations/, ImageSets/Main/<split>.txt and JPEGImages/ into Detectron2's form.
 
-    Beyond Detectron2's ``load_voc_instances``: images may be PNG, a split may hold one image, and
-    what is wrong in a file is said with its name. Boxes come out as that function gives them:
-    XYXY_ABS, VOC's 1-based inclusive [xmin, xmax] becoming [xmin - 1, xmax).
+    Beyond Detectron2's ``load_voc_instances``: images may be of any suffix, a split may hold one
+    image, damaged boxes are left out and told once, and what is wrong in a file is said with its
+    name. Boxes come out as that function gives them: XYXY_ABS, VOC's 1-based inclusive
+    [xmin, xmax] becoming [xmin - 1, xmax).
 
     Objects marked difficult are loaded and trained on, as by that function (the authors' code
     trains without them). Detectron2's evaluator takes them out of the figure: they are no ground
     truth to be found, and a detection on one is neither right nor wrong.
 
+    Args:
+        name: of the data set, for messages.
+
     Raises:
         DataError: a damaged or missing XML file, an image that is missing, an unknown class.
     """
-    dirname = Path(dirname)
-    class_ids = {class_name: i for i, class_name in enumerate(class_names)}
-    return [_read_record(dirname, image_id, class_ids) for image_id in image_ids(dirname, split)]
+    dirname, findings = Path(dirname), Findings()
+    name = name or f"{dirname}, {split}"
+    read = Split(name, "VOC", dirname, dirname / "JPEGImages", "VOC's form")
+    read_voc(read, dirname / "Annotations", image_ids(dirname, split), findings)
+    for image in read.images:
+        if image.size is None:
+            findings.add("image-entry", name, f"{image.entry['id']}.xml has no size in pixels")
+        for box in image.boxes:
+            if box.class_name not in class_names:
+                place = f"{image.entry['id']}.xml has an object of class {box.class_name!r}"
+                findings.add("class-unknown", name, f"{place}; they are {', '.join(class_names)}")
+    wrong = [f for f in findings.of(*Severity) if f.code not in _HARMLESS]
+    if wrong:
+        lines = "\n".join(f"  {finding}" for finding in wrong)
+        raise DataError(
+            f"{dirname} can't be used as it is:\n{lines}\nMend these, take the images out of the "
+            "image set, or have COCO files written without them: python -m detnas_d2.data.check "
+            f"{dirname} --split FOLDER"
+        )
+    drop_damaged_boxes(read, findings)
+    report_once(name, [f for f in findings.of(*Severity) if f.code in _TOLD])
+    labels = {class_name: i for i, class_name in enumerate(class_names)}
+    return [
+        {
+            "file_name": str(image.path),
+            "image_id": image.entry["id"],
+            "height": image.size[1],
+            "width": image.size[0],
+            "annotations": [_annotation(box, labels[box.class_name]) for box in image.boxes],
+        }
+        for image in read.images
+        if image.size is not None
+    ]
+
+
+def _annotation(box: Box, label: int) -> dict[str, Any]:
+    x, y, width, height = box.entry["bbox"]
+    corners = [x, y, x + width, y + height]
+    return {"category_id": label, "bbox": corners, "bbox_mode": BoxMode.XYXY_ABS}
 
 
 def image_ids(dirname: str | Path, split: str) -> list[str]:
@@ -71,71 +113,6 @@ def image_ids(dirname: str | Path, split: str) -> list[str]:
     return ids
 
 
-def _read_record(dirname: Path, image_id: str, class_ids: dict[str, int]) -> dict[str, Any]:
-    xml_file = dirname / "Annotations" / f"{image_id}.xml"
-    try:
-        root = ET.parse(xml_file).getroot()
-        annotations = []
-        for item in root.findall("object"):
-            name = item.findtext("name", "")
-            if name not in class_ids:
-                raise DataError(
-                    f"{xml_file} has an object of class {name!r}; the classes are "
-                    f"{', '.join(class_ids)}. Mend its <name>, or register the class."
-                )
-            xmin, ymin, xmax, ymax = (
-                float(_text(item, f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")
-            )
-            annotations.append(
-                {
-                    "category_id": class_ids[name],
-                    "bbox": [xmin - 1, ymin - 1, xmax, ymax],
-                    "bbox_mode": BoxMode.XYXY_ABS,
-                }
-            )
-        width, height = (int(_text(root, f"size/{side}")) for side in ("width", "height"))
-        if min(width, height) < 1:
-            raise ValueError(f"its size is {width} x {height}")
-        return {
-            "file_name": str(image_file(dirname, image_id)),
-            "image_id": image_id,
-            "height": height,
-            "width": width,
-            "annotations": annotations,
-        }
-    except DataError:
-        raise
-    except (OSError, ValueError, ET.ParseError) as error:
-        what = error.strerror if isinstance(error, OSError) else error
-        raise DataError(
-            f"Cannot read the annotation file {xml_file} ({what}). Mend it, or take {image_id} out "
-            "of the image set."
-        ) from error
-
-
-def _text(element: ET.Element, path: str) -> str:
-    text = element.findtext(path)
-    if text is None:
-        raise ValueError(f"<{element.tag}> has no {path}")
-    return text
-
-
-def image_file(dirname: Path, image_id: str) -> Path:
-    """JPEGImages/<image_id> with the suffix that it has there.
-
-    Raises:
-        DataError: there is none.
-    """
-    for suffix in _SUFFIXES:
-        path = dirname / "JPEGImages" / f"{image_id}{suffix}"
-        if path.exists():
-            return path
-    raise DataError(
-        f"{dirname / 'JPEGImages'} has no image {image_id} ({', '.join(_SUFFIXES[:3])}), which "
-        "its image set names."
-    )
-
-
 def register_voc_folder(
     name: str,
     dirname: str | Path,
@@ -165,7 +142,7 @@ def register_voc_folder(
     dirname, classes = Path(dirname), names_of_text(class_names)
     register_dataset(
         name,
-        lambda: drop_damaged_boxes(load_voc_folder(dirname, split, classes), name),
+        lambda: load_voc_folder(dirname, split, classes, name),
         required=first_of(required or {}, voc_requirements(dirname, split)),
         is_default=is_default,
         evaluator_type="pascal_voc",

@@ -21,8 +21,10 @@ from pathlib import Path
 from detnas_d2.commands import add_debug, command
 from detnas_d2.data.atomic import write_folder_once
 from detnas_d2.data.errors import DataError
+from detnas_d2.data.image_files import find_image
 from detnas_d2.data.splits import search_ids
-from detnas_d2.data.voc import VOC_PARTS, image_file, image_ids
+from detnas_d2.data.voc import VOC_PARTS, image_ids
+from detnas_d2.data.voc_reader import is_integer, parse_xml
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +77,12 @@ def write_mixed_years(
             (folder / name).mkdir(parents=True)
         written_anew = []
         for image_id, year in sources.items():
-            annotation, image = year / "Annotations" / f"{image_id}.xml", image_file(year, image_id)
+            annotation = year / "Annotations" / f"{image_id}.xml"
+            image = find_image(year / "JPEGImages", image_id)
+            if image is None:
+                raise DataError(
+                    f"{year / 'JPEGImages'} has no image {image_id}, which is in {_SET}."
+                )
             _place(image, folder / "JPEGImages" / image.name, copy)
             text = mended(annotation)
             if text is None:
@@ -113,29 +120,21 @@ def mended(annotation: Path) -> str | None:
     Raises:
         DataError: the file is missing or no XML, or a coordinate is no number.
     """
-    changed = False
     try:
-        root = ET.parse(annotation).getroot()
+        root, is_plain = parse_xml(annotation.read_bytes())
+        changed = not is_plain
         for item in root.findall("object"):
             for name, default in _DEFAULTS.items():
                 if item.find(name) is None:
                     ET.SubElement(item, name).text = default
                     changed = True
             for side in item.findall("bndbox/*"):
-                if not _is_integer(side.text or ""):
+                if not is_integer(side.text or ""):
                     side.text = str(round(float(side.text or "")))
                     changed = True
     except (OSError, ValueError, OverflowError, ET.ParseError) as error:
         raise DataError(f"Cannot read the annotation file {annotation}: {error}.") from error
     return ET.tostring(root, encoding="unicode") if changed else None
-
-
-def _is_integer(text: str) -> bool:
-    try:
-        int(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _place(source: Path, target: Path, copy: bool) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from detnas_d2.data import DataError, register_from_config, unregister_dataset
 from detnas_d2.data.coco import register_coco
-from detnas_d2.data.own import own_dataset
+from detnas_d2.data.own import prepare
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def data(tmp_path, monkeypatch):
 
 
 def own(data, images=None, name="mine"):
-    return own_dataset(str(data), str(data.parent) if images is None else images, name)
+    return prepare(str(data), str(data.parent) if images is None else str(images), name)
 
 
 def read(file):
@@ -98,13 +98,13 @@ def test_given_splits_are_kept(data):
     given.mkdir()
     for part, name in (("train", "train"), ("val", "valid"), ("test", "test")):
         shutil.copy(made.files[part], given / f"{name}.json")
-    kept = own_dataset(str(given), made.image_root, "kept")
+    kept = prepare(str(given), made.image_root, "kept")
     assert kept.images == made.images
     for part in ("train", "val", "test"):
         assert boxes(read(kept.files[part])) == boxes(read(made.files[part]))
     (given / "test.json").unlink()
-    with pytest.raises(DataError, match="splits train, valid|splits train, val; expected"):
-        own_dataset(str(given), made.image_root, "two")
+    with pytest.raises(DataError, match="splits train, valid; expected"):
+        prepare(str(given), made.image_root, "two")
 
 
 def test_voc(data):
@@ -125,7 +125,7 @@ def test_voc(data):
             f"<object><name>{name}</name><pose>x</pose><truncated>0</truncated>"
             f"<difficult>0</difficult><bndbox>{sides}</bndbox></object></annotation>"
         )
-    made = own_dataset(str(voc), "", "voc")
+    made = prepare(str(voc), "", "voc")
     found = sorted(b for f in made.files.values() for b in boxes(read(f)))
     wanted = [(name.replace("png", "jpg"), c, box) for name, c, box in boxes(content)]
     assert found == sorted(wanted)
@@ -192,8 +192,8 @@ def no_images_key(content):
 @pytest.mark.parametrize(
     ("change_", "message"),
     [
-        (few, "too few|there is nothing to train"),
-        (no_boxes, "no usable box"),
+        (few, "too few"),
+        (no_boxes, "without any usable box"),
         (no_images_key, "has no 'images'"),
     ],
 )
@@ -214,13 +214,11 @@ def test_settings_that_cannot_be_used(data):
         ((str(data), "no folder", "mine"), "images is 'no folder', which is no folder"),
         ((str(data), "output", "mine"), "none of 12 images.*Correct annotations or images"),
         ((str(data.parent / "1.png"), "", "mine"), "can't be used"),
-        (("voc", str(data.parent), "mine"), 'those of a VOC folder lie in .*: set images = ""'),
     ]
-    Path("voc/Annotations").mkdir(parents=True)
     Path("output").mkdir()
     for settings, message in cases:
         with pytest.raises(DataError, match="(?s)" + message):
-            own_dataset(*settings)
+            prepare(*settings)
     assert not list(Path("output").iterdir())
 
 

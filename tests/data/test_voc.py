@@ -118,11 +118,11 @@ def empty_split(folder):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (break_xml, r"val_00002\.xml: no element found|val_00002\.xml"),
-        (break_size, r"val_00002\.xml \(<annotation> has no size/width"),
-        (break_number, r"val_00002\.xml \(could not convert string to float: 'wide"),
-        (remove_xml, r"val_00002\.xml \(No such file"),
-        (remove_image, r"JPEGImages has no image val_00002"),
+        (break_xml, r"val_00002\.xml: no element found"),
+        (break_size, r"val_00002\.xml has no size in pixels"),
+        (break_number, r"val_00002\.xml, object 1: name '\w+', xmin 'wide"),
+        (remove_xml, r"val_00002\.xml: No such file"),
+        (remove_image, r"missing images \(1\): val_00002 in .*JPEGImages"),
         (rename_class, r"val_00002\.xml has an object of class 'roman .*zero, one, seven"),
         (two_columns, r"val\.txt has to hold one image id .*'val_00002 -1'"),
         (empty_split, r"val\.txt names no image"),

@@ -18,6 +18,7 @@ from detectron2.data import MetadataCatalog
 from dry_run_own import with_tiny_data
 
 from detnas_d2.data import unregister_dataset
+from detnas_d2.data.own import prepare_folder
 from detnas_d2.driver.estimate import Predicted
 from detnas_d2.engine import ConfigError, load_config
 from detnas_d2.engine.fingerprint import config_hash
@@ -223,6 +224,7 @@ def test_where_it_lies_is_not_in_its_hash(config, tmp_path, monkeypatch):
     monkeypatch.chdir(other)
     file = other / "configs/custom/settings.py"
     file.write_text(file.read_text().replace(str(config.parents[2]), str(other)))
+    prepare_folder(Path("configs/custom"))
     assert hashes() == here
     assert str(other) in load_config("configs/custom/step5_test.py").datasets.test.image_root
 

@@ -12,25 +12,20 @@ Nothing that is there is changed. Ends with status 1 where training could not us
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from detnas_d2.commands import DEBUG, add_debug, command
 from detnas_d2.data.errors import DataError
+from detnas_d2.data.findings import Severity
 
-from .classes import check_classes
-from .duplicates import byte_groups, check_duplicates
-from .findings import WHOLE_SPLITS, Findings, Severity
-from .images import check_images, read_files
-from .mended import FRACTIONS, write_mended
-from .report import as_data, as_text, check_target, split_text, verdict, write_data
-from .sources import Sources
-from .summary import summarise
+from .judge import SHORT_EDGE, read_clean
+from .mended import FRACTIONS, deal, write_parts
+from .report import as_data, as_text, check_target, split_text, summarise, verdict, write_data
 
 _PROGRAM = "python -m detnas_d2.data.check"
+_WHOLE_SPLITS = ("file", "form", "image-folder")  # new splits would lack all of these
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,12 +42,19 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=[],
         metavar="FOLDER",
-        help="what the file names of COCO JSON files are relative to: one for all, or one for "
-        "each PATH (default: looked for near the file)",
+        help="what the file names are relative to: one for all, or one for each PATH (default: "
+        "looked for near the file)",
     )
     parser.add_argument("--form", choices=("coco", "voc"), help="where a folder has both")
     parser.add_argument(
         "--fast", action="store_true", help="read the headers of the images only, not the images"
+    )
+    parser.add_argument(
+        "--short-edge",
+        type=int,
+        default=SHORT_EDGE,
+        metavar="PIXELS",
+        help="of the images in training, as machines.py has it (default: %(default)s, of a CPU)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all findings to FILE, too")
     parser.add_argument(
@@ -95,51 +97,29 @@ def main(argv: Sequence[str]) -> int:
     _check_options(args)
     if args.json is not None:
         check_target(args.json)
-    with _without_garbage_collection():
-        return _run(args, argv)
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Looking for garbage among the millions of objects of a large file would double the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
-    findings = Findings()
-    sources = Sources(findings, args.images, args.form, keep_masks=args.split is not None)
-    splits = sources.read(args.paths)
-    paths = [image.path for split in splits for image in split.images if image.file_name]
-    files = read_files(paths, decode=not args.fast)
-    hashes = byte_groups(files)
-    for split in splits:
-        check_images(split, files, findings)
-    check_classes(splits, findings)
-    check_duplicates(splits, files, hashes, findings)
-    summaries = [summarise(split, files) for split in splits]
-    _print(as_text(summaries, findings, fast=args.fast) + "\n")
-    written = None
+    data = read_clean(
+        args.paths, args.images, args.form, decode=not args.fast, short_edge=args.short_edge
+    )
+    findings, written, ending = data.findings, None, ""
     if args.split is None:
+        parts = data.own_parts()
         arguments = [a for a in argv if a not in (DEBUG, "--fast")]  # neither goes with --split
-        _print(verdict(splits, findings, args.paths, arguments))
-    elif findings.has(*WHOLE_SPLITS):
+        ending = verdict(parts, findings, args.paths, args.images, arguments)
+    elif not any(f.code in _WHOLE_SPLITS for f in findings.of(Severity.ERROR)):
+        fractions = FRACTIONS if args.fractions is None else args.fractions
+        parts = deal(data.splits, data.hashes, findings, args.seed or 0, fractions)
+        written = write_parts(parts, args.split, findings)
+        ending = split_text(written)
+    summaries = [summarise(split) for split in data.splits]
+    _print(f"{as_text(summaries, findings, fast=args.fast)}\n\n{ending}".rstrip())
+    if args.json is not None:
+        write_data(args.json, as_data(summaries, findings, written))
+    if args.split is not None and written is None:
         raise DataError(
             "No splits were written, for whole files of the data would be missing in them: mend "
             "the first error above."
         )
-    else:
-        fractions = FRACTIONS if args.fractions is None else args.fractions
-        written = write_mended(splits, files, hashes, args.split, args.seed or 0, fractions)
-        _print(split_text(written))
-    if args.json is not None:
-        write_data(args.json, as_data(summaries, findings, written))
-    return 1 if written is None and findings.count(Severity.ERROR) else 0
+    return 1 if written is None and findings.of(Severity.ERROR) else 0
 
 
 def _print(text: str) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .dataset import Image, Split
-from .findings import Findings
-from .images import ImageFile
+from detnas_d2.data.dataset import Image, Split
+from detnas_d2.data.findings import Findings
+from detnas_d2.data.image_scan import ImageFile
 
 _BITS = 3  # of 64 that may differ
 _BANDS = 4  # of 16 bits: with 3 differing bits, one of them is equal
@@ -26,8 +26,7 @@ def byte_groups(files: dict[Path, ImageFile]) -> dict[Path, str]:
     """The hash of the bytes, of the files that have the length of another file."""
     lengths: dict[int, set[Path]] = defaultdict(set)
     for path, file in files.items():
-        if file.exists:
-            lengths[file.length].add(path)
+        lengths[file.length].add(path)
     hashes = {}
     for same in lengths.values():
         if len(same) > 1:
@@ -43,67 +42,41 @@ def check_duplicates(
     hashes: dict[Path, str],
     findings: Findings,
 ) -> None:
-    """Each image against all before it; the first kind that applies is reported."""
+    """Each image against all before it; the first kind that applies is reported.
+
+    Copies within a split are no finding: --split keeps them together.
+    """
     by_path: dict[Path, tuple[Split, Image]] = {}
     by_hash: dict[str, tuple[Split, Image]] = {}
-    by_name: dict[str, tuple[Split, Image]] = {}
     singles = []
     for split in splits:
         for image in split.images:
-            if not image.file_name:
-                continue
-            file = files[image.path]
-            path = image.path.resolve() if file.exists else image.path
-            digest = hashes.get(image.path)
-            if path in by_path:
-                _report(findings, split, image, by_path[path], "image-twice", "same-image-splits")
-            elif digest is not None and digest in by_hash:
-                other = by_hash[digest]
-                _report(findings, split, image, other, "same-bytes", "same-image-splits")
-            else:
+            path, digest = image.path.resolve(), hashes.get(image.path)
+            other = by_path.get(path) or by_hash.get(digest or "")
+            if other is None:
                 singles.append((split, image))
-                other = by_name.get(image.file_name, (split, image))
-                if other[0] is not split and file.exists:
-                    _report(findings, split, image, other, "same-name", "same-name")
+            elif other[0] is not split:
+                _report(findings, "leak", (split, image), other)
+            elif path in by_path:
+                findings.add("image-twice", split.name, image.file_name)
             by_path.setdefault(path, (split, image))
-            by_name.setdefault(image.file_name, (split, image))
             if digest is not None:
                 by_hash.setdefault(digest, (split, image))
-    _check_looks(singles, files, findings)
-
-
-def _report(
-    findings: Findings,
-    split: Split,
-    image: Image,
-    other: tuple[Split, Image],
-    inside: str,
-    between: str,
-) -> None:
-    other_split, other_image = other
-    same = other_image.file_name == image.file_name
-    what = "" if same else f" = {other_image.file_name}"
-    if other_split is split:
-        findings.add(inside, split.name, f"{image.file_name}{what}")
-    else:
-        findings.add(between, split.name, f"{image.file_name}{what} in {other_split.name}")
-
-
-def _check_looks(
-    images: list[tuple[Split, Image]], files: dict[Path, ImageFile], findings: Findings
-) -> None:
-    seen = [(s, i) for s, i in images if (t := files[i.path].thumbnail) is not None if _varied(t)]
+    seen = [(s, i) for s, i in singles if (t := files[i.path].thumbnail) is not None if _varied(t)]
     if not seen:
         return
     thumbnails = np.stack([files[image.path].thumbnail for _, image in seen])  # type: ignore[misc]
     for later, earlier in similar_pairs(thumbnails):
-        split, image = seen[later]
-        other_split, other = seen[earlier]
-        if other_split is split:
-            findings.add("similar", split.name, f"{image.file_name} ~ {other.file_name}")
-        else:
-            place = f"{image.file_name} ~ {other.file_name} in {other_split.name}"
-            findings.add("similar-splits", split.name, place)
+        if seen[earlier][0] is not seen[later][0]:
+            _report(findings, "similar", seen[later], seen[earlier])
+
+
+def _report(
+    findings: Findings, code: str, found: tuple[Split, Image], other: tuple[Split, Image]
+) -> None:
+    (split, image), (other_split, other_image) = found, other
+    place = f"{image.file_name} = {other_image.file_name} in {other_split.name}"
+    findings.add(code, split.name, place)
 
 
 def _varied(thumbnail: np.ndarray) -> bool:

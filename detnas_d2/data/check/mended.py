@@ -1,4 +1,4 @@
-"""New splits out of what is usable: who left out what, in COCO's form, the same bytes each time."""
+"""The parts that data are trained, validated and tested on: dealt out or as given, and written."""
 
 from __future__ import annotations
 
@@ -7,32 +7,102 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from detnas_d2.data.atomic import write_folder_once
+from detnas_d2.data.dataset import Box, Image, Split
 from detnas_d2.data.errors import DataError
+from detnas_d2.data.findings import Findings, Severity
 
-from .dataset import Box, Image, Split
-from .findings import RULES
-from .images import ImageFile
-from .masks import has_usable_mask
 from .stratify import PARTS, assign
 
 LEFT_OUT = "left_out.json"
 FRACTIONS = (0.7, 0.15, 0.15)  # of the images, for train, val and test
 
 
-@dataclass
-class _Usable:
-    """One image file with all its usable boxes, whichever entries they came from."""
+@dataclass(frozen=True)
+class Parts:
+    """What is to be written.
 
-    file_name: str
-    size: tuple[int, int]
-    entry: Mapping[str, Any]
-    boxes: list[Box]
-    group: str
+    Attributes:
+        images: of each part, by file name relative to `root`.
+        classes: their names, in the order of the new ids.
+        made_by: what the contents are a function of, beside the data.
+    """
+
+    images: dict[str, list[Image]]
+    classes: list[str]
+    root: Path
+    made_by: dict[str, Any]
+
+
+def deal(
+    splits: Sequence[Split],
+    hashes: Mapping[Path, str],
+    findings: Findings,
+    seed: int = 0,
+    fractions: Sequence[float] = FRACTIONS,
+) -> Parts:
+    """Deals out the images of all splits anew, every class in its share, copies of one together.
+
+    Args:
+        hashes: of the files whose bytes may be those of another.
+
+    Raises:
+        DataError: nothing usable, fractions that are none, or images that are too few for them.
+    """
+    root = _root(splits)
+    images = _joined(splits, root, findings)
+    if not any(image.objects for image in images):
+        raise DataError("There is no usable box in these annotations; nothing was written.")
+    groups: dict[str, list[Image]] = {}
+    for image in images:
+        groups.setdefault(hashes.get(image.path, image.file_name), []).append(image)
+    labels = [
+        {box.class_name for image in group for box in image.objects} for group in groups.values()
+    ]
+    sizes = [len(group) for group in groups.values()]
+    parts: dict[str, list[Image]] = {part: [] for part in PARTS[: len(fractions)]}
+    for group, part in zip(groups.values(), assign(labels, sizes, fractions, seed), strict=True):
+        parts[PARTS[part]] += group
+    dealt = {part: sorted(found, key=lambda i: i.file_name) for part, found in parts.items()}
+    return Parts(dealt, _classes(splits), root, {"seed": seed, "fractions": list(fractions)})
+
+
+def keep(splits: Mapping[str, Split], findings: Findings) -> Parts:
+    """The splits as they are, under the names that they are given by."""
+    root = _root(list(splits.values()))
+    images = {part: _joined([split], root, findings) for part, split in splits.items()}
+    return Parts(images, _classes(list(splits.values())), root, {})
+
+
+def _root(splits: Sequence[Split]) -> Path:
+    return Path(os.path.commonpath([split.image_folder.resolve() for split in splits]))
+
+
+def _classes(splits: Sequence[Split]) -> list[str]:
+    return list(dict.fromkeys(name for split in splits for name in split.classes.values()))
+
+
+def _joined(splits: Sequence[Split], root: Path, findings: Findings) -> list[Image]:
+    """One for each file, with the boxes of all entries of it, in the order of their names."""
+    found: dict[str, Image] = {}
+    for split in splits:
+        for image in split.images:
+            name = os.path.relpath(image.path.resolve(), root)
+            if name not in found:
+                found[name] = replace(image, file_name=name, boxes=[*image.boxes])
+                continue
+            there = {(box.class_name, *box.entry["bbox"]) for box in found[name].boxes}
+            for box in image.boxes:
+                if (box.class_name, *box.entry["bbox"]) in there:
+                    place = f"{image.file_name}: {box.entry['bbox']}"
+                    findings.add("box-twice", split.name, place)
+                else:
+                    found[name].boxes.append(box)
+    return [found[name] for name in sorted(found)]
 
 
 @dataclass(frozen=True)
@@ -43,83 +113,37 @@ class Written:
         files: the JSON file of each part.
         counts: images and boxes of each part.
         image_folder: what their file names are relative to.
-        left_out: for each title of a finding, the places.
-        left_out_file: the same as JSON.
+        left_out: for each title of a finding, the places; also written as JSON.
     """
 
+    folder: Path
     files: dict[str, Path]
     counts: dict[str, tuple[int, int]]
     image_folder: Path
-    left_out_file: Path
     left_out: dict[str, list[str]]
 
-
-def write_mended(
-    splits: Sequence[Split],
-    files: Mapping[Path, ImageFile],
-    hashes: Mapping[Path, str],
-    out: Path,
-    seed: int,
-    fractions: Sequence[float],
-) -> Written:
-    """Deals out the usable images of all splits anew and writes OUT/{train,val,test}.json.
-
-    Ids are numbered anew, classes are joined by name and without those that have no box, damaged
-    boxes and images are left out and listed in OUT/left_out.json. The images stay where they are.
-
-    Raises:
-        DataError: nothing usable, fractions that are none, or OUT holds something else.
-    """
-    left_out: dict[str, list[str]] = {}
-    root = Path(os.path.commonpath([split.image_folder.resolve() for split in splits]))
-    images = _usable(splits, files, hashes, root, left_out)
-    if not any(box.is_object for image in images for box in image.boxes):
-        raise DataError(
-            "There is no usable box in these annotations: mend the errors above first; nothing "
-            "was written."
-        )
-    used = {box.class_name for image in images for box in image.boxes}
-    classes = list(dict.fromkeys(name for split in splits for name in split.classes))
-    for name in classes:
-        if name not in used:
-            left_out.setdefault(RULES["class-empty"].title, []).append(name)
-    classes = [name for name in classes if name in used]
-    parts = _deal(images, seed, fractions)
-    return _write(out, parts, classes, root, left_out, seed=seed, fractions=list(fractions))
+    @property
+    def left_out_file(self) -> Path:
+        return self.folder / LEFT_OUT
 
 
-def write_given(
-    splits: Sequence[Split],
-    files: Mapping[Path, ImageFile],
-    hashes: Mapping[Path, str],
-    out: Path,
-) -> Written:
-    """The same with the splits as they are, in OUT/<name>.json, and with all of their classes.
+def write_parts(parts: Parts, out: Path, findings: Findings) -> Written:
+    """Writes OUT/<part>.json in COCO's form, the same bytes each time, and OUT/left_out.json.
+
+    Ids are numbered anew, classes are joined by name. The images stay where they are.
 
     Raises:
         DataError: OUT holds something else.
     """
-    left_out: dict[str, list[str]] = {}
-    root = Path(os.path.commonpath([split.image_folder.resolve() for split in splits]))
-    parts = {split.name: _usable([split], files, hashes, root, left_out) for split in splits}
-    classes = list(dict.fromkeys(name for split in splits for name in split.classes))
-    return _write(out, parts, classes, root, left_out)
-
-
-def _write(
-    out: Path,
-    parts: Mapping[str, Sequence[_Usable]],
-    classes: Sequence[str],
-    root: Path,
-    left_out: dict[str, list[str]],
-    **made_by: Any,
-) -> Written:
-    listing = json.dumps(left_out, indent=1) + "\n"
+    left_out = {
+        finding.rule.title: [f"{s}: {p}" for s, places in finding.places.items() for p in places]
+        for finding in findings.of(Severity.LEFT_OUT)
+    }
 
     def contents() -> dict[str, Iterable[str]]:
-        texts: dict[str, Iterable[str]] = {LEFT_OUT: [listing]}
-        for part, found in parts.items():
-            texts[f"{part}.json"] = _coco_text(found, classes, root)
+        texts: dict[str, Iterable[str]] = {LEFT_OUT: [json.dumps(left_out, indent=1) + "\n"]}
+        for part, images in parts.images.items():
+            texts[f"{part}.json"] = _coco_text(images, parts.classes, parts.root)
         return texts
 
     def write(folder: Path) -> None:
@@ -128,80 +152,14 @@ def _write(
                 stream.writelines(texts)
 
     digests = {name: _digest(texts) for name, texts in contents().items()}
-    folder = write_folder_once(out, {**made_by, "sha256": digests}, write)
+    folder = write_folder_once(out, {**parts.made_by, "sha256": digests}, write)
     return Written(
-        {part: folder / f"{part}.json" for part in parts},
-        {part: (len(found), sum(len(i.boxes) for i in found)) for part, found in parts.items()},
-        root,
-        folder / LEFT_OUT,
+        folder,
+        {part: folder / f"{part}.json" for part in parts.images},
+        {p: (len(found), sum(len(i.boxes) for i in found)) for p, found in parts.images.items()},
+        parts.root,
         left_out,
     )
-
-
-def _usable(
-    splits: Sequence[Split],
-    files: Mapping[Path, ImageFile],
-    hashes: Mapping[Path, str],
-    root: Path,
-    left_out: dict[str, list[str]],
-) -> list[_Usable]:
-    """One for each file, in the order of their names."""
-    found: dict[str, _Usable] = {}
-    for split in splits:
-        for image in split.images:
-            place = f"{split.name}: {image.file_name}"
-            size = image.size or (files[image.path].size if image.file_name else None)
-            damage = image.damage or (None if size else "image-entry")
-            if damage is not None or size is None:
-                left_out.setdefault(RULES[damage or "image-entry"].title, []).append(place)
-                continue
-            boxes = list(_usable_boxes(image, place, left_out))
-            name = os.path.relpath(image.path.resolve(), root)
-            if name not in found:
-                group = hashes.get(image.path, name)
-                found[name] = _Usable(name, size, image.entry, [], group)
-            elif boxes:
-                _join(found[name].boxes, boxes, place, left_out)
-                continue
-            found[name].boxes += boxes
-    return [found[name] for name in sorted(found)]
-
-
-def _usable_boxes(image: Image, place: str, left_out: dict[str, list[str]]) -> Iterator[Box]:
-    for box in image.boxes:
-        if box.damage is None:
-            yield box
-            continue
-        shown = json.dumps(box.entry.get("bbox"))[:60]
-        left_out.setdefault(RULES[box.damage].title, []).append(f"{place}: {shown}")
-
-
-def _join(boxes: list[Box], more: list[Box], place: str, left_out: dict[str, list[str]]) -> None:
-    """Adds the boxes of another entry of the same image, without those that are there."""
-    there = {(box.class_name, *box.entry["bbox"]) for box in boxes}
-    for box in more:
-        if (box.class_name, *box.entry["bbox"]) in there:
-            title = "boxes that another entry of their image has"
-            left_out.setdefault(title, []).append(f"{place}: {json.dumps(box.entry['bbox'])}")
-        else:
-            boxes.append(box)
-
-
-def _deal(
-    images: Sequence[_Usable], seed: int, fractions: Sequence[float]
-) -> dict[str, list[_Usable]]:
-    groups: dict[str, list[_Usable]] = {}
-    for image in images:
-        groups.setdefault(image.group, []).append(image)
-    labels = [
-        {str(box.class_name) for image in group for box in image.boxes if not box.is_crowd}
-        for group in groups.values()
-    ]
-    sizes = [len(group) for group in groups.values()]
-    parts: dict[str, list[_Usable]] = {part: [] for part in PARTS[: len(fractions)]}
-    for group, part in zip(groups.values(), assign(labels, sizes, fractions, seed), strict=True):
-        parts[PARTS[part]] += group
-    return {part: sorted(found, key=lambda i: i.file_name) for part, found in parts.items()}
 
 
 def _digest(texts: Iterable[str]) -> str:
@@ -211,7 +169,7 @@ def _digest(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _coco_text(images: Sequence[_Usable], classes: Sequence[str], root: Path) -> Iterator[str]:
+def _coco_text(images: Sequence[Image], classes: Sequence[str], root: Path) -> Iterator[str]:
     """A COCO JSON file, one entry a line; in pieces, for the whole would be large."""
     numbers = {name: i for i, name in enumerate(classes, 1)}
     info = json.dumps({"image_root": str(root)})  # for the check to find them again
@@ -232,18 +190,12 @@ def _list(head: str, entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         separator = ",\n"
 
 
-def _image_entry(image: _Usable, number: int) -> dict[str, Any]:
-    width, height = image.size
+def _image_entry(image: Image, number: int) -> dict[str, Any]:
+    width, height = image.size or (0, 0)
     own = {"id": number, "file_name": image.file_name, "width": width, "height": height}
     return {**image.entry, **own}
 
 
 def _box_entry(image: int, box: Box, number: int, classes: Mapping[str, int]) -> dict[str, Any]:
-    entry = dict(box.entry)
-    if not has_usable_mask(entry):
-        entry.pop("segmentation", None)
-        entry.pop("keypoints", None)
-    if not isinstance(entry.get("area"), (int, float)):
-        entry["area"] = entry["bbox"][2] * entry["bbox"][3]
-    own = {"id": number, "image_id": image, "category_id": classes[str(box.class_name)]}
-    return {**entry, **own, "iscrowd": int(box.is_crowd)}
+    own = {"id": number, "image_id": image, "category_id": classes[box.class_name]}
+    return {**box.entry, **own}

@@ -1,29 +1,60 @@
-"""The report: a table of the splits, the findings, and what to do next."""
+"""The report: a table of the splits, what was found and done, and what to do next."""
 
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
+from detnas_d2.data.dataset import Split
 from detnas_d2.data.errors import DataError
+from detnas_d2.data.findings import Finding, Findings, Severity
 from detnas_d2.files import parse_json, write_atomically
 
-from .dataset import Split
-from .findings import WHOLE_SPLITS, Finding, Findings, Severity
-from .mended import Written
+from .mended import Parts, Written
 from .stratify import PARTS
 
+_SMALL, _LARGE = 32**2, 96**2  # COCO's limits of a box's area, in pixels of the original image
 _EXAMPLES = 3
 _WIDTH = 92  # characters
 _CLASSES = 24  # rows of the table of classes
 _MARK = "detnas_data_check"
+
+
+def summarise(split: Split) -> dict[str, Any]:
+    """The figures of a split, without crowd regions and what is left out."""
+    objects = [box for box in split.boxes if not box.is_crowd]
+    counts = Counter(box.class_name for box in objects)
+    areas = [box.entry["bbox"][2] * box.entry["bbox"][3] for box in objects]
+    small, below_large = (sum(a < limit for a in areas) for limit in (_SMALL, _LARGE))
+    sizes = {
+        "small": small,
+        "medium": below_large - small,
+        "large": len(areas) - below_large,
+    }
+    ordered = sorted((i.size for i in split.images if i.size), key=lambda s: (s[0] * s[1], s))
+    chosen = (ordered[0], ordered[len(ordered) // 2], ordered[-1]) if ordered else ()
+    names = ("smallest", "median", "largest")
+    return {
+        "name": split.name,
+        "form": split.form,
+        "file": str(split.file),
+        "image_folder": str(split.image_folder),
+        "image_folder_found": split.how,
+        "images": len(split.images),
+        "images_without_boxes": sum(not image.objects for image in split.images),
+        "boxes": len(objects),
+        "crowd_regions": sum(box.is_crowd for box in split.boxes),
+        "boxes_by_size": sizes,
+        "boxes_by_class": {name: counts[name] for name in split.classes.values()},
+        "image_sizes": {name: list(size) for name, size in zip(names, chosen, strict=False)},
+    }
 
 
 def as_text(summaries: Sequence[dict[str, Any]], findings: Findings, *, fast: bool) -> str:
@@ -35,36 +66,50 @@ def as_text(summaries: Sequence[dict[str, Any]], findings: Findings, *, fast: bo
     if summaries:
         lines += ["", _split_table(summaries), "", _class_table(summaries), ""]
         lines.append(
-            "Boxes that training leaves out are not counted; small is under 32 x 32 pixels, large "
-            "from 96 x 96 on."
+            "What is left out is not counted; small is under 32 x 32 pixels, large from 96 x 96 on."
         )
     if fast:
         lines.append("The images were not decoded (--fast): damaged ones would not be seen.")
-    for finding in findings.ordered():
+    for finding in findings.of(*Severity):
         lines += ["", *_finding(finding)]
     return "\n".join(lines)
 
 
 def verdict(
-    splits: Sequence[Split], findings: Findings, paths: Sequence[Path], arguments: Sequence[str]
+    parts: Parts | None,
+    findings: Findings,
+    paths: Sequence[Path],
+    images: Sequence[Path],
+    arguments: Sequence[str],
 ) -> str:
     """The result in a line, and the next step.
 
     Args:
-        paths: that were given.
+        parts: what configs/custom takes of the one path that was given; None: it takes none.
+        paths, images: that were given.
         arguments: of the command, these among them.
     """
-    counts = ", ".join(_counted(findings, severity) for severity in Severity)
+    counts = ", ".join(
+        f"{sum(f.total for f in findings.of(severity)):,} {severity.value.lower()}"
+        for severity in Severity
+    )
     command = shlex.join(["python", "-m", "detnas_d2.data.check", *arguments])
-    if not findings.count(Severity.ERROR):
-        return f"Result: {counts}. Training can use the data.\n{_next(splits, paths, command)}"
-    lines = [f"Result: {counts}. Training cannot use the data as it is."]
-    if findings.has(*WHOLE_SPLITS):
-        lines.append("Next: mend the first error above, and check again.")
-    else:
-        lines.append("Next: mend the errors above and check again, or write new splits without")
-        lines.append(f"what is unusable:\n  {command} --split OUT --seed 0")
-    return "\n".join(lines)
+    if findings.of(Severity.ERROR):
+        return (
+            f"Result: {counts}. Training cannot use the data.\n"
+            "Next: mend the first error above, and check again."
+        )
+    if parts is None or len(paths) > 1:
+        return (
+            f"Result: {counts}. Training can use the data in three parts.\n"
+            f"Next: configs/custom wants one folder with the splits {', '.join(PARTS)}. Put the "
+            "files\ninto one under these names, or deal the images out anew:\n"
+            f"  {command} --split OUT --seed 0"
+        )
+    changed = findings.of(Severity.LEFT_OUT, Severity.MENDED)
+    how = ": configs/custom leaves out and mends what is listed above" if changed else ""
+    settings = _settings(paths[0], images[0] if images else None)
+    return f"Result: {counts}. Training can use the data{how}.\n{settings}"
 
 
 def split_text(written: Written) -> str:
@@ -79,8 +124,9 @@ def split_text(written: Written) -> str:
         lines.append(f"Each of them is listed in {written.left_out_file}.")
     else:
         lines.append("Nothing was left out.")
-    folder = written.left_out_file.parent
-    return "\n".join([*lines, _settings(folder, written.image_folder)])
+    if len(written.files) < len(PARTS):
+        return "\n".join([*lines, "configs/custom wants a test part, too: three --fractions."])
+    return "\n".join([*lines, _settings(written.folder, None)])
 
 
 def as_data(
@@ -89,7 +135,7 @@ def as_data(
     """The same for programs, with all places."""
     data: dict[str, Any] = {
         _MARK: 1,
-        **{f"{severity.name.lower()}s": findings.count(severity) for severity in Severity},
+        **{s.name.lower(): sum(f.total for f in findings.of(s)) for s in Severity},
         "splits": list(summaries),
         "findings": [
             {
@@ -100,7 +146,7 @@ def as_data(
                 "count": finding.total,
                 "places": finding.places,
             }
-            for finding in findings.ordered()
+            for finding in findings.of(*Severity)
         ],
     }
     if written is not None:
@@ -168,7 +214,7 @@ def _class_table(summaries: Sequence[dict[str, Any]]) -> str:
 def _finding(finding: Finding) -> list[str]:
     rule = finding.rule
     counts = [f"{len(places):,} in {split}" for split, places in finding.places.items()]
-    lines = [f"{rule.severity.name}: {rule.title}: {', '.join(counts)}"]
+    lines = [f"{rule.severity.value}: {rule.title}: {', '.join(counts)}"]
     each = max(1, _EXAMPLES // len(finding.places))
     shown = [(split, p) for split, places in finding.places.items() for p in places[:each]]
     for split, place in shown:
@@ -179,27 +225,10 @@ def _finding(finding: Finding) -> list[str]:
     return lines + [f"    {'  ' if i else '->'} {line}" for i, line in enumerate(advice)]
 
 
-def _counted(findings: Findings, severity: Severity) -> str:
-    count = findings.count(severity)
-    return f"{count:,} {severity.name.lower()}{'' if count == 1 else 's'}"
-
-
-def _next(splits: Sequence[Split], paths: Sequence[Path], command: str) -> str:
-    names = sorted({"valid": "val"}.get(split.name, split.name) for split in splits)
-    if len(paths) == 1 and (len(splits) == 1 or names == sorted(PARTS)):
-        root = os.path.commonpath([split.image_folder.resolve() for split in splits])
-        return _settings(paths[0], Path(root))
-    return (
-        f"Next: configs/custom wants one folder with the splits {', '.join(PARTS)}. Put the files\n"
-        "into one under these names, or deal the images out anew:\n"
-        f"  {command} --split OUT --seed 0"
-    )
-
-
-def _settings(annotations: Path, images: Path) -> str:
-    """The lines of the template of configs."""
+def _settings(annotations: Path, images: Path | None) -> str:
+    """The lines of the template of configs; without a folder, images are found as here."""
     return (
         "Next: set in configs/custom/settings.py (docs/own_data.md says how to go on)\n"
         f"  annotations = {str(annotations.resolve())!r}\n"
-        f"  images = {str(images.resolve())!r}"
+        f"  images = {str(images.resolve()) if images else ''!r}"
     )

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from detnas_d2.data.atomic import MARKER
+from detnas_d2.data.coco_reader import is_coco, load_json, read_coco
+from detnas_d2.data.dataset import Split
 from detnas_d2.data.errors import DataError
+from detnas_d2.data.findings import Findings, Severity
+from detnas_d2.data.image_files import find_file, forget_folders, listed
+from detnas_d2.data.voc_reader import IMAGE_FOLDERS, image_sets, read_voc, voc_parts
 
-from .coco import is_coco, load_json, read_coco
-from .dataset import Split
-from .findings import WHOLE_SPLITS, Findings
 from .mended import LEFT_OUT
-from .voc import image_sets, read_voc
+from .stratify import PARTS
 
 _SAMPLE = 20  # names that a guess of the image folder is tried with
 _FOLDERS = 200  # subfolders that are tried
-_IMAGE_FOLDERS = ("images", "JPEGImages", "imgs", "img")
+_PART = re.compile(r"(train|val|test)(ing|id|idation)?[-_]?\d*", re.IGNORECASE)
+
+
+def part_of(name: str) -> str | None:
+    """train, val or test, out of a split's name (Train, valid, val2017); None of others."""
+    found = _PART.fullmatch(name)
+    return found[1].lower() if found else None
 
 
 @dataclass(frozen=True)
@@ -30,13 +39,11 @@ class Sources:
         images: folders of the images of COCO files: none (they are looked for), one for all, or
             one for each path.
         form: "coco" or "voc", where a folder has both.
-        keep_masks: see `load_json`.
     """
 
     findings: Findings
     images: Sequence[Path] = ()
     form: str | None = None
-    keep_masks: bool = False
 
     def read(self, paths: Sequence[Path]) -> list[Split]:
         """
@@ -47,6 +54,7 @@ class Sources:
             DataError: a path that is not there, a folder without annotations or with both forms,
                 or a number of image folders that does not fit.
         """
+        forget_folders()
         for given in self.images:
             if not given.is_dir():
                 raise DataError(f"--images {given}: there is no such folder.{_nearest(given)}")
@@ -64,7 +72,7 @@ class Sources:
                 splits += self._read_file(path, folder, asked=True)
             else:
                 raise DataError(f"{path} is not there.{_nearest(path)}")
-        if not splits and not self.findings.has(*WHOLE_SPLITS):
+        if not splits and not self.findings.of(Severity.ERROR):
             raise DataError(
                 f"There is no data set in {' '.join(map(str, paths))}: no JSON file there is in "
                 "COCO's form, an object with the lists 'images', 'annotations' and 'categories'."
@@ -74,12 +82,13 @@ class Sources:
         return splits
 
     def _read_folder(self, folder: Path, images: Path | None) -> list[Split]:
-        if folder.name in ("Annotations", "JPEGImages", "ImageSets"):
+        above = voc_parts(folder.resolve().parent)
+        if above is not None and folder.resolve() in above:
             raise DataError(
                 f"{folder} is a part of a folder in VOC's form: give the folder above, "
                 f"{folder.resolve().parent}."
             )
-        voc = [f for f in (folder, *_subfolders(folder)) if (f / "Annotations").is_dir()]
+        voc = [f for f in (folder, *_subfolders(folder)) if voc_parts(f)]
         files = sorted(_json_files(folder))
         if voc and files and self.form is None:
             raise DataError(
@@ -106,21 +115,21 @@ class Sources:
         ]
 
     def _read_voc_folder(self, folder: Path, images: Path | None) -> list[Split]:
-        if images is not None and images.resolve() != (folder / "JPEGImages").resolve():
-            raise DataError(
-                f"--images {images}: {folder} is in VOC's form, whose images lie in "
-                f"{folder / 'JPEGImages'}; leave --images out."
-            )
+        annotations, beside = voc_parts(folder) or (folder, folder)
         splits = []
-        for name, ids in image_sets(folder, self.findings).items():
+        for name, ids in image_sets(folder, annotations, self.findings).items():
             file = folder / "ImageSets" / "Main" / f"{name}.txt"
-            file = file if file.exists() else folder / "Annotations"
-            splits.append(Split(name, "VOC", file, folder / "JPEGImages", "VOC's form"))
-            read_voc(splits[-1], folder, ids, self.findings)
+            file = file if file.exists() else annotations
+            how = "VOC's form" if images is None else "given"
+            splits.append(Split(name, "VOC", file, images or beside, how))
+            read_voc(splits[-1], annotations, ids, self.findings)
+            if ids and not splits[-1].images:
+                place = f"none of {len(ids)} images, e.g. {ids[0]}, is in {images or beside}"
+                self.findings.add("image-folder", name, place)
         return splits
 
     def _read_file(self, file: Path, images: Path | None, *, asked: bool) -> list[Split]:
-        content = load_json(file, self.findings, keep_masks=self.keep_masks)
+        content = load_json(file, self.findings)
         if content is None:
             return []
         if not asked and not is_coco(content):
@@ -140,13 +149,13 @@ def _nearest(path: Path) -> str:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    found = (f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
+    found = (f for f in listed(folder) if f.is_dir() and f.name != "__MACOSX")
     return sorted(f for f, _ in zip(found, range(_FOLDERS), strict=False))
 
 
 def _json_files(folder: Path) -> Iterator[Path]:
     for place in (folder, *_subfolders(folder)):
-        for file in place.glob("*.json"):
+        for file in listed(place, ".json"):
             if file.name not in (MARKER, LEFT_OUT):
                 yield file
 
@@ -165,7 +174,7 @@ def _guess_folder(file: Path, content: Any) -> tuple[Path, str]:
     the images, and how it was found."""
     info = content.get("info") if isinstance(content, dict) else None
     noted = info.get("image_root") if isinstance(info, dict) else None
-    if isinstance(noted, str) and noted and _is_folder(Path(noted)):
+    if isinstance(noted, str) and noted and Path(noted).is_dir():
         return Path(noted), "named in the file's info; --images names another"
     entries = content.get("images") if isinstance(content, dict) else None
     entries = entries if isinstance(entries, list) else []
@@ -173,7 +182,7 @@ def _guess_folder(file: Path, content: Any) -> tuple[Path, str]:
     names = names[:: max(1, len(names) // _SAMPLE)][:_SAMPLE]
     best, most = file.parent, 0
     for folder in _candidates(file):
-        found = sum(_is_file(folder / name) for name in names)
+        found = sum(find_file(folder, name) is not None for name in names)
         if found > most:
             best, most = folder, found
     if not most:
@@ -185,41 +194,27 @@ def _is_name(entry: dict[str, Any]) -> bool:
     return isinstance(entry.get("file_name"), str)
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
-
-
 def _candidates(file: Path) -> Iterator[Path]:
     """Folders near the file, the likely ones first."""
     split = _split_name(file)
     here = file.parent
     above = here / ".." if here == Path(".") else here.parent
     for base in (here, above):
-        for usual in _IMAGE_FOLDERS:
-            yield base / usual / split
-            yield base / usual
+        usual = [f for f in _subfolders(base) if f.name.lower() in IMAGE_FOLDERS]
+        for folder in usual:
+            yield folder / split
+            yield folder
         yield base / split
         yield base
     for base in (here, above):
         for folder in _subfolders(base):
             yield folder
-            yield from _subfolders(folder) if folder.name in _IMAGE_FOLDERS else ()
+            yield from _subfolders(folder) if folder.name.lower() in IMAGE_FOLDERS else ()
 
 
 def _rank(split: Split) -> int:
     """Training first, then validation, then test, then what is called otherwise."""
-    names = ("train", "val", "test")
-    return next((i for i, name in enumerate(names) if name in split.name.lower()), len(names))
+    return next((i for i, part in enumerate(PARTS) if part in split.name.lower()), len(PARTS))
 
 
 def _make_unique(splits: list[Split]) -> None:
@@ -227,3 +222,14 @@ def _make_unique(splits: list[Split]) -> None:
     for i, split in enumerate(splits):
         if names.count(split.name) > 1:
             split.name = f"{split.name} ({i + 1})"
+
+
+def sources_of(path: Path) -> list[Path]:
+    """The annotation files below a path, in their order."""
+    if not path.is_dir():
+        return [path]
+    found = set(_json_files(path))
+    for folder in (path, *_subfolders(path)):
+        if parts := voc_parts(folder):
+            found.update(listed(parts[0], ".xml"), listed(folder / "ImageSets" / "Main", ".txt"))
+    return sorted(found)

@@ -47,8 +47,8 @@ def assign(
     empty = [PARTS[p] for p in range(len(fractions)) if p not in parts]
     if empty:
         raise DataError(
-            f"{sum(sizes)} images are too few for these fractions: {' and '.join(empty)} would "
-            "have none. Add images, or choose other --fractions."
+            f"{sum(sizes)} images are too few for shares of {' '.join(map(str, fractions))}: "
+            f"{' and '.join(empty)} would have none. Add images."
         )
     return parts
 

@@ -1,0 +1,281 @@
+"""Reads a COCO JSON file entry by entry: mends what has one meaning, leaves out what has none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pycocotools import mask
+
+from detnas_d2.data.dataset import Box, Image, Split
+from detnas_d2.data.findings import Findings
+from detnas_d2.files import parse_json
+
+_LISTS = ("images", "annotations", "categories")
+_LARGEST_AREA = 1e10  # of COCO's evaluation, which passes over what is above
+_LARGEST = 2**31  # pixels
+
+
+def load_json(path: Path, findings: Findings) -> Any:
+    """The file's contents in whatever encoding; None, with a finding, where it is no JSON."""
+    try:
+        data = path.read_bytes()
+        try:
+            content = parse_json(data)  # UTF-8, -16 or -32, with or without a byte order mark
+        except UnicodeDecodeError:
+            content = parse_json(data.decode("cp1252"))
+            findings.add("encoding", path.name, f"{path}: read as Windows-1252")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"it is no JSON ({error})"
+        findings.add("file", path.name, f"{path}: {reason}")
+        return None
+    return {} if content is None else content
+
+
+def is_coco(content: Any) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("images"), list)
+
+
+def read_coco(split: Split, content: Any, findings: Findings) -> bool:
+    """Fills a split with the contents of its file, which are changed on the way.
+
+    Returns:
+        False, with a finding, where the file is not in COCO's form at all.
+    """
+    wrong = _wrong_form(content)
+    for reason in wrong:
+        findings.add("form", split.name, f"{split.file}: {reason}")
+    if wrong:
+        return False
+    reader = _Reader(split, findings)
+    for i, entry in enumerate(content["categories"]):
+        reader.read_class(entry, f"categories[{i}]")
+    split.classes = {key: split.classes[key] for key in sorted(split.classes, key=order)}
+    for i, entry in enumerate(content["images"]):
+        reader.read_image(entry, f"images[{i}]")
+    split.images = [image for key, image in reader.images.items() if key not in reader.doubtful]
+    for i, entry in enumerate(content.get("annotations") or []):
+        reader.read_box(entry, f"annotations[{i}]")
+    return True
+
+
+def _wrong_form(content: Any) -> list[str]:
+    if not isinstance(content, dict):
+        hint = " (of results or annotations alone?)" if isinstance(content, list) else ""
+        lists = ", ".join(map(repr, _LISTS))
+        return [f"expected an object with {lists}, got a {type(content).__name__}{hint}"]
+    wrong = []
+    for key in _LISTS:
+        value = content.get(key)
+        if value is None and key != "annotations":  # COCO's test sets have none
+            near = [k for k in content if k.lower().rstrip("s") == key.rstrip("s")]
+            wrong.append(f"it has no {key!r}" + (f", but {near[0]!r}" if near else ""))
+        elif value is not None and not isinstance(value, list):
+            wrong.append(f"{key!r} has to be a list, got a {type(value).__name__}")
+        elif not value and key != "annotations":
+            wrong.append(f"{key!r} is empty")
+    return wrong
+
+
+class _Reader:
+    """Of one file; `doubtful` are the ids that different images share."""
+
+    def __init__(self, split: Split, findings: Findings) -> None:
+        self._split, self._findings = split, findings
+        self.images: dict[Any, Image] = {}
+        self.doubtful: set[Any] = set()
+        self._box_ids: set[Any] = set()
+
+    def _note(self, code: str, place: str) -> None:
+        self._findings.add(code, self._split.name, place)
+
+    def read_class(self, entry: Any, place: str) -> None:
+        entry = entry if isinstance(entry, dict) else {}
+        key, name = _identity(entry.get("id")), entry.get("name")
+        if (
+            key is None
+            or key in self._split.classes
+            or not isinstance(name, str)
+            or not _bare(name)
+        ):
+            shown = f"id is {show(entry.get('id'))}, name is {show(name)}"
+            self._note("class-entry", f"{place}: {shown}; expected an id of its own and a text")
+            return
+        if type(entry["id"]) is not int:
+            self._note("number", f"{place}: id is {show(entry['id'])}")
+        if name != _bare(name):
+            self._note("class-blanks", repr(name))
+        self._split.classes[key] = _bare(name)
+
+    def read_image(self, entry: Any, place: str) -> None:
+        entry = entry if isinstance(entry, dict) else {}
+        key, name = _identity(entry.get("id")), entry.get("file_name")
+        if key is None or not isinstance(name, str) or not name:
+            shown = f"id is {show(entry.get('id'))}, file_name is {show(name)}"
+            self._note("image-entry", f"{place}: {shown}; expected a number and a text")
+            return
+        width, height = (whole(entry.get(side)) for side in ("width", "height"))
+        fits = width and height and 0 < width < _LARGEST and 0 < height < _LARGEST
+        if type(entry["id"]) is float or (fits and (width, height) != _typed_size(entry)):
+            shown = f"id {show(entry['id'])}, {show(entry.get('width'))} x "
+            self._note("number", f"{name}: {shown}{show(entry.get('height'))}")
+            entry["id"] = key
+        size = (width, height) if width and height and fits else None
+        image = Image(name, self._split.image_folder / name, size, entry)
+        former = self.images.setdefault(key, image)
+        if former is not image:
+            same = former.file_name == name
+            self._note("image-twice" if same else "image-id-twice", f"{name}: id {key}")
+            if not same:
+                self.doubtful.add(key)
+
+    def read_box(self, entry: Any, place: str) -> None:
+        entry = entry if isinstance(entry, dict) else {}
+        key = _identity(entry.get("image_id"))
+        if key in self.doubtful:
+            return  # its images are listed
+        image = self.images.get(key)
+        category = _identity(entry.get("category_id"))
+        place = f"{image.file_name if image else 'no image'}, {place} (id {show(entry.get('id'))})"
+        if key is None or category is None:
+            shown = ", ".join(f"{k} is {show(entry.get(k))}" for k in ("image_id", "category_id"))
+            self._note("box-entry", f"{place}: {shown}")
+        elif image is None:
+            self._note("box-without-image", f"{place}: image_id {show(entry['image_id'])}")
+        elif category not in self._split.classes:
+            self._note("class-unknown", f"{place}: category_id {show(entry['category_id'])}")
+        elif self._clean_values(entry, image, place):
+            if entry["image_id"] != image.entry["id"] or type(entry["category_id"]) is not int:
+                ids = f"image_id {show(entry['image_id'])}, category_id "
+                self._note("number", f"{place}: {ids}{show(entry['category_id'])}")
+            entry["image_id"], entry["category_id"] = image.entry["id"], category
+            identity = _identity(entry.get("id"))
+            if identity is None or identity in self._box_ids:
+                self._note("id-twice", place)
+            self._box_ids.add(identity)
+            image.boxes.append(Box(self._split.classes[category], entry))
+
+    def _clean_values(self, entry: dict[str, Any], image: Image, place: str) -> bool:
+        """Whether there is a box; its values are right then."""
+        crowd, ignore = (whole(entry.get(key) or 0) for key in ("iscrowd", "ignore"))
+        if crowd not in (0, 1) or ignore != 0:
+            shown = ", ".join(f"{k} is {show(entry.get(k))}" for k in ("iscrowd", "ignore"))
+            self._note("box-entry", f"{place}: {shown}; expected 0 or 1, and 0")
+            return False
+        if type(entry.get("iscrowd", 0)) is not int:
+            self._note("number", f"{place}: iscrowd is {show(entry['iscrowd'])}")
+        entry["iscrowd"] = crowd
+        if not _has_right_mask(entry):
+            self._note("mask", place)
+            entry.pop("segmentation", None)
+            entry.pop("keypoints", None)
+        given = entry.get("bbox")
+        numbers = [number(x) for x in given] if isinstance(given, list) else []
+        box: list[float] = [x for x in numbers if x is not None]
+        if len(box) != 4 or len(numbers) != 4:
+            from_mask = _box_of_mask(entry.get("segmentation"), image.size)
+            if from_mask is None:
+                self._note("box-entry", f"{place}: bbox is {show(given)}, expected four numbers")
+                return False
+            self._note("box-from-mask", place)
+            entry["bbox"] = box = from_mask
+        elif box != given:  # NaN is not equal to itself; such a box is left out later
+            if any(isinstance(x, str) for x in given or ()):
+                self._note("number", f"{place}: bbox is {show(given)}")
+            entry["bbox"] = box
+        area = entry.get("area")
+        if not isinstance(area, (int, float)) or not 0 < area <= _LARGEST_AREA:
+            if min(box[2:]) > 0:  # another one is left out
+                self._note("area", f"{place}: area is {show(area)}")
+            entry["area"] = box[2] * box[3]
+        return True
+
+
+def _has_right_mask(entry: dict[str, Any]) -> bool:
+    """Whether Detectron2 takes the annotation with its `segmentation` and `keypoints`."""
+    points, shape = entry.get("keypoints"), entry.get("segmentation")
+    if points and not (isinstance(points, list) and all(type(x) in (int, float) for x in points)):
+        return False
+    if not shape:
+        return True
+    if isinstance(shape, list):
+        lists = all(isinstance(polygon, list) for polygon in shape)
+        return lists and any(len(p) >= 6 and len(p) % 2 == 0 for p in shape)
+    return _run_lengths(shape) is not None
+
+
+def _run_lengths(shape: Any) -> Any:
+    """A mask as pycocotools packs it, or None where it is no such."""
+    try:
+        counts = shape["counts"]
+        return mask.frPyObjects(shape, *shape["size"]) if isinstance(counts, list) else shape
+    except Exception:  # whatever pycocotools raises, it raises when the data set is loaded
+        return None
+
+
+def _box_of_mask(shape: Any, size: tuple[int, int] | None) -> list[float] | None:
+    if not shape:
+        return None
+    try:
+        if isinstance(shape, dict):
+            return [float(x) for x in mask.toBbox(_run_lengths(shape))]
+        points = [point for polygon in shape if len(polygon) >= 6 for point in polygon]
+        x0, y0, x1, y1 = min(points[::2]), min(points[1::2]), max(points[::2]), max(points[1::2])
+        return [x0, y0, x1 - x0, y1 - y0]
+    except Exception:  # coordinates of any kind
+        return None
+
+
+def whole(value: Any) -> int | None:
+    """The whole number that 3, 3.0 or "3" is; None for anything else."""
+    if type(value) is int:
+        return value
+    if type(value) is bool or (isinstance(value, float) and value.is_integer()):
+        return int(value)
+    if isinstance(value, str) and len(value) < 20:
+        text = value.strip().removesuffix(".0")
+        return int(text) if text.isascii() and text.isdigit() and str(int(text)) == text else None
+    return None
+
+
+def number(value: Any) -> float | None:
+    """A number, also one in a text; one that fits into a float."""
+    if type(value) is str:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    fits = type(value) is float or (type(value) is int and abs(value) < 2**63)
+    return value if fits else None
+
+
+def _identity(value: Any) -> Any:
+    """What an id is found by: 1, 1.0 and "1" are the same; other texts are themselves."""
+    number = whole(value)
+    return number if number is not None else value.strip() if isinstance(value, str) else None
+
+
+def order(key: Any) -> tuple[bool, Any]:
+    return isinstance(key, str), key
+
+
+def _typed_size(entry: dict[str, Any]) -> Any:
+    """Width and height where they are whole numbers, as they have to be."""
+    sides = (entry.get("width"), entry.get("height"))
+    return sides if all(type(side) is int for side in sides) else None
+
+
+def _bare(name: str) -> str:
+    return " ".join(name.split())
+
+
+def show(value: Any) -> str:
+    """A JSON value for a message: a text in quotes, at most 60 characters."""
+    if value is None:
+        return "missing"
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,162 @@
+"""Reads a folder in Pascal VOC's form, whatever its parts are called and are encoded in."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from detnas_d2.data.coco_reader import number, whole
+from detnas_d2.data.dataset import Box, Image, Split
+from detnas_d2.data.findings import Findings
+from detnas_d2.data.image_files import find_image, forget_folders, listed
+
+ANNOTATION_FOLDERS = ("annotations", "annots", "labels", "xml", "xmls")
+IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+_DECLARED = re.compile(rb"""^\s*<\?xml[^>]*encoding=["']([\w.-]+)["']""")
+
+
+def voc_parts(folder: Path) -> tuple[Path, Path] | None:
+    """The folders of the XML files and of the images (where there is none: the former) of a VOC
+    folder; None of another."""
+    there = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
+    found = [there[name] for name in ANNOTATION_FOLDERS if name in there]
+    annotations = next((f for f in found if next(listed(f, ".xml"), None)), None)
+    if annotations is None:
+        annotations = there.get("annotations") if "jpegimages" in there else None
+    if annotations is None:
+        return None
+    return annotations, next((there[n] for n in IMAGE_FOLDERS if n in there), annotations)
+
+
+def image_sets(folder: Path, annotations: Path, findings: Findings) -> dict[str, list[str]]:
+    """Image ids by image set; without ImageSets/Main, of all annotation files as one set.
+
+    Sets with a second column (VOC's lists of one class) and sets that only join others (trainval)
+    are passed over.
+    """
+    sets: dict[str, list[str]] = {}
+    names = {path.stem for path in listed(annotations, ".xml")}
+    for file in sorted(listed(folder / "ImageSets" / "Main", ".txt")):
+        try:
+            lines = read_text(file.read_bytes()).splitlines()
+        except OSError as error:
+            findings.add("file", file.stem, f"{file}: {error}")
+            continue
+        ids = [line.strip().strip("\"'") for line in lines if line.strip()]
+        if ids and not names & set(ids) and any(len(i.split()) > 1 for i in ids):
+            findings.add("skipped", folder.name, f"{file} (more than one column)")
+        elif ids:
+            sets[file.stem] = list(dict.fromkeys(ids))
+            if len(sets[file.stem]) < len(ids):
+                findings.add("image-twice", file.stem, f"{file}: {len(ids)} lines")
+        else:
+            findings.add("skipped", folder.name, f"{file} (it names no image)")
+    for name, of_name in sorted(sets.items()):
+        parts = {n: set(ids) for n, ids in sets.items() if set(ids) < set(of_name)}
+        if parts and set().union(*parts.values()) == set(of_name):
+            joined = " and ".join(sorted(parts))
+            findings.add("skipped", folder.name, f"{name}.txt ({joined} together)")
+            del sets[name]
+    if not sets:
+        if names:
+            return {folder.resolve().name: sorted(names)}
+        findings.add("form", folder.name, f"{annotations} holds no XML file")
+    return sets
+
+
+def read_voc(split: Split, annotations: Path, ids: list[str], findings: Findings) -> None:
+    """Fills a split with the images of an image set.
+
+    A box is [x, y, width, height] of VOC's pixels, which count from 1 and include both ends.
+
+    Args:
+        annotations: the folder of the XML files.
+    """
+    forget_folders()
+    for image_id in ids:
+        path = find_image(split.image_folder, image_id)
+        if path is None:
+            findings.add("image-missing", split.name, f"{image_id} in {split.image_folder}")
+            continue
+        image = Image(path.name, path, None, {"id": image_id})
+        file = annotations / f"{image_id}.xml"
+        try:
+            root, is_plain = parse_xml(file.read_bytes())
+        except (OSError, ValueError, ET.ParseError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            findings.add("xml", split.name, f"{file}: {reason}")
+            continue
+        if not is_plain:
+            findings.add("encoding", split.name, str(file))
+        width, height = (whole(root.findtext(f"size/{side}")) for side in ("width", "height"))
+        image.size = (width, height) if width and height and min(width, height) > 0 else None
+        split.images.append(image)
+        for i, item in enumerate(root.findall("object")):
+            _read_object(item, f"{file.name}, object {i + 1}", image, split.name, findings)
+    names = sorted({box.class_name for box in split.boxes})
+    split.classes = dict(enumerate(names, 1))
+
+
+def _read_object(
+    item: ET.Element, place: str, image: Image, split: str, findings: Findings
+) -> None:
+    given = item.findtext("name", "")
+    name = " ".join(given.split())
+    texts = [item.findtext(f"bndbox/{side}") for side in _SIDES]
+    corners = [x for text in texts if (x := number(text)) is not None]
+    if not name or len(corners) < len(_SIDES):
+        shown = ", ".join(f"{s} {t!r}" for s, t in zip(_SIDES, texts, strict=True))
+        findings.add("box-entry", split, f"{place}: name {given!r}, {shown}")
+        return
+    if given != name:
+        findings.add("class-blanks", split, f"{place}: {given!r}")
+    x0, y0, x1, y1 = corners
+    bbox = [x0 - 1, y0 - 1, x1 - x0 + 1, y1 - y0 + 1]
+    entry = {"bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0}
+    image.boxes.append(Box(name, entry))
+    difficult = whole(item.findtext("difficult"))
+    if item.find("pose") is None or None in (difficult, whole(item.findtext("truncated"))):
+        findings.add("voc-evaluation", split, f"{place}: no pose, truncated or difficult")
+    elif not all(is_integer(text) for text in texts):
+        findings.add("voc-evaluation", split, f"{place}: {', '.join(map(str, texts))}")
+    if difficult:
+        findings.add("difficult", split, place)
+
+
+def parse_xml(data: bytes) -> tuple[ET.Element, bool]:
+    """An XML file's root, in encodings that expat does not know and with a wrong declaration, too.
+
+    Returns:
+        the root, and whether Python's parser reads the file as it is.
+
+    Raises:
+        ET.ParseError, ValueError: it is no XML.
+    """
+    try:
+        return ET.fromstring(data), True
+    except (ET.ParseError, ValueError, LookupError):
+        declared = _DECLARED.match(data)
+        if declared is None and data.isascii():
+            raise
+    text = read_text(data, *([declared[1].decode()] if declared else []))
+    return ET.fromstring(re.sub(r"^\s*<\?xml.*?\?>", "", text)), False
+
+
+def read_text(data: bytes, *encodings: str) -> str:
+    """A text in one of the encodings, UTF-8 or, as a last resort, Windows-1252."""
+    for encoding in (*encodings, "utf-8-sig"):
+        with contextlib.suppress(UnicodeDecodeError, LookupError):
+            return data.decode(encoding)
+    return data.decode("cp1252", "replace")
+
+
+def is_integer(text: str | None) -> bool:
+    """Whether Detectron2's VOC evaluation reads the text, by ``int``."""
+    try:
+        int(text or "")
+    except ValueError:
+        return False
+    return True

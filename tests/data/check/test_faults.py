@@ -1,0 +1,318 @@
+"""One fault at a time: what the check tells, and that new splits are without it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from data_to_check import VOC_XML, make_coco, make_voc, refusal_of_coco, refusal_of_voc
+
+from detnas_d2.data.check.__main__ import main
+from detnas_d2.data.findings import RULES, Severity
+
+
+def first(key, **changes):
+    """Changes the first entry of a list; a value of ... takes the key away."""
+
+    def edit(content):
+        for name, value in changes.items():
+            content[key][0][name] = value
+            if value is ...:
+                del content[key][0][name]
+
+    return edit
+
+
+def every(key, **changes):
+    return lambda content: [entry.update(changes) for entry in content[key]]
+
+
+def put(key, value):
+    return lambda content: content.update({key: value})
+
+
+def append(key, **changes):
+    return lambda content: content[key].append({**content[key][0], **changes})
+
+
+def image_ids_as_texts(content):
+    for entry in content["images"]:
+        entry["id"] = f"i{entry['id']}"
+    for entry in content["annotations"]:
+        entry["image_id"] = f"i{entry['image_id']}"
+
+
+SQUARE = [[1, 1, 9, 1, 9, 9, 1, 9]]
+# what is done to the JSON file -> code of the finding (None: a clean report)
+JSON_EDITS = {
+    "nothing": (lambda content: None, None),
+    "no images": (lambda c: c.pop("images"), "form"),
+    "no categories": (lambda c: c.pop("categories"), "form"),
+    "images empty": (put("images", []), "form"),
+    "images an object": (put("images", {"0": {}}), "form"),
+    "annotations a text": (put("annotations", "none"), "form"),
+    "annotations empty": (put("annotations", []), "no-box"),
+    "all boxes crowds": (every("annotations", iscrowd=1), "no-box"),
+    "all images missing": (every("images", file_name="other.jpg"), "image-folder"),
+    "image a text": (lambda c: c["images"].append("5.jpg"), "image-entry"),
+    "image without id": (first("images", id=...), "image-entry"),
+    "image id a list": (first("images", id=[1]), "image-entry"),
+    "image with a number as name": (first("images", file_name=7), "image-entry"),
+    "image without width": (first("images", width=...), "size"),
+    "image of height 0": (first("images", height=0), "size"),
+    "image of width 64.0": (first("images", width=64.0), "number"),
+    "image with a text as width": (first("images", width="64"), "number"),
+    "image of another size": (first("images", width=48, height=64), "image-size"),
+    "image ids all texts": (image_ids_as_texts, None),
+    "image id of another": (first("images", id=3), "image-id-twice"),
+    "image twice": (append("images", id=77), "image-twice"),
+    "image missing": (first("images", file_name="other.jpg"), "image-missing"),
+    "image with a null byte as name": (first("images", file_name="\0.jpg"), "image-missing"),
+    "image with half a character": (first("images", file_name="\ud800"), "image-missing"),
+    "category with half a character": (first("categories", name="\ud800"), None),
+    "category without name": (first("categories", name=None), "class-entry"),
+    "category id twice": (append("categories", name="third"), "class-entry"),
+    "category ids texts": (
+        lambda c: [x.update(id=str(x["id"])) for x in c["categories"]],
+        "number",
+    ),
+    "category name in capitals": (
+        lambda c: (
+            c["categories"].append({"id": 3, "name": "CELL"}),
+            c["annotations"][0].update(category_id=3),
+        ),
+        "class-names",
+    ),
+    "category with blanks": (first("categories", name=" cell\n"), "class-blanks"),
+    "category without box": (append("categories", id=9, name="third"), "class-empty"),
+    "annotation without id": (first("annotations", id=...), "id-twice"),
+    "annotation id twice": (append("annotations"), "id-twice"),
+    "annotation without image": (first("annotations", image_id=None), "box-entry"),
+    "annotation a number": (lambda c: c["annotations"].append(5), "box-entry"),
+    "annotation of no image": (first("annotations", image_id=99), "box-without-image"),
+    "annotation of no category": (first("annotations", category_id=99), "class-unknown"),
+    "box null": (first("annotations", bbox=None), "box-entry"),
+    "box of three": (first("annotations", bbox=[1, 2, 3]), "box-entry"),
+    "box of words": (first("annotations", bbox=["1", "2", "3", "a"]), "box-entry"),
+    "box too large to count": (first("annotations", bbox=[1, 2, 3, 10**400]), "box-entry"),
+    "box of texts": (first("annotations", bbox=["1", "2", "9", "9.5"]), "number"),
+    "box missing, a polygon": (
+        first("annotations", bbox=..., segmentation=SQUARE),
+        "box-from-mask",
+    ),
+    "box empty, run lengths": (
+        first(
+            "annotations",
+            bbox=[],
+            segmentation={"counts": [96, 20, 28, 20, 28, 20, 2860], "size": [48, 64]},
+        ),
+        "box-from-mask",
+    ),
+    "box NaN": (first("annotations", bbox=[1, 2, math.nan, 4]), "box-damaged"),
+    "box infinite": (first("annotations", bbox=[1, 2, 4, math.inf]), "box-damaged"),
+    "box negative": (first("annotations", bbox=[30, 20, -9, 9]), "box-damaged"),
+    "box of a pixel": (first("annotations", bbox=[30, 20, 1, 1]), "box-damaged"),
+    "box outside": (first("annotations", bbox=[64, 20, 9, 9]), "box-damaged"),
+    "box partly outside": (first("annotations", bbox=[60, 20, 9, 9]), None),
+    "crowd": (first("annotations", iscrowd=1), None),
+    "crowd null": (first("annotations", iscrowd=None), "number"),
+    "crowd a text": (first("annotations", iscrowd="0"), "number"),
+    "crowd true": (first("annotations", iscrowd=False), "number"),
+    "crowd 2": (first("annotations", iscrowd=2), "box-entry"),
+    "ignore": (first("annotations", ignore=1), "box-entry"),
+    "no area": (first("annotations", area=...), "area"),
+    "area NaN": (first("annotations", area=math.nan), "area"),
+    "area a text": (first("annotations", area="big"), "area"),
+    "polygon": (first("annotations", segmentation=SQUARE), None),
+    "polygon of two points": (first("annotations", segmentation=[[1, 1, 9, 1]]), "mask"),
+    "polygon flat": (first("annotations", segmentation=[1, 1, 9, 1, 9, 9]), "mask"),
+    "mask": (first("annotations", segmentation={"counts": [9, 9], "size": [3, 6]}), None),
+    "mask without size": (first("annotations", segmentation={"counts": [9]}), "mask"),
+    "keypoints": (first("annotations", keypoints=[1, 2, 2]), None),
+    "keypoints texts": (first("annotations", keypoints=["a", 2, 2]), "mask"),
+}
+
+
+def write_truncated(photos: Path) -> None:
+    content = (photos / "0.jpg").read_bytes()
+    (photos / "0.jpg").write_bytes(content[: len(content) // 2])
+
+
+def write_turned(photos: Path, orientation: int = 6) -> None:
+    image = PIL.Image.open(photos / "0.jpg")
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(photos / "0.jpg", exif=exif)
+
+
+def write_deep(photos: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 2**16, (48, 64), dtype=np.uint16)
+    PIL.Image.fromarray(pixels).save(photos / "0.jpg", "PNG")
+
+
+def write_folder(photos: Path) -> None:
+    (photos / "0.jpg").unlink()
+    (photos / "0.jpg").mkdir()
+
+
+FILE_EDITS = {
+    "image truncated": (write_truncated, "image-damaged"),
+    "image empty": (lambda photos: (photos / "0.jpg").write_bytes(b""), "image-damaged"),
+    "image a text": (lambda photos: (photos / "0.jpg").write_text("no image"), "image-damaged"),
+    "image a folder": (write_folder, "image-missing"),
+    "image turned on its side": (write_turned, "image-size"),
+    "image upside down": (lambda photos: write_turned(photos, 3), "image-turned"),
+    "image of 16 bits": (write_deep, "image-deep"),
+}
+
+
+def codes(report: dict) -> set[str]:
+    return {finding["code"] for finding in report["findings"]}
+
+
+def holds(check, code: str | None, path: Path, refusal: Exception | None) -> None:
+    """The check tells the fault, and new splits have none, so that training takes them."""
+    status, report = check(path)
+    # what is left out takes what belongs to it along
+    with_it = {"class-empty", "class-unknown", "box-without-image"} if code else set()
+    assert {code} - {None} <= codes(report) <= {code} | with_it
+    error = code is not None and RULES[code].severity is Severity.ERROR
+    assert status == int(error)
+    if error:
+        with pytest.raises(SystemExit, match="No splits were written|no usable box"):
+            main([str(path), "--split", str(path.parent / "mended")])
+        return
+    if refusal is not None:  # as it is, training by other configs refuses it
+        assert code is not None
+    out = path.parent / "mended"
+    status, report = check(path, "--split", out)
+    images = Path(report["written"]["image_folder"])
+    assert status == 0
+    status, report = check(out)
+    assert status == 0
+    assert codes(report) <= {"image-turned", "image-deep", "class-names", "crowd-many"}
+    for part in ("train", "val", "test"):
+        assert refusal_of_coco(out / f"{part}.json", images) is None
+
+
+@pytest.mark.parametrize("name", JSON_EDITS)
+def test_edited_json(tmp_path, check, name):
+    edit, code = JSON_EDITS[name]
+    coco = make_coco(tmp_path / "coco", 12)
+    content = json.loads(coco.read_text())
+    edit(content)
+    coco.write_text(json.dumps(content))
+    holds(check, code, coco, refusal_of_coco(coco, coco.parent / "photos"))
+
+
+@pytest.mark.parametrize("name", FILE_EDITS)
+def test_edited_images(tmp_path, check, name):
+    edit, code = FILE_EDITS[name]
+    coco = make_coco(tmp_path / "coco", 12)
+    edit(coco.parent / "photos")
+    holds(check, code, coco, refusal_of_coco(coco, coco.parent / "photos"))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_headers_alone_tell_how_an_image_is_turned(coco, check, orientation):
+    write_turned(coco.parent / "photos", orientation)
+    reports = [check(coco, *options)[1] for options in ((), ("--fast",))]
+    assert reports[0]["findings"] == reports[1]["findings"]
+    expected = {1: None, 2: "image-turned", 3: "image-turned", 4: "image-turned"}
+    found = codes(reports[1]) & {"image-turned", "image-size"}
+    assert found == {expected.get(orientation, "image-size")} - {None}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{"images": [\n  {"id": 1},,\n]}', "line 2 column 13"),
+        ("", "line 1 column 1"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[]", "expected an object with 'images'"),
+        ("null", "it has no 'images'"),
+        ('{"image": [], "annotations": [], "categories": []}', "no 'images', but 'image'"),
+        ('{"images": [{"id": %s}]}' % ("9" * 5000), "4300"),
+        (b"\x89PNG\r\n\xff\x00", "it is no JSON"),
+    ],
+)
+def test_json_that_is_none(coco, check, text, place):
+    coco.write_bytes(text if isinstance(text, bytes) else text.encode())
+    status, report = check(coco)
+    assert status == 1
+    assert place in str(refusal_of_coco(coco, coco.parent / "photos"))
+    places = [p for f in report["findings"] for ps in f["places"].values() for p in ps]
+    assert any(place in p and str(coco) in p for p in places), places
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_json_of_any_encoding(tmp_path, check, encoding):
+    coco = make_coco(tmp_path / "coco", 12)
+    text = coco.read_text().replace('"cell"', '"Größe"')
+    coco.write_bytes(text.encode(encoding))
+    status, report = check(coco)
+    assert status == 0 and "Größe" in report["splits"][0]["boxes_by_class"]
+    assert codes(report) == ({"encoding"} if encoding == "cp1252" else set())
+
+
+def xml(old: str, new: str) -> str:
+    assert old in VOC_XML
+    return VOC_XML.replace(old, new)
+
+
+VOC_EDITS = {
+    "nothing": (VOC_XML, None),
+    "cut": (VOC_XML[:150], "xml"),
+    "empty": ("", "xml"),
+    "no size": (xml("size>", "sizes>"), "size"),
+    "size 0": (xml("<width>64", "<width>0"), "size"),
+    "size with a fraction": (xml("<width>64", "<width>64.0"), None),
+    "another size": (xml("<width>64", "<width>65"), "image-size"),
+    "no name": (xml("<name>cell</name>", ""), "box-entry"),
+    "name with blanks": (xml("<name>cell", "<name>\n  cell\n"), "class-blanks"),
+    "no box": (xml("bndbox>", "box>"), "box-entry"),
+    "box a text": (xml("<xmin>5", "<xmin>left"), "box-entry"),
+    "fraction": (xml("<xmin>5", "<xmin>5.5"), "voc-evaluation"),
+    "no pose": (xml("<pose>Left</pose>", ""), "voc-evaluation"),
+    "no difficult": (xml("<difficult>0</difficult>", ""), "voc-evaluation"),
+    "difficult": (xml("<difficult>0", "<difficult>1"), "difficult"),
+    "corners swapped": (xml("<xmax>24", "<xmax>2"), "box-damaged"),
+    "outside": (xml("<xmin>5", "<xmin>70").replace("<xmax>24", "<xmax>90"), "box-damaged"),
+    "unknown encoding": ('<?xml version="1.0" encoding="no-such"?>' + VOC_XML, "encoding"),
+}
+
+
+@pytest.mark.parametrize("name", VOC_EDITS)
+def test_edited_xml(tmp_path, check, name):
+    text, code = VOC_EDITS[name]
+    folder = make_voc(tmp_path / "voc", {"all": list("abcdefghijkl")})
+    (folder / "Annotations" / "b.xml").write_text(text)
+    holds(check, code, folder, refusal_of_voc(folder, "all", ["cell"]))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "gb2312", "utf-16", "no declaration"])
+def test_xml_of_any_encoding(tmp_path, check, encoding):
+    folder = make_voc(tmp_path / "voc", {"all": list("abcdefghijkl")})
+    name = "杯子" if encoding == "gb2312" else "Größe"
+    head = f'<?xml version="1.0" encoding="{encoding}"?>' if encoding != "no declaration" else ""
+    text = head + xml("cell", name)
+    for file in (folder / "Annotations").iterdir():
+        file.write_bytes(text.encode("latin-1" if not head else encoding))
+    status, report = check(folder)
+    assert status == 0 and list(report["splits"][0]["boxes_by_class"]) == [name]
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [("a\n\nb\n", None), ("a\nb\na\n", "image-twice"), ("'a'\n\"b\"\n", None)],
+)
+def test_image_sets(tmp_path, check, lines, code):
+    folder = make_voc(tmp_path / "voc", {"train": ["a", "b"], "val": ["c"], "test": ["d"]})
+    (folder / "ImageSets" / "Main" / "train.txt").write_text(lines)
+    status, report = check(folder)
+    assert status == 0 and report["splits"][0]["images"] == 2
+    assert codes(report) == ({code} if code else set())
