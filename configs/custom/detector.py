@@ -10,9 +10,9 @@ from detectron2.config import LazyCall as L
 
 from detnas_d2.data import names_as_text as _names_as_text
 from detnas_d2.data import register_coco
-from detnas_d2.data.own import check_settings as _check_settings
 from detnas_d2.data.own import own_dataset
-from detnas_d2.data.own import own_settings as _own_settings
+from detnas_d2.data.own_settings import check_settings as _check_settings
+from detnas_d2.data.own_settings import own_settings as _own_settings
 from detnas_d2.engine import plain_path as _plain_path
 from detnas_d2.engine import starting_weights
 

@@ -16,7 +16,7 @@ from detnas_d2.data.categories import names_of_text
 from detnas_d2.data.coco_reader import load_json, order, read_coco
 from detnas_d2.data.dataset import Box, Split, drop_damaged_boxes
 from detnas_d2.data.errors import DataError
-from detnas_d2.data.findings import Findings, Severity, report_once
+from detnas_d2.data.findings import Findings, Severity, report_once, require_clean
 from detnas_d2.data.image_files import require_images
 
 logger = logging.getLogger(__name__)
@@ -70,8 +70,6 @@ def register_coco(
 def _load(json_file: Path, image_root: Path, name: str) -> list[dict[str, Any]]:
     """The data set in Detectron2's form, as its ``load_coco_json`` gives it.
 
-    The file is taken as it is: the evaluator reads it again, and knows nothing of what is mended.
-
     Raises:
         DataError: a file that is not in COCO's form, images that are missing, other classes than
             the data set was registered with.
@@ -83,14 +81,7 @@ def _load(json_file: Path, image_root: Path, name: str) -> list[dict[str, Any]]:
         for image in split.images:
             if image.size is None:
                 findings.add("image-entry", name, f"{image.file_name}: no width and height")
-    wrong = [f for f in findings.of(*Severity) if f.code not in _HARMLESS]
-    if wrong:
-        lines = "\n".join(f"  {finding}" for finding in wrong)
-        raise DataError(
-            f"{json_file} can't be used as it is:\n{lines}\nMend the file, or have new ones "
-            "written without these: python -m detnas_d2.data.check "
-            f"{json_file} --images {image_root} --split FOLDER"
-        )
+    require_clean(json_file, findings, _HARMLESS)
     drop_damaged_boxes(split, findings)
     report_once(name, findings.of(*Severity))
     _set_classes(name, split)

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pycocotools import mask
-
 from detnas_d2.data.dataset import Box, Image, Split
 from detnas_d2.data.findings import Findings
+from detnas_d2.data.masks import box_of_mask, has_right_mask
 from detnas_d2.files import parse_json
 
 _LISTS = ("images", "annotations", "categories")
@@ -145,7 +144,7 @@ class _Reader:
             self._note("box-without-image", f"{place}: image_id {show(entry['image_id'])}")
         elif category not in self._split.classes:
             self._note("class-unknown", f"{place}: category_id {show(entry['category_id'])}")
-        elif self._clean_values(entry, image, place):
+        elif self._clean_values(entry, place):
             if entry["image_id"] != image.entry["id"] or type(entry["category_id"]) is not int:
                 ids = f"image_id {show(entry['image_id'])}, category_id "
                 self._note("number", f"{place}: {ids}{show(entry['category_id'])}")
@@ -156,7 +155,7 @@ class _Reader:
             self._box_ids.add(identity)
             image.boxes.append(Box(self._split.classes[category], entry))
 
-    def _clean_values(self, entry: dict[str, Any], image: Image, place: str) -> bool:
+    def _clean_values(self, entry: dict[str, Any], place: str) -> bool:
         """Whether there is a box; its values are right then."""
         crowd, ignore = (whole(entry.get(key) or 0) for key in ("iscrowd", "ignore"))
         if crowd not in (0, 1) or ignore != 0:
@@ -166,7 +165,7 @@ class _Reader:
         if type(entry.get("iscrowd", 0)) is not int:
             self._note("number", f"{place}: iscrowd is {show(entry['iscrowd'])}")
         entry["iscrowd"] = crowd
-        if not _has_right_mask(entry):
+        if not has_right_mask(entry):
             self._note("mask", place)
             entry.pop("segmentation", None)
             entry.pop("keypoints", None)
@@ -174,7 +173,7 @@ class _Reader:
         numbers = [number(x) for x in given] if isinstance(given, list) else []
         box: list[float] = [x for x in numbers if x is not None]
         if len(box) != 4 or len(numbers) != 4:
-            from_mask = _box_of_mask(entry.get("segmentation"), image.size)
+            from_mask = box_of_mask(entry.get("segmentation"))
             if from_mask is None:
                 self._note("box-entry", f"{place}: bbox is {show(given)}, expected four numbers")
                 return False
@@ -190,41 +189,6 @@ class _Reader:
                 self._note("area", f"{place}: area is {show(area)}")
             entry["area"] = box[2] * box[3]
         return True
-
-
-def _has_right_mask(entry: dict[str, Any]) -> bool:
-    """Whether Detectron2 takes the annotation with its `segmentation` and `keypoints`."""
-    points, shape = entry.get("keypoints"), entry.get("segmentation")
-    if points and not (isinstance(points, list) and all(type(x) in (int, float) for x in points)):
-        return False
-    if not shape:
-        return True
-    if isinstance(shape, list):
-        lists = all(isinstance(polygon, list) for polygon in shape)
-        return lists and any(len(p) >= 6 and len(p) % 2 == 0 for p in shape)
-    return _run_lengths(shape) is not None
-
-
-def _run_lengths(shape: Any) -> Any:
-    """A mask as pycocotools packs it, or None where it is no such."""
-    try:
-        counts = shape["counts"]
-        return mask.frPyObjects(shape, *shape["size"]) if isinstance(counts, list) else shape
-    except Exception:  # whatever pycocotools raises, it raises when the data set is loaded
-        return None
-
-
-def _box_of_mask(shape: Any, size: tuple[int, int] | None) -> list[float] | None:
-    if not shape:
-        return None
-    try:
-        if isinstance(shape, dict):
-            return [float(x) for x in mask.toBbox(_run_lengths(shape))]
-        points = [point for polygon in shape if len(polygon) >= 6 for point in polygon]
-        x0, y0, x1, y1 = min(points[::2]), min(points[1::2]), max(points[::2]), max(points[1::2])
-        return [x0, y0, x1 - x0, y1 - y0]
-    except Exception:  # coordinates of any kind
-        return None
 
 
 def whole(value: Any) -> int | None:

@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from detnas_d2.data.errors import DataError
+
 logger = logging.getLogger(__name__)
 
 
@@ -204,6 +206,25 @@ class Findings:
             for code, rule in RULES.items()
             if code in self._places and rule.severity in severities
         ]
+
+
+def require_clean(source: object, findings: Findings, harmless: Iterable[str]) -> None:
+    """For a data set that is trained and scored as it is: the evaluator reads the files again, and
+    knows nothing of what is mended.
+
+    Args:
+        harmless: codes of what may be found.
+
+    Raises:
+        DataError: anything else was found.
+    """
+    wrong = [finding for finding in findings.of(*Severity) if finding.code not in harmless]
+    if wrong:
+        lines = "\n".join(f"  {finding}" for finding in wrong)
+        raise DataError(
+            f"{source} can't be used as it is:\n{lines}\nMend these, take the images out, or have "
+            f"new ones written without these: python -m detnas_d2.data.check {source} --split OUT"
+        )
 
 
 def report_once(name: str, findings: Iterable[Finding]) -> None:

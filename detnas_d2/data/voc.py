@@ -13,7 +13,7 @@ from detnas_d2.data.catalog import datasets_root, first_of, register_dataset, vo
 from detnas_d2.data.categories import names_of_text
 from detnas_d2.data.dataset import Box, Split, drop_damaged_boxes
 from detnas_d2.data.errors import DataError
-from detnas_d2.data.findings import Findings, Severity, report_once
+from detnas_d2.data.findings import Findings, Severity, report_once, require_clean
 from detnas_d2.data.voc_reader import read_voc
 
 VOC_PARTS = ("supernet", "search")
@@ -54,14 +54,7 @@ def load_voc_folder(
             if box.class_name not in class_names:
                 place = f"{image.entry['id']}.xml has an object of class {box.class_name!r}"
                 findings.add("class-unknown", name, f"{place}; they are {', '.join(class_names)}")
-    wrong = [f for f in findings.of(*Severity) if f.code not in _HARMLESS]
-    if wrong:
-        lines = "\n".join(f"  {finding}" for finding in wrong)
-        raise DataError(
-            f"{dirname} can't be used as it is:\n{lines}\nMend these, take the images out of the "
-            "image set, or have COCO files written without them: python -m detnas_d2.data.check "
-            f"{dirname} --split FOLDER"
-        )
+    require_clean(dirname, findings, _HARMLESS)
     drop_damaged_boxes(read, findings)
     report_once(name, [f for f in findings.of(*Severity) if f.code in _TOLD])
     labels = {class_name: i for i, class_name in enumerate(class_names)}

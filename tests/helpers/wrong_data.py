@@ -124,7 +124,7 @@ ANNOTATIONS = [
         begun=True,
     ),
     voc("cut", ("train_00000.xml", "no element found", "Mend"), edit(FIRST, lambda b: b[:200])),
-    voc("missing", ("train_00000.xml: No such file", "out of the image set"), remove(FIRST)),
+    voc("missing", ("train_00000.xml: No such file", "take the images out"), remove(FIRST)),
     voc("size of text", ("train_00000.xml has no size",), xml(rb"<width>64", b"<width>wide")),
     voc("no name", ("train_00000.xml", "name ''"), xml(rb"<name>zero</name>", b"")),
     voc(

@@ -16,10 +16,8 @@ from detnas_d2.data.findings import Findings
 from detnas_d2.data.image_scan import ImageFile
 
 _BITS = 3  # of 64 that may differ
-_BANDS = 4  # of 16 bits: with 3 differing bits, one of them is equal
 _GREY_LEVELS = 4.0  # mean difference of two thumbnails that look alike
 _CONTRAST = 8.0  # standard deviation of grey levels below which a picture has no looks
-_BUCKET = 4096  # images with an equal band beyond which the rest is not compared
 
 
 def byte_groups(files: dict[Path, ImageFile]) -> dict[Path, str]:
@@ -87,7 +85,8 @@ def similar_pairs(thumbnails: np.ndarray) -> list[tuple[int, int]]:
     """For each picture the first earlier one that looks like it.
 
     A difference hash of 64 bits (is a cell brighter than the one left of it, on 8 x 9 cells)
-    finds candidates without comparing all with all; the thumbnails themselves confirm them.
+    finds candidates; the thumbnails themselves confirm them. All pairs of 100,000 pictures take
+    some ten seconds, a fraction of what decoding them does.
 
     Args:
         thumbnails: (N, 16, 16) uint8.
@@ -97,19 +96,13 @@ def similar_pairs(thumbnails: np.ndarray) -> list[tuple[int, int]]:
     """
     hashes = np.array([_difference_hash(t) for t in thumbnails], dtype=np.uint64)
     flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
-    first: dict[int, int] = {}
-    for band in range(_BANDS):
-        keys = (hashes >> np.uint64(16 * band)) & np.uint64(0xFFFF)
-        order = np.argsort(keys, kind="stable")
-        for bucket in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
-            bucket = bucket[:_BUCKET]
-            for position in range(1, len(bucket)):
-                later, before = int(bucket[position]), bucket[:position]
-                near = before[np.bitwise_count(hashes[before] ^ hashes[later]) <= _BITS]
-                alike = near[np.abs(flat[near] - flat[later]).mean(axis=1) <= _GREY_LEVELS]
-                if len(alike):
-                    first[later] = min(int(alike[0]), first.get(later, later))
-    return sorted(first.items())
+    pairs = []
+    for later in range(1, len(hashes)):
+        near = np.flatnonzero(np.bitwise_count(hashes[:later] ^ hashes[later]) <= _BITS)
+        alike = near[np.abs(flat[near] - flat[later]).mean(axis=1) <= _GREY_LEVELS]
+        if len(alike):
+            pairs.append((later, int(alike[0])))
+    return pairs
 
 
 def _difference_hash(thumbnail: np.ndarray) -> int:

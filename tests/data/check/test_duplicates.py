@@ -6,12 +6,9 @@ import json
 import shutil
 
 import cv2
-import numpy as np
 import PIL.Image
 import pytest
 from data_to_check import make_coco
-
-from detnas_d2.data.check.duplicates import similar_pairs
 
 
 @pytest.fixture
@@ -60,31 +57,3 @@ def test_a_copy_of_another_quality(two, check):
     image.save(photos / "v0.jpg", quality=30)
     _, report = check(*two)
     assert places(report, "similar") == {"val": ["v0.jpg = 1.jpg in train"]}
-
-
-def test_candidates_by_bands_are_those_of_all_pairs():
-    rng = np.random.default_rng(0)
-    pictures = []
-    for _ in range(60):
-        base = cv2.resize(rng.integers(0, 256, (5, 5), dtype=np.uint8), (16, 16))
-        pictures.append(base)
-        for noise in (2, 6, 20):
-            changed = base + rng.normal(0, noise, base.shape)
-            pictures.append(np.clip(changed, 0, 255).astype(np.uint8))
-    pictures = np.stack([pictures[i] for i in rng.permutation(len(pictures))])
-
-    def bits(picture):
-        cells = cv2.resize(picture, (9, 8), interpolation=cv2.INTER_AREA).astype(int)
-        return [cells[y, x + 1] > cells[y, x] for y in range(8) for x in range(8)]
-
-    expected, hashes = [], np.array([bits(picture) for picture in pictures])
-    for later in range(len(pictures)):
-        for earlier in range(later):
-            a, b = pictures[later], pictures[earlier]
-            if (hashes[later] != hashes[earlier]).sum() <= 3 and np.abs(
-                a.astype(float) - b
-            ).mean() <= 4:
-                expected.append((later, earlier))
-                break
-    assert len(expected) > 20
-    assert similar_pairs(pictures) == expected
