@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from dry_run_own import write_tiny_data
-from PIL import Image
 
 from detnas_d2.data import DataError, register_from_config, unregister_dataset
 from detnas_d2.data.coco import register_coco
@@ -107,60 +106,6 @@ def test_given_splits_are_kept(data):
         prepare(str(given), made.image_root, "two")
 
 
-def test_voc(data):
-    """The boxes of a VOC folder without image sets: VOC counts pixels from 1, ends included."""
-    voc = data.parent.parent / "voc"
-    for folder in ("Annotations", "JPEGImages"):
-        (voc / folder).mkdir(parents=True)
-    content = read(data)
-    for image, annotation in zip(content["images"], content["annotations"], strict=True):
-        stem = Path(image["file_name"]).stem
-        Image.open(data.parent / image["file_name"]).save(voc / "JPEGImages" / f"{stem}.jpg")
-        x, y, w, h = annotation["bbox"]
-        name = content["categories"][annotation["category_id"] - 1]["name"]
-        box = dict(xmin=x + 1, ymin=y + 1, xmax=x + w, ymax=y + h)
-        sides = "".join(f"<{k}>{v}</{k}>" for k, v in box.items())
-        (voc / "Annotations" / f"{stem}.xml").write_text(
-            "<annotation><size><width>64</width><height>64</height><depth>3</depth></size>"
-            f"<object><name>{name}</name><pose>x</pose><truncated>0</truncated>"
-            f"<difficult>0</difficult><bndbox>{sides}</bndbox></object></annotation>"
-        )
-    made = prepare(str(voc), "", "voc")
-    found = sorted(b for f in made.files.values() for b in boxes(read(f)))
-    wanted = [(name.replace("png", "jpg"), c, box) for name, c, box in boxes(content)]
-    assert found == sorted(wanted)
-
-
-def test_odd_data_that_can_be_used(data):
-    """Holes in the ids, names not in ASCII, an image without boxes, one that is missing."""
-
-    def odd(content):
-        for category in content["categories"]:
-            category["id"] *= 50
-        content["categories"][0]["name"] = "Fußgänger 行人"
-        for annotation in content["annotations"]:
-            annotation["category_id"] *= 50
-        content["annotations"] = [a for a in content["annotations"] if a["image_id"] != 3]
-        content["images"][4]["file_name"] = "größe 5.png"
-
-    change(data, odd)
-    (data.parent / "5.png").rename(data.parent / "größe 5.png")
-    (data.parent / "7.png").unlink()
-    made = own(data)
-    assert set(made.class_names) == {"Fußgänger 行人", "bar"}
-    parts = [read(file) for file in made.files.values()]
-    names = {i["file_name"] for p in parts for i in p["images"]}
-    assert "größe 5.png" in names and "3.png" in names and "7.png" not in names
-    assert "7.png" in Path("output/mine/data/left_out.json").read_text(encoding="utf-8")
-
-
-def test_an_image_damaged_in_its_pixels_is_left_out(data):
-    damaged = data.parent / read(data)["images"][5]["file_name"]
-    damaged.write_bytes(damaged.read_bytes()[:-40])  # the header is whole
-    assert sum(own(data).images.values()) == 11
-    assert damaged.name in Path("output/mine/data/left_out.json").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("classes", [1, 200])
 def test_one_class_and_many(data, classes):
     def renumber(content):
@@ -174,34 +119,6 @@ def test_one_class_and_many(data, classes):
 
     change(data, renumber)
     assert len(own(data).class_names) == classes
-
-
-def few(content):
-    content["images"] = content["images"][:2]
-    content["annotations"] = content["annotations"][:2]
-
-
-def no_boxes(content):
-    content["annotations"] = []
-
-
-def no_images_key(content):
-    del content["images"]
-
-
-@pytest.mark.parametrize(
-    ("change_", "message"),
-    [
-        (few, "too few"),
-        (no_boxes, "without any usable box"),
-        (no_images_key, "has no 'images'"),
-    ],
-)
-def test_data_that_cannot_be_used(data, change_, message):
-    change(data, change_)
-    with pytest.raises(DataError, match=message):
-        own(data)
-    assert not Path("output/mine/data.json").exists()
 
 
 def test_settings_that_cannot_be_used(data):
