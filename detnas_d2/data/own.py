@@ -188,9 +188,7 @@ def _parts(source: Path, folders: list[Path], short_edge: int, folder: Path) -> 
         if finding.rule.advice:
             logger.warning("  %s", finding.rule.advice)
     shutil.rmtree(folder, ignore_errors=True)  # without a record
-    written = write_parts(parts, folder, data.findings)
-    if written.left_out:
-        logger.warning("All that is left out: %s", written.left_out_file)
+    write_parts(parts, folder, data.findings)
     return _described(parts, folder)
 
 

@@ -100,26 +100,26 @@ def main(argv: Sequence[str]) -> int:
     data = read_clean(
         args.paths, args.images, args.form, decode=not args.fast, short_edge=args.short_edge
     )
-    findings, written, ending = data.findings, None, ""
+    findings, folder, ending = data.findings, None, ""
+    parts = data.own_parts() if args.split is None else None
     if args.split is None:
-        parts = data.own_parts()
         arguments = [a for a in argv if a not in (DEBUG, "--fast")]  # neither goes with --split
         ending = verdict(parts, findings, args.paths, args.images, arguments)
     elif not any(f.code in _WHOLE_SPLITS for f in findings.of(Severity.ERROR)):
         fractions = FRACTIONS if args.fractions is None else args.fractions
         parts = deal(data.splits, data.hashes, findings, args.seed or 0, fractions)
-        written = write_parts(parts, args.split, findings)
-        ending = split_text(written)
+        folder = write_parts(parts, args.split, findings)
+        ending = split_text(parts, folder, findings)
     summaries = [summarise(split) for split in data.splits]
     _print(f"{as_text(summaries, findings, fast=args.fast)}\n\n{ending}".rstrip())
     if args.json is not None:
-        write_data(args.json, as_data(summaries, findings, written))
-    if args.split is not None and written is None:
+        write_data(args.json, as_data(summaries, findings, parts, folder))
+    if args.split is not None and folder is None:
         raise DataError(
             "No splits were written, for whole files of the data would be missing in them: mend "
             "the first error above."
         )
-    return 1 if written is None and findings.of(Severity.ERROR) else 0
+    return 1 if folder is None and findings.of(Severity.ERROR) else 0
 
 
 def _print(text: str) -> None:

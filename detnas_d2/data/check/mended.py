@@ -105,43 +105,29 @@ def _joined(splits: Sequence[Split], root: Path, findings: Findings) -> list[Ima
     return [found[name] for name in sorted(found)]
 
 
-@dataclass(frozen=True)
-class Written:
-    """What was written.
-
-    Attributes:
-        files: the JSON file of each part.
-        counts: images and boxes of each part.
-        image_folder: what their file names are relative to.
-        left_out: for each title of a finding, the places; also written as JSON.
-    """
-
-    folder: Path
-    files: dict[str, Path]
-    counts: dict[str, tuple[int, int]]
-    image_folder: Path
-    left_out: dict[str, list[str]]
-
-    @property
-    def left_out_file(self) -> Path:
-        return self.folder / LEFT_OUT
-
-
-def write_parts(parts: Parts, out: Path, findings: Findings) -> Written:
-    """Writes OUT/<part>.json in COCO's form, the same bytes each time, and OUT/left_out.json.
-
-    Ids are numbered anew, classes are joined by name. The images stay where they are.
-
-    Raises:
-        DataError: OUT holds something else.
-    """
-    left_out = {
+def left_out(findings: Findings) -> dict[str, list[str]]:
+    """For each title of a finding, the places."""
+    return {
         finding.rule.title: [f"{s}: {p}" for s, places in finding.places.items() for p in places]
         for finding in findings.of(Severity.LEFT_OUT)
     }
 
+
+def write_parts(parts: Parts, out: Path, findings: Findings) -> Path:
+    """Writes OUT/<part>.json in COCO's form, the same bytes each time, and OUT/left_out.json.
+
+    Ids are numbered anew, classes are joined by name. The images stay where they are.
+
+    Returns:
+        the folder.
+
+    Raises:
+        DataError: OUT holds something else.
+    """
+    listing = json.dumps(left_out(findings), indent=1) + "\n"
+
     def contents() -> dict[str, Iterable[str]]:
-        texts: dict[str, Iterable[str]] = {LEFT_OUT: [json.dumps(left_out, indent=1) + "\n"]}
+        texts: dict[str, Iterable[str]] = {LEFT_OUT: [listing]}
         for part, images in parts.images.items():
             texts[f"{part}.json"] = _coco_text(images, parts.classes, parts.root)
         return texts
@@ -152,14 +138,7 @@ def write_parts(parts: Parts, out: Path, findings: Findings) -> Written:
                 stream.writelines(texts)
 
     digests = {name: _digest(texts) for name, texts in contents().items()}
-    folder = write_folder_once(out, {**parts.made_by, "sha256": digests}, write)
-    return Written(
-        folder,
-        {part: folder / f"{part}.json" for part in parts.images},
-        {p: (len(found), sum(len(i.boxes) for i in found)) for p, found in parts.images.items()},
-        parts.root,
-        left_out,
-    )
+    return write_folder_once(out, {**parts.made_by, "sha256": digests}, write)
 
 
 def _digest(texts: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Finding, Findings, Severity
 from detnas_d2.files import parse_json, write_atomically
 
-from .mended import Parts, Written
+from .mended import LEFT_OUT, Parts, left_out
 from .stratify import PARTS
 
 _SMALL, _LARGE = 32**2, 96**2  # COCO's limits of a box's area, in pixels of the original image
@@ -112,27 +112,28 @@ def verdict(
     return f"Result: {counts}. Training can use the data{how}.\n{settings}"
 
 
-def split_text(written: Written) -> str:
+def split_text(parts: Parts, folder: Path, findings: Findings) -> str:
     """What --split wrote, what it left out, and the next step."""
     lines = []
-    for part, file in written.files.items():
-        images, boxes = written.counts[part]
-        lines.append(f"{part}: {images:,} images, {boxes:,} boxes, {file}")
-    for title, places in written.left_out.items():
-        lines.append(f"left out: {title}: {len(places):,}")
-    if written.left_out:
-        lines.append(f"Each of them is listed in {written.left_out_file}.")
-    else:
-        lines.append("Nothing was left out.")
-    if len(written.files) < len(PARTS):
+    for part, images in parts.images.items():
+        boxes = sum(len(image.boxes) for image in images)
+        lines.append(f"{part}: {len(images):,} images, {boxes:,} boxes, {folder / part}.json")
+    gone = left_out(findings)
+    lines += [f"left out: {title}: {len(places):,}" for title, places in gone.items()]
+    all_of_it = f"Each of them is listed in {folder / LEFT_OUT}."
+    lines.append(all_of_it if gone else "Nothing was left out.")
+    if len(parts.images) < len(PARTS):
         return "\n".join([*lines, "configs/custom wants a test part, too: three --fractions."])
-    return "\n".join([*lines, _settings(written.folder, None)])
+    return "\n".join([*lines, _settings(folder, None)])
 
 
 def as_data(
-    summaries: Sequence[dict[str, Any]], findings: Findings, written: Written | None
+    summaries: Sequence[dict[str, Any]],
+    findings: Findings,
+    parts: Parts | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Any]:
-    """The same for programs, with all places."""
+    """The same for programs, with all places; with `folder`, what was written there."""
     data: dict[str, Any] = {
         _MARK: 1,
         **{s.name.lower(): sum(f.total for f in findings.of(s)) for s in Severity},
@@ -149,11 +150,11 @@ def as_data(
             for finding in findings.of(*Severity)
         ],
     }
-    if written is not None:
+    if parts is not None and folder is not None:
         data["written"] = {
-            "files": {part: str(file) for part, file in written.files.items()},
-            "image_folder": str(written.image_folder),
-            "left_out": written.left_out,
+            "files": {part: str(folder / f"{part}.json") for part in parts.images},
+            "image_folder": str(parts.root),
+            "left_out": left_out(findings),
         }
     return data
 
