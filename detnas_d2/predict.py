@@ -59,11 +59,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--threshold", type=float, default=0.5, help="least score of a detection (default: 0.5)"
     )
-    parser.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="cuda or cpu (default: a GPU if there is one)",
-    )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", default=device, help="cuda or cpu (default: a GPU if any)")
     args = add_debug(parser).parse_args(argv)
     check_device(args.device)
     if not 0 <= args.threshold <= 1:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..durations import duration
 from ..files import parse_json
 from ..search import Evaluation, rank
 from ..search.ledger_format import VERSION, complete_lines, parse_line
@@ -74,6 +75,22 @@ class SearchRecord:
             return "missing"
         slowest = max((e.seconds for e in self.evaluations), default=0.0)
         return "running" if ago < max(_STALE, 5 * slowest) else "stopped"
+
+    @property
+    def headline(self) -> str:
+        """The state in a sentence, with how many candidates are done."""
+        done, total = len(self.evaluations), self.total
+        of = f"{done:,} of {total:,}" if total is not None else f"{done:,}"
+        if self.state == "finished":
+            is_early = total is not None and done < total
+            early = " (it ended early; log.txt says why)" if is_early else ""
+            return f"Finished: {of} candidates{early}."
+        if self.last_written is None:
+            return "Not begun: there is no ledger.jsonl."
+        last = f"{of} candidates; the last one {duration(max(round(self.last_written), 1))} ago."
+        if self.state == "running":
+            return f"Running, {last}"
+        return f"Stopped, {last} search_net.py --resume goes on."
 
     def runs(self) -> tuple[int, int] | None:
         """How often the search was started, by its log.txt, and how many candidates its last start

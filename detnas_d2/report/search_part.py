@@ -82,7 +82,7 @@ def search_part(record: SearchRecord, png: Callable[[str], Path]) -> SearchPart:
         OSError: a chart can't be written.
     """
     part = SearchPart(
-        record.step.name, record.state, _headline(record), record.metric, list(record.notes)
+        record.step.name, record.state, record.headline, record.metric, list(record.notes)
     )
     attempt("What was run", lambda: _add_run(part, record), None, part.notes)
     if not record.evaluations:
@@ -132,7 +132,9 @@ def _add_tables(part: SearchPart, record: SearchRecord, png: Png) -> None:
         if place is not None:
             part.front_costs = part.front_costs or [k for k in entry if k not in _OF_A_ROW]
             row = _row(ranked[place], part, steps, place + 1)
-            part.front.append({**row, "costs": [_figure(entry.get(k)) for k in part.front_costs]})
+            costs = [entry.get(k) for k in part.front_costs]
+            texts = [f"{v:,.4g}" if isinstance(v, (int, float)) else "" for v in costs]
+            part.front.append({**row, "costs": texts})
 
 
 def _add_fitness(part: SearchPart, record: SearchRecord, png: Png) -> None:
@@ -166,21 +168,6 @@ def _add_network(part: SearchPart, record: SearchRecord, png: Png) -> None:
         return
     part.stages = stage_rows(best.architecture, record.told)
     part.network = network_chart(best.architecture, record.told, png("network"))
-
-
-def _headline(record: SearchRecord) -> str:
-    done, total = len(record.evaluations), record.total
-    of = f"{done:,} of {total:,}" if total is not None else f"{done:,}"
-    seconds = record.last_written
-    ago = "" if seconds is None else duration(max(round(seconds), 1))
-    if record.state == "finished":
-        early = " (it ended early; log.txt says why)" if total is not None and done < total else ""
-        return f"Finished: {of} candidates{early}."
-    if record.state == "running":
-        return f"Running, {of} candidates; the last one {ago} ago."
-    if not ago:
-        return "Not begun: there is no ledger.jsonl."
-    return f"Stopped, {of} candidates; the last one {ago} ago. search_net.py --resume goes on."
 
 
 def _facts(record: SearchRecord, best: Evaluation) -> list[tuple[str, str, str]]:
@@ -221,10 +208,6 @@ def _row(
         "architecture": architecture,
         "command": "\n".join(step.command(architecture, suffix) for step in steps),
     }
-
-
-def _figure(value: Any) -> str:
-    return f"{value:,.4g}" if isinstance(value, (int, float)) else ""
 
 
 def _add_detections(part: SearchPart, record: SearchRecord, png: Png) -> None:
