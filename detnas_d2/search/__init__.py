@@ -6,7 +6,7 @@ fitness and cost are handed in.
 
 from .algorithm import SearchAlgorithm
 from .errors import LedgerError, LedgerLocked, LedgerMismatch, LimitError, SearchError
-from .evaluator import Evaluate, Evaluator
+from .evaluator import Evaluate, Evaluator, Observer
 from .evolution import EvolutionarySearch
 from .executor import Executor, Fitness, InProcessExecutor, Measurement, measure
 from .front import ParetoResult, format_front, non_dominated, write_front
@@ -14,7 +14,6 @@ from .given import GivenArchitectures
 from .ledger import Ledger
 from .ledger_format import make_header, read_ledger
 from .limits import CostLimit, CostLimits, Limit
-from .observer import Observer
 from .operators import crossover, mutate, random_architecture
 from .pareto import ParetoSearch
 from .progress import Progress

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
+from .errors import SearchError
 from .evaluator import Evaluate
 from .results import SearchResult
 
@@ -31,3 +32,11 @@ class SearchAlgorithm(Protocol):
         Raises:
             SearchError: nothing was found.
         """
+
+
+def check_settings(*settings: tuple[str, Any, bool, str]) -> None:
+    """Raise SearchError for the first (name, value, whether it can work, what is expected) that
+    can't."""
+    for name, value, works, expected in settings:
+        if not works:
+            raise SearchError(f"{name} of the search is {value}; expected {expected}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from ..space import Architecture, CostTable
 from .errors import SearchError
 from .executor import Executor, Measurement
 from .ledger import Ledger
-from .observer import Observer
 from .record import FAILED, OK, Evaluation
 
 FAILED_IN_A_ROW = 20
@@ -18,6 +17,16 @@ fault is hardly theirs. What fails, fails fast, so more workers see more of them
 
 # (architectures, generation) -> their evaluations, in the same order
 Evaluate: TypeAlias = Callable[[Sequence[Architecture], int], list[Evaluation]]
+
+
+class Observer(Protocol):
+    """Told of every candidate once: of those that the ledger answers, and of those evaluated."""
+
+    def begin_batch(self, known: Sequence[Evaluation]) -> None:
+        """A batch begins; `known` are those that the ledger has answered."""
+
+    def evaluated(self, evaluation: Evaluation) -> None:
+        """A candidate was evaluated and is in the ledger."""
 
 
 class Evaluator:

@@ -40,6 +40,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..space import Architecture, SearchSpace
+from .algorithm import check_settings
 from .evaluator import Evaluate
 from .initial import FilePath, first_architectures
 from .limits import Limit
@@ -47,7 +48,6 @@ from .operators import crossover, mutate
 from .record import Evaluation, best_of, rank
 from .results import SearchResult, make_result
 from .sampling import ATTEMPTS, allows, draw_unseen, why_none_left
-from .settings import check_settings
 
 logger = logging.getLogger(__name__)
 

@@ -212,27 +212,22 @@ class Ledger:
 
 
 def _open_locked(path: Path) -> int:
+    descriptor = -1
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    except OSError as error:
-        raise LedgerError(
-            f"can't open {path} for writing: {error.strerror}. Choose an output folder that is "
-            "writable."
-        ) from error
-    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise LedgerLocked(
-            f"another search is running on {path}. Wait for it, stop it, or choose another output "
-            "folder."
-        ) from error
     except OSError as error:
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise LedgerLocked(
+                f"another search is running on {path}. Wait for it, stop it, or choose another "
+                "output folder."
+            ) from error
         raise LedgerError(
-            f"can't lock {path}: {error.strerror}. Choose an output folder on a file system that "
-            "has locks."
+            f"can't open {path} for writing, or lock it: {error.strerror}. Choose an output folder "
+            "that is writable, on a file system that has locks."
         ) from error
     return descriptor
 

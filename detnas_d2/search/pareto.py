@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..space import Architecture, SearchSpace
+from .algorithm import check_settings
 from .errors import SearchError
 from .evaluator import Evaluate
 from .front import ParetoResult, TradeOff, non_dominated
@@ -20,7 +21,6 @@ from .limits import Limit
 from .record import Evaluation, best_of
 from .results import make_result
 from .sampling import ATTEMPTS, allows, draw_unseen, why_none_left
-from .settings import check_settings
 
 logger = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..space import SearchSpace
+from .algorithm import check_settings
 from .evaluator import Evaluate
 from .initial import FilePath, first_architectures
 from .limits import Limit
 from .record import best_of
 from .results import SearchResult, make_result
 from .sampling import draw_unseen, why_none_left
-from .settings import check_settings
 
 
 class RandomSearch:

@@ -61,7 +61,7 @@ def test_driver_killed_and_resumed_with_other_workers(workspace, searched):
 
 
 def test_faults_and_failed_taken_up_again(workspace, supernet, monkeypatch, tmp_path):
-    """Four workers; what fails is recorded, all else is as in one process."""
+    """Two workers; what fails is recorded, all else is as in one process."""
     status, output = workspace.call(
         "search_net.py", "step3", *RANDOM, "train.output_dir=output/before_faults"
     )
@@ -71,7 +71,7 @@ def test_faults_and_failed_taken_up_again(workspace, supernet, monkeypatch, tmp_
     single = [a for a, line in expected.items() if counts[line["fitness"]] == 1]
     failing = dict(zip(single[:3], ("raise", "nan", "nothing"), strict=True))
     faults = {a: [fault] * 2 for a, fault in failing.items()}
-    faults |= dict(zip(single[3:5], (["kill"], ["hang"]), strict=True))
+    faults[single[3]] = ["kill"]
     texts = {str(expected[a]["fitness"]): values for a, values in faults.items()}
     (tmp_path / "faults.json").write_text(json.dumps(texts))
 
@@ -83,8 +83,7 @@ def test_faults_and_failed_taken_up_again(workspace, supernet, monkeypatch, tmp_
         "dataloader.evaluator._target_=faulty_evaluator.FaultyEvaluator",
         f"+dataloader.evaluator.folder={tmp_path}",
     ]
-    workers = ["search.workers=4", "search.time_limit=10"]
-    status, output = workspace.call("search_net.py", "step3", *arguments, *workers)
+    status, output = workspace.call("search_net.py", "step3", *arguments, "search.workers=2")
     assert status == 0, output
     _, found = content(workspace / "output/faulty")
     assert {a for a, line in found.items() if line["status"] == "failed"} == set(failing)
@@ -99,8 +98,6 @@ def test_faults_and_failed_taken_up_again(workspace, supernet, monkeypatch, tmp_
     assert [found[a]["error"] for a in failing] == errors
     for a in faults:
         assert len(attempts(tmp_path, [expected[a]["fitness"]])) == 2
-    (hanging, _) = attempts(tmp_path, [expected[single[4]]["fitness"]])
-    assert not is_alive(hanging)
 
     (tmp_path / "faults.json").write_text("{}")
     status, output = workspace.call("search_net.py", "step3", "--retry-failed", *arguments)

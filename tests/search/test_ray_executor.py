@@ -59,7 +59,7 @@ def by_architecture(measurements):
     return found
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, 4])
 def test_results_do_not_depend_on_the_number_of_workers(executor, architectures, tmp_path, workers):
     alone = InProcessExecutor(lambda a: (value(a), {"AP": value(a), "sum": float(DATA.sum())}))
     expected = by_architecture(list(alone.run(architectures)))
@@ -124,16 +124,15 @@ def test_a_retry_is_made_in_another_process(executor, architectures, tmp_path, w
     assert one != other and {one, other} == set(starts(tmp_path))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_worker_whose_every_attempt_fails_is_replaced(architectures, tmp_path, caplog, workers):
-    make, settings = faulty_fitness.make_with_one_broken, {"workers": workers, "retries": 1}
-    with RayExecutor(make, [tmp_path], **settings) as executor:
+def test_a_worker_whose_every_attempt_fails_is_replaced(architectures, tmp_path, caplog):
+    make = faulty_fitness.make_with_one_broken
+    with RayExecutor(make, [tmp_path], workers=2, retries=1) as executor:
         measurements = list(executor.run(architectures[:12]))
         assert len(measurements) == 12 and all(m.error is None for m in measurements)
         broken = int((tmp_path / "broken").read_text())
         wait_until(lambda: not is_alive(broken))
         # by the time that two are replaced, the other may have done everything
-        assert len(starts(tmp_path)) in {2, workers + 1}
+        assert len(starts(tmp_path)) in {2, 3}
     assert "CUDA error" in caplog.text and "_broken" in caplog.text
 
 
