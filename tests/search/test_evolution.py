@@ -199,12 +199,6 @@ def test_exhausted_under_a_limit_finds_the_constrained_optimum(tiny, instant, se
     assert f"no more than {len(allowed)}" in result.stopped_because
 
 
-def test_exhaustion_in_the_last_generation_is_no_early_end(tiny, instant):
-    evaluate, _ = instant(lambda a: float(a[0]))
-    result = EvolutionarySearch(tiny, population=9, generations=3, parents=4).run(evaluate)
-    assert len(result.evaluations) == 27 and result.stopped_because is None
-
-
 def test_limit_that_one_of_a_million_meets(demo, instant, cost):
     evaluate, _ = instant(lambda a: 1.0)
     limit = CostLimit(cost(demo).flops, cost(demo).min_flops)
@@ -220,24 +214,18 @@ def test_limit_that_one_of_a_million_meets(demo, instant, cost):
 
 
 @pytest.mark.parametrize(
-    "name, value",
+    ("search", "name", "value"),
     [
-        ("population", 1),
-        ("parents", 0),
-        ("parents", 51),
-        ("mutation_probability", -0.1),
-        ("mutation_probability", 1.1),
-        ("mutation_probability", float("nan")),
-        ("generations", 0),
-        ("seed", -1),
+        (EvolutionarySearch, "population", 1),
+        (EvolutionarySearch, "parents", 0),
+        (EvolutionarySearch, "parents", 51),
+        (EvolutionarySearch, "mutation_probability", 1.1),
+        (EvolutionarySearch, "mutation_probability", float("nan")),
+        (EvolutionarySearch, "generations", 0),
+        (EvolutionarySearch, "seed", -1),
+        (RandomSearch, "count", 0),
     ],
 )
-def test_settings_that_can_not_work_are_refused(demo, name, value):
+def test_settings_that_can_not_work_are_refused(demo, search, name, value):
     with pytest.raises(SearchError, match=f"{name} .*{value}.*expected"):
-        EvolutionarySearch(demo, **{name: value})
-
-
-@pytest.mark.parametrize("name, value", [("count", 0), ("seed", -1)])
-def test_random_search_settings(demo, name, value):
-    with pytest.raises(SearchError, match=f"{name} .*{value}.*expected"):
-        RandomSearch(demo, **{name: value})
+        search(demo, **{name: value})

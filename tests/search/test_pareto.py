@@ -167,13 +167,6 @@ def test_failed_candidates_are_in_no_front_and_no_parents(demo, search, instant,
     assert all(a[0] in (1, 2) for b in batches[1:] for a in b.architectures)
 
 
-def test_a_generation_that_failed_as_a_whole_changes_nothing(demo, search, instant):
-    count = itertools.count()
-    evaluate, batches = instant(lambda a: None if 8 <= next(count) < 16 else float(sum(a)))
-    result = search(demo).run(evaluate)
-    assert [len(b.architectures) for b in batches] == [8] * 4 and len(result.evaluations) == 32
-
-
 @pytest.mark.parametrize(
     "name, value",
     [
