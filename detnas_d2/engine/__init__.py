@@ -7,7 +7,8 @@ from .evaluate import evaluate_checkpoint
 from .hooks import PathResampling, StepSeeding, require_supernet
 from .setup import setup
 from .starting import StartingWeights, starting_weights
-from .trainer import LazyTrainer, SupernetTrainer, build_trainer
+from .supernet_trainer import SupernetTrainer, build_trainer
+from .trainer import LazyTrainer
 
 __all__ = [
     "CheckpointError",

@@ -14,17 +14,10 @@ from urllib.parse import urlparse
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
-from torch import nn
 
-from ..errors import DetNASError
 from ..files import write_atomically
-from ..modeling import (
-    backbone_prefix,
-    concerns_classifier,
-    describe,
-    find_backbone,
-    load_weights,
-)
+from ..modeling import concerns_classifier, describe, find_backbone, load_weights
+from .checkpoint_file import CheckpointError, check_backbone, check_whole, named_last
 
 logger = logging.getLogger(__name__)
 
@@ -38,32 +31,6 @@ _PICKLES = (".pkl", ".pyth")  # Detectron2 unpickles files that end so
 # an address with ".." leads out of the folder in which iopath keeps what it downloads, so that any
 # file of this machine could be read in its place, or written
 _OUTSIDE = re.compile(r"://.*\.\.")
-
-
-class CheckpointError(DetNASError):
-    """A checkpoint that is missing, damaged, of another network, or cannot be written."""
-
-
-def named_last(folder: str | os.PathLike[str]) -> str:
-    """The file of a folder that its ``last_checkpoint`` names; "" where it has none.
-
-    Raises:
-        CheckpointError: it holds something else than the name of a file beside it.
-    """
-    last = os.path.join(folder, "last_checkpoint")
-    try:
-        with open(last, encoding="utf-8") as file:
-            name = file.read().strip()
-    except OSError:
-        return ""
-    except ValueError:
-        name = ""
-    if name in ("", ".", "..") or "\0" in name or os.path.basename(name) != name:
-        raise CheckpointError(
-            f"{last!r} names {name!r}; expected a file beside it, such as model_final.pth. Write "
-            "the name of the checkpoint to go on with into it, or remove it."
-        )
-    return os.path.join(folder, name)
 
 
 class DetNASCheckpointer(DetectionCheckpointer):
@@ -227,11 +194,11 @@ class DetNASCheckpointer(DetectionCheckpointer):
     def _load_model(self, checkpoint: Any) -> Any:
         native = not checkpoint.get("matching_heuristics", False)
         if self._whole and isinstance(checkpoint.get("model"), Mapping) and native:
-            self._check_whole(checkpoint)
+            check_whole(self.model, checkpoint)
         strict = find_backbone(self.model) or concerns_classifier(self.model, checkpoint)
         if not native or not (strict or any(self._part.values())):
             incompatible = super()._load_model(checkpoint)
-            _check_backbone(self.model, set(incompatible.missing_keys))
+            check_backbone(self.model, set(incompatible.missing_keys))
             return incompatible
         try:
             report = load_weights(self.model, checkpoint, **self._part)
@@ -239,43 +206,6 @@ class DetNASCheckpointer(DetectionCheckpointer):
             raise CheckpointError(f"The checkpoint does not fit the model: {e}") from e
         logger.info(report)
         return None
-
-    def _check_whole(self, checkpoint: Mapping[str, Any]) -> None:
-        prefix = backbone_prefix(self.model)
-        heads = [key for key in self.model.state_dict() if not key.startswith(prefix)]
-        lacking = [
-            key
-            for key in heads
-            if key not in checkpoint["model"] and not key.endswith("num_batches_tracked")
-        ]
-        if lacking:
-            raise CheckpointError(
-                f"The checkpoint lacks {len(lacking)} tensors of the model's heads, for example "
-                f"{lacking[0]!r}, which would stay random: it is of a classification or of a "
-                "backbone alone. Give the model_final.pth of this very network's training (the "
-                "step before)."
-            )
-        found = checkpoint.get("detnas")
-        own = describe(self.model)
-        is_supernet = isinstance(found, Mapping) and found.get("architecture", ()) is None
-        if is_supernet and own and own["architecture"] is not None:
-            raise CheckpointError(
-                "The checkpoint is of a supernet, whose batch-norm statistics are those of all "
-                "paths mixed. search_net.py scores its paths; to test one network, train it first "
-                "(step 4)."
-            )
-
-
-def _check_backbone(model: nn.Module, missing: set[str]) -> None:
-    """Raise if the backbone got none of its parameters."""
-    prefix = backbone_prefix(model)
-    wanted = {name for name, _ in model.named_parameters() if name.startswith(prefix)}
-    if wanted and wanted <= missing:
-        raise CheckpointError(
-            f"The checkpoint holds none of the {len(wanted)} parameters of the model's backbone "
-            f"({prefix}*), for example {min(wanted)!r}; expected one of a network with this "
-            "backbone. Give the model_final.pth of the step before (train.init_checkpoint=...)."
-        )
 
 
 def _save(path: str, write: str | Callable[[BinaryIO], Any]) -> None:

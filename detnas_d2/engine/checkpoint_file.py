@@ -1,12 +1,45 @@
-"""Files that can't be a checkpoint, told by their first and last bytes."""
+"""Which files are no checkpoint, or none of this network."""
 
 from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from ..errors import DetNASError
+from ..modeling import backbone_prefix, describe
 
 _STARTS = (b"\x80", b"PK")  # a pickle, as torch.save wrote before 1.6; a zip archive since
 _SHOWN = 40
+
+
+class CheckpointError(DetNASError):
+    """A checkpoint that is missing, damaged, of another network, or cannot be written."""
+
+
+def named_last(folder: str | os.PathLike[str]) -> str:
+    """The file of a folder that its ``last_checkpoint`` names; "" where it has none.
+
+    Raises:
+        CheckpointError: it holds something else than the name of a file beside it.
+    """
+    last = os.path.join(folder, "last_checkpoint")
+    try:
+        with open(last, encoding="utf-8") as file:
+            name = file.read().strip()
+    except OSError:
+        return ""
+    except ValueError:
+        name = ""
+    if name in ("", ".", "..") or "\0" in name or os.path.basename(name) != name:
+        raise CheckpointError(
+            f"{last!r} names {name!r}; expected a file beside it, such as model_final.pth. Write "
+            "the name of the checkpoint to go on with into it, or remove it."
+        )
+    return os.path.join(folder, name)
 
 
 def why_no_checkpoint(path: str) -> str | None:
@@ -27,3 +60,48 @@ def why_no_checkpoint(path: str) -> str | None:
         shown = start.split(b"\n")[0].decode(errors="backslashreplace")
         return f"is another kind of file; it begins with {shown!r}"
     return None
+
+
+def check_whole(model: nn.Module, checkpoint: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        CheckpointError: it lacks heads of the model, or is of a supernet where the model is not.
+    """
+    prefix = backbone_prefix(model)
+    lacking = [
+        key
+        for key in model.state_dict()
+        if not key.startswith(prefix)
+        and key not in checkpoint["model"]
+        and not key.endswith("num_batches_tracked")
+    ]
+    if lacking:
+        raise CheckpointError(
+            f"The checkpoint lacks {len(lacking)} tensors of the model's heads, for example "
+            f"{lacking[0]!r}, which would stay random: it is of a classification or of a "
+            "backbone alone. Give the model_final.pth of this very network's training (the "
+            "step before)."
+        )
+    found, own = checkpoint.get("detnas"), describe(model)
+    is_supernet = isinstance(found, Mapping) and found.get("architecture", ()) is None
+    if is_supernet and own and own["architecture"] is not None:
+        raise CheckpointError(
+            "The checkpoint is of a supernet, whose batch-norm statistics are those of all "
+            "paths mixed. search_net.py scores its paths; to test one network, train it first "
+            "(step 4)."
+        )
+
+
+def check_backbone(model: nn.Module, missing: set[str]) -> None:
+    """
+    Raises:
+        CheckpointError: the backbone got none of its parameters, for all are in `missing`.
+    """
+    prefix = backbone_prefix(model)
+    wanted = {name for name, _ in model.named_parameters() if name.startswith(prefix)}
+    if wanted and wanted <= missing:
+        raise CheckpointError(
+            f"The checkpoint holds none of the {len(wanted)} parameters of the model's backbone "
+            f"({prefix}*), for example {min(wanted)!r}; expected one of a network with this "
+            "backbone. Give the model_final.pth of the step before (train.init_checkpoint=...)."
+        )

@@ -1,4 +1,4 @@
-"""Trainers driven by LazyConfig: a fixed network, and path-wise training of a supernet."""
+"""A trainer driven by LazyConfig."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from detectron2.config import instantiate
-from detectron2.data import MetadataCatalog
 from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, hooks
 from detectron2.evaluation import DatasetEvaluator, inference_on_dataset, print_csv_format
 from detectron2.solver import LRMultiplier
@@ -29,16 +28,12 @@ from torch import nn
 from ..data import DataError, categories_of
 from ..data.seeding import seeded
 from ..errors import DetNASError
-from ..modeling import find_supernet
-from ..space import PathSampler
 from .checkpoint import CheckpointError, DetNASCheckpointer
-from .config import ConfigError
 from .hooks import (
     Checkpointing,
     GracefulStop,
     LossNormalizer,
     MetricsWriting,
-    PathResampling,
     StepSeeding,
 )
 from .metrics import ResumableJSONWriter, restore_storage, storage_state
@@ -83,7 +78,7 @@ class LazyTrainer(DefaultTrainer):
             model = self.build_model(cfg)
         optimizer = self.build_optimizer(cfg, model)
         self._loader = self.build_train_loader(cfg)
-        self._trainer = self._build_step(model, optimizer)
+        self._trainer = PathwiseStep(model, self._loader, optimizer, amp=cfg.train.amp.enabled)
         self.scheduler = self.build_lr_scheduler(cfg, optimizer)
         self.checkpointer = DetNASCheckpointer(
             model, cfg.train.output_dir, trainer=weakref.proxy(self)
@@ -92,9 +87,6 @@ class LazyTrainer(DefaultTrainer):
         self._restored_metrics: dict[str, Any] = {}
         self._last_eval_results: dict[str, Any] | None = None
         self.register_hooks(self.build_hooks())
-
-    def _build_step(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> PathwiseStep:
-        return PathwiseStep(model, self._loader, optimizer, amp=self.cfg.train.amp.enabled)
 
     # what DefaultTrainer's users override
 
@@ -267,45 +259,6 @@ class LazyTrainer(DefaultTrainer):
         self._restored_metrics = state_dict["metrics"]
 
 
-class SupernetTrainer(LazyTrainer):
-    """Path-wise training of a supernet (Algorithm 1: lines 3 to 7 or 8 to 12).
-
-    Each iteration ``cfg.path_sampler`` gives the path; only that path runs forward and backward,
-    and no other weight of the supernet gets a gradient or an update.
-
-    A supernet has no metric of its own: paths are scored by the search, after batch-norm
-    statistics were collected for each. So there is no evaluation during its training.
-    """
-
-    _evaluates = False
-
-    @classmethod
-    def build_path_sampler(cls, cfg: DictConfig) -> PathSampler:
-        """Instantiate ``cfg.path_sampler``."""
-        return instantiate(cfg.path_sampler)
-
-    def build_hooks(self) -> list[HookBase | None]:
-        path = PathResampling(self.build_path_sampler(self.cfg), self.model)
-        return [path, *super().build_hooks()]
-
-
-def build_trainer(cfg: DictConfig) -> LazyTrainer:
-    """The trainer that fits ``cfg``: path-wise where it has a ``path_sampler``.
-
-    Raises:
-        ConfigError: for a supernet without a path sampler.
-    """
-    trainer_class = SupernetTrainer if cfg.get("path_sampler") is not None else LazyTrainer
-    trainer = trainer_class(cfg)
-    if trainer_class is LazyTrainer and find_supernet(trainer.model) is not None:
-        raise ConfigError(
-            "The model is a supernet, but the config has no 'path_sampler' "
-            "(see configs/common/paths.py)."
-        )
-    _check_classes(cfg)
-    return trainer
-
-
 def _check_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
     """PyTorch takes the state of another optimizer, and fails at the first step."""
     own, found = (set(x["param_groups"][0]) for x in (optimizer.state_dict(), saved))
@@ -316,20 +269,6 @@ def _check_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) ->
             f"{', '.join(sorted(own - found))}. Go on with the former one, or begin anew in "
             "another train.output_dir."
         )
-
-
-def _check_classes(cfg: DictConfig) -> None:
-    """Once a data set is loaded its classes are known: too few in the model train in silence."""
-    for key in ("model.roi_heads.num_classes", "model.num_classes"):
-        number = OmegaConf.select(cfg, key)
-        for name in dataset_names(cfg.dataloader.train):
-            classes = MetadataCatalog.get(name).get("thing_classes") or ()
-            if number is not None and number < len(classes):
-                raise ConfigError(
-                    f"{key} is {number}, but data set {name!r} has {len(classes)} classes "
-                    f"({', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''}); set {key}="
-                    f"{len(classes)}."
-                )
 
 
 def _with(node: DictConfig, key: str, value: Any) -> DictConfig:

@@ -22,7 +22,7 @@ from torch import nn
 
 from ..data import DataError, categories_of, missing_datasets
 from ..engine import ConfigError, DetNASCheckpointer, backbone_node, load_config
-from ..engine.checkpoint import named_last
+from ..engine.checkpoint_file import named_last
 from ..engine.machines import DEVICE, visible_gpus
 from ..engine.preflight import dataset_names
 from ..modeling import find_backbone, find_supernet, get_cfg
