@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 
 from ..space import Architecture, SearchSpace
@@ -15,9 +14,7 @@ from .errors import WeightsError
 from .finding import find_backbone
 from .network import StandAloneNetwork
 from .slicing import State, slice_supernet, spread_on_path
-
-_STEM_KEY = "stem.conv.weight"
-_COUNTER = "num_batches_tracked"  # BN, SyncBN and NaiveSyncBN have it, FrozenBN has not
+from .state_dicts import checked_state, compare, detnas_prefix, other_prefix, same_keys, split
 
 
 def describe(model: nn.Module) -> dict[str, Any]:
@@ -45,7 +42,7 @@ def backbone_prefix(model: nn.Module) -> str:
         WeightsError: as `find_backbone`.
     """
     found = find_backbone(model)
-    return found[0] if found else _other_prefix(model.state_dict())
+    return found[0] if found else other_prefix(model.state_dict())
 
 
 def concerns_classifier(model: nn.Module, checkpoint: Mapping[str, Any]) -> bool:
@@ -90,10 +87,10 @@ def load_weights(
     Raises:
         WeightsError: anything that does not fit, with what was found and what was expected.
     """
-    state, target = _state(checkpoint), model.state_dict()
-    prefix, backbone = find_backbone(model) or (_other_prefix(target), None)
-    body, heads = _split(state, _backbone_prefix(state) if backbone else _other_prefix(state))
-    target_body, target_heads = _split(target, prefix)
+    state, target = checked_state(checkpoint), model.state_dict()
+    prefix, backbone = find_backbone(model) or (other_prefix(target), None)
+    body, heads = split(state, detnas_prefix(state) if backbone else other_prefix(state))
+    target_body, target_heads = split(target, prefix)
     if not target_body:
         raise WeightsError(
             f"the model ({type(model).__name__}) has no DetNAS backbone and none named "
@@ -110,10 +107,10 @@ def load_weights(
         kind = "supernet" if sliced else kind
     else:
         fitted = body
-        _compare(body, target_body, "the weights are of another backbone than the model's")
+        compare(body, target_body, "the weights are of another backbone than the model's")
     whole = not backbone_only and _takes_heads(heads, target_heads)
     if whole:
-        _compare(
+        compare(
             heads,
             target_heads,
             "the heads do not fit; build the model with the same heads, or take the backbone alone "
@@ -149,7 +146,7 @@ def _fit_path(
     architecture = Architecture(space, tuple(theirs))
     path = _name(space.name, architecture)
     wanted = slice_supernet(target, architecture)
-    _compare(body, wanted, f"the backbone's weights are not those of {path}")
+    compare(body, wanted, f"the backbone's weights are not those of {path}")
     fitted = spread_on_path(body, architecture)
     return {key: fitted[key] for key in fitted if key in target}, path
 
@@ -162,7 +159,7 @@ def _fit_backbone(
     if stated:
         sliced = _needs_slicing(stated, backbone.space, architecture)
     else:
-        sliced = architecture is not None and not _same_keys(body, target)
+        sliced = architecture is not None and not same_keys(body, target)
     ours = _name(backbone.space.name, architecture)
     if sliced and architecture is not None:
         try:
@@ -171,7 +168,7 @@ def _fit_backbone(
             if stated:
                 raise
             sliced = False  # not a supernet's keys either: the comparison says what is amiss
-    _compare(body, target, f"the backbone's weights are not those of {ours}")
+    compare(body, target, f"the backbone's weights are not those of {ours}")
     return body, sliced
 
 
@@ -232,74 +229,6 @@ def _takes_heads(source: State, target: State) -> bool:
     return True
 
 
-def _compare(source: State, target: State, headline: str) -> None:
-    """Raise unless keys (batch counters aside) and shapes agree."""
-    missing, unexpected = (
-        [k for k in a if k not in b and not k.endswith(_COUNTER)]
-        for a, b in ((target, source), (source, target))
-    )
-    shapes = [
-        f"{k}: {tuple(source[k].shape)} in the checkpoint, {tuple(target[k].shape)} in the model"
-        for k in target
-        if k in source and source[k].shape != target[k].shape
-    ]
-    lines = [
-        f"  {len(keys)} {label}: {some(keys)}"
-        for label, keys in (
-            ("missing in the checkpoint", missing),
-            ("not in the model", unexpected),
-            ("of another shape", shapes),
-        )
-        if keys
-    ]
-    if lines:
-        raise WeightsError("\n".join([headline, *lines]))
-
-
-def _state(checkpoint: Mapping[str, Any]) -> State:
-    if not isinstance(checkpoint, Mapping):
-        raise WeightsError(
-            f"load_weights takes a checkpoint's content, not a {type(checkpoint).__name__}: "
-            "torch.load(path, 'cpu', weights_only=True); or take "
-            "detnas_d2.engine.DetNASCheckpointer(model).load_initial(path)"
-        )
-    state = checkpoint.get("model", checkpoint)
-    if not isinstance(state, Mapping):
-        raise WeightsError(
-            f'the checkpoint\'s entry "model" is a {type(state).__name__}; expected a state dict'
-        )
-    wrong = [k for k, v in state.items() if not (isinstance(k, str) and torch.is_tensor(v))]
-    if wrong:
-        raise WeightsError(f"not a state dict: no tensor under {some(map(str, wrong))}")
-    return state
-
-
-def _backbone_prefix(state: State) -> str:
-    ends = [key[: -len(_STEM_KEY)] for key in state if key.endswith(_STEM_KEY)]
-    prefixes = [p for p in ends if p == "" or p.endswith(".")]
-    if len(prefixes) != 1:
-        raise WeightsError(
-            f"the checkpoint holds {len(prefixes)} DetNAS backbones (keys that end with "
-            f"{_STEM_KEY!r}), expected one; its keys: {some(state)}"
-        )
-    return prefixes[0]
-
-
-def _other_prefix(state: State) -> str:
-    in_fpn = any(key.startswith("backbone.bottom_up.") for key in state)
-    return "backbone.bottom_up." if in_fpn else "backbone."
-
-
-def _split(state: State, prefix: str) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """The backbone's entries without the prefix, and all others."""
-    body = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-    return body, {k: v for k, v in state.items() if not k.startswith(prefix)}
-
-
-def _same_keys(a: State, b: State) -> bool:
-    return {k for k in a if not k.endswith(_COUNTER)} == {k for k in b if not k.endswith(_COUNTER)}
-
-
 def _is_classifier(heads: Collection[str]) -> bool:
     return bool(heads) and all(key.split(".")[0] in HEAD_MODULES for key in heads)
 
@@ -312,9 +241,3 @@ def _name(space: str, architecture: Iterable[int] | None) -> str:
     if architecture is None:
         return f"the supernet of space {space!r}"
     return f"architecture {','.join(map(str, architecture))} of space {space!r}"
-
-
-def some(keys: Iterable[str], most: int = 8) -> str:
-    """The first of the keys, and how many more there are."""
-    keys = list(keys)
-    return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")

@@ -213,3 +213,29 @@ def check_positive(value: object, what: str) -> None:
     number = as_int(value)
     if number is None or number < 1:
         raise SpaceError(f"{what} is {value!r}; expected a positive integer")
+
+
+def check_branches(choice: Choice, in_channels: int, out_channels: int, stride: int) -> None:
+    """Raise SpaceError unless the choice's branches are well formed for a block of this shape."""
+    branches = choice.branches(in_channels, out_channels, stride)
+    if not isinstance(branches, tuple) or not all(isinstance(b, tuple) for b in branches):
+        raise SpaceError("its branches aren't a tuple of tuples of Conv")
+    for i, branch in enumerate(branches):
+        total = 1
+        for j, conv in enumerate(branch):
+            if not isinstance(conv, Conv):
+                raise SpaceError(f"convolution {j} of branch {i} is {conv!r}; expected a Conv")
+            total *= conv.stride
+            if j and conv.in_channels != branch[j - 1].out_channels:
+                raise SpaceError(
+                    f"convolution {j} of branch {i} takes {conv.in_channels} channels; expected "
+                    f"the {branch[j - 1].out_channels} that the one before it gives"
+                )
+        if branch and branch[0].in_channels > in_channels:
+            raise SpaceError(
+                f"branch {i} takes {branch[0].in_channels} channels; the block has {in_channels}"
+            )
+        if branch and total != stride:
+            raise SpaceError(
+                f"the strides in branch {i} multiply to {total}; expected the block's {stride}"
+            )

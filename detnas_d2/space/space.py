@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._values import as_tuple, plain
-from .choices import Choice, Conv, check_positive
+from .choices import Choice, Conv, check_branches, check_positive
 from .errors import SpaceError
 
 
@@ -109,7 +109,7 @@ class SearchSpace:
             for block in dict.fromkeys(self.blocks):
                 try:
                     if _fits(choice, block):
-                        _check_branches(choice, block)
+                        check_branches(choice, block.in_channels, block.out_channels, block.stride)
                 except ValueError as error:
                     raise SpaceError(
                         f"space {self.name!r}: choice {choice.name!r} can't be block "
@@ -226,31 +226,3 @@ class SearchSpace:
 
 def _fits(choice: Choice, block: BlockSpec) -> bool:
     return choice.fits(block.in_channels, block.out_channels, block.stride)
-
-
-def _check_branches(choice: Choice, block: BlockSpec) -> None:
-    """Raise SpaceError unless the choice's branches are well formed for the block."""
-    branches = choice.branches(block.in_channels, block.out_channels, block.stride)
-    if not isinstance(branches, tuple) or not all(isinstance(b, tuple) for b in branches):
-        raise SpaceError("its branches aren't a tuple of tuples of Conv")
-    for i, branch in enumerate(branches):
-        stride = 1
-        for j, conv in enumerate(branch):
-            if not isinstance(conv, Conv):
-                raise SpaceError(f"convolution {j} of branch {i} is {conv!r}; expected a Conv")
-            stride *= conv.stride
-            if j and conv.in_channels != branch[j - 1].out_channels:
-                raise SpaceError(
-                    f"convolution {j} of branch {i} takes {conv.in_channels} channels; expected "
-                    f"the {branch[j - 1].out_channels} that the one before it gives"
-                )
-        if branch and branch[0].in_channels > block.in_channels:
-            raise SpaceError(
-                f"branch {i} takes {branch[0].in_channels} channels; the block has "
-                f"{block.in_channels}"
-            )
-        if branch and stride != block.stride:
-            raise SpaceError(
-                f"the strides in branch {i} multiply to {stride}; expected the block's "
-                f"{block.stride}"
-            )
