@@ -117,12 +117,6 @@ def test_a_path_is_no_checkpoint(space):
         load_weights(fixed(space), "model_final.pth")
 
 
-def test_plain_state_dict(space, randomize):
-    source, model = randomize(fixed(space)), fixed(space)
-    load_weights(model, source.state_dict())
-    assert equal(source.state_dict(), model.state_dict())
-
-
 @pytest.mark.parametrize("make", [supernet, fixed])
 def test_classifier_gives_a_detector_its_backbone(space, randomize, describing, make):
     source, model = randomize(classifier(make(space))), Detector(make(space))

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 
 from detnas_d2.space import (
@@ -10,12 +9,10 @@ from detnas_d2.space import (
     Choice,
     Conv,
     CostTable,
-    FlopsRangePathSampler,
     SearchSpace,
     ShuffleChoice,
     SpaceError,
     Stage,
-    UniformPathSampler,
     XceptionChoice,
 )
 
@@ -101,18 +98,6 @@ def test_costs_of_another_family():
         16 * 24 * 16 * 16,
         24 * 24 * 8 * 8,
     ]
-
-
-def test_architectures_and_samplers_of_another_family():
-    a = Architecture.parse("0,1,2,2,1,0", MOBILE)
-    assert Architecture.from_json(a.to_json(), MOBILE) == a
-    with pytest.raises(ValueError, match="from 0 to 2 .0: e6k3, 1: e3k5, 2: skip."):
-        Architecture.parse("0,1,2,3,1,0", MOBILE)
-    table = CostTable(MOBILE)
-    drawn = [UniformPathSampler(MOBILE, 0)(i) for i in range(300)]
-    middle = int(np.median([table.flops(a) for a in drawn]))
-    sampler = FlopsRangePathSampler(MOBILE, 0, table.min_flops, middle)
-    assert all(table.flops(sampler(i)) <= middle for i in range(50))
 
 
 def test_costs_off_the_grid_by_override():

@@ -54,10 +54,6 @@ def test_published_spaces(name, stem, channels, blocks, size):
     assert space.num_blocks == sum(blocks)
 
 
-def test_demo_space_has_the_same_choices():
-    assert get_space("demo").choices == get_space("300m").choices
-
-
 def test_blocks_in_order():
     space = small()
     assert space.blocks == (
