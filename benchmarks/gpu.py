@@ -93,7 +93,10 @@ def train(config: str, name: str, steps: int, *overrides: str) -> None:
 
 
 def candidate() -> None:
-    """One candidate of a search: seconds of the statistics and of the validation's forwards."""
+    """One candidate of a search: seconds of the statistics and of the validation's forwards.
+
+    Its first line is the machine and its versions.
+    """
     import torch
 
     from detnas_d2.driver import build_supernet
@@ -105,6 +108,9 @@ def candidate() -> None:
     cfg = load_config(str(ROOT / f"configs/{STEP3}.py"), [*COMMON, *DETECTION, length])
     torch.manual_seed(0)
     model = build_supernet(cfg)
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    tf32 = torch.backends.cudnn.allow_tf32
+    note(machine=machine(), gpu=gpu, tf32=tf32, versions=versions())
     supernet = require_supernet(model, "A candidate")
     images = load_images(cfg)
     device = next(model.parameters()).device.type
@@ -192,7 +198,7 @@ def main() -> None:
     if args.here:  # a part, in its process
         return PARTS[args.parts[0]][0]()
     args.output.mkdir(parents=True, exist_ok=True)
-    lines, failed = [{"machine": machine(), "versions": versions()}], []
+    lines, failed = list[dict[str, Any]](), list[str]()
     with tempfile.TemporaryDirectory() as folder, open(args.output / "gpu.txt", "w") as log:
         data(Path(folder))
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
