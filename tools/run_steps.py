@@ -28,7 +28,8 @@ from detectron2.config import LazyConfig, instantiate
 
 from detnas_d2.commands import add_debug
 from detnas_d2.data import DEMO_DIGITS, datasets_root, write_bccd_boxes, write_digits
-from detnas_d2.data.own import own_settings, prepare_folder
+from detnas_d2.data.own import prepare_folder
+from detnas_d2.data.own_settings import own_settings
 from detnas_d2.driver import build_limit
 from detnas_d2.driver.estimate import Predicted, estimate_table, predict
 from detnas_d2.engine import ConfigError, backbone_node

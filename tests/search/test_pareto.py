@@ -16,7 +16,6 @@ from detnas_d2.search import (
     ParetoSearch,
     RandomSearch,
     SearchError,
-    non_dominated,
 )
 from detnas_d2.space import Architecture, SearchSpace, ShuffleChoice, Stage, XceptionChoice
 
