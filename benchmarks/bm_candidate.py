@@ -34,8 +34,7 @@ from torch import nn
 
 from detnas_d2.data import seeded
 from detnas_d2.engine import require_supernet
-from detnas_d2.evaluation import build_fitness, load_images
-from detnas_d2.evaluation.memory import keep_freed_memory
+from detnas_d2.evaluation.cpu import keep_freed_memory
 from detnas_d2.space import Architecture
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,14 +104,15 @@ def _measure() -> float:
 
 def build_ours(cfg: Any, model: Any) -> Callable[[], float]:
     keep_freed_memory()  # as search_net.py does
-    fitness = build_fitness(cfg, model, load_images(cfg))
-    path = Architecture.parse(PATH, fitness.supernet.space)
-    return lambda: fitness(path)[0]
+    fitness = instantiate(cfg.search.fitness)
+    score = fitness.build(cfg, model, fitness.load(cfg))
+    path = Architecture.parse(PATH, require_supernet(model, "A candidate").space)
+    return lambda: score(path)[0]
 
 
 def build_plain(cfg: Any, model: Any) -> Callable[[], float]:
     """The plain way: AP of the path that is set."""
-    dataloader, count = cfg.dataloader, cfg.search.calibration_batches
+    dataloader, count = cfg.dataloader, cfg.search.fitness.calibration_batches
 
     def seeding(batches: Any) -> Any:
         """The proposals that are sampled for the box head are those of our evaluation."""
@@ -142,7 +142,8 @@ def load_config(args: argparse.Namespace) -> Any:
     cfg = LazyConfig.load(str(ROOT / "configs/bccd/step3_search_fpn.py"))
     cfg.model = LazyConfig.load(str(ROOT / f"configs/bccd/step3_search_{name}.py")).model
     cfg.train.output_dir = str(OUTPUT)
-    cfg.search.update(batch_size=8, amp=args.amp, calibration_batches=2 if args.tiny else 22)
+    batches = 2 if args.tiny else 22
+    cfg.search.fitness.update(batch_size=8, amp=args.amp, calibration_batches=batches)
     if head == "retinanet":  # as in the paper: norm in the backbone alone
         cfg.model.backbone.norm = cfg.model.head.norm = ""
     if head == "wide":
@@ -153,7 +154,7 @@ def load_config(args: argparse.Namespace) -> Any:
         cfg.model.roi_heads.box_head.conv_dims = [256] * 4
         cfg.model.roi_heads.box_head.fc_dims = [1024]
         cfg.dataloader.calibration.total_batch_size = 5
-        cfg.search.calibration_batches = 10
+        cfg.search.fitness.calibration_batches = 10
         cfg.dataloader.test.dataset = L(first)(names="bccd_val", count=50)
     return cfg
 
@@ -196,7 +197,7 @@ def train(args: argparse.Namespace) -> Path:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--head", choices=["retinanet", "fpn", "wide"], default="retinanet")
-    parser.add_argument("--amp", action="store_true", help="with search.amp=True")
+    parser.add_argument("--amp", action="store_true", help="with search.fitness.amp=True")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tiny", action="store_true", help="hardly any training and images")
     main(parser.parse_args())

@@ -23,10 +23,11 @@ os.environ["OMP_NUM_THREADS"] = "1"  # noqa: E402  before torch is imported
 import torch
 from bccd import first
 from detectron2.config import LazyCall as L
+from detectron2.config import instantiate
 from measuring import PATH, alternate, mark, median_ratio, report
 
-from detnas_d2.driver import build_executor, build_supernet
-from detnas_d2.engine import DetNASCheckpointer, load_config, require_supernet
+from detnas_d2.driver import DefaultExecutor
+from detnas_d2.engine import LazyTrainer, load_config, require_supernet
 from detnas_d2.search import Executor
 from detnas_d2.search.ray_session import ray_session
 from detnas_d2.space import Architecture
@@ -39,21 +40,20 @@ MARK = 1.8
 def main(args: argparse.Namespace) -> None:
     logging.disable(logging.INFO)
     cfg = load_config(str(ROOT / "configs/bccd/step3_search_fpn.py"))
-    cfg.search.calibration_batches = 4
+    cfg.search.fitness.calibration_batches = 4
     cfg.dataloader.test.dataset = L(first)(names="bccd_val", count=24)
     cfg.train.output_dir = str(FOLDER)
-    cfg.train.init_checkpoint = str(FOLDER / "model.pth")
     torch.manual_seed(0)
-    model = build_supernet(cfg)
-    DetNASCheckpointer(model, str(FOLDER)).save("model")
+    model = LazyTrainer.build_model(cfg)
     space = require_supernet(model, "A search").space
     work = [Architecture.parse(PATH, space)] * args.candidates
     with ExitStack() as stack:
         stack.enter_context(ray_session(None, cpus=3, gpus=0))
         executors = {}
+        fitness = instantiate(cfg.search.fitness)
         for workers in (1, 2):
-            cfg.search.workers = workers
-            executors[workers] = stack.enter_context(build_executor(cfg, model))
+            executor = DefaultExecutor(workers)
+            executors[workers] = stack.enter_context(executor.open(cfg, fitness, model))
         values = set()
 
         def run(executor: Executor) -> None:

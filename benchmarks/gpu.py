@@ -98,21 +98,21 @@ def candidate() -> None:
     Its first line is the machine and its versions.
     """
     import torch
+    from detectron2.config import instantiate
 
-    from detnas_d2.driver import build_supernet
-    from detnas_d2.engine import load_config, require_supernet
-    from detnas_d2.evaluation import calibrated, load_images
+    from detnas_d2.engine import LazyTrainer, load_config, require_supernet
+    from detnas_d2.evaluation import calibrated
     from detnas_d2.modeling import folded
 
-    length = f"search.calibration_batches={CALIBRATION}"
+    length = f"search.fitness.calibration_batches={CALIBRATION}"
     cfg = load_config(str(ROOT / f"configs/{STEP3}.py"), [*COMMON, *DETECTION, length])
     torch.manual_seed(0)
-    model = build_supernet(cfg)
+    model = LazyTrainer.build_model(cfg)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     tf32 = torch.backends.cudnn.allow_tf32
     note(machine=machine(), gpu=gpu, tf32=tf32, versions=versions())
     supernet = require_supernet(model, "A candidate")
-    images = load_images(cfg)
+    images = instantiate(cfg.search.fitness).load(cfg)
     device = next(model.parameters()).device.type
     layouts = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -154,16 +154,15 @@ def candidate() -> None:
 
 def worker() -> None:
     """A search with one Ray worker, on an untrained supernet."""
-    from detnas_d2.driver import build_supernet
-    from detnas_d2.engine import DetNASCheckpointer, load_config
+    from detnas_d2.engine import DetNASCheckpointer, LazyTrainer, load_config
 
     cfg = load_config(str(ROOT / f"configs/{STEP3}.py"), [*COMMON, *DETECTION])
-    DetNASCheckpointer(build_supernet(cfg), ".").save("untrained")
+    DetNASCheckpointer(LazyTrainer.build_model(cfg), ".").save("untrained")
     size = ["search.algorithm.population=2", "search.algorithm.generations=2"]
-    size += ["search.algorithm.parents=1", f"search.calibration_batches={CALIBRATION}"]
+    size += ["search.algorithm.parents=1", f"search.fitness.calibration_batches={CALIBRATION}"]
     scores = "model.roi_heads.box_predictor.test_score_thresh=0.0"  # untrained: all are low
     where = ["train.init_checkpoint=untrained.pth", "train.output_dir=worker", "search.retrain=[]"]
-    run("search_net.py", STEP3, *DETECTION, *size, *where, scores, "search.workers=1")
+    run("search_net.py", STEP3, *DETECTION, *size, *where, scores, "search.executor.workers=1")
     lines = Path("worker", "ledger.jsonl").read_text().splitlines()[1:]
     records = [json.loads(line) for line in lines]
     if any(record["status"] != "ok" for record in records):

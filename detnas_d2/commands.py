@@ -117,7 +117,7 @@ def _describe(error: Exception) -> str:
     if isinstance(error, MemoryError) or "OutOfMemoryError" in what:
         advice = (
             "The memory does not suffice: set a smaller dataloader.train.total_batch_size, smaller "
-            "images, or fewer search.workers or dataloader.*.num_workers"
+            "images, or fewer search.executor.workers or dataloader.*.num_workers"
         )
     elif isinstance(error, OSError) and error.filename:
         what = f"{error.strerror}: {os.fspath(error.filename)!r}"

@@ -51,6 +51,12 @@ ALGORITHMS = _spellings(
 )
 """The search algorithms."""
 
+PARTS = _spellings(
+    "detnas_d2.driver.default_executor DefaultExecutor",
+    "detnas_d2.evaluation.fitness SupernetFitness",
+)
+"""What scores candidates, and where."""
+
 # what runs before their change of name have in their config.yaml
 _FORMER = {"detnas_d2.modeling.ShuffleNetV2", "detnas_d2.modeling.ShuffleNetV2Supernet"}
 MODELS = (
@@ -102,6 +108,7 @@ ALL = (
     MODELS
     | MAPPERS
     | ALGORITHMS
+    | PARTS
     | _spellings(
         "detnas_d2.space.sampler FlopsRangePathSampler UniformPathSampler",
         "detnas_d2.data.coco register_coco",

@@ -92,13 +92,17 @@ def test_an_escaped_call_in_a_list_is_one_where_nodes_are_made(planted, monkeypa
 def test_no_cluster_is_joined(planted):
     file = planted.folder / "config.yaml"
     for address, refused in (("ray://example.invalid:10001", True), ("auto", True), (None, False)):
-        file.write_text(yaml.safe_dump({"search": {"workers": 1, "address": address}}))
-        with pytest.raises(TrustError, match="search.address") if refused else nullcontext():
-            assert load_config(str(file)).search.address is None
-        assert load_config(str(file), trust=True).search.address == address
-        assert read_config(str(file)).search.address == address  # to look at, not to search by
-    overridden = load_config(str(file), ["search.address=auto"])
-    assert overridden.search.address == "auto"
+        file.write_text(
+            yaml.safe_dump({"search": {"executor": {"workers": 1, "address": address}}})
+        )
+        refusal = pytest.raises(TrustError, match="search.executor.address")
+        with refusal if refused else nullcontext():
+            assert load_config(str(file)).search.executor.address is None
+        assert load_config(str(file), trust=True).search.executor.address == address
+        # to look at, not to search by
+        assert read_config(str(file)).search.executor.address == address
+    overridden = load_config(str(file), ["search.executor.address=auto"])
+    assert overridden.search.executor.address == "auto"
 
 
 def test_places_are_looked_at_again(planted):

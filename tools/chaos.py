@@ -88,7 +88,7 @@ class Kind(NamedTuple):
 
 
 _DATA_WORKERS = ("dataloader.train.num_workers=2",)
-_RAY_WORKERS = ("search.workers=2",)
+_RAY_WORKERS = ("search.executor.workers=2",)
 FULL = (
     Kind("any moment", 7, tuple(STEPS)),
     Kind("while it writes", 5, tuple(STEPS), writing=True),

@@ -22,7 +22,7 @@ import warnings
 from pathlib import Path
 
 import torch
-from detectron2.config import LazyConfig
+from detectron2.config import LazyConfig, instantiate
 from dry_run_cost import Report, check_full_size
 from dry_run_keys import unknown_keys, unlike_references
 from dry_run_own import with_tiny_data
@@ -42,7 +42,6 @@ from detnas_d2.engine import (
 )
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.engine.preflight import PURPOSE, check_run, dataset_names
-from detnas_d2.evaluation import build_fitness
 from detnas_d2.space import CostTable
 from detnas_d2.trust import called_by, read_config
 
@@ -112,10 +111,12 @@ def run_small(cfg: DictConfig, kind: str) -> None:
     elif kind == "test":
         evaluate_checkpoint(cfg)
     else:
-        cfg.search.calibration_batches = 1
+        cfg.search.fitness.calibration_batches = 1
         model = LazyTrainer.build_model(cfg)
         DetNASCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[])
-        build_fitness(cfg, model)(CostTable(require_supernet(model, "A search").space).cheapest())
+        fitness = instantiate(cfg.search.fitness)
+        score = fitness.build(cfg, model, fitness.load(cfg))
+        score(CostTable(require_supernet(model, "A search").space).cheapest())
 
 
 def stand_in_checkpoint(file: str, folder: str, root: Path) -> str:

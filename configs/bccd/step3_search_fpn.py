@@ -5,7 +5,7 @@ from .step2_supernet_fpn import dataloader, model, train
 train.init_checkpoint = "output/bccd/step2_supernet_fpn/model_final.pth"
 train.output_dir = "output/bccd/step3_search_fpn"
 dataloader.test.batch_size = 4
-search.calibration_batches = 8
+search.fitness.calibration_batches = 8
 search.algorithm.population = 12
 search.algorithm.generations = 4
 search.algorithm.parents = 4

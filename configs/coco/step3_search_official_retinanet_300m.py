@@ -6,5 +6,5 @@ from .step3_search_retinanet_300m import dataloader, model, search, train
 dataloader.calibration.mapper.augmentations = "${...train.mapper.augmentations}"
 dataloader.calibration.total_batch_size = 8
 search.algorithm = _official
-search.calibration_batches = 500
+search.fitness.calibration_batches = 500
 train.output_dir = "output/coco/step3_search_official_retinanet_300m"

@@ -4,7 +4,7 @@ from .search import search
 
 search.input_size = (128, 128)
 search.flops_limit = 13_500_000  # 42% of the space
-search.calibration_batches = 8
+search.fitness.calibration_batches = 8
 search.algorithm.population = 12
 search.algorithm.generations = 4
 search.algorithm.parents = 4

@@ -15,8 +15,10 @@ search.flops_limit = _flops_limits.get(_space)
 search.algorithm.population = _row.population
 search.algorithm.generations = _row.generations
 search.algorithm.parents = _row.parents
-search.workers = _row.gpus if _row.gpus > 1 and _find_spec("ray") else 0  # pip install ray
-search.calibration_batches = _row.calibration_images // dataloader.calibration.total_batch_size
+search.executor.workers = _row.gpus if _row.gpus > 1 and _find_spec("ray") else 0  # pip install ray
+search.fitness.calibration_batches = (
+    _row.calibration_images // dataloader.calibration.total_batch_size
+)
 search.retrain = [
     _plain_path(f"{_dirname(__file__)}/step4_detection.py"),
     _plain_path(f"{_dirname(__file__)}/step4_finetune.py"),

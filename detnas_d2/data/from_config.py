@@ -6,14 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from detectron2.config import instantiate
-from detectron2.utils.registry import locate
 from omegaconf.errors import OmegaConfBaseException
 
-from detnas_d2.data.coco import register_coco
 from detnas_d2.data.errors import DataError
-from detnas_d2.data.voc import register_voc_folder
-
-_TARGETS = (register_coco, register_voc_folder)
 
 
 def register_from_config(datasets: Mapping[str, Any] | None) -> None:
@@ -21,17 +16,18 @@ def register_from_config(datasets: Mapping[str, Any] | None) -> None:
     process that loads one knows its data sets and their classes.
 
     Args:
-        datasets: any key -> a call of `register_coco` or `register_voc_folder`, which read nothing.
+        datasets: any key -> a call of `register_coco`, `register_voc_folder` or a user's own
+            function, which reads nothing yet.
 
     Raises:
-        DataError: another call, wrong arguments, or a name that is taken by something else.
+        DataError: no call, wrong arguments, or a name that is taken by something else.
     """
     for key, node in (datasets or {}).items():
-        target = node.get("_target_") if isinstance(node, Mapping) else None
-        target = locate(target) if isinstance(target, str) else target
-        if target not in _TARGETS:
-            names = " or ".join(f"L({t.__name__})(...)" for t in _TARGETS)
-            raise DataError(f"datasets.{key}: expected {names}, got {node!r}.")
+        if not isinstance(node, Mapping) or "_target_" not in node:
+            raise DataError(
+                f"datasets.{key}: expected L(register_coco)(...), L(register_voc_folder)(...) or a "
+                f"call of your own function, got {node!r}."
+            )
         try:
             instantiate(node)
         except TypeError as error:

@@ -65,8 +65,8 @@ class ImageStore:
         except OSError as error:
             raise DataError(
                 f"The images need {size / 2**20:.0f} MiB on the disk of {str(self._folder)!r}: "
-                f"{error.strerror}. Free some room there, or raise search.cache_memory (now "
-                f"{self._limit / 2**30:.2f} GiB) if the machine has the memory."
+                f"{error.strerror}. Free some room there, or raise search.fitness.cache_memory "
+                f"(now {self._limit / 2**30:.2f} GiB) if the machine has the memory."
             ) from error
 
 

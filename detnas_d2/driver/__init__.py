@@ -1,22 +1,22 @@
-"""What search_net.py puts together out of a config: header, limits, algorithm, executor."""
+"""What search_net.py puts together out of a config: limits, algorithm, executor, header, files."""
 
-from .algorithms import build_algorithm
-from .commands import retrain_commands
+from .configured import build_algorithm, build_limit
+from .default_executor import CandidateExecutor, DefaultExecutor
+from .description import write_description
 from .detections import write_detections
-from .executors import build_executor, build_supernet
-from .header import search_header
-from .ledger import search_ledger
-from .limits import build_limit
+from .resuming import search_header, search_ledger
+from .retraining import retrainings
 from .scalars import SearchScalars
 
 __all__ = [
+    "CandidateExecutor",
+    "DefaultExecutor",
     "SearchScalars",
     "build_algorithm",
-    "build_executor",
     "build_limit",
-    "build_supernet",
-    "retrain_commands",
+    "retrainings",
     "search_header",
     "search_ledger",
+    "write_description",
     "write_detections",
 ]

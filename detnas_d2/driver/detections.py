@@ -18,11 +18,12 @@ from omegaconf import DictConfig
 from torch import nn
 
 from ..engine.preflight import dataset_names
-from ..evaluation import SupernetFitness, set_memory_layout
-from ..evaluation.threads import with_threads
+from ..evaluation import CandidateFitness, SupernetFitness
+from ..evaluation.cpu import with_threads
+from ..evaluation.fitness import on_path
 from ..files import write_atomically
 from ..space import Architecture
-from .threads import fitness_threads
+from .default_executor import CandidateExecutor
 
 DETECTIONS_FILE = "detections.json"
 IMAGES = 6
@@ -32,7 +33,13 @@ network with statistics of more images; boxes may then differ a little from thos
 LEAST_SCORE = 0.3
 
 
-def write_detections(cfg: DictConfig, model: nn.Module, best: Architecture) -> str | None:
+def write_detections(
+    cfg: DictConfig,
+    fitness: CandidateFitness,
+    executor: CandidateExecutor,
+    model: nn.Module,
+    best: Architecture,
+) -> str | None:
     """Run the best network on IMAGES validation images and write ``detections.json``.
 
     The images are spread evenly over those of ``dataloader.test`` that have boxes. The file holds
@@ -41,6 +48,7 @@ def write_detections(cfg: DictConfig, model: nn.Module, best: Architecture) -> s
     pixels, class (its place among the names) and score.
 
     Args:
+        fitness, executor: of the search, for their settings.
         model: with the weights of the search, on the device where it runs; that of a search with
             workers is on the CPU, so that this process never uses a GPU.
 
@@ -50,28 +58,25 @@ def write_detections(cfg: DictConfig, model: nn.Module, best: Architecture) -> s
     records = _spread([r for r in instantiate(cfg.dataloader.test.dataset) if _boxes_of(r)])
     if not records:
         return None
-    set_memory_layout(cfg, model)  # as build_fitness: it rounds alike
+    if not isinstance(fitness, SupernetFitness):
+        fitness = SupernetFitness(fitness.metric, BATCHES)
+    fitness.lay_out(model)  # as for the search: it rounds alike
     mapper = instantiate(cfg.dataloader.test.mapper)
-    wanted = min(cfg.search.calibration_batches, BATCHES)
-    batches = list(itertools.islice(iter(instantiate(cfg.dataloader.calibration)), wanted))
-    outputs: list[Any] = []
-
-    def detect(model: nn.Module) -> Mapping[str, Any]:
-        with torch.no_grad():
-            outputs.extend(model([mapper(record)])[0] for record in records)
-        return {"images": {"number": len(outputs)}}
-
-    fitness = SupernetFitness(
-        model, batches, detect, "images/number", cfg.dataloader.calibration.seed, cfg.search.amp
-    )
-    with with_threads(fitness_threads(cfg)):
-        fitness(best)
+    calibration = cfg.dataloader.calibration
+    wanted = min(fitness.calibration_batches, BATCHES)
+    batches = list(itertools.islice(iter(instantiate(calibration)), wanted))
+    with (
+        with_threads(executor.threads(cfg)),
+        on_path(model, best, batches, calibration.seed, fitness.amp),
+        torch.no_grad(),
+    ):
+        outputs = [model([mapper(record)])[0] for record in records]
     (name, *_) = dataset_names(cfg.dataloader.test)
     content = {
         **best.to_json(),
         "dataset": name,
         "classes": list(MetadataCatalog.get(name).get("thing_classes", [])),
-        "calibration_batches": [len(batches), cfg.search.calibration_batches],
+        "calibration_batches": [len(batches), fitness.calibration_batches],
         "least_score": LEAST_SCORE,
         "images": [_image(*pair) for pair in zip(records, outputs, strict=True)],
     }

@@ -30,14 +30,18 @@ from tabulate import tabulate
 
 from ..commands import add_debug, command
 from ..durations import duration
-from ..engine import ConfigError, LazyTrainer, backbone_node, build_trainer, load_config
+from ..engine import (
+    ConfigError,
+    LazyTrainer,
+    backbone_node,
+    build_trainer,
+    load_config,
+    require_supernet,
+)
 from ..engine.machines import visible_gpus
-from ..evaluation import build_fitness, load_images
 from ..space import resolve_space
 from ..trust import add_trust
-from .algorithms import build_algorithm
-from .executors import build_supernet
-from .limits import build_limit
+from .configured import build_algorithm, build_limit
 
 WARM_UP, ITERATIONS = 2, 6
 
@@ -100,15 +104,18 @@ def _candidate(cfg: DictConfig) -> tuple[float, int]:
             loader: Any = super().build_test_loader(cfg, dataset_name)
             return list(itertools.islice(loader, math.ceil(len(loader) * share)))
 
-    workers, batches = max(cfg.search.workers, 1), cfg.search.calibration_batches
+    workers, batches = max(cfg.search.executor.workers, 1), cfg.search.fitness.calibration_batches
     share = min(1.0, 2 / batches)
-    cfg.search.workers, cfg.search.calibration_batches = 0, math.ceil(batches * share)
-    space = resolve_space(instantiate(backbone_node(cfg).space))
+    cfg.search.fitness.calibration_batches = math.ceil(batches * share)
+    model = LazyTrainer.build_model(cfg)
+    space = require_supernet(model, "A search").space
     _, limit = build_limit(cfg, space)
-    fitness = build_fitness(cfg, build_supernet(cfg), load_images(cfg, Some), Some)
-    fitness(limit.witness())  # warms up
+    fitness = instantiate(cfg.search.fitness)
+    fitness.trainer = Some
+    score = fitness.build(cfg, model, fitness.load(cfg))
+    score(limit.witness())  # warms up
     start = _now(cfg)
-    fitness(limit.witness())
+    score(limit.witness())
     each = (_now(cfg) - start) / share / workers
     return each, build_algorithm(cfg, space, limit).candidates
 

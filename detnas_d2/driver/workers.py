@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from detectron2.config import instantiate
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from omegaconf import DictConfig
 from torch import nn
@@ -23,12 +24,10 @@ from ..data import DataError
 from ..data.catalog import ROOT_VARIABLE, datasets_root, unregister_dataset
 from ..engine import ConfigError, LazyTrainer
 from ..engine.preflight import dataset_names
-from ..evaluation import SearchImages, SupernetFitness, build_fitness
-from ..evaluation.memory import keep_freed_memory
+from ..evaluation.cpu import keep_freed_memory
+from ..search import Fitness
 from .data_hash import dataset_hash
-from .header import PACKAGES
-from .shared_images import pack_images, unpack_images
-from .threads import fitness_threads, is_cuda
+from .resuming import PACKAGES
 
 
 @dataclass(frozen=True)
@@ -56,23 +55,25 @@ class WorkerSetUp:
     datasets: Mapping[str, _Dataset]
 
 
-def worker_parts(cfg: DictConfig, model: nn.Module, images: SearchImages) -> Iterator[Any]:
-    """The arguments of make_fitness; the images are held only until the last was taken."""
+def is_cuda(cfg: DictConfig) -> bool:
+    return torch.device(cfg.train.device).type == "cuda"
+
+
+def worker_parts(
+    cfg: DictConfig, threads: int | None, model: nn.Module, data: Any
+) -> Iterator[Any]:
+    """The arguments of make_fitness, made one by one."""
     cfg = copy.deepcopy(cfg)
     if is_cuda(cfg):
         cfg.train.device = "cuda"  # the one that is set aside for the worker
     datasets = {name: _dataset(name) for name in dataset_names(cfg.dataloader.evaluator)}
     versions = {package: version(package) for package in PACKAGES}
-    yield WorkerSetUp(cfg, os.getcwd(), fitness_threads(cfg), versions, datasets)
+    yield WorkerSetUp(cfg, os.getcwd(), threads, versions, datasets)
     yield {name: tensor.numpy(force=True) for name, tensor in model.state_dict().items()}
-    packed, chunks = pack_images(images)
-    yield packed
-    yield from chunks
+    yield data
 
 
-def make_fitness(
-    setup: WorkerSetUp, state: Mapping[str, np.ndarray], images: SearchImages, *chunks: np.ndarray
-) -> SupernetFitness:
+def make_fitness(setup: WorkerSetUp, state: Mapping[str, np.ndarray], data: Any) -> Fitness:
     """The fitness function in a worker.
 
     Raises:
@@ -92,7 +93,8 @@ def make_fitness(
     model = LazyTrainer.build_model(setup.cfg)
     # copied, for the arrays are read-only
     model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in state.items()})
-    return build_fitness(setup.cfg, model, unpack_images(images, chunks))
+    score: Fitness = instantiate(setup.cfg.search.fitness).build(setup.cfg, model, data)
+    return score
 
 
 def worker_environment(threads: int | None) -> dict[str, str]:

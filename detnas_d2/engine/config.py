@@ -80,15 +80,45 @@ def load_config(path: str, overrides: Sequence[str] = (), *, trust: bool = False
     own = list(dict.fromkeys(defined_in_config(plain)))
     if own:
         raise ConfigError(f"The config file {path!r}: {explain_defined_in_config(own)}")
-    address = OmegaConf.select(cfg, "search.address")
+    address = OmegaConf.select(cfg, "search.executor.address")
     if address is not None and not is_code(path, trust):
         raise TrustError(
-            f"{path} sets search.address to {address!r}. Whoever runs that cluster can run "
-            f"anything on this machine; {HOW}"
+            f"{path} sets search.executor.address to {address!r}. Whoever runs that cluster can "
+            f"run anything on this machine; {HOW}"
         )
+    _refuse_moved(cfg, path)
     cfg = apply_overrides(cfg, overrides)
     register_from_config(cfg.get("datasets"))
     return cfg
+
+
+_MOVED = {
+    "fitness": (
+        "metric",
+        "calibration_batches",
+        "batch_size",
+        "amp",
+        "channels_last",
+        "cache_memory",
+    ),
+    "executor": ("workers", "address", "threads", "retries", "time_limit"),
+}
+
+
+def _refuse_moved(cfg: DictConfig, path: str) -> None:
+    """Refuse the keys of a search that version 0.12 had elsewhere."""
+    search = OmegaConf.select(cfg, "search")
+    if not isinstance(search, DictConfig):
+        return
+    for part, keys in _MOVED.items():
+        for key in keys:
+            if key in search:
+                raise ConfigError(
+                    f"{path} sets search.{key}, which is search.{part}.{key} now: set that, or "
+                    "take the config that this version has."
+                )
+    if search.get("memory_limit") is not None:
+        raise ConfigError(f"{path} sets search.memory_limit, which is no more: set it to null.")
 
 
 def _line_of(error: Exception) -> str:

@@ -22,17 +22,12 @@ NO_EFFECT = (
     # where data lie; what they hold counts in a ledger's header
     "datasets.*.image_root",
     "datasets.*.json_file",
-    "search.address",
-    "search.cache_memory",
+    "search.executor",  # what of it counts stands in a ledger's header
+    "search.fitness.cache_memory",
     "search.retrain",
-    "search.workers",
-    # when a candidate that fails is given up; --retry-failed takes it up again
-    "search.retries",
-    "search.time_limit",
     # they count by their content, in a ledger's header
     "search.initial_ledger",
     "search.latency_table",
-    "search.threads",
 )
 """Keys of a config, or patterns of them, that change no result, or count elsewhere."""
 

@@ -147,6 +147,6 @@ def wrong_device(cfg: DictConfig, processes: int, workers: int) -> Iterator[str]
         yield f"train.device is {device!r}, but PyTorch sees {found} GPU(s) here, from cuda:0 on."
     elif workers > found:
         yield (
-            f"search.workers is {workers}, each with a GPU, but PyTorch sees {found} here; set it "
-            f"to {found} at most, or search.address to a cluster's."
+            f"search.executor.workers is {workers}, each with a GPU, but PyTorch sees {found} "
+            f"here; set it to {found} at most, or search.executor.address to a cluster's."
         )

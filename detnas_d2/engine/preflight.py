@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import tempfile
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ REQUIRED = {
     "test": (*_ALWAYS, "train.init_checkpoint", "dataloader.test", "dataloader.evaluator"),
     "search": (
         *_ALWAYS,
-        *("train.init_checkpoint", "search", "search.metric"),
+        *("train.init_checkpoint", "search", "search.fitness", "search.executor"),
         *("dataloader.test", "dataloader.evaluator"),
         "dataloader.calibration",
     ),
@@ -79,8 +78,7 @@ def check_run(
         *wrong_settings(cfg, kind),
         *_calls(cfg, kind),
         *_datasets(cfg, kind),
-        *(_workers(cfg.search) if kind == "search" else ()),
-        *_device(cfg, max(gpus, 1), kind),
+        *(wrong_device(cfg, max(gpus, 1), 0) if kind != "search" else ()),  # the executor's
         *(_batch(cfg, processes.total) if kind == "train" else ()),
         *_architecture(cfg.model, "model"),
         *_output(cfg),
@@ -136,37 +134,6 @@ def dataset_names(node: Any) -> Iterator[str]:
                 yield from [value] if isinstance(value, str) else list(value)
             else:
                 yield from dataset_names(value)
-
-
-def _workers(search: DictConfig) -> Iterator[str]:
-    workers, address = search.get("workers", 0), search.get("address")
-    for name, value, lowest in (("workers", workers, 0), ("retries", search.get("retries", 0), 0)):
-        if type(value) is not int or value < lowest:
-            yield f"search.{name} is {value!r}; expected a whole number from {lowest}."
-    threads, time_limit = search.get("threads"), search.get("time_limit")
-    if threads is not None and (type(threads) is not int or threads < 1):
-        yield f"search.threads is {threads!r}; expected a whole number from 1, or null."
-    if time_limit is not None and not (type(time_limit) in (int, float) and time_limit > 0):
-        yield f"search.time_limit is {time_limit!r}; expected seconds above 0, or null."
-    if not workers:
-        for name, value in (("address", address), ("time_limit", time_limit)):
-            if value is not None:
-                yield (
-                    f"search.{name} needs workers, for only they can run elsewhere and be stopped; "
-                    f"set search.workers to 1 or more, or search.{name} to null."
-                )
-    elif importlib.util.find_spec("ray") is None:
-        yield (
-            f"search.workers is {workers}, which needs Ray: pip install 'detnas-d2[ray]'; or "
-            "search.workers=0."
-        )
-
-
-def _device(cfg: DictConfig, gpus: int, kind: str) -> Iterator[str]:
-    workers = cfg.search.get("workers", 0) if kind == "search" else 0
-    if workers and cfg.search.get("address") is not None:
-        return  # the GPUs are those of other machines
-    yield from wrong_device(cfg, gpus, workers if type(workers) is int else 0)
 
 
 def _calls(cfg: DictConfig, kind: str) -> Iterator[str]:

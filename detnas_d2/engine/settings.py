@@ -39,19 +39,9 @@ class _Real(NamedTuple):
         return f"a finite number {'above' if self.positive else 'from'} 0"
 
 
-class _Flag(NamedTuple):
-    """True, False or null."""
-
-    def allows(self, value: object) -> bool:
-        return value is None or isinstance(value, bool)
-
-    def __str__(self) -> str:
-        return "True, False or null"
-
-
 _LOADER = {"num_workers": _Whole(0)}
 _SEEDED = {**_LOADER, "total_batch_size": _Whole(1), "seed": _Whole(0)}
-_BY_KIND: dict[str, dict[str, _Whole | _Real | _Flag]] = {
+_BY_KIND: dict[str, dict[str, _Whole | _Real]] = {
     "train": {
         "train.max_iter": _Whole(1),
         "train.log_period": _Whole(1),
@@ -66,14 +56,10 @@ _BY_KIND: dict[str, dict[str, _Whole | _Real | _Flag]] = {
     "test": {},
     "search": {
         "search.seed": _Whole(0),
-        "search.calibration_batches": _Whole(1),
-        "search.batch_size": _Whole(1),
-        "search.cache_memory": _Real(positive=False),
-        "search.channels_last": _Flag(),
         **{f"dataloader.calibration.{key}": rule for key, rule in _SEEDED.items()},
     },
 }
-_ALL: dict[str, _Whole | _Real | _Flag] = {
+_ALL: dict[str, _Whole | _Real] = {
     "train.seed": _Whole(0),
     "dataloader.test.batch_size": _Whole(1),
     "dataloader.test.num_workers": _Whole(0),

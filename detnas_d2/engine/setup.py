@@ -34,7 +34,7 @@ def setup(cfg: DictConfig, args: argparse.Namespace) -> None:
     """
     folder = cfg.train.output_dir
     setup_logger(folder, distributed_rank=comm.get_rank(), name="detnas_d2")
-    if OmegaConf.select(cfg, "search.workers"):
+    if OmegaConf.select(cfg, "search.executor.workers"):
         setup_logger(folder, name="fvcore")
         setup_logger(folder).info(f"Command line arguments: {args}")
         LazyConfig.save(cfg, os.path.join(folder, CONFIG_FILE))

@@ -3,19 +3,17 @@
 from .batch_norm import calibrated
 from .classification import ClassificationEvaluator
 from .fast_coco import FastCOCOEvaluator
-from .fitness import SupernetFitness, build_fitness, evaluate_images, set_memory_layout
+from .fitness import CandidateFitness, SupernetFitness
 from .images import SearchImages, load_images
-from .metric import check_metric
+from .inference import evaluate_images
 
 __all__ = [
+    "CandidateFitness",
     "ClassificationEvaluator",
     "FastCOCOEvaluator",
     "SearchImages",
     "SupernetFitness",
-    "build_fitness",
     "calibrated",
-    "check_metric",
     "evaluate_images",
     "load_images",
-    "set_memory_layout",
 ]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import difflib
-import io
-import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 import torch
-from detectron2.evaluation import DatasetEvaluator
 from detectron2.evaluation.testing import flatten_results_dict
 from omegaconf import DictConfig
 from torch import nn
@@ -22,175 +18,164 @@ from ..engine.trainer import LazyTrainer
 from ..modeling import folded
 from ..space import Architecture
 from .batch_norm import calibrated
-from .finite import finite_outputs
 from .images import SearchImages, load_images
+from .inference import evaluate_images, quiet
+from .metric import check_metric, require_metric
+
+# architecture -> (fitness, more is better; every figure by name)
+Score: TypeAlias = Callable[[Architecture], tuple[float, dict[str, float]]]
 
 
-class SupernetFitness:
-    """Scores paths of one supernet (Algorithm 2, lines 6 and 7).
+class CandidateFitness:
+    """What ``search.fitness`` makes: says how candidates are scored. The base of one's own.
 
-    ``fitness(architecture)`` sets the path, collects batch-norm statistics for it, evaluates the
-    model and leaves it as it was. The result is a pure function of the weights, the architecture,
-    the data and the arguments: no call depends on another.
+    It is made of its settings alone, in the process of ``search_net.py`` and in each worker, and
+    its constructor refuses settings that can't work, by ConfigError.
+
+    Attributes:
+        metric: what is shown as the name of the fitness.
+    """
+
+    metric = "fitness"
+
+    def check(self, cfg: DictConfig) -> None:
+        """Refuse, before anything is loaded, what no candidate can be scored by.
+
+        Raises:
+            ConfigError: with what to do.
+        """
+
+    def load(self, cfg: DictConfig) -> Any:
+        """Data that all candidates share, read once. Workers get it by pickle, and NumPy arrays in
+        it are mapped there, not copied, and read-only."""
+
+    def build(self, cfg: DictConfig, model: nn.Module, data: Any) -> Score:
+        """The function that scores a candidate; it has to be a pure function of the architecture.
+
+        Args:
+            model: with the supernet's weights, on ``train.device``.
+            data: what `load` gives.
+        """
+        raise NotImplementedError
+
+
+class SupernetFitness(CandidateFitness):
+    """A metric of the path in the trained supernet (Algorithm 2, lines 6 and 7).
+
+    Scoring sets the path, collects batch-norm statistics for it, evaluates the model on the images
+    of ``dataloader.test`` and leaves it as it was. The result is a pure function of the weights,
+    the architecture, the data and the settings: no call depends on another.
 
     Args:
-        model: the detector or classifier with a trained ``Supernet``.
-        calibration: batches for the batch-norm statistics.
-        evaluate: maps the model in eval mode to nested metrics, as Detectron2's evaluators do.
-        metric: which metric is the fitness, by its flattened name, e.g. ``bbox/AP``.
-        seed: of the detector's own sampling while statistics are collected.
-        amp: run in mixed precision: float16 on a GPU, bfloat16 on a CPU. Fitness differs a little.
+        metric: of ``dataloader.evaluator``, by its flattened name, e.g. ``bbox/AP``.
+        calibration_batches: of ``dataloader.calibration``, for the statistics.
+        batch_size: validation images a forward, all of one size: changes rounding only.
+        amp: mixed precision: float16 on a GPU, bfloat16 on a CPU. Fitness differs a little.
+        channels_last: memory layout of weights, and so of all that is computed. None: channels
+            come last on a CPU, and on a GPU with `amp`. Changes rounding only.
+        cache_memory: GiB for decoded images; more of them go to a file in ``train.output_dir``.
+
+    Attributes:
+        trainer: its build methods make the loader and the evaluator.
+
+    Raises:
+        ConfigError: for a setting that can't work.
     """
+
+    trainer = LazyTrainer
 
     def __init__(
         self,
-        model: nn.Module,
-        calibration: Sequence[Any],
-        evaluate: Callable[[nn.Module], Mapping[str, Any]],
         metric: str,
-        seed: int,
+        calibration_batches: int = 250,
+        batch_size: int = 4,
         amp: bool = False,
+        channels_last: bool | None = None,
+        cache_memory: float = 8,
     ) -> None:
-        self.supernet = require_supernet(model, "A search")
-        self._model = model
-        self._calibration = calibration
-        self._evaluate = evaluate
-        self._metric = metric
-        self._seed = seed
-        self._amp = amp
+        if not isinstance(metric, str) or not metric:
+            raise _wrong("metric", metric, "the name of a metric, such as bbox/AP")
+        for name, number in (
+            ("calibration_batches", calibration_batches),
+            ("batch_size", batch_size),
+        ):
+            if type(number) is not int or number < 1:
+                raise _wrong(name, number, "a whole number from 1")
+        if not isinstance(amp, bool):
+            raise _wrong("amp", amp, "True or False")
+        if not (channels_last is None or isinstance(channels_last, bool)):
+            raise _wrong("channels_last", channels_last, "True, False or null")
+        if type(cache_memory) not in (int, float) or not 0 <= cache_memory < math.inf:
+            raise _wrong("cache_memory", cache_memory, "a finite number from 0, in GiB")
+        self.metric = metric
+        self.calibration_batches = calibration_batches
+        self.batch_size = batch_size
+        self.amp = amp
+        self.channels_last = channels_last
+        self.cache_memory = cache_memory
 
-    def __call__(self, architecture: Architecture) -> tuple[float, dict[str, float]]:
+    def check(self, cfg: DictConfig) -> None:
+        """As `check_metric`."""
+        check_metric(cfg, self.metric)
+
+    def load(self, cfg: DictConfig) -> SearchImages:
+        """Raises DataError: the disk is full, or an image can't be read."""
+        loader = self.trainer.build_test_loader(cfg, cfg.dataloader.test.dataset.names)
+        sizes = (self.calibration_batches, self.batch_size, self.cache_memory)
+        return load_images(cfg, loader, *sizes)
+
+    def build(self, cfg: DictConfig, model: nn.Module, data: SearchImages) -> Score:
         """
         Returns:
-            the fitness, unrounded as the evaluator gives it, and all metrics by flattened name.
-
-        Raises:
-            ConfigError: if the evaluator gives other metrics; that is no candidate's fault.
-            FloatingPointError: if a layer gives NaN or infinity.
-            RuntimeError: if the evaluator gives no metrics, although there are detections.
+            the function. Its fitness is unrounded, as the evaluator gives it. It raises ConfigError
+            if the evaluator gives other metrics (that is no candidate's fault), FloatingPointError
+            if a layer gives NaN or infinity, RuntimeError if the evaluator gives no metrics,
+            although there are detections.
         """
-        with (
-            quiet(),
-            self.supernet.use_path(architecture),
-            torch.autocast(next(self._model.parameters()).device.type, enabled=self._amp),
-            calibrated(self._model, self._calibration, self._seed),
-            folded(self._model),
-            seeded(self._seed),
-        ):
-            results = self._evaluate(self._model)
-        metrics = {k: float(v) for k, v in flatten_results_dict(dict(results)).items()}
-        if not metrics:
-            raise RuntimeError("The evaluator gives no metrics for what the model gives.")
-        require_metric(self._metric, metrics)
-        return metrics[self._metric], metrics
+        self.lay_out(model)
+        evaluator = self.trainer.build_evaluator(cfg, cfg.dataloader.test.dataset.names)
+        seed = cfg.dataloader.calibration.seed
+
+        def score(architecture: Architecture) -> tuple[float, dict[str, float]]:
+            with quiet(), on_path(model, architecture, data.calibration, seed, self.amp):
+                results = evaluate_images(model, data, evaluator, self.metric)
+            metrics = {k: float(v) for k, v in flatten_results_dict(dict(results)).items()}
+            if not metrics:
+                raise RuntimeError("The evaluator gives no metrics for what the model gives.")
+            require_metric(self.metric, metrics)
+            return metrics[self.metric], metrics
+
+        return score
+
+    def lay_out(self, model: nn.Module) -> None:
+        """Lay out the weights as `channels_last` says."""
+        last = self.channels_last
+        if last is None:
+            last = self.amp or next(model.parameters()).device.type == "cpu"
+        model.to(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
-def build_fitness(
-    cfg: DictConfig,
-    model: nn.Module,
-    images: SearchImages | None = None,
-    trainer: type[LazyTrainer] = LazyTrainer,
-) -> SupernetFitness:
-    """The fitness that a config describes.
-
-    The model's weights get the memory layout of `set_memory_layout`.
+@contextmanager
+def on_path(
+    model: nn.Module, architecture: Architecture, calibration: Sequence[Any], seed: int, amp: bool
+) -> Iterator[None]:
+    """Within this context the model is the path as it is scored: in eval mode, with statistics of
+    its own, folded into its weights.
 
     Args:
-        images: what ``load_images`` gives; read here by default.
-        trainer: its build methods make the loader and ``dataloader.evaluator``.
+        model: a detector or classifier with a trained ``Supernet``.
+        calibration: batches for the batch-norm statistics.
+        seed: of the detector's own sampling while statistics are collected.
     """
-    if images is None:
-        images = load_images(cfg, trainer)
-    set_memory_layout(cfg, model)
-    evaluator = trainer.build_evaluator(cfg, cfg.dataloader.test.dataset.names)
-
-    def evaluate(model: nn.Module) -> Mapping[str, Any]:
-        return evaluate_images(model, images, evaluator, cfg.search.metric)
-
-    return SupernetFitness(
-        model,
-        images.calibration,
-        evaluate,
-        cfg.search.metric,
-        seed=cfg.dataloader.calibration.seed,
-        amp=cfg.search.amp,
-    )
+    with (
+        require_supernet(model, "A search").use_path(architecture),
+        torch.autocast(next(model.parameters()).device.type, enabled=amp),
+        calibrated(model, calibration, seed),
+        folded(model),
+        seeded(seed),
+    ):
+        yield
 
 
-def set_memory_layout(cfg: DictConfig, model: nn.Module) -> None:
-    """Lay out the weights as ``search.channels_last`` says, and with them all that is computed.
-
-    Where it is null or absent, channels come last on a CPU and in mixed precision on a GPU.
-    """
-    wanted = cfg.search.get("channels_last")
-    if wanted is None:
-        wanted = cfg.search.amp or next(model.parameters()).device.type == "cpu"
-    model.to(memory_format=torch.channels_last if wanted else torch.contiguous_format)
-
-
-def require_metric(metric: str, metrics: Mapping[str, float]) -> None:
-    """
-    Raises:
-        ConfigError: `metric` is not among what the evaluator gives.
-    """
-    if metric not in metrics:
-        near = difflib.get_close_matches(metric, metrics, n=3)
-        raise ConfigError(
-            f"search.metric is {metric!r}, which the evaluator does not give; choose "
-            f"one of {', '.join(near or sorted(metrics))}."
-        )
-
-
-@torch.no_grad()
-def evaluate_images(
-    model: nn.Module, images: SearchImages, evaluator: DatasetEvaluator, metric: str
-) -> Mapping[str, Any]:
-    """What Detectron2's ``inference_on_dataset`` gives, on the images of a search.
-
-    The evaluator gets the images one by one in the order of the data set, so that equal scores are
-    ordered as they would be there. Detectron2's gives no figure, or NaN only, where nothing was
-    detected in any image; the AP of that is 0, and so is `metric`.
-
-    Raises:
-        FloatingPointError: what the network computes of an image is not finite.
-    """
-    evaluator.reset()
-    waiting: dict[int, tuple[Any, Any]] = {}
-    following = 0
-    detected: list[int] = []
-    with finite_outputs(model):
-        for batch, positions in zip(images.validation, images.positions, strict=True):
-            outputs = model(batch)
-            waiting.update(zip(positions, zip(batch, outputs, strict=True), strict=True))
-            while following in waiting:
-                image, output = waiting.pop(following)
-                evaluator.process([image], [output])
-                following += 1
-                if isinstance(output, Mapping) and "instances" in output:
-                    detected.append(len(output["instances"]))
-    results = evaluator.evaluate() or {}
-    if detected and not any(detected):
-        flat = flatten_results_dict(dict(results))
-        if all(math.isnan(figure) for figure in flat.values()):
-            return {**flat, metric: 0.0}
-    return results
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Hold back the report that evaluators print and log for every evaluation."""
-    loggers = [logging.getLogger(n) for n in ("detectron2.evaluation", "fvcore.nn.precise_bn")]
-    loggers += [
-        logging.getLogger(n)
-        for n in logging.root.manager.loggerDict
-        if n.startswith("detectron2.evaluation.")
-    ]
-    levels = [x.level for x in loggers]
-    try:
-        for x in loggers:
-            x.setLevel(logging.WARNING)
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        for x, level in zip(loggers, levels, strict=True):
-            x.setLevel(level)
+def _wrong(name: str, value: object, expected: str) -> ConfigError:
+    return ConfigError(f"search.fitness.{name} is {value!r}; expected {expected}.")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 import logging
 import time
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from detectron2.config import instantiate
 from omegaconf import DictConfig
 
 from ..data.image_store import ImageStore
-from ..engine import LazyTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -36,30 +37,38 @@ class SearchImages:
     validation: Sequence[list[Image]]
     positions: Sequence[tuple[int, ...]]
 
+    def __reduce__(self) -> Any:
+        """By pickle the pixels go as NumPy arrays, which Ray's workers map and do not copy."""
+        parts = (_each(lambda t: t.numpy(), b) for b in (self.calibration, self.validation))
+        return _unpickled, (*parts, self.positions)
 
-def load_images(cfg: DictConfig, trainer: type[LazyTrainer] = LazyTrainer) -> SearchImages:
-    """Decode and map the images of ``dataloader.calibration`` and ``dataloader.test``.
 
-    The first ``search.calibration_batches`` batches of the former, all images of the latter in
-    batches of ``search.batch_size``. They are kept in ``search.cache_memory`` GiB of memory, and
-    what is more in a file in ``train.output_dir``.
+def load_images(
+    cfg: DictConfig,
+    loader: Iterable[list[Image]],
+    calibration_batches: int,
+    batch_size: int,
+    cache_memory: float,
+) -> SearchImages:
+    """Decode and map the images of ``dataloader.calibration`` and of `loader`, the validation's.
+
+    The first `calibration_batches` batches of the former, all images of the latter in batches of
+    `batch_size`. They are kept in `cache_memory` GiB of memory, and what is more in a file in
+    ``train.output_dir``.
 
     Raises:
         DataError: the disk is full.
     """
-    settings = cfg.search
     store = ImageStore(
-        int(settings.cache_memory * 2**30),
+        int(cache_memory * 2**30),
         cfg.train.output_dir,
         pin=str(cfg.train.device).startswith("cuda"),
     )
-    count = settings.calibration_batches
-    batches = itertools.islice(iter(instantiate(cfg.dataloader.calibration)), count)
-    calibration = list(_kept(batches, store, count, "batch-norm"))
-    loader = trainer.build_test_loader(cfg, cfg.dataloader.test.dataset.names)
+    batches = itertools.islice(iter(instantiate(cfg.dataloader.calibration)), calibration_batches)
+    calibration = list(_kept(batches, store, calibration_batches, "batch-norm"))
     total = len(loader) if isinstance(loader, Sized) else None
     images = list(itertools.chain.from_iterable(_kept(loader, store, total, "validation")))
-    positions = group_by_size([image["image"].shape for image in images], settings.batch_size)
+    positions = group_by_size([image["image"].shape for image in images], batch_size)
     logger.info(
         "%d batches for batch-norm statistics and %d validation images: %.2f GiB in memory, "
         "%.2f GiB on the disk",
@@ -97,3 +106,14 @@ def _kept(
             told = now
             left = (now - start) / done * (total - done)
             logger.info("Reading the %s images: %d/%d, %.0f s left", what, done, total, left)
+
+
+def _unpickled(calibration: Any, validation: Any, positions: Any) -> SearchImages:
+    with warnings.catch_warnings():  # nothing writes to images
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        parts = [_each(torch.from_numpy, batches) for batches in (calibration, validation)]
+    return SearchImages(parts[0], parts[1], positions)
+
+
+def _each(change: Callable[[Any], Any], batches: Sequence[list[Image]]) -> list[list[Image]]:
+    return [[{**image, "image": change(image["image"])} for image in batch] for batch in batches]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import logging
 import math
 import tempfile
@@ -19,13 +20,13 @@ from omegaconf import DictConfig, OmegaConf
 from ..engine import ConfigError, LazyTrainer
 from ..errors import DetNASError
 from .fast_coco import FastCOCOEvaluator
-from .fitness import quiet, require_metric
+from .inference import quiet
 
 logger = logging.getLogger(__name__)
 
 
-def check_metric(cfg: DictConfig, trainer: type[LazyTrainer] = LazyTrainer) -> None:
-    """Refuse a ``search.metric`` that ``dataloader.evaluator`` does not give, or that no candidate
+def check_metric(cfg: DictConfig, metric: str) -> None:
+    """Refuse a `metric` that ``dataloader.evaluator`` does not give, or that no candidate
     can have a number for.
 
     The evaluator itself is asked: it is given what a network would give that makes no mistake, the
@@ -33,14 +34,11 @@ def check_metric(cfg: DictConfig, trainer: type[LazyTrainer] = LazyTrainer) -> N
     What can't be known so is left to the first candidate: figures of masks and keypoints, and an
     evaluator of one's own that needs more than records, boxes and scores.
 
-    Args:
-        trainer: its build method makes the evaluator.
-
     Raises:
         ConfigError: naming the nearest metrics that there are, or what the data set lacks.
         DataError: as the data set and the evaluator.
     """
-    metric, name = cfg.search.metric, OmegaConf.select(cfg, "dataloader.test.dataset.names")
+    name = OmegaConf.select(cfg, "dataloader.test.dataset.names")
     if name is None:
         return
     records = instantiate(cfg.dataloader.test.dataset)
@@ -48,14 +46,14 @@ def check_metric(cfg: DictConfig, trainer: type[LazyTrainer] = LazyTrainer) -> N
         cfg = copy.deepcopy(cfg)
         if "output_dir" in cfg.dataloader.evaluator:
             cfg.dataloader.evaluator.output_dir = folder
-        evaluator = trainer.build_evaluator(cfg, name)
+        evaluator = LazyTrainer.build_evaluator(cfg, name)
         try:
             with quiet():
                 results = _rehearse(evaluator, records)
         except DetNASError:
             raise
         except Exception:
-            logger.debug("search.metric is left to the first candidate:", exc_info=True)
+            logger.debug("search.fitness.metric is left to the first candidate:", exc_info=True)
             return
     metrics = flatten_results_dict(dict(results))
     of_coco = isinstance(evaluator, (FastCOCOEvaluator, COCOEvaluator))
@@ -71,7 +69,21 @@ def check_metric(cfg: DictConfig, trainer: type[LazyTrainer] = LazyTrainer) -> N
         others = [k for k, v in sorted(metrics.items()) if not math.isnan(v)]
         advice = f"choose one of {', '.join(others)}" if others else "annotate its images"
         raise ConfigError(
-            f"search.metric is {metric!r}, but {name!r} has no object that counts for it; {advice}."
+            f"search.fitness.metric is {metric!r}, but {name!r} has no object that counts for it; "
+            f"{advice}."
+        )
+
+
+def require_metric(metric: str, metrics: Mapping[str, float]) -> None:
+    """
+    Raises:
+        ConfigError: `metric` is not among what the evaluator gives.
+    """
+    if metric not in metrics:
+        near = difflib.get_close_matches(metric, metrics, n=3)
+        raise ConfigError(
+            f"search.fitness.metric is {metric!r}, which the evaluator does not give; choose one "
+            f"of {', '.join(near or sorted(metrics))}."
         )
 
 

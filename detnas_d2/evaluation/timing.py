@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 from ..modeling import Supernet
 from ..space import LatencyTable, SearchSpace
 from ..space.cost import block_resolutions, checked_size
-from .threads import with_threads
+from .cpu import with_threads
 
 NETWORKS = 20  # of the check
 _WARM_UP = 2  # rounds

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..driver.commands import Retraining
+from ..driver.retraining import Retraining
 from ..errors import DetNASError
 from ..files import parse_json
 from ..space import Architecture, Choice, SearchSpace, Stage

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ..driver.commands import Retraining
+from ..driver.retraining import Retraining
 from ..durations import duration
 from ..search import Evaluation, rank
 from .boxes import Detections, read_detections

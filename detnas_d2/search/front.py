@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from ..files import write_atomically
 from .record import Evaluation
 from .results import SearchResult, as_columns
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,14 @@ class ParetoResult(SearchResult):
     somewhere better), cheapest first; equal ones are all in it."""
 
     front: tuple[TradeOff, ...]
+
+    def write(self, folder: str | os.PathLike[str]) -> str:
+        """Write ``pareto_front.json`` too."""
+        best_file = super().write(folder)
+        file = os.path.join(folder, "pareto_front.json")
+        write_front(file, self)
+        logger.info(f"The front, written to {file}:\n{format_front(self)}")
+        return best_file
 
     @classmethod
     def of(cls, result: SearchResult, front: Iterable[TradeOff]) -> ParetoResult:

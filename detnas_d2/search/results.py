@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from ..files import write_atomically
 from .errors import SearchError
 from .record import Evaluation, rank
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,29 @@ class SearchResult:
     best: Evaluation
     evaluations: tuple[Evaluation, ...]
     stopped_because: str | None
+
+    def write(self, folder: str | os.PathLike[str]) -> str:
+        """Write ``best_architecture.json``, whole or not at all, and tell of the result.
+
+        Returns:
+            the file.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        file = os.path.join(folder, "best_architecture.json")
+        write_best(file, self.best)
+        top = format_top(self.evaluations)
+        logger.info(f"The top ten of {len(self.evaluations)} architectures:\n{top}")
+        if self.stopped_because:
+            logger.info(f"The search ended early: {self.stopped_because}.")
+        if self.best.fitness == 0 and not any(self.best.metrics.values()):
+            logger.warning(
+                "All figures of the best are 0: nothing was detected, or nothing rightly, so the "
+                "order of candidates says nothing. The supernet has learnt too little: see "
+                "'nothing was detected' in docs/faq.md."
+            )
+        return file
 
 
 def make_result(

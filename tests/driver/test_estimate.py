@@ -28,7 +28,7 @@ def search(tmp_path):
     cfg = detector(tmp_path)
     settings = LazyConfig.load(str(ROOT / "configs/common/search.py")).search
     settings.flops_limit = None
-    settings.calibration_batches = 6
+    settings.fitness.calibration_batches = 6
     settings.algorithm.population = 5
     settings.algorithm.generations = 4
     settings.algorithm.parents = 2
@@ -64,18 +64,23 @@ def test_a_training(cfg, tmp_path, bccd_images, monkeypatch):
 def test_a_search(search, bccd_images, monkeypatch):
     """Of 6 batches and 3 images a third is measured; workers share the candidates."""
     seen = []
-    call = SupernetFitness.__call__
+    build = SupernetFitness.build
 
-    def slow(self, architecture):
-        seen.append(len(self._calibration))
-        time.sleep(0.5)
-        return call(self, architecture)
+    def slow(self, cfg, model, data):
+        score = build(self, cfg, model, data)
+        seen.append(len(data.calibration))
 
-    monkeypatch.setattr(SupernetFitness, "__call__", slow)
+        def slowly(architecture):
+            time.sleep(0.5)
+            return score(architecture)
+
+        return slowly
+
+    monkeypatch.setattr(SupernetFitness, "build", slow)
     found = predict("step3", search)
     assert (found.unit, found.number) == ("candidate", 20)
     assert set(seen) == {2} and 3 * 0.5 < found.each < 3 * 2
-    search.search.workers = 4
+    search.search.executor.workers = 4
     assert predict("step3", search).each < found.each
 
 

@@ -12,18 +12,14 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from omegaconf import OmegaConf
 
 from detnas_d2.data import DataError, register_coco, unregister_dataset
-from detnas_d2.driver.threads import fitness_threads
 from detnas_d2.driver.workers import make_fitness, worker_environment, worker_parts
 from detnas_d2.engine import ConfigError
-from detnas_d2.evaluation import SearchImages
-from detnas_d2.evaluation.threads import with_threads
 
 
-def config(**search):
+def config():
     return OmegaConf.create(
         {
             "train": {"device": "cpu"},
-            "search": {"workers": 1, "threads": None, **search},
             "dataloader": {"evaluator": {"dataset_name": "of_workers"}},
         }
     )
@@ -41,42 +37,42 @@ def json_file(tmp_path):
 @pytest.fixture
 def setup(json_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return next(worker_parts(config(), torch.nn.Linear(1, 1), SearchImages([], [], [])))
+    return next(worker_parts(config(), 1, torch.nn.Linear(1, 1), None))
 
 
 def test_another_version(setup):
     other = dataclasses.replace(setup, versions={**setup.versions, "torch": "1.0", "no-such": "2"})
     message = f"torch {torch.__version__.split('+')[0]}.* instead of 1.0, no-such .missing. instea"
     with pytest.raises(ConfigError, match=message):
-        make_fitness(other, {}, SearchImages([], [], []))
+        make_fitness(other, {}, None)
 
 
 def test_no_gpu(setup, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     setup.cfg.train.device = "cuda"
     with pytest.raises(ConfigError, match="PyTorch sees no GPU in a worker on"):
-        make_fitness(setup, {}, SearchImages([], [], []))
+        make_fitness(setup, {}, None)
 
 
 def test_the_data_set_is_the_drivers(setup, json_file, tmp_path):
     """Registered where the worker lacks it, or has another one of that name."""
     with pytest.raises(Exception, match="model"):  # that is the next that is missing here
-        make_fitness(setup, {}, SearchImages([], [], []))
+        make_fitness(setup, {}, None)
     unregister_dataset("of_workers")
     DatasetCatalog.register("of_workers", lambda: [])
     MetadataCatalog.get("of_workers").set(json_file="elsewhere.json")
     with pytest.raises(Exception, match="model"):
-        make_fitness(setup, {}, SearchImages([], [], []))
+        make_fitness(setup, {}, None)
     assert MetadataCatalog.get("of_workers").json_file == str(json_file)
 
 
 def test_other_annotations(setup, json_file):
     json_file.write_text("{}")
     with pytest.raises(DataError, match="'of_workers' has other annotations on"):
-        make_fitness(setup, {}, SearchImages([], [], []))
+        make_fitness(setup, {}, None)
     json_file.unlink()
     with pytest.raises(DataError, match="can't read"):
-        make_fitness(setup, {}, SearchImages([], [], []))
+        make_fitness(setup, {}, None)
 
 
 def test_environment(tmp_path, monkeypatch):
@@ -92,16 +88,3 @@ def test_environment(tmp_path, monkeypatch):
     assert environment["DETECTRON2_DATASETS"] == str(tmp_path / "sets")
     assert environment["OMP_NUM_THREADS"] == "3"
     assert "OMP_NUM_THREADS" not in worker_environment(None)
-
-
-def test_threads():
-    with with_threads(2):
-        assert fitness_threads(config(workers=0)) == 2
-        with with_threads(1):
-            assert torch.get_num_threads() == 1
-        assert torch.get_num_threads() == 2
-    assert fitness_threads(config()) == 1
-    assert fitness_threads(config(threads=3)) == fitness_threads(config(threads=3, workers=0)) == 3
-    on_gpu = config(threads=3)
-    on_gpu.train.device = "cuda:1"
-    assert fitness_threads(on_gpu) is None

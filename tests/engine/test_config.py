@@ -197,3 +197,19 @@ def test_classes_of_config_files_are_named_once(tmp_path, imported, message):
     )
     with pytest.raises(ConfigError, match=message):
         load_config(str(path))
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("metric", "sets search.metric, which is search.fitness.metric now"),
+        ("workers", "sets search.workers, which is search.executor.workers now"),
+        ("memory_limit", "sets search.memory_limit, which is no more"),
+    ],
+)
+def test_keys_of_a_search_of_before(tmp_path, key, message):
+    """As in the config.yaml that a run of an older version has left."""
+    file = tmp_path / "config.yaml"
+    file.write_text(f"search: {{seed: 0, {key}: 1}}\n")
+    with pytest.raises(ConfigError, match=message):
+        load_config(str(file))

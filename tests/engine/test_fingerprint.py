@@ -48,8 +48,8 @@ def hashed(cfg, keys=KEYS):
         ("dataloader.train.num_workers", 7),
         ("dataloader.evaluator.output_dir", "elsewhere"),
         ("search.retrain", ["a.py"]),
-        *((f"search.{key}", 1) for key in ("address", "cache_memory", "workers", "threads")),
-        *((f"search.{key}", 1) for key in ("retries", "time_limit")),
+        ("search.fitness.cache_memory", 2),
+        ("search.executor", {"workers": 2, "threads": 1}),  # counts elsewhere in a header
         ("train.output_dir", "elsewhere"),
         ("train.max_iter", 77),  # of a key that is not asked for
     ],
@@ -72,7 +72,7 @@ def test_what_changes_no_result_changes_no_hash(key, value):
         ("model._target_", "torch.nn.ReLU"),
         ("dataloader.test.dataset.names", "test"),
         ("dataloader.calibration.seed", 1),
-        ("search.metric", "classification/top2"),
+        ("search.fitness.metric", "classification/top2"),
         ("search.new", None),
         ("model.workers", 2),  # names that have no effect elsewhere
         ("dataloader.train.threads", 2),
@@ -128,7 +128,7 @@ def test_differences_are_named_by_key():
     now = {"limit": 2e8, "one": 1.0, "sizes": [1], "steps": [{"a": 1}, {"a": 3}], "new": {"b": 1}}
     both = {"same": "x", "_target_": "torch.nn.ReLU"}
     configs = [
-        OmegaConf.create({"search": {**both, **node, "workers": i}, "train": {"seed": i}})
+        OmegaConf.create({"search": {**both, **node, "executor": i}, "train": {"seed": i}})
         for i, node in enumerate((former, now))
     ]
     assert config_differences(*configs, ("search",)) == {

@@ -6,7 +6,6 @@ import io
 import json
 import pathlib
 import re
-import sys
 import tempfile
 
 import pytest
@@ -186,50 +185,3 @@ def test_all_at_once(cfg, tmp_path, monkeypatch):
         "missing.pth",
     ):
         assert part in message, part
-
-
-@pytest.fixture
-def search(cfg):
-    """The problems of a search with these settings, as text."""
-
-    def problems(device="cpu", **settings):
-        cfg.train.device = device
-        cfg.train.init_checkpoint = "missing.pth"  # a problem that is there in any case
-        cfg.search = {**cfg.search, "workers": 0, "address": None, **settings}
-        return refusal(cfg, "search")
-
-    return problems
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"workers": -1}, "search.workers is -1; expected a whole number from 0"),
-        ({"workers": True}, "search.workers is True"),
-        ({"retries": 0.5}, "search.retries is 0.5"),
-        ({"threads": 0}, "search.threads is 0"),
-        ({"workers": 1, "time_limit": 0}, "search.time_limit is 0; expected seconds above 0"),
-        ({"time_limit": 60}, "search.time_limit needs workers"),
-        ({"address": "auto"}, "search.address needs workers"),
-    ],
-)
-def test_settings_of_workers(search, settings, message):
-    assert message in search(**settings)
-    assert "search." not in search(workers=2, retries=0, threads=1, time_limit=0.5, address="auto")
-
-
-def test_workers_without_ray(search, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    assert "needs Ray: pip install 'detnas-d2[ray]'" in search(workers=1)
-    assert "Ray" not in search(workers=0)
-
-
-def test_workers_on_gpus(search, monkeypatch):
-    """The driver counts them, and does not look further, which would initialise CUDA."""
-    monkeypatch.setattr(torch.cuda, "is_available", None)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert "search.workers is 3, each with a GPU, but PyTorch sees 2" in search("cuda", workers=3)
-    assert "GPU" not in search("cuda", workers=2)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert "sees no GPU here" in search("cuda", workers=2)
-    assert "GPU" not in search("cuda", workers=3, address="auto")  # those of other machines

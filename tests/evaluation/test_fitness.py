@@ -12,17 +12,9 @@ from detectron2.config import LazyCall as L
 from detectron2.config import instantiate
 from detectron2.evaluation import COCOEvaluator
 from detectron2.utils.logger import setup_logger
-from omegaconf import OmegaConf
 
 from detnas_d2.engine import ConfigError, LazyTrainer, require_supernet
-from detnas_d2.evaluation import (
-    FastCOCOEvaluator,
-    SupernetFitness,
-    build_fitness,
-    calibrated,
-    load_images,
-    set_memory_layout,
-)
+from detnas_d2.evaluation import FastCOCOEvaluator, SupernetFitness, calibrated
 from detnas_d2.modeling import load_weights
 from detnas_d2.space import Architecture, UniformPathSampler
 
@@ -32,13 +24,13 @@ ARCHITECTURES = [UniformPathSampler(tiny.SPACE, 1)(i) for i in range(4)]
 def classifier_cfg(architecture=None):
     cfg = tiny.classifier("unused", architecture)
     cfg.dataloader.evaluator = L(tiny.OutputSum)(dataset_name="val")
-    cfg.search.metric = "bbox/AP"
+    cfg.search.fitness.metric = "bbox/AP"
     return cfg
 
 
 def detector_cfg(architecture=None, make=tiny.detector):
     cfg = make("unused", architecture)
-    cfg.search.calibration_batches = 2
+    cfg.search.fitness.calibration_batches = 2
     return cfg
 
 
@@ -47,6 +39,12 @@ def retinanet_cfg(architecture=None):
 
 
 CFGS = {"classifier": classifier_cfg, "detector": detector_cfg, "retinanet": retinanet_cfg}
+
+
+def scorer(cfg, model, images=None):
+    """The function that scores candidates, as a search makes it."""
+    fitness = instantiate(cfg.search.fitness)
+    return fitness.build(cfg, model, images or fitness.load(cfg))
 
 
 def build(cfg, seed=0):
@@ -64,8 +62,9 @@ def test_the_order_plays_no_part_and_the_model_is_left_as_it_was(kind, bccd_imag
     cfg = CFGS[kind]()
     model = build(cfg)
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    fitness = build_fitness(cfg, model)
-    fitness.supernet.set_path(ARCHITECTURES[3])
+    fitness = scorer(cfg, model)
+    supernet = require_supernet(model, "A search")
+    supernet.set_path(ARCHITECTURES[3])
     forward = [fitness(a) for a in ARCHITECTURES]
     torch.manual_seed(99)  # no global state plays a part either
     model.eval()
@@ -73,9 +72,9 @@ def test_the_order_plays_no_part_and_the_model_is_left_as_it_was(kind, bccd_imag
     assert forward == backward
     assert len({value for value, _ in forward}) == len(ARCHITECTURES)
     assert tiny.same(dict(model.state_dict()), before)
-    assert fitness.supernet.path == ARCHITECTURES[3]
+    assert supernet.path == ARCHITECTURES[3]
     # interleaved with another supernet, in another object of the same weights
-    other, twin = build_fitness(cfg, build(cfg, seed=5)), build_fitness(cfg, build(cfg))
+    other, twin = scorer(cfg, build(cfg, seed=5)), scorer(cfg, build(cfg))
     interleaved = [
         (other(b)[0], twin(a))[1] for a, b in zip(ARCHITECTURES, ARCHITECTURES[::-1], strict=True)
     ]
@@ -87,12 +86,12 @@ def test_the_order_plays_no_part_and_the_model_is_left_as_it_was(kind, bccd_imag
 def test_the_network_alone_scores_the_same(kind, bccd_images):
     cfg = CFGS[kind]()
     model = build(cfg)
-    value, metrics = build_fitness(cfg, model)(ARCHITECTURES[0])
+    value, metrics = scorer(cfg, model)(ARCHITECTURES[0])
     alone_cfg = CFGS[kind](ARCHITECTURES[0].choices)
     alone = instantiate(alone_cfg.model)
     load_weights(alone, {"model": model.state_dict()})
     loader = iter(instantiate(cfg.dataloader.calibration))
-    data = [next(loader) for _ in range(cfg.search.calibration_batches)]
+    data = [next(loader) for _ in range(cfg.search.fitness.calibration_batches)]
     with calibrated(alone, data, cfg.dataloader.calibration.seed):
         results = LazyTrainer.test(alone_cfg, alone)
     # folded norms round otherwise
@@ -106,13 +105,13 @@ def test_mixed_precision(kind, bccd_images):
     cfg = CFGS[kind]()
     model = build(cfg)
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    exact = [build_fitness(cfg, model)(a)[0] for a in ARCHITECTURES[:2]]
-    cfg.search.amp = True
+    exact = [scorer(cfg, model)(a)[0] for a in ARCHITECTURES[:2]]
+    cfg.search.fitness.amp = True
     seen = set()
     for module in model.modules():
         if isinstance(module, torch.nn.Conv2d):
             module.register_forward_hook(lambda m, x, y: seen.add(y.dtype))
-    fitness = build_fitness(cfg, model)
+    fitness = scorer(cfg, model)
     mixed = [fitness(a)[0] for a in ARCHITECTURES[:2]]
     assert [fitness(a)[0] for a in ARCHITECTURES[1::-1]] == mixed[::-1]
     assert seen == {torch.bfloat16}
@@ -134,48 +133,62 @@ def test_mixed_precision(kind, bccd_images):
     ],
 )
 def test_memory_layout(key, amp, device, last):
-    cfg = OmegaConf.create({"search": {"channels_last": key, "amp": amp}})
+    fitness = SupernetFitness("bbox/AP", amp=amp, channels_last=key)
     model = torch.nn.Conv2d(8, 8, 3).to(device)
     for before in (torch.channels_last, torch.contiguous_format):
         model.to(memory_format=before)
-        set_memory_layout(cfg, model)
+        fitness.lay_out(model)
         assert model.weight.is_contiguous(memory_format=torch.channels_last) == last
         assert model.weight.is_contiguous() == (not last)
 
 
 def test_the_memory_layout_is_that_of_all_that_is_computed(bccd_images):
-    """By default as in a config without the key, and it changes no more than rounding."""
+    """It changes no more than rounding."""
     cfg = classifier_cfg()
     model = build(cfg)
     found = {}
-    for key in (None, True, False):
-        cfg.search.channels_last = key
+    for last in (True, False):
+        cfg.search.fitness.channels_last = last
         seen = set()
         hooks = [
             m.register_forward_hook(lambda m, x, y, seen=seen: seen.add(y.is_contiguous()))
             for m in model.modules()
             if isinstance(m, torch.nn.Conv2d) and m.groups == 1 and m.kernel_size != (1, 1)
         ]
-        found[key] = build_fitness(cfg, model)(ARCHITECTURES[0])[0]
+        found[last] = scorer(cfg, model)(ARCHITECTURES[0])[0]
         for hook in hooks:
             hook.remove()
-        assert seen == {key is False}
-    del cfg.search.channels_last
-    assert build_fitness(cfg, model)(ARCHITECTURES[0])[0] == found[None] == found[True]
+        assert seen == {not last}
     assert found[False] == pytest.approx(found[True], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"metric": None}, "search.fitness.metric is None; expected the name of a metric"),
+        ({"calibration_batches": 0}, "calibration_batches is 0; expected a whole number from 1"),
+        ({"batch_size": 2.0}, "search.fitness.batch_size is 2.0"),
+        ({"amp": "yes"}, "search.fitness.amp is 'yes'; expected True or False"),
+        ({"channels_last": "auto"}, "is 'auto'; expected True, False or null"),
+        ({"cache_memory": -1}, "search.fitness.cache_memory is -1; expected a finite number"),
+    ],
+)
+def test_wrong_settings(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        SupernetFitness(**{"metric": "bbox/AP", **settings})
 
 
 def test_statistics_are_collected(bccd_images):
     """Were they not, the running statistics of the supernet would decide the fitness."""
     cfg = classifier_cfg()
     model = build(cfg)
-    value, _ = build_fitness(cfg, model)(ARCHITECTURES[0])
+    value, _ = scorer(cfg, model)(ARCHITECTURES[0])
     for name, buffer in model.named_buffers():
         if name.endswith("running_var"):
             buffer.mul_(50)
-    assert build_fitness(cfg, model)(ARCHITECTURES[0])[0] == value
-    cfg.search.calibration_batches = 1
-    assert build_fitness(cfg, model)(ARCHITECTURES[0])[0] != value
+    assert scorer(cfg, model)(ARCHITECTURES[0])[0] == value
+    cfg.search.fitness.calibration_batches = 1
+    assert scorer(cfg, model)(ARCHITECTURES[0])[0] != value
 
 
 def test_real_average_precision_is_unrounded_and_quiet(bccd_images, capfd, caplog):
@@ -183,7 +196,7 @@ def test_real_average_precision_is_unrounded_and_quiet(bccd_images, capfd, caplo
     setup_logger(name="fvcore")
     cfg = detector_cfg()
     cfg.dataloader.evaluator = L(COCOEvaluator)(dataset_name="bccd_val")
-    fitness = build_fitness(cfg, build(cfg))
+    fitness = scorer(cfg, build(cfg))
     levels = {
         n: logging.getLogger(n).level for n in ("detectron2.evaluation", "fvcore.nn.precise_bn")
     }
@@ -195,22 +208,62 @@ def test_real_average_precision_is_unrounded_and_quiet(bccd_images, capfd, caplo
     assert {n: logging.getLogger(n).level for n in levels} == levels
 
 
-def simple(results, metric="bbox/AP"):
-    model = build(classifier_cfg())
-    data = [[tiny.NoiseMapper()(r) for r in tiny.records("train", 4)]]
-    return SupernetFitness(model, data, lambda model: results, metric, seed=0)
+class Told(LazyTrainer):
+    """A user's trainer, with an evaluator that says what it is told."""
+
+    results = None
+
+    @classmethod
+    def build_evaluator(cls, cfg, dataset_name):
+        evaluator = tiny.OutputSum(dataset_name)
+        evaluator.evaluate = lambda: cls.results() if callable(cls.results) else cls.results
+        return evaluator
 
 
-def test_a_metric_that_is_missing():
-    with pytest.raises(ConfigError, match="search.metric is 'bbox/AP'.*segm/AP"):
-        simple({"segm": {"AP": 1.0}})(ARCHITECTURES[0])
-    with pytest.raises(RuntimeError, match="The evaluator gives no metrics"):
-        simple({})(ARCHITECTURES[0])
+class ToldFitness(SupernetFitness):
+    trainer = Told
 
 
-def test_nan_passes_as_nan():
-    value, metrics = simple({"bbox": {"AP": float("nan"), "AP50": 2}})(ARCHITECTURES[0])
+def told(monkeypatch, results):
+    """A classifier, and what scores it by these results."""
+    monkeypatch.setattr(Told, "results", staticmethod(results) if callable(results) else results)
+    cfg = classifier_cfg()
+    cfg.search.fitness._target_ = ToldFitness
+    model = build(cfg)
+    return model, scorer(cfg, model)
+
+
+def test_a_users_trainer_builds_the_evaluation(monkeypatch):
+    found = {"bbox": {"AP": float("nan"), "AP50": 2}}
+    value, metrics = told(monkeypatch, found)[1](ARCHITECTURES[0])
     assert math.isnan(value) and math.isnan(metrics["bbox/AP"]) and metrics["bbox/AP50"] == 2.0
+
+
+def test_a_metric_that_is_missing(monkeypatch):
+    with pytest.raises(ConfigError, match=r"search.fitness.metric is 'bbox/AP'.*segm/AP"):
+        told(monkeypatch, {"segm": {"AP": 1.0}})[1](ARCHITECTURES[0])
+    with pytest.raises(RuntimeError, match="The evaluator gives no metrics"):
+        told(monkeypatch, {})[1](ARCHITECTURES[0])
+
+
+def test_an_evaluator_that_fails_leaves_all_as_it_was(monkeypatch):
+    def fails():
+        print("half a report")
+        raise ZeroDivisionError
+
+    model, score = told(monkeypatch, fails)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    modes = [m.training for m in model.modules()]
+    with pytest.raises(ZeroDivisionError):
+        score(ARCHITECTURES[0])
+    assert tiny.same(dict(model.state_dict()), before)
+    assert [m.training for m in model.modules()] == modes
+    assert require_supernet(model, "A search").path is None
+
+
+def test_an_architecture_of_another_space_is_refused(monkeypatch):
+    with pytest.raises(ValueError, match="other"):
+        told(monkeypatch, {})[1](Architecture(tiny.OTHER, (0,) * 5))
 
 
 class Empty(tiny.OutputSum):
@@ -232,22 +285,32 @@ def silent_detector(make, evaluator):
     return cfg, model
 
 
-@pytest.mark.parametrize("make", [tiny.detector, tiny.retinanet])
-@pytest.mark.parametrize("evaluator", [FastCOCOEvaluator, COCOEvaluator, Empty])
+@pytest.mark.parametrize(
+    ("make", "evaluator"),
+    [
+        (tiny.detector, FastCOCOEvaluator),
+        (tiny.detector, COCOEvaluator),
+        (tiny.retinanet, FastCOCOEvaluator),
+        (tiny.detector, Empty),
+    ],
+)
 def test_nothing_detected_is_a_fitness_of_0(make, evaluator, bccd_images):
     cfg, model = silent_detector(make, evaluator)
-    fitness = build_fitness(cfg, model)
+    fitness = scorer(cfg, model)
     value, metrics = fitness(ARCHITECTURES[0])
     assert value == metrics["bbox/AP"] == 0.0
     if evaluator is FastCOCOEvaluator:
         assert metrics["bbox/AP-RBC"] == 0.0 and len(metrics) == 9
-    cfg.search.metric = "bbox/AP-RBC"  # Detectron2 names no class where nothing was detected
-    assert build_fitness(cfg, model)(ARCHITECTURES[0])[0] == 0.0
+    # Detectron2 names no class where nothing was detected
+    cfg.search.fitness.metric = "bbox/AP-RBC"
+    assert scorer(cfg, model)(ARCHITECTURES[0])[0] == 0.0
 
 
 @pytest.mark.parametrize("make", [tiny.detector, tiny.retinanet])
-@pytest.mark.parametrize("part", ["backbone", "head", "norm", "block"])
-@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    ("part", "number"),
+    [("backbone", math.nan), ("head", math.inf), ("norm", math.nan), ("block", math.inf)],
+)
 def test_nan_in_weights_is_no_such_thing(make, part, number, bccd_images):
     """Detectron2 drops what is not finite in silence, which would look like nothing detected."""
     cfg, model = silent_detector(make, FastCOCOEvaluator)
@@ -268,7 +331,7 @@ def test_nan_in_weights_is_no_such_thing(make, part, number, bccd_images):
             next(p for n, p in of_path if n.endswith("norm.weight")).view(-1)[-1] = number
         else:
             next(p for n, p in of_path if id(p) in unused).view(-1)[0] = number
-    fitness = build_fitness(cfg, model)
+    fitness = scorer(cfg, model)
     with pytest.raises(FloatingPointError, match="NaN|not finite"):
         fitness(taken)
     if part == "block":  # the other path does not use it
@@ -279,51 +342,13 @@ def test_nan_in_weights_is_no_such_thing(make, part, number, bccd_images):
 def test_nan_for_one_image_is_no_such_thing_either(make, bccd_images):
     """As numbers that leave float16 in mixed precision, whose boxes go in silence too."""
     cfg, model = silent_detector(make, FastCOCOEvaluator)
-    images = load_images(cfg)
+    images = instantiate(cfg.search.fitness).load(cfg)
     assert len(images.validation) > 1
-    assert build_fitness(cfg, model, images)(ARCHITECTURES[0])[0] == 0.0
+    assert scorer(cfg, model, images)(ARCHITECTURES[0])[0] == 0.0
     last = images.validation[-1][-1]
     images.validation[-1][-1] = {**last, "image": torch.full(last["image"].shape, math.inf)}
     with pytest.raises(FloatingPointError, match="NaN or infinity"):
-        build_fitness(cfg, model, images)(ARCHITECTURES[0])
-
-
-def test_an_evaluator_that_fails_leaves_all_as_it_was():
-    fitness = simple({})
-    before = {k: v.clone() for k, v in fitness._model.state_dict().items()}
-    modes = [m.training for m in fitness._model.modules()]
-
-    def fails(model):
-        print("half a report")
-        raise ZeroDivisionError
-
-    fitness._evaluate = fails
-    with pytest.raises(ZeroDivisionError):
-        fitness(ARCHITECTURES[0])
-    assert tiny.same(dict(fitness._model.state_dict()), before)
-    assert [m.training for m in fitness._model.modules()] == modes
-    assert fitness.supernet.path is None
-
-
-def test_an_architecture_of_another_space_is_refused():
-    with pytest.raises(ValueError, match="other"):
-        simple({})(Architecture(tiny.OTHER, (0,) * 5))
-
-
-def test_a_users_trainer_builds_the_evaluation(bccd_images):
-    class Users(LazyTrainer):
-        @classmethod
-        def build_evaluator(cls, cfg, dataset_name):
-            evaluator = tiny.OutputSum(dataset_name)
-            evaluator.evaluate = lambda: {"mine": {"score": 4.25}}
-            return evaluator
-
-    cfg = classifier_cfg()
-    cfg.search.metric = "mine/score"
-    assert build_fitness(cfg, build(cfg), trainer=Users)(ARCHITECTURES[0]) == (
-        4.25,
-        {"mine/score": 4.25},
-    )
+        scorer(cfg, model, images)(ARCHITECTURES[0])
 
 
 def test_a_model_without_a_supernet():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import warnings
+
 import pytest
 import tiny
 import torch
@@ -10,7 +13,7 @@ from detectron2.config import instantiate
 from detectron2.evaluation import inference_on_dataset
 
 from detnas_d2.data import DataError, build_test_loader
-from detnas_d2.evaluation import evaluate_images, load_images
+from detnas_d2.evaluation import evaluate_images
 from detnas_d2.evaluation.images import group_by_size
 from detnas_d2.modeling import find_supernet
 
@@ -51,8 +54,8 @@ class Order(tiny.OutputSum):
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_scores_are_those_of_one_image_a_batch(tmp_path, batch_size):
     cfg = mixed(tiny.classifier(tmp_path))
-    cfg.search.batch_size = batch_size
-    images = load_images(cfg)
+    cfg.search.fitness.batch_size = batch_size
+    images = instantiate(cfg.search.fitness).load(cfg)
     for batch, positions in zip(images.validation, images.positions, strict=True):
         assert len({image["image"].shape for image in batch}) == 1
         assert len(batch) == len(positions) <= batch_size
@@ -63,7 +66,7 @@ def test_scores_are_those_of_one_image_a_batch(tmp_path, batch_size):
     find_supernet(model).set_path(tiny.ARCHITECTURE)
     plain, ours = Order("val"), Order("val")
     inference_on_dataset(model, instantiate(cfg.dataloader.test), plain)
-    evaluate_images(model, images, ours, cfg.search.metric)
+    evaluate_images(model, images, ours, cfg.search.fitness.metric)
     assert [image for image, _ in ours.seen] == [image for image, _ in plain.seen]
     for (_, a), (_, b) in zip(ours.seen, plain.seen, strict=True):
         torch.testing.assert_close(a, b)
@@ -71,12 +74,32 @@ def test_scores_are_those_of_one_image_a_batch(tmp_path, batch_size):
 
 def test_on_the_disk_they_are_the_same(tmp_path):
     cfg = mixed(tiny.classifier(tmp_path / "output"))
-    in_memory = load_images(cfg)
-    cfg.search.cache_memory = 1e-5  # 10 kB
-    on_disk = load_images(cfg)
+    in_memory = instantiate(cfg.search.fitness).load(cfg)
+    cfg.search.fitness.cache_memory = 1e-5  # 10 kB
+    on_disk = instantiate(cfg.search.fitness).load(cfg)
     assert tiny.same(in_memory.validation, on_disk.validation)
     assert tiny.same(in_memory.calibration, on_disk.calibration)
     assert list((tmp_path / "output").iterdir()) == []
+
+
+def test_by_pickle_the_pixels_are_not_copied(tmp_path):
+    """As Ray hands them to the workers of a machine, which map one copy of it, read-only."""
+    cfg = mixed(tiny.classifier(tmp_path))
+    images = instantiate(cfg.search.fitness).load(cfg)
+    first = images.validation[0][0]
+    first["image"] = first["image"].transpose(1, 2)  # not contiguous
+    buffers = []
+    text = pickle.dumps(images, protocol=5, buffer_callback=buffers.append)
+    pixels = sum(i["image"].nbytes for b in (*images.calibration, *images.validation) for i in b)
+    assert len(text) < pixels
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        theirs = pickle.loads(text, buffers=[memoryview(b).toreadonly() for b in buffers])
+    assert tiny.same(theirs.validation, images.validation)
+    assert tiny.same(theirs.calibration, images.calibration)
+    assert theirs.positions == images.positions
+    mine = images.validation[-1][0]["image"]
+    assert theirs.validation[-1][0]["image"].data_ptr() == mine.data_ptr()
 
 
 def test_an_empty_data_set():

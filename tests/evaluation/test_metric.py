@@ -13,7 +13,7 @@ from detectron2.evaluation import COCOEvaluator, DatasetEvaluator, PascalVOCDete
 
 from detnas_d2.data import register_coco, unregister_dataset
 from detnas_d2.engine import ConfigError
-from detnas_d2.evaluation import FastCOCOEvaluator, check_metric
+from detnas_d2.evaluation import FastCOCOEvaluator, SupernetFitness
 
 
 def detector_cfg(evaluator, output_dir="unused", **arguments):
@@ -26,8 +26,7 @@ def detector_cfg(evaluator, output_dir="unused", **arguments):
 
 
 def check(cfg, metric):
-    cfg.search.metric = metric
-    check_metric(cfg)
+    SupernetFitness(metric).check(cfg)
 
 
 COCO = ["bbox/AP", "bbox/AP50", "bbox/AP75", "bbox/APm", "bbox/APl", "bbox/AP-RBC"]
@@ -41,7 +40,9 @@ def test_coco(evaluator, bccd_images, tmp_path, capfd):
     for metric in COCO:
         check(cfg, metric)
     assert capfd.readouterr().out == "" and not list(tmp_path.iterdir())
-    with pytest.raises(ConfigError, match="search.metric is 'bbox/AP05', .* one of .*bbox/AP50"):
+    with pytest.raises(
+        ConfigError, match="search.fitness.metric is 'bbox/AP05', .* one of .*bbox/AP50"
+    ):
         check(cfg, "bbox/AP05")
     with pytest.raises(ConfigError, match="'bbox/AP-Rbc', .* one of bbox/AP-RBC"):
         check(cfg, "bbox/AP-Rbc")

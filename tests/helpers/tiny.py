@@ -20,7 +20,7 @@ from fvcore.common.param_scheduler import LinearParamScheduler
 from omegaconf import DictConfig, OmegaConf
 
 from detnas_d2.data import ImageBatch, build_test_loader, build_train_loader
-from detnas_d2.evaluation import ClassificationEvaluator
+from detnas_d2.evaluation import ClassificationEvaluator, SupernetFitness
 from detnas_d2.modeling import Classifier, Norm, StandAloneNetwork, Supernet
 from detnas_d2.space import SearchSpace, ShuffleChoice, Stage, UniformPathSampler, XceptionChoice
 
@@ -178,11 +178,14 @@ def classifier(
         },
         "train": train_node(output_dir),
         "search": {
-            "metric": "classification/top1",
-            "calibration_batches": 3,
-            "batch_size": 2,
-            "amp": False,
-            "cache_memory": 1,
+            "fitness": L(SupernetFitness)(
+                metric="classification/top1",
+                calibration_batches=3,
+                batch_size=2,
+                amp=False,
+                channels_last=None,
+                cache_memory=1,
+            )
         },
     }
     if architecture is None:
@@ -221,7 +224,7 @@ def detector(
     cfg = classifier(output_dir, architecture, optimizer=ADAMW)
     cfg.model = shrink_detector(model, architecture)
     cfg.dataloader = data
-    cfg.search.metric = "bbox/AP"
+    cfg.search.fitness.metric = "bbox/AP"
     return cfg
 
 

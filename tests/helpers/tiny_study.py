@@ -30,7 +30,7 @@ CONFIGS = {
         "step1_supernet",
         "dataloader, model, train",
         "step1_supernet",
-        "from .step3 import search\nsearch.metric = 'classification/top1'",
+        "from .step3 import search\nsearch.fitness.metric = 'classification/top1'",
     ),
     "step4_classification": (
         "step1_supernet",

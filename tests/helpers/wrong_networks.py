@@ -181,31 +181,35 @@ SEARCHES = [
     Wrong(
         "no table's keys", f"{STEP3} {TABLE}a.json", ("'block_ms'", "anew"), write("a.json", "{}")
     ),
-    Wrong("workers", f"{STEP3} search.workers=-1", ("search.workers is -1", "from 0")),
+    Wrong(
+        "workers",
+        f"{STEP3} search.executor.workers=-1",
+        ("search.executor.workers is -1", "from 0"),
+    ),
     Wrong(
         "address alone",
-        f"{STEP3} search.address=auto",
-        ("search.address needs workers", "set search.workers to 1"),
+        f"{STEP3} search.executor.address=auto",
+        ("search.executor.address needs workers", "set search.executor.workers to 1"),
     ),
     Wrong(
         "metric",
-        f"{STEP3} search.metric=bbox/AP05",
-        ("search.metric is 'bbox/AP05'", "choose one of", "bbox/AP50"),
+        f"{STEP3} search.fitness.metric=bbox/AP05",
+        ("search.fitness.metric is 'bbox/AP05'", "choose one of", "bbox/AP50"),
     ),
     Wrong(
         "metric of nothing",
-        f"{STEP3} search.metric=bbox/APl",
-        ("search.metric is 'bbox/APl'", "no object that counts for it", "bbox/AP50"),
+        f"{STEP3} search.fitness.metric=bbox/APl",
+        ("search.fitness.metric is 'bbox/APl'", "no object that counts for it", "bbox/AP50"),
     ),
     Wrong(
         "no calibration",
-        f"{STEP3} search.calibration_batches=0",
-        ("search.calibration_batches is 0", "from 1"),
+        f"{STEP3} search.fitness.calibration_batches=0",
+        ("search.fitness.calibration_batches is 0", "from 1"),
     ),
     Wrong(
         "layout",
-        f"{STEP3} search.channels_last=auto",
-        ("search.channels_last is 'auto'", "True, False or null"),
+        f"{STEP3} search.fitness.channels_last=auto",
+        ("search.fitness.channels_last is 'auto'", "True, False or null"),
     ),
     Wrong("input size", f"{STEP3} search.input_size=[0,0]", ("input size is (0, 0)", "positive")),
     Wrong("initial", f"{STEP3} search.initial=[[0,1]]", ("got 2 choices, expected 5",)),
@@ -231,7 +235,7 @@ SEARCHES = [
     ),
     Wrong(
         "cluster that is gone",
-        f"{STEP3} search.workers=1 search.address=127.0.0.1:9",
+        f"{STEP3} search.executor.workers=1 search.executor.address=127.0.0.1:9",
         ("'127.0.0.1:9' can't be reached", "ray status"),
         begun=True,
     ),

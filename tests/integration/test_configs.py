@@ -341,7 +341,7 @@ def test_published_search(path):
         assert "pareto" in path or algorithm.parents == 10
     assert tuple(cfg.search.input_size) == (224, 224)
     metric = {"imagenet": "classification/top1", "coco": "bbox/AP", "voc": "bbox/AP50"}
-    assert cfg.search.metric == metric[path.split("/")[1]]
+    assert cfg.search.fitness.metric == metric[path.split("/")[1]]
     size = re.search(r"(300m|1_3g|3_8g)\.py$", path)[1]
     assert cfg.search.flops_limit == {"300m": 300e6, "1_3g": 1.3e9, "3_8g": 4.0e9}[size]
     if size != "300m":  # the published network would have been allowed
@@ -356,13 +356,13 @@ def test_searches_for_classification_have_no_detectors_sizes(path):
     """Images of one small size: as many a forward as the statistics take, in training mode."""
     cfg = load(path)
     search, loaders = cfg.search, cfg.dataloader
-    assert search.batch_size == loaders.calibration.total_batch_size == 64
+    assert search.fitness.batch_size == loaders.calibration.total_batch_size == 64
     if path.startswith("configs/imagenet"):
-        assert search.calibration_batches * 64 == 6400
+        assert search.fitness.calibration_batches * 64 == 6400
         # one in 25 of at most 1,300 images of each of 1,000 classes; all fit into the memory
         images = 1000 * 1300 // 25 + 6400
         size = loaders.test.mapper.augmentations.size
-        assert 0.9 < images * 3 * size**2 / 2**30 / search.cache_memory < 1
+        assert 0.9 < images * 3 * size**2 / 2**30 / search.fitness.cache_memory < 1
 
 
 @pytest.mark.parametrize("detector", BY_DETECTOR)
@@ -372,7 +372,7 @@ def test_official_search(detector):
     algorithm = cfg.search.algorithm
     assert (algorithm.parents_from, algorithm.mutations, algorithm.crossovers) == ("all", 20, 20)
     calibration, train = cfg.dataloader.calibration, cfg.dataloader.train
-    assert (cfg.search.calibration_batches, calibration.total_batch_size) == (500, 8)
+    assert (cfg.search.fitness.calibration_batches, calibration.total_batch_size) == (500, 8)
     assert calibration.mapper.augmentations == train.mapper.augmentations
     plain = load(f"configs/coco/step3_search_{detector}.py")
     assert cfg.model == plain.model and cfg.dataloader.test == plain.dataloader.test

@@ -270,7 +270,7 @@ def test_machines(config, machine, lr, norm, device):
         assert (cfg.model.backbone.norm.name, cfg.train.device) == (norm, device)
         assert cfg.optimizer.lr == pytest.approx(lr)
     search = load_config(str(config.parent / "step3_search.py")).search
-    assert search.workers == (8 if machine == "8gpu" and find_spec("ray") else 0)
+    assert search.executor.workers == (8 if machine == "8gpu" and find_spec("ray") else 0)
     _load.cache_clear()
     gpus = {s.gpus for s in run_steps.steps_of(config.parent, None)}
     assert gpus == {int(machine[0]) if machine != "cpu" else 0}

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from detnas_d2.driver import executors
+from detnas_d2.driver import default_executor
 from detnas_d2.driver.workers import make_fitness
 from detnas_d2.search import InProcessExecutor
 
@@ -50,13 +50,15 @@ def two_gpus(monkeypatch):
 
 @pytest.mark.parametrize("amp", [False, True])
 def test_no_line_of_the_driver_initialises_cuda(workspace, supernet, two_gpus, monkeypatch, amp):
-    monkeypatch.setattr(executors, "RayExecutor", WorkerHere)
+    monkeypatch.setattr(default_executor, "RayExecutor", WorkerHere)
     asked = []
-    monkeypatch.setattr("detnas_d2.driver.header.gpu_name", lambda d: asked.append(d) or "a GPU")
+    monkeypatch.setattr(
+        "detnas_d2.driver.default_executor.gpu_name", lambda d: asked.append(d) or "a GPU"
+    )
     name = f"output/driver_{amp}"
-    arguments = (f"train.output_dir={name}", f"search.amp={amp}")
+    arguments = (f"train.output_dir={name}", f"search.fitness.amp={amp}")
     status, output = workspace.call(
-        *("search_net.py", "step3", "train.device=cuda", "search.workers=2", *arguments)
+        *("search_net.py", "step3", "train.device=cuda", "search.executor.workers=2", *arguments)
     )
     assert status == 0, output
     header, *lines = (workspace / f"{name}/ledger.jsonl").read_text().splitlines()

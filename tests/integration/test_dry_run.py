@@ -175,7 +175,12 @@ BROKEN = {
         "model.roi_heads.num_classes = 3",
         "the heads do not fit",
     ),
-    "a metric": (SEARCH, SEARCH, 'search.metric = "bbox/mAP"', "search.metric is 'bbox/mAP'"),
+    "a metric": (
+        SEARCH,
+        SEARCH,
+        'search.fitness.metric = "bbox/mAP"',
+        "search.fitness.metric is 'bbox/mAP'",
+    ),
     "a loss that is not finite": (
         FPN,
         FPN,

@@ -178,7 +178,7 @@ def test_all_steps_with_the_real_scripts(own, name):
     ledger = folder / "ledger.jsonl"
     ledger.write_text("".join(ledger.read_text().splitlines(keepends=True)[:4]))
     (folder / "best_architecture.json").unlink()
-    more = ["search.workers=2"] if name == "se_skip" else []
+    more = ["search.executor.workers=2"] if name == "se_skip" else []
     status, output = own.call("search_net.py", f"own_{name}_step3", "--resume", *more)
     assert status == 0, output
     assert lines(folder) == whole

@@ -54,8 +54,8 @@ BACKBONE = "model.backbone.bottom_up"
 class Command:
     """A program on a copy of a folder, and which files of the folder it reads.
 
-    keys: where it makes nodes of config.yaml; () where it reads none. status: whether a payload ends
-    it with an error; reports are written whatever they read.
+    keys: where it makes nodes of config.yaml; () where it reads none. status: whether a payload
+    ends it with an error; reports are written whatever they read.
     """
 
     program: str
@@ -301,9 +301,9 @@ def test_a_search_of_another_config(workspace, planted, templates, tmp_path):
     config = yaml.safe_load((templates["step3"] / "config.yaml").read_text())
     folder = tmp_path / "stranger"
     shutil.copytree(templates["step3"], folder)
-    overrides = (f"train.output_dir={folder}", "search.calibration_batches=1")
+    overrides = (f"train.output_dir={folder}", "search.fitness.calibration_batches=1")
     status, _ = workspace.call("search_net.py", "step3", "--resume", *overrides)
-    assert "search.calibration_batches" in status
+    assert "search.fitness.calibration_batches" in status
     for what, text in texts_of(planted, config, ("search.algorithm", "model")).items():
         (folder / "config.yaml").write_text(text)
         status, output = workspace.call("search_net.py", "step3", "--resume", *overrides)

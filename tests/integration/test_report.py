@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
+from detectron2.config import instantiate
 
 from detnas_d2.data import register_builtin_datasets
-from detnas_d2.driver import build_supernet, write_detections
-from detnas_d2.engine import DetNASCheckpointer, load_config
-from detnas_d2.evaluation import SupernetFitness, load_images
+from detnas_d2.driver import write_detections
+from detnas_d2.engine import DetNASCheckpointer, LazyTrainer, load_config
+from detnas_d2.evaluation.fitness import on_path
 from detnas_d2.space import Architecture
 
 
@@ -51,23 +53,19 @@ def test_detections_are_those_of_the_fitness(searched, in_workspace):
     folder, _ = searched
     content = json.loads((folder / "detections.json").read_text())
     cfg = load_config("configs/tiny/step3.py")
-    model = build_supernet(cfg)
+    model = LazyTrainer.build_model(cfg)
     DetNASCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[])
-    images = load_images(cfg)
-    found = {}
-
-    def evaluate(model):
-        for batch in images.validation:
-            for image in batch:
-                found[image["file_name"]] = model([image])[0]["instances"]
-        return {"bbox": {"AP": 1.0}}
-
-    space = model.backbone.bottom_up.space
-    architecture = Architecture.parse(content, space)
-    fitness = SupernetFitness(
-        model, images.calibration, evaluate, "bbox/AP", cfg.dataloader.calibration.seed
-    )
-    fitness(architecture)
+    fitness = instantiate(cfg.search.fitness)
+    images = fitness.load(cfg)
+    fitness.lay_out(model)
+    architecture = Architecture.parse(content, model.backbone.bottom_up.space)
+    seed = cfg.dataloader.calibration.seed
+    with on_path(model, architecture, images.calibration, seed, False), torch.no_grad():
+        found = {
+            image["file_name"]: model([image])[0]["instances"]
+            for batch in images.validation
+            for image in batch
+        }
     assert content["architecture"] == best_of(folder)
     assert content["classes"] == ["zero", "one"] and len(content["images"]) == 4
     by_name = {name.rpartition("/")[2]: instances for name, instances in found.items()}
@@ -116,5 +114,5 @@ def test_a_classification_set_has_no_boxes(workspace, in_workspace):
     cfg = load_config("configs/tiny/step3.py", ["train.output_dir=output/no_boxes"])
     cls = load_config("configs/tiny/step1.py")
     cfg.dataloader.test.dataset = cls.dataloader.test.dataset
-    assert write_detections(cfg, None, None) is None
+    assert write_detections(cfg, None, None, None, None) is None
     assert not (workspace / "output/no_boxes").exists()

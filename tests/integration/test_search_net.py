@@ -11,6 +11,7 @@ import pytest
 
 from detnas_d2.space import CostTable, SearchSpace, ShuffleChoice, Stage, XceptionChoice
 
+STEP4 = "configs/tiny/step4.py"
 SPACE = SearchSpace(
     "tiny",
     8,
@@ -51,14 +52,11 @@ def test_files(searched):
     assert best == {"space": "tiny"} | {k: top[k] for k in list(best)[1:]}
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_supernet_that_detects_nothing(workspace, supernet, workers):
-    """Fitness 0 is a fitness; nothing is tried again, and the end says what it means."""
-    if workers:
-        pytest.importorskip("ray")
-    name = f"output/nothing_{workers}"
+def test_a_supernet_that_detects_nothing(workspace, supernet):
+    """Fitness 0 is a fitness; nothing is tried again, and the log says what it means."""
+    name = "output/nothing"
     status, output = workspace.call(
-        *("search_net.py", "step3", f"train.output_dir={name}", f"search.workers={workers}"),
+        *("search_net.py", "step3", f"train.output_dir={name}"),
         "model.roi_heads.box_predictor.test_score_thresh=0.99",
     )
     assert status == 0, output
@@ -70,13 +68,42 @@ def test_a_supernet_that_detects_nothing(workspace, supernet, workers):
     zero = {f"bbox/{kind}": 0.0 for kind in ("AP", "AP50", "AP75", "APs", "AP-zero", "AP-one")}
     assert json.loads(figures) == {**zero, "bbox/APm": None, "bbox/APl": None}
     assert "failed in attempt" not in output
-    last = output.rstrip().splitlines()[-1]
-    assert "nothing was detected" in last and "docs/faq.md" in last
+    assert "nothing was detected" in output and "docs/faq.md" in output
     best = json.loads((workspace / f"{name}/best_architecture.json").read_text())
     assert best["fitness"] == 0.0
     assert (workspace / f"{name}/report/index.html").is_file()
     detections = json.loads((workspace / f"{name}/detections.json").read_text())
     assert detections["images"] and not any(x["detections"] for x in detections["images"])
+
+
+def test_search_json(searched):
+    """What a search is, for who looks at its folder: costs that give each candidate's figures."""
+    folder, _ = searched
+    search = json.loads((folder / "search.json").read_text())
+    assert (search["candidates"], search["metric"], search["seed"]) == (18, "bbox/AP", 0)
+    assert search["weights"] == "output/step2/model_final.pth"
+    assert search["config_file"].endswith("step3.py") and search["input_size"] == [64, 64]
+    assert search["algorithm"].endswith("EvolutionarySearch") and search["versions"]["torch"]
+    space = search["space"]
+    assert (space["name"], space["fingerprint"]) == ("tiny", SPACE.fingerprint)
+    assert space["choices"] == [choice.name for choice in SPACE.choices]
+    assert space["options"] == [[0, 1, 2]] * 5 and search["baseline"] == [0] * 5
+    assert space["stem"] == {"name": "stem", "channels": 8, "resolution": [32, 32]}
+    assert [stage["blocks"] for stage in space["stages"]] == [1, 1, 2, 1]
+    assert space["stages"][-1]["resolution"] == [2, 2]
+    costs = {cost["name"]: cost for cost in search["costs"]}
+    assert {name: cost["limit"] for name, cost in costs.items()} == {
+        "flops": 470_000,
+        "params": None,
+    }
+    for line in (folder / "ledger.jsonl").read_text().splitlines()[1:]:
+        entry = json.loads(line)
+        for name, cost in costs.items():
+            blocks = zip(cost["blocks"], entry["architecture"], strict=True)
+            assert entry[name] == cost["stem"] + sum(row[choice] for row, choice in blocks)
+    (command,) = search["commands"]
+    assert command.split()[:4] == [*["python", "train_net.py", "--config-file"], STEP4]
+    assert command.endswith("architecture=BEST") and search["retrain"][0]["config"] == STEP4
 
 
 def test_output(searched):
@@ -127,8 +154,8 @@ def test_killed_and_resumed(workspace, searched, caplog):
         (["--resume", "search.seed=1"], "  seed: 0 in the ledger, 1 now"),
         (["--resume", "train.init_checkpoint=output/step1/model_final.pth"], "  checkpoint_hash: "),
         (
-            ["search.calibration_batches=3", "--resume"],
-            "differs in\n  search.calibration_batches: 2 in the ledger, 3 now\nRestore",
+            ["search.fitness.calibration_batches=3", "--resume"],
+            "differs in\n  search.fitness.calibration_batches: 2 in the ledger, 3 now\nRestore",
         ),
     ],
 )

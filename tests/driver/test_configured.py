@@ -1,0 +1,142 @@
+"""The limits and the algorithm that a config names: which costs, at which size, what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detnas_d2.driver import build_algorithm, build_limit
+from detnas_d2.engine import ConfigError, load_config
+from detnas_d2.search import EvolutionarySearch, GivenArchitectures, RandomSearch, SearchError
+from detnas_d2.space import CostTable, LatencyTable, SpaceError, get_space
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs/bccd_small"
+SPACE = get_space("demo")
+SIZE = (128, 128)  # of configs/common/search_small.py
+CHOICES = np.indices((4,) * 10, dtype=np.int8).reshape(10, -1).T[:: 4**10 // 4096]
+
+
+def load(*overrides: str, name: str = "fpn"):
+    return load_config(str(CONFIGS / f"step3_search_{name}.py"), overrides)
+
+
+def limit_of(*overrides: str):
+    return build_limit(load(*overrides), SPACE)
+
+
+def algorithm_of(name: str, *overrides: str):
+    cfg = load(*overrides, name=name)
+    return build_algorithm(cfg, SPACE, build_limit(cfg, SPACE)[1])
+
+
+@pytest.fixture
+def write_table(tmp_path):
+    """A latency table with made-up figures."""
+
+    def write(space=SPACE, size=SIZE, check=None):
+        rows = np.random.default_rng(0).uniform(1, 3, (space.num_blocks, space.num_choices))
+        machine = (1, "cpu", "none", 1, "2", 0.5)
+        figures = (rows.tolist(), check or {})
+        table = LatencyTable(space.name, space.fingerprint, size, *machine, *figures)
+        file = tmp_path / "latency.json"
+        file.write_text(json.dumps(table.to_json()))
+        return file
+
+    return write
+
+
+def costs_of(file):
+    table = CostTable(SPACE, SIZE)
+    latency = LatencyTable.read(file).cost(SPACE, SIZE)
+    return {"flops": table.flops, "params": table.params, "latency": latency}
+
+
+def test_each_limit_is_on_its_cost_at_the_configs_input_size(write_table):
+    file = write_table()
+    costs = costs_of(file)
+    middle = {name: float(np.median(cost(CHOICES))) for name, cost in costs.items()}
+    every = np.ones(len(CHOICES), dtype=bool)
+    for name, cost in costs.items():
+        only = [f"search.{other}_limit=null" for other in costs if other != name]
+        only += [f"search.latency_table={file}", f"search.{name}_limit={middle[name]}"]
+        used, limit = limit_of(*only)
+        assert used.input_size == SIZE
+        expected = cost(CHOICES) <= middle[name]
+        assert np.array_equal(limit.allows(CHOICES), expected) and expected.any()
+        every &= expected
+    together = [f"search.{name}_limit={middle[name]}" for name in costs]
+    _, limit = limit_of(f"search.latency_table={file}", *together)
+    assert np.array_equal(limit.allows(CHOICES), every) and 0 < every.sum() < len(every)
+    _, limit = limit_of("search.flops_limit=null")
+    assert limit.allows(CHOICES).all() and limit.limits == ()
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "much", "true", "nan", "[1,2]"])
+def test_what_is_no_limit_is_refused(value):
+    with pytest.raises(ConfigError, match=r"search.params_limit is .*; expected a number above 0"):
+        limit_of(f"search.params_limit={value}")
+
+
+def test_latency_needs_a_table_that_fits(write_table, tmp_path):
+    with pytest.raises(ConfigError, match="needs search.latency_table; make one on the device"):
+        limit_of("search.latency_limit=20")
+    with pytest.raises(SpaceError, match="none.json' can't be read"):
+        limit_of("search.latency_limit=20", f"search.latency_table={tmp_path / 'none.json'}")
+    file = write_table(size=(224, 224))
+    with pytest.raises(SpaceError, match="measured at 224x224 .* at 128x128 .search.input_size."):
+        limit_of(f"search.latency_table={file}")  # also where no limit is set
+    file = write_table(space=get_space("300m"))
+    with pytest.raises(SpaceError, match="is of space '300m'"):
+        limit_of("search.latency_limit=20", f"search.latency_table={file}")
+
+
+@pytest.mark.parametrize(("error", "warned"), [(0.11, True), (0.1, False), (None, False)])
+def test_a_table_that_was_far_off_is_warned_of(write_table, caplog, error, warned):
+    file = write_table(check={"median_error": error})
+    limit_of(f"search.latency_table={file}")
+    assert (f"{file} was off by 11% (median)" in caplog.text) == warned == bool(caplog.text)
+
+
+def test_the_algorithms_of_the_configs():
+    plain, official, random, pareto = map(
+        algorithm_of, ("fpn", "official_fpn", "random_fpn", "pareto_fpn")
+    )
+    assert {a.candidates for a in (plain, official, random, pareto)} == {48}
+    assert (plain.parents_from, plain.mutations, plain.crossovers) == ("population", 6, 6)
+    assert (official.parents_from, official.mutations, official.crossovers) == ("all", 5, 5)
+    assert type(plain) is type(official) is EvolutionarySearch and type(random) is RandomSearch
+    assert list(pareto.costs) == ["flops"] and pareto.population == 12
+    assert algorithm_of("fpn", "search.seed=9").seed == 9
+
+
+def test_costs_by_name(write_table):
+    file = write_table()
+    names = "search.algorithm.costs=[latency,params,flops]"
+    search = algorithm_of("pareto_fpn", names, f"search.latency_table={file}")
+    assert list(search.costs) == ["latency", "params", "flops"]
+    for name, cost in costs_of(file).items():
+        assert (search.costs[name](CHOICES) == cost(CHOICES)).all()
+    with pytest.raises(ConfigError, match=r"no cost 'joules'; known are flops, params, latency"):
+        algorithm_of("pareto_fpn", "search.algorithm.costs=[flops,joules]")
+    with pytest.raises(ConfigError, match=r"needs search\.latency_table"):
+        algorithm_of("pareto_fpn", "search.algorithm.costs=[latency]")
+    with pytest.raises(SearchError, match="expected at least one"):
+        algorithm_of("pareto_fpn", "search.algorithm.costs=[]")
+
+
+def test_what_it_begins_with():
+    zeros = ",".join("0" * 10)
+    for given in (f"['{zeros}']", f"[[{zeros}]]", f"'{zeros}'", zeros):
+        search = algorithm_of("fpn", f"search.initial={given}")
+        assert [a.choices for a in search.initial.architectures] == [(0,) * 10]
+    assert algorithm_of("random_fpn", f"search.initial={zeros}").initial.architectures
+    cfg = load(f"search.initial={zeros}")
+    cfg.search.algorithm = {"_target_": GivenArchitectures, "architectures": ["0," * 10]}
+    limit = build_limit(cfg, SPACE)[1]
+    with pytest.raises(ConfigError, match="GivenArchitectures takes no architectures to begin"):
+        build_algorithm(cfg, SPACE, limit)
+    cfg.search.initial = None
+    assert build_algorithm(cfg, SPACE, limit).candidates == 1
