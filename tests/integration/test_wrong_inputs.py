@@ -36,8 +36,8 @@ CASES = [
 ]
 SECONDS = 10
 RUN_FILES = re.compile(
-    r"output/(new|n|step2)/(log\.txt(\.rank\d+)?|config\.yaml|search\.json|\.lock|metrics\.json|ledger\.jsonl"
-    r"|events\.out\..*)"
+    r"output/(new|n|step2)/(log\.txt(\.rank\d+)?|config\.yaml|search\.json|\.lock|metrics\.json"
+    r"|ledger\.jsonl|events\.out\..*)"
 )
 """What a run that has begun may leave; only the log of a folder that was there may grow."""
 
