@@ -13,7 +13,7 @@ from pycocotools import mask
 
 from detnas_d2.data.catalog import datasets_root, first_of, register_dataset
 from detnas_d2.data.categories import names_of_text
-from detnas_d2.data.coco_reader import load_json, order, read_coco
+from detnas_d2.data.coco_reader import load_json, order, read_coco, without_garbage_collection
 from detnas_d2.data.dataset import Box, Split, drop_damaged_boxes
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings, Severity, report_once, require_clean
@@ -76,11 +76,13 @@ def _load(json_file: Path, image_root: Path, name: str) -> list[dict[str, Any]]:
     """
     findings = Findings()
     split = Split(name, "COCO", json_file, image_root, "given")
-    content = load_json(json_file, findings)
-    if content is not None and read_coco(split, content, findings):
-        for image in split.images:
-            if image.size is None:
-                findings.add("image-entry", name, f"{image.file_name}: no width and height")
+    with without_garbage_collection():
+        content = load_json(json_file, findings)
+        if content is not None:
+            read_coco(split, content, findings)
+    for image in split.images:
+        if image.size is None:
+            findings.add("image-entry", name, f"{image.file_name}: no width and height")
     require_clean(json_file, findings, _HARMLESS)
     drop_damaged_boxes(split, findings)
     report_once(name, findings.of(*Severity))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from detnas_d2.data.dataset import Box, Image, Split
 from detnas_d2.data.findings import Findings
 from detnas_d2.data.masks import box_of_mask, has_right_mask
+from detnas_d2.data.values import identity, number, show, whole
 from detnas_d2.files import parse_json
 
 _LISTS = ("images", "annotations", "categories")
@@ -30,6 +33,18 @@ def load_json(path: Path, findings: Findings) -> Any:
         findings.add("file", path.name, f"{path}: {reason}")
         return None
     return {} if content is None else content
+
+
+@contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Looking for garbage among the millions of objects of a large file would double the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def is_coco(content: Any) -> bool:
@@ -85,13 +100,21 @@ class _Reader:
         self.images: dict[Any, Image] = {}
         self.doubtful: set[Any] = set()
         self._box_ids: set[Any] = set()
+        self._place: tuple[Image | None, str, dict[str, Any]] = (None, "", {})
 
     def _note(self, code: str, place: str) -> None:
         self._findings.add(code, self._split.name, place)
 
+    def _note_box(self, code: str, what: str = "") -> None:
+        """The place is put together here, for most of millions of boxes need none."""
+        image, place, entry = self._place
+        name = image.file_name if image else "no image"
+        place = f"{name}, {place} (id {show(entry.get('id'))})"
+        self._note(code, f"{place}: {what}" if what else place)
+
     def read_class(self, entry: Any, place: str) -> None:
         entry = entry if isinstance(entry, dict) else {}
-        key, name = _identity(entry.get("id")), entry.get("name")
+        key, name = identity(entry.get("id")), entry.get("name")
         if (
             key is None
             or key in self._split.classes
@@ -109,7 +132,7 @@ class _Reader:
 
     def read_image(self, entry: Any, place: str) -> None:
         entry = entry if isinstance(entry, dict) else {}
-        key, name = _identity(entry.get("id")), entry.get("file_name")
+        key, name = identity(entry.get("id")), entry.get("file_name")
         if key is None or not isinstance(name, str) or not name:
             shown = f"id is {show(entry.get('id'))}, file_name is {show(name)}"
             self._note("image-entry", f"{place}: {shown}; expected a number and a text")
@@ -131,42 +154,42 @@ class _Reader:
 
     def read_box(self, entry: Any, place: str) -> None:
         entry = entry if isinstance(entry, dict) else {}
-        key = _identity(entry.get("image_id"))
+        key = identity(entry.get("image_id"))
         if key in self.doubtful:
             return  # its images are listed
         image = self.images.get(key)
-        category = _identity(entry.get("category_id"))
-        place = f"{image.file_name if image else 'no image'}, {place} (id {show(entry.get('id'))})"
+        category = identity(entry.get("category_id"))
+        self._place = (image, place, entry)
         if key is None or category is None:
             shown = ", ".join(f"{k} is {show(entry.get(k))}" for k in ("image_id", "category_id"))
-            self._note("box-entry", f"{place}: {shown}")
+            self._note_box("box-entry", f"{shown}")
         elif image is None:
-            self._note("box-without-image", f"{place}: image_id {show(entry['image_id'])}")
+            self._note_box("box-without-image", f"image_id {show(entry['image_id'])}")
         elif category not in self._split.classes:
-            self._note("class-unknown", f"{place}: category_id {show(entry['category_id'])}")
-        elif self._clean_values(entry, place):
+            self._note_box("class-unknown", f"category_id {show(entry['category_id'])}")
+        elif self._clean_values(entry):
             if entry["image_id"] != image.entry["id"] or type(entry["category_id"]) is not int:
                 ids = f"image_id {show(entry['image_id'])}, category_id "
-                self._note("number", f"{place}: {ids}{show(entry['category_id'])}")
+                self._note_box("number", f"{ids}{show(entry['category_id'])}")
             entry["image_id"], entry["category_id"] = image.entry["id"], category
-            identity = _identity(entry.get("id"))
-            if identity is None or identity in self._box_ids:
-                self._note("id-twice", place)
-            self._box_ids.add(identity)
+            box_id = identity(entry.get("id"))
+            if box_id is None or box_id in self._box_ids:
+                self._note_box("id-twice")
+            self._box_ids.add(box_id)
             image.boxes.append(Box(self._split.classes[category], entry))
 
-    def _clean_values(self, entry: dict[str, Any], place: str) -> bool:
+    def _clean_values(self, entry: dict[str, Any]) -> bool:
         """Whether there is a box; its values are right then."""
         crowd, ignore = (whole(entry.get(key) or 0) for key in ("iscrowd", "ignore"))
         if crowd not in (0, 1) or ignore != 0:
             shown = ", ".join(f"{k} is {show(entry.get(k))}" for k in ("iscrowd", "ignore"))
-            self._note("box-entry", f"{place}: {shown}; expected 0 or 1, and 0")
+            self._note_box("box-entry", f"{shown}; expected 0 or 1, and 0")
             return False
         if type(entry.get("iscrowd", 0)) is not int:
-            self._note("number", f"{place}: iscrowd is {show(entry['iscrowd'])}")
+            self._note_box("number", f"iscrowd is {show(entry['iscrowd'])}")
         entry["iscrowd"] = crowd
         if not has_right_mask(entry):
-            self._note("mask", place)
+            self._note_box("mask")
             entry.pop("segmentation", None)
             entry.pop("keypoints", None)
         given = entry.get("bbox")
@@ -175,49 +198,20 @@ class _Reader:
         if len(box) != 4 or len(numbers) != 4:
             from_mask = box_of_mask(entry.get("segmentation"))
             if from_mask is None:
-                self._note("box-entry", f"{place}: bbox is {show(given)}, expected four numbers")
+                self._note_box("box-entry", f"bbox is {show(given)}, expected four numbers")
                 return False
-            self._note("box-from-mask", place)
+            self._note_box("box-from-mask")
             entry["bbox"] = box = from_mask
         elif box != given:  # NaN is not equal to itself; such a box is left out later
             if any(isinstance(x, str) for x in given or ()):
-                self._note("number", f"{place}: bbox is {show(given)}")
+                self._note_box("number", f"bbox is {show(given)}")
             entry["bbox"] = box
         area = entry.get("area")
         if not isinstance(area, (int, float)) or not 0 < area <= _LARGEST_AREA:
             if min(box[2:]) > 0:  # another one is left out
-                self._note("area", f"{place}: area is {show(area)}")
+                self._note_box("area", f"area is {show(area)}")
             entry["area"] = box[2] * box[3]
         return True
-
-
-def whole(value: Any) -> int | None:
-    """The whole number that 3, 3.0 or "3" is; None for anything else."""
-    if type(value) is int:
-        return value
-    if type(value) is bool or (isinstance(value, float) and value.is_integer()):
-        return int(value)
-    if isinstance(value, str) and len(value) < 20:
-        text = value.strip().removesuffix(".0")
-        return int(text) if text.isascii() and text.isdigit() and str(int(text)) == text else None
-    return None
-
-
-def number(value: Any) -> float | None:
-    """A number, also one in a text; one that fits into a float."""
-    if type(value) is str:
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    fits = type(value) is float or (type(value) is int and abs(value) < 2**63)
-    return value if fits else None
-
-
-def _identity(value: Any) -> Any:
-    """What an id is found by: 1, 1.0 and "1" are the same; other texts are themselves."""
-    number = whole(value)
-    return number if number is not None else value.strip() if isinstance(value, str) else None
 
 
 def order(key: Any) -> tuple[bool, Any]:
@@ -232,14 +226,3 @@ def _typed_size(entry: dict[str, Any]) -> Any:
 
 def _bare(name: str) -> str:
     return " ".join(name.split())
-
-
-def show(value: Any) -> str:
-    """A JSON value for a message: a text in quotes, at most 60 characters."""
-    if value is None:
-        return "missing"
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -7,10 +7,10 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from detnas_d2.data.coco_reader import number, whole
 from detnas_d2.data.dataset import Box, Image, Split
 from detnas_d2.data.findings import Findings
 from detnas_d2.data.image_files import find_image, forget_folders, listed
+from detnas_d2.data.values import number, whole
 
 ANNOTATION_FOLDERS = ("annotations", "annots", "labels", "xml", "xmls")
 IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from detnas_d2.data.coco_reader import without_garbage_collection
 from detnas_d2.data.dataset import Image, Split, drop_damaged_boxes
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings, Severity
@@ -80,7 +79,7 @@ def read_clean(
         DataError: as `Sources.read`.
     """
     findings = Findings()
-    with _without_garbage_collection():
+    with without_garbage_collection():
         splits = Sources(findings, images, form).read(paths)
         files = read_files(splits, findings, decode=decode)
         for split in splits:
@@ -94,18 +93,6 @@ def read_clean(
     hashes = byte_groups(files)
     check_duplicates(splits, files, hashes, findings)
     return Data(splits, files, hashes, findings)
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Looking for garbage among the millions of objects of a large file would double the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _check_boxes(split: Split, findings: Findings, short_edge: int) -> None:
