@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from ..errors import DetNASError
@@ -104,4 +105,20 @@ def check_backbone(model: nn.Module, missing: set[str]) -> None:
             f"The checkpoint holds none of the {len(wanted)} parameters of the model's backbone "
             f"({prefix}*), for example {min(wanted)!r}; expected one of a network with this "
             "backbone. Give the model_final.pth of the step before (train.init_checkpoint=...)."
+        )
+
+
+def check_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """PyTorch takes the state of another optimizer, and fails at the first step.
+
+    Raises:
+        CheckpointError: the state is of another optimizer.
+    """
+    own, found = (set(x["param_groups"][0]) for x in (optimizer.state_dict(), saved))
+    if own - found and found - own:  # another version of PyTorch only adds some
+        raise CheckpointError(
+            f"The checkpoint is of a training by another optimizer than {type(optimizer).__name__}:"
+            f" it has the settings {', '.join(sorted(found - own))}, and not "
+            f"{', '.join(sorted(own - found))}. Go on with the former one, or begin anew in "
+            "another train.output_dir."
         )

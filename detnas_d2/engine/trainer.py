@@ -28,7 +28,8 @@ from torch import nn
 from ..data import DataError, categories_of
 from ..data.seeding import seeded
 from ..errors import DetNASError
-from .checkpoint import CheckpointError, DetNASCheckpointer
+from .checkpoint import DetNASCheckpointer
+from .checkpoint_file import check_optimizer
 from .hooks import (
     Checkpointing,
     GracefulStop,
@@ -148,8 +149,6 @@ class LazyTrainer(DefaultTrainer):
         Returns:
             the evaluator's metrics by task: ``{"bbox": {"AP": ...}}``.
         """
-        if isinstance(evaluators, list):
-            (evaluators,) = evaluators
         name = cfg.dataloader.test.dataset.names
         if evaluators is None:
             evaluators = cls.build_evaluator(cfg, name)
@@ -253,22 +252,10 @@ class LazyTrainer(DefaultTrainer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         TrainerBase.load_state_dict(self, state_dict)
-        _check_optimizer(self._trainer.optimizer, state_dict["optimizer"])
+        check_optimizer(self._trainer.optimizer, state_dict["optimizer"])
         self._trainer.optimizer.load_state_dict(state_dict["optimizer"])
         self._trainer.grad_scaler.load_state_dict(state_dict["grad_scaler"])
         self._restored_metrics = state_dict["metrics"]
-
-
-def _check_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """PyTorch takes the state of another optimizer, and fails at the first step."""
-    own, found = (set(x["param_groups"][0]) for x in (optimizer.state_dict(), saved))
-    if own - found and found - own:  # another version of PyTorch only adds some
-        raise CheckpointError(
-            f"The checkpoint is of a training by another optimizer than {type(optimizer).__name__}:"
-            f" it has the settings {', '.join(sorted(found - own))}, and not "
-            f"{', '.join(sorted(own - found))}. Go on with the former one, or begin anew in "
-            "another train.output_dir."
-        )
 
 
 def _with(node: DictConfig, key: str, value: Any) -> DictConfig:
