@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def tools(tmp_path, monkeypatch):
     """studies and reproduce, writing into a temporary folder."""
+    monkeypatch.syspath_prepend(str(ROOT / "projects/DetNAS"))  # as of a script
     modules = []
     for name in ("studies", "reproduce"):
         path = ROOT / "projects" / "DetNAS" / f"{name}.py"

@@ -37,7 +37,7 @@ from .halves import halves_space
 from .released import Released, convert_released, read_released
 
 
-@command("convert_weights.py")
+@command("python -m projects.DetNAS.paper.convert_weights")
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
