@@ -19,7 +19,7 @@ ALLOWED = {"pickle.UnpicklingError"}  # what weights_only raises
 # Detectron2's readers run what YAML names; these files use them for .py, where a user trusts the
 # YAML, and with allow_unsafe=False
 UNSAFE_READERS = {"LazyConfig.load", "merge_from_file"}
-READERS = {"trust.py", "space_file.py", "yacs_file.py"}
+READERS = {"trust.py", "space_file.py", "yacs_file.py", "own_settings.py", "own.py"}
 OWN = ("tools", "benchmarks", "configs")  # which read the project's own files
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import copy
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from detectron2.utils.logger import setup_logger
 from omegaconf import DictConfig, OmegaConf
 
 from ..files import write_atomically
+from .logs import hide_tracebacks, let_logs_end
 
 CONFIG_FILE = "config.yaml"
 _LOGGERS = ("detnas_d2", "detectron2", "fvcore")
@@ -40,12 +39,9 @@ def setup(cfg: DictConfig, args: argparse.Namespace) -> None:
         LazyConfig.save(cfg, os.path.join(folder, CONFIG_FILE))
     else:
         default_setup(cfg, args)
-    logging.raiseExceptions = False  # on a full disk: else a traceback for every line
+    let_logs_end(*_LOGGERS)
     if not getattr(args, "debug", True):
-        for handler in (h for name in _LOGGERS for h in logging.getLogger(name).handlers):
-            name = getattr(getattr(handler, "stream", None), "name", "")
-            if str(name).startswith("<"):  # <stdout>, no file
-                handler.setFormatter(_WithoutTraceback(handler.formatter or logging.Formatter()))
+        hide_tracebacks(*_LOGGERS)
 
 
 @contextmanager
@@ -63,15 +59,3 @@ def former_config(folder: str) -> Iterator[None]:
         if before is not None:
             write_atomically(path, lambda file: file.write(before))
         raise
-
-
-class _WithoutTraceback(logging.Formatter):
-    def __init__(self, formatter: logging.Formatter) -> None:
-        super().__init__()
-        self._formatter = formatter
-
-    def format(self, record: logging.LogRecord) -> str:
-        record = copy.copy(record)  # other handlers see the same one
-        error = record.exc_info[1] if record.exc_info else None
-        record.exc_info = record.exc_text = None
-        return self._formatter.format(record) + (f" {type(error).__name__}" if error else "")

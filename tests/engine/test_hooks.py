@@ -85,7 +85,10 @@ class Never(HookBase):
     ("model", "message"),
     [
         (lambda: nn.Linear(1, 1), "no DetNAS backbone"),
-        (lambda: instantiate(tiny.classifier("", tiny.ARCHITECTURE).model), "this one has Shuffle"),
+        (
+            lambda: instantiate(tiny.classifier("", tiny.ARCHITECTURE).model),
+            "this one has StandAlone",
+        ),
     ],
 )
 def test_a_model_without_a_supernet_is_refused_before_training(model, message):

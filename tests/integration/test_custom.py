@@ -122,6 +122,8 @@ def test_classes_and_folders_may_be_called_anything(config, workspace, monkeypat
     set_line(config, annotations=str(images / "all.json"), images=str(images))
     (config.parent / "machines.py").open("a").write(TINY)
     here = dataclasses.replace(workspace, folder=Path.cwd())
+    status, output = here.run("detnas_d2.data.own", "configs/custom")
+    assert status == 0, f"{status}\n{output}"
     for script, step in (
         ("train_net.py", "step2_supernet"),
         ("search_net.py", "step3_search"),

@@ -183,16 +183,15 @@ def test_all_steps_with_the_real_scripts(own, name):
     assert status == 0, output
     assert lines(folder) == whole
     assert (folder / "best_architecture.json").read_bytes() == best
-    assert "of at most 10,000,000 bytes of activations at the peak" in output
+    assert "of at most 10,000,000 parameters" in output
 
     if name == "mobilenet":  # one of the two, to save the seconds
         (page,) = folder.rglob("*.html")  # written by the search itself
-        assert "be built" not in page.read_text()
-        for flags, is_built in ((), False), (("--trust",), True):
-            status, output = own.run("detnas_d2.report", str(folder), *flags)
-            assert status == 0, output
-            assert ("be built: TrustError: config.yaml calls" in page.read_text()) != is_built
-        assert "skip" in page.read_text()
+        written = page.read_text()
+        assert "skip" in written
+        page.unlink()
+        status, output = own.run("detnas_d2.report", str(folder))  # needs no module of one's own
+        assert status == 0 and page.exists(), output
 
     status, output = own.call("train_net.py", f"own_{name}_step4")
     assert status == 0, output

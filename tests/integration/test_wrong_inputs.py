@@ -161,7 +161,7 @@ def test_an_error_in_processes_that_were_started(copied, capfd):
     status, output = copied.run(*arguments(command))
     output += capfd.readouterr().err  # the children's
     assert status == 1 and "Traceback" not in output, output
-    assert "train_net.py: " in output and "instances_train.json is not in COCO's form" in output
+    assert "train_net.py: " in output and "instances_train.json: it is no JSON" in output
 
 
 def test_ctrl_c(copied):
