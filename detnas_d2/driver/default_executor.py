@@ -14,6 +14,7 @@ from torch import nn
 
 from ..engine import ConfigError
 from ..engine.machines import gpu_name, wrong_device
+from ..engine.settings import Whole, require
 from ..evaluation import CandidateFitness
 from ..evaluation.cpu import keep_freed_memory, with_threads
 from ..search import Executor, InProcessExecutor, RayExecutor
@@ -87,13 +88,16 @@ class DefaultExecutor(CandidateExecutor):
         retries: int = 1,
         time_limit: float | None = None,
     ) -> None:
-        for name, number in (("workers", workers), ("retries", retries)):
-            if type(number) is not int or number < 0:
-                raise _wrong(name, number, "a whole number from 0")
-        if threads is not None and (type(threads) is not int or threads < 1):
-            raise _wrong("threads", threads, "a whole number from 1, or null")
+        require(
+            "search.executor",
+            workers=(workers, Whole(0)),
+            retries=(retries, Whole(0)),
+            threads=(threads, Whole(1, may_be_null=True)),
+        )
         if time_limit is not None and not (type(time_limit) in (int, float) and time_limit > 0):
-            raise _wrong("time_limit", time_limit, "seconds above 0, or null")
+            raise ConfigError(
+                f"search.executor.time_limit is {time_limit!r}; expected seconds above 0, or null."
+            )
         for name, value in (("address", address), ("time_limit", time_limit)):
             if value is not None and not workers:
                 raise ConfigError(
@@ -176,7 +180,3 @@ class DefaultExecutor(CandidateExecutor):
         ) as executor:
             del data  # it is with Ray now
             yield executor
-
-
-def _wrong(name: str, value: object, expected: str) -> ConfigError:
-    return ConfigError(f"search.executor.{name} is {value!r}; expected {expected}.")

@@ -83,17 +83,25 @@ def _space(space: SearchSpace, input_size: Sequence[int]) -> dict[str, Any]:
     }
 
 
+def _weighed(cfg: DictConfig) -> Sequence[str]:
+    return cfg.search.algorithm.get("costs") or ()
+
+
 def _is_drawn(cfg: DictConfig, name: str) -> bool:
     """Whether a cost is limited, weighed, or in the ledger."""
-    weighed = name in (cfg.search.algorithm.get("costs") or ())
-    return name in ("flops", "params") or weighed or cfg.search.get(f"{name}_limit") is not None
+    limited = cfg.search.get(f"{name}_limit") is not None
+    return name in ("flops", "params") or name in _weighed(cfg) or limited
 
 
 def _cost(cfg: DictConfig, name: str, space: SearchSpace) -> dict[str, Any]:
     cost: BlockCost[Any] = build_cost(cfg, space, name)
     unit = "ms" if name == "latency" else cost.unit
     limit = cfg.search.get(f"{name}_limit")
-    weighed = name in (cfg.search.algorithm.get("costs") or ())
     rows = cost.table.tolist()
-    figures = {"limit": limit, "weighed": weighed, "stem": cost.constant, "blocks": rows}
+    figures = {
+        "limit": limit,
+        "weighed": name in _weighed(cfg),
+        "stem": cost.constant,
+        "blocks": rows,
+    }
     return {"name": name, "unit": unit, **figures}

@@ -142,7 +142,7 @@ def _now(cfg: DictConfig) -> float:
 
 
 def estimate_table(predicted: Sequence[Predicted]) -> str:
-    """A row for each step: what it repeats, how often, how long (hours:minutes:seconds)."""
+    """A row for each step: what it repeats, how often, how long."""
     rows = [
         (p.name, f"{p.each:.3g} s", f"{p.number:,} {p.unit}s", duration(p.seconds))
         for p in predicted

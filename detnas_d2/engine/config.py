@@ -106,7 +106,7 @@ _MOVED = {
 
 
 def _refuse_moved(cfg: DictConfig, path: str) -> None:
-    """Refuse the keys of a search that version 0.12 had elsewhere."""
+    """Refuse the keys of a search that an earlier version had elsewhere."""
     search = OmegaConf.select(cfg, "search")
     if not isinstance(search, DictConfig):
         return

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from .config import ConfigError
 
-class _Whole(NamedTuple):
+
+class Rule(Protocol):
+    """What a value has to be; its text ends a sentence with "expected"."""
+
+    def allows(self, value: object) -> bool: ...
+
+
+class Whole(NamedTuple):
     """A whole number from `lowest` to below 2**64, or null where `may_be_null`."""
 
     lowest: int
@@ -25,10 +33,11 @@ class _Whole(NamedTuple):
         return f"a whole number from {self.lowest}{', or null' if self.may_be_null else ''}"
 
 
-class _Real(NamedTuple):
-    """A finite number of at least 0, or above it where `positive`."""
+class Real(NamedTuple):
+    """A finite number of at least 0, or above it where `positive`; `unit` is told."""
 
     positive: bool
+    unit: str = ""
 
     def allows(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -36,35 +45,63 @@ class _Real(NamedTuple):
         return 0 <= value < math.inf and not (self.positive and value == 0)
 
     def __str__(self) -> str:
-        return f"a finite number {'above' if self.positive else 'from'} 0"
+        unit = f", in {self.unit}" if self.unit else ""
+        return f"a finite number {'above' if self.positive else 'from'} 0{unit}"
 
 
-_LOADER = {"num_workers": _Whole(0)}
-_SEEDED = {**_LOADER, "total_batch_size": _Whole(1), "seed": _Whole(0)}
-_BY_KIND: dict[str, dict[str, _Whole | _Real]] = {
+class Flag(NamedTuple):
+    """True or False, or null where `may_be_null`."""
+
+    may_be_null: bool = False
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, bool) or (self.may_be_null and value is None)
+
+    def __str__(self) -> str:
+        return "True, False or null" if self.may_be_null else "True or False"
+
+
+def require(part: str, **settings: tuple[object, Rule]) -> None:
+    """Refuse the first of a part's settings that can't work.
+
+    Args:
+        part: the key of its node, e.g. "search.fitness".
+        settings: by name the value, and what it has to be.
+
+    Raises:
+        ConfigError: naming key, value and what is expected.
+    """
+    for name, (value, rule) in settings.items():
+        if not rule.allows(value):
+            raise ConfigError(_wrong(f"{part}.{name}", value, rule))
+
+
+_LOADER = {"num_workers": Whole(0)}
+_SEEDED = {**_LOADER, "total_batch_size": Whole(1), "seed": Whole(0)}
+_BY_KIND: dict[str, dict[str, Rule]] = {
     "train": {
-        "train.max_iter": _Whole(1),
-        "train.log_period": _Whole(1),
-        "train.eval_period": _Whole(0),
-        "train.checkpointer.period": _Whole(1),
-        "train.checkpointer.max_to_keep": _Whole(1, may_be_null=True),
-        "optimizer.lr": _Real(positive=True),
-        "optimizer.momentum": _Real(positive=False),
-        "optimizer.weight_decay": _Real(positive=False),
+        "train.max_iter": Whole(1),
+        "train.log_period": Whole(1),
+        "train.eval_period": Whole(0),
+        "train.checkpointer.period": Whole(1),
+        "train.checkpointer.max_to_keep": Whole(1, may_be_null=True),
+        "optimizer.lr": Real(positive=True),
+        "optimizer.momentum": Real(positive=False),
+        "optimizer.weight_decay": Real(positive=False),
         **{f"dataloader.train.{key}": rule for key, rule in _SEEDED.items()},
     },
     "test": {},
     "search": {
-        "search.seed": _Whole(0),
+        "search.seed": Whole(0),
         **{f"dataloader.calibration.{key}": rule for key, rule in _SEEDED.items()},
     },
 }
-_ALL: dict[str, _Whole | _Real] = {
-    "train.seed": _Whole(0),
-    "dataloader.test.batch_size": _Whole(1),
-    "dataloader.test.num_workers": _Whole(0),
-    "model.num_classes": _Whole(1),
-    "model.roi_heads.num_classes": _Whole(1),
+_ALL: dict[str, Rule] = {
+    "train.seed": Whole(0),
+    "dataloader.test.batch_size": Whole(1),
+    "dataloader.test.num_workers": Whole(0),
+    "model.num_classes": Whole(1),
+    "model.roi_heads.num_classes": Whole(1),
 }
 
 
@@ -86,4 +123,8 @@ def wrong_settings(cfg: DictConfig, kind: str) -> Iterator[str]:
             yield f"{key}: {e}"
             continue
         if not rule.allows(value):
-            yield f"{key} is {value!r}; expected {rule}."
+            yield _wrong(key, value, rule)
+
+
+def _wrong(key: str, value: object, rule: Rule) -> str:
+    return f"{key} is {value!r}; expected {rule}."

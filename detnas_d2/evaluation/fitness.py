@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -14,6 +13,7 @@ from torch import nn
 
 from ..data.seeding import seeded
 from ..engine import ConfigError, require_supernet
+from ..engine.settings import Flag, Real, Whole, require
 from ..engine.trainer import LazyTrainer
 from ..modeling import folded
 from ..space import Architecture
@@ -94,19 +94,18 @@ class SupernetFitness(CandidateFitness):
         cache_memory: float = 8,
     ) -> None:
         if not isinstance(metric, str) or not metric:
-            raise _wrong("metric", metric, "the name of a metric, such as bbox/AP")
-        for name, number in (
-            ("calibration_batches", calibration_batches),
-            ("batch_size", batch_size),
-        ):
-            if type(number) is not int or number < 1:
-                raise _wrong(name, number, "a whole number from 1")
-        if not isinstance(amp, bool):
-            raise _wrong("amp", amp, "True or False")
-        if not (channels_last is None or isinstance(channels_last, bool)):
-            raise _wrong("channels_last", channels_last, "True, False or null")
-        if type(cache_memory) not in (int, float) or not 0 <= cache_memory < math.inf:
-            raise _wrong("cache_memory", cache_memory, "a finite number from 0, in GiB")
+            raise ConfigError(
+                f"search.fitness.metric is {metric!r}; expected the name of a metric, such as "
+                "bbox/AP."
+            )
+        require(
+            "search.fitness",
+            calibration_batches=(calibration_batches, Whole(1)),
+            batch_size=(batch_size, Whole(1)),
+            amp=(amp, Flag()),
+            channels_last=(channels_last, Flag(may_be_null=True)),
+            cache_memory=(cache_memory, Real(positive=False, unit="GiB")),
+        )
         self.metric = metric
         self.calibration_batches = calibration_batches
         self.batch_size = batch_size
@@ -175,7 +174,3 @@ def on_path(
         seeded(seed),
     ):
         yield
-
-
-def _wrong(name: str, value: object, expected: str) -> ConfigError:
-    return ConfigError(f"search.fitness.{name} is {value!r}; expected {expected}.")
