@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: help venv test lint types dry-run smoke docs chaos demo clean
 
 help:
-	@echo "make test    set up .venv, then lint, check types, try all configs, run the tests"
+	@echo "make test    set up .venv, then lint, check types, run the tests"
 	@echo "make demo    set up .venv, then run all steps of DetNAS on a small data set"
 	@echo "make chaos   kill trainings and searches 100 times, resume them, compare the results"
 	@echo "make venv    only set up .venv (from PYTHON, now $(PYTHON))"
@@ -31,7 +31,7 @@ $(STAMP): setup.cfg constraints.txt tools/install_detectron2.py
 	touch $@
 
 # A file's tests share what they have trained, so a file goes to one process.
-test: lint types dry-run
+test: lint types
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: venv
@@ -42,7 +42,7 @@ types: venv
 	$(BIN)/mypy train_net.py
 
 dry-run: venv
-	$(BIN)/python tools/dry_run.py
+	$(BIN)/python -m pytest tests/integration/test_dry_run.py -q
 
 smoke: venv
 	$(BIN)/python -m pytest tests/tools/test_smoke.py

@@ -4,7 +4,7 @@
     python train_net.py --num-gpus 8                      # the paper's: COCO, FPN, supernet
     python train_net.py --config-file configs/demo/step1_supernet.py
     python train_net.py --config-file CONFIG --resume     # goes on where it was stopped
-    python train_net.py --config-file CONFIG --eval-only train.init_checkpoint=model_final.pth
+    python train_net.py --config-file CONFIG --eval-only  # what CONFIG trained
     python train_net.py --config-file CONFIG train.max_iter=100 \\
         model.backbone.bottom_up.architecture=output/best_architecture.json
 """
@@ -41,9 +41,9 @@ def work(args: argparse.Namespace) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = load_config(args.config_file, args.opts, trust=args.trust)
+    cfg = load_config(args.config_file, args.opts, trust=args.trust, test=args.eval_only)
     with folder_lock(cfg.train.output_dir) if comm.is_main_process() else nullcontext():
-        with former_config(cfg.train.output_dir):
+        with former_config(cfg.train.output_dir, keep=args.eval_only):
             setup(cfg, args)
             if args.eval_only:
                 evaluate_checkpoint(cfg)
@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> None:
     args.config_file = args.config_file or DEFAULT_CONFIG
     # every problem that can be seen beforehand ends here, before processes are started
     check_run(
-        load_config(args.config_file, args.opts, trust=args.trust),
+        load_config(args.config_file, args.opts, trust=args.trust, test=args.eval_only),
         "test" if args.eval_only else "train",
         gpus=args.num_gpus,
         machines=args.num_machines,

@@ -37,7 +37,7 @@ from detnas_d2.files import write_atomically
 from detnas_d2.report import draw_detections, summarise, summary_table, write_report
 from detnas_d2.search.sampling import draw_random
 from detnas_d2.space import SearchSpace, resolve_space
-from detnas_d2.steps import Step, StepError, earlier_starts, run_script, run_steps
+from detnas_d2.steps import Step, StepError, run_script, run_steps
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = {
@@ -46,17 +46,18 @@ STEPS = {
     "step3_search": ("search", "step3_search"),
     "step4_classification": ("train", "step4_classification"),
     "step4_detection": ("train", "step4_detection"),
-    "step5_test": ("test", "step5_test"),
+    "step5_test": ("test", "step4_detection"),
 }
 OWN_STEPS = {  # the first results come early
     "step2_supernet": ("train", "step2_supernet"),
     "step3_search": ("search", "step3_search"),
     "step4_finetune": ("train", "step4_finetune"),
-    "step5_test_finetune": ("test", "step5_test_finetune"),
+    "step5_test_finetune": ("test", "step4_finetune"),
     "step4_detection": ("train", "step4_detection"),
-    "step5_test": ("test", "step5_test"),
+    "step5_test": ("test", "step4_detection"),
 }
-"""Of each step in their order its kind and its config, with or without _DETECTOR at its end."""
+"""Of each step in their order its kind and its config, with or without _DETECTOR at its end; a
+test is of what the same config trains."""
 COMPARED = ("step4_classification", "step4_detection", "step5_test")  # for a random network too
 NETWORKS = {
     "test": ("step5_test", "step4_detection"),
@@ -156,7 +157,7 @@ def estimate(steps: Sequence[Step], file: Path, *, only: bool, long: bool) -> di
         write_atomically(file, json.dumps(kept) + "\n")
     print(estimate_table([measured[s.name] for s in left]))
     for step in left:
-        if spent := sum(earlier_starts(step.folder)):
+        if spent := sum(step.earlier_starts()):
             print(f"of {step.name} {spent:.0f} s are done")
     if sum(p.seconds for p in measured.values()) > DAY and not long:
         text = (

@@ -8,7 +8,6 @@ from ..common.train import train
 
 model.num_classes = 4
 optimizer.lr = 0.01
-train.output_dir = "output/bccd/step1_supernet"
 train.max_iter = 400
 train.device = "cpu"
 train.checkpointer.period = 100

@@ -8,7 +8,6 @@ from ..common.train import train
 
 model.roi_heads.num_classes = 3
 train.init_checkpoint = "output/bccd/step1_supernet/model_final.pth"
-train.output_dir = "output/bccd/step2_supernet_fpn"
 train.max_iter = 700
 train.device = "cpu"
 train.checkpointer.period = 100

@@ -3,7 +3,6 @@ from ..common.search import search
 from .step2_supernet_fpn import dataloader, model, train
 
 train.init_checkpoint = "output/bccd/step2_supernet_fpn/model_final.pth"
-train.output_dir = "output/bccd/step3_search_fpn"
 dataloader.test.batch_size = 4
 search.fitness.calibration_batches = 8
 search.algorithm.population = 12

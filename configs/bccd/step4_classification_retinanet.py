@@ -3,4 +3,3 @@ from .step1_supernet import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone._target_ = "detnas_d2.modeling.StandAloneNetwork"
 model.backbone.architecture = "output/bccd/step3_search_retinanet/best_architecture.json"
-train.output_dir = "output/bccd/step4_classification_retinanet"

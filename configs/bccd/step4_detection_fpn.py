@@ -5,4 +5,3 @@ model.backbone.bottom_up._target_ = "detnas_d2.modeling.StandAloneNetwork"
 model.backbone.bottom_up.architecture = "output/bccd/step3_search_fpn/best_architecture.json"
 train.init_checkpoint = "output/bccd/step4_classification_fpn/model_final.pth"
 train.max_iter = 500
-train.output_dir = "output/bccd/step4_detection_fpn"

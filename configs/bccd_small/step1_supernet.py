@@ -6,5 +6,4 @@ model.backbone.space = "demo"
 model.last_channels = 256
 model.dropout = 0.0
 optimizer.lr = 0.02
-train.output_dir = "output/bccd_small/step1_supernet"
 train.max_iter = 300

@@ -8,5 +8,4 @@ for _mapper in (dataloader.train.mapper, dataloader.test.mapper):
 dataloader.test.batch_size = 4
 model.roi_heads.num_classes = 3
 train.init_checkpoint = "output/bccd_small/step1_supernet/model_final.pth"
-train.output_dir = "output/bccd_small/step2_supernet_fpn"
 train.max_iter = 400

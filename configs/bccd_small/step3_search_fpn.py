@@ -3,7 +3,6 @@ from ..common.search_small import search
 from .step2_supernet_fpn import dataloader, model, train
 
 train.init_checkpoint = "output/bccd_small/step2_supernet_fpn/model_final.pth"
-train.output_dir = "output/bccd_small/step3_search_fpn"
 search.retrain = [
     "configs/bccd_small/step4_classification.py",
     "configs/bccd_small/step4_detection_fpn.py",

@@ -10,4 +10,3 @@ search.algorithm = {
     "mutations": 5,
     "crossovers": 5,
 }
-train.output_dir = "output/bccd_small/step3_search_official_fpn"

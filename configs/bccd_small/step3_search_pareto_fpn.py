@@ -4,4 +4,3 @@ from .step3_search_fpn import dataloader, model, search, train
 
 search.algorithm = {**_pareto, "population": 12, "generations": 4}
 search.flops_limit = 20_000_000  # all of the space
-train.output_dir = "output/bccd_small/step3_search_pareto_fpn"

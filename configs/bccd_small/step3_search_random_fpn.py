@@ -3,4 +3,3 @@ from ..common.search_algorithms import random as _random
 from .step3_search_fpn import dataloader, model, search, train
 
 search.algorithm = {**_random, "count": 48}
-train.output_dir = "output/bccd_small/step3_search_random_fpn"

@@ -3,5 +3,4 @@ from .step1_supernet import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone._target_ = "detnas_d2.modeling.StandAloneNetwork"
 model.backbone.architecture = "output/bccd_small/step3_search_fpn/best_architecture.json"
-train.output_dir = "output/bccd_small/step4_classification"
 train.max_iter = 100

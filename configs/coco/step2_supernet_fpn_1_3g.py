@@ -10,4 +10,3 @@ from .step2_supernet_fpn_300m import (
 
 model.backbone.bottom_up.space = path_sampler.space = "1.3g"
 train.init_checkpoint = "output/imagenet/step1_supernet_1_3g/model_final.pth"
-train.output_dir = "output/coco/step2_supernet_fpn_1_3g"

@@ -1,11 +1,10 @@
 # reads output/imagenet/step1_supernet_300m/model_final.pth, writes output/coco/step2_supernet_retinanet_300m/model_final.pth
-from ..common.data.coco_supernet import dataloader
 from ..common.models.retinanet import model
 from ..common.optim import retinanet as optimizer
 from ..common.paths import path_sampler
 from ..common.schedule import coco_1x as lr_multiplier
 from ..common.train import train
+from .step2_supernet_fpn_300m import dataloader
 
 train.init_checkpoint = "output/imagenet/step1_supernet_300m/model_final.pth"
-train.output_dir = "output/coco/step2_supernet_retinanet_300m"
 train.max_iter = 90_000

@@ -7,4 +7,3 @@ dataloader.calibration.mapper.augmentations = "${...train.mapper.augmentations}"
 dataloader.calibration.total_batch_size = 8
 search.algorithm = _official
 search.fitness.calibration_batches = 500
-train.output_dir = "output/coco/step3_search_official_fpn_300m"

@@ -4,4 +4,3 @@ from ..common.search_algorithms import pareto as _pareto
 from .step3_search_fpn_300m import dataloader, model, search, train
 
 search.algorithm = _pareto
-train.output_dir = "output/coco/step3_search_pareto_fpn_300m"

@@ -4,4 +4,3 @@ from ..common.search_algorithms import random as _random
 from .step3_search_fpn_300m import dataloader, model, search, train
 
 search.algorithm = _random
-train.output_dir = "output/coco/step3_search_random_fpn_300m"

@@ -3,8 +3,7 @@ from ..common.search import search
 from .step2_supernet_scratch_retinanet_300m import dataloader, model, train
 
 train.init_checkpoint = "output/coco/step2_supernet_scratch_retinanet_300m/model_final.pth"
-train.output_dir = "output/coco/step3_search_scratch_retinanet_300m"
 search.retrain = [
-    "configs/imagenet/step4_classification_coco_scratch_retinanet_300m.py",
-    "configs/coco/step4_detection_scratch_retinanet_300m.py",
+    "configs/imagenet/step4_classification_300m.py",
+    "configs/coco/step4_detection_retinanet_300m.py",
 ]

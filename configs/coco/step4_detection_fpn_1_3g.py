@@ -1,7 +1,7 @@
-# reads output/imagenet/step4_classification_coco_fpn_1_3g/model_final.pth and output/coco/step3_search_fpn_1_3g/best_architecture.json, writes output/coco/step4_detection_fpn_1_3g/model_final.pth
-from ..common.retrain.coco_fpn import dataloader, lr_multiplier, model, optimizer, train
+# reads output/imagenet/step4_classification_1_3g/model_final.pth and output/coco/step3_search_fpn_1_3g/best_architecture.json, writes output/coco/step4_detection_fpn_1_3g/model_final.pth
+# Another network: model.backbone.bottom_up.architecture=… train.init_checkpoint=… train.output_dir=…
+from .step4_detection_fpn_300m import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone.bottom_up.space = "1.3g"
 model.backbone.bottom_up.architecture = "output/coco/step3_search_fpn_1_3g/best_architecture.json"
-train.init_checkpoint = "output/imagenet/step4_classification_coco_fpn_1_3g/model_final.pth"
-train.output_dir = "output/coco/step4_detection_fpn_1_3g"
+train.init_checkpoint = "output/imagenet/step4_classification_1_3g/model_final.pth"

@@ -1,7 +1,7 @@
-# reads output/imagenet/step4_classification_coco_fpn_3_8g/model_final.pth and output/coco/step3_search_fpn_3_8g/best_architecture.json, writes output/coco/step4_detection_fpn_3_8g/model_final.pth
-from ..common.retrain.coco_fpn import dataloader, lr_multiplier, model, optimizer, train
+# reads output/imagenet/step4_classification_3_8g/model_final.pth and output/coco/step3_search_fpn_3_8g/best_architecture.json, writes output/coco/step4_detection_fpn_3_8g/model_final.pth
+# Another network: model.backbone.bottom_up.architecture=… train.init_checkpoint=… train.output_dir=…
+from .step4_detection_fpn_300m import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone.bottom_up.space = "3.8g"
 model.backbone.bottom_up.architecture = "output/coco/step3_search_fpn_3_8g/best_architecture.json"
-train.init_checkpoint = "output/imagenet/step4_classification_coco_fpn_3_8g/model_final.pth"
-train.output_dir = "output/coco/step4_detection_fpn_3_8g"
+train.init_checkpoint = "output/imagenet/step4_classification_3_8g/model_final.pth"

@@ -1,11 +1,5 @@
 # reads detectron2://ImageNetPretrained/MSRA/R-101.pkl, writes output/coco/step4_detection_resnet_101_fpn/model_final.pth
-from ..common.data.detection import dataloader
-from ..common.models.resnet_fpn import model
-from ..common.optim import detection as optimizer
-from ..common.schedule import coco_1x as lr_multiplier
-from ..common.train import train
+from .step4_detection_resnet_50_fpn import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone.bottom_up.stages.depth = 101
 train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-101.pkl"
-train.output_dir = "output/coco/step4_detection_resnet_101_fpn"
-train.max_iter = 90_000

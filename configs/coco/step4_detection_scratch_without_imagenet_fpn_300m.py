@@ -1,8 +1,10 @@
 # reads output/coco/step3_search_scratch_fpn_300m/best_architecture.json, writes output/coco/step4_detection_scratch_without_imagenet_fpn_300m/model_final.pth
-# The network of step4_detection_scratch_fpn_300m, trained without ImageNet: twice the iterations.
+# What step3_search_scratch_fpn_300m finds, trained without ImageNet: twice the iterations.
 from ..common.schedule import coco_2x as lr_multiplier
-from .step4_detection_scratch_fpn_300m import dataloader, model, optimizer, train
+from .step4_detection_fpn_300m import dataloader, model, optimizer, train
 
+model.backbone.bottom_up.architecture = (
+    "output/coco/step3_search_scratch_fpn_300m/best_architecture.json"
+)
 train.init_checkpoint = ""
-train.output_dir = "output/coco/step4_detection_scratch_without_imagenet_fpn_300m"
 train.max_iter = 180_000

@@ -1,7 +1,7 @@
 """Settings of a training, as Detectron2's own configs/common/train.py, with a seed."""
 
 train = dict(
-    output_dir="output",
+    output_dir=None,  # output/coco/step2_x of configs/coco/step2_x.py
     init_checkpoint="",  # weights to start from
     init_backbone_only=False,  # of them the backbone's, not the heads': another data set's detector
     init_path_only=False,  # into a supernet: one network's, which fill its path

@@ -51,6 +51,7 @@ for _mapper in (dataloader.train.mapper, dataloader.test.mapper):
     _mapper.augmentations[0].max_size = round(_short_edge * 5 / 3)
 dataloader.train.dataset.names = f"{_own.name}_train"
 dataloader.test.dataset.names = f"{_own.name}_val"
+dataloader.final_test = f"{_own.name}_test"
 dataloader.train.total_batch_size = _row.batch
 dataloader.train.num_workers = dataloader.test.num_workers = _row.num_workers
 

@@ -12,7 +12,6 @@ model.num_classes = 5
 model.last_channels = 256
 model.dropout = 0.0
 optimizer.lr = 0.02
-train.output_dir = "output/demo/step1_supernet"
 train.max_iter = 300
 train.device = "cpu"
 train.checkpointer.period = 50

@@ -14,7 +14,6 @@ model.roi_heads.box_head.fc_dims = [128]
 model.roi_heads.batch_size_per_image = 32
 model.roi_heads.num_classes = 5
 train.init_checkpoint = "output/demo/step1_supernet/model_final.pth"
-train.output_dir = "output/demo/step2_supernet"
 train.max_iter = 400
 train.device = "cpu"
 train.checkpointer.period = 50

@@ -3,7 +3,6 @@ from ..common.search import search
 from .step2_supernet import dataloader, model, train
 
 train.init_checkpoint = "output/demo/step2_supernet/model_final.pth"
-train.output_dir = "output/demo/step3_search"
 search.input_size = (128, 128)
 search.flops_limit = 13_500_000
 search.fitness.calibration_batches = 8

@@ -3,5 +3,4 @@ from .step1_supernet import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone._target_ = "detnas_d2.modeling.StandAloneNetwork"
 model.backbone.architecture = "output/demo/step3_search/best_architecture.json"
-train.output_dir = "output/demo/step4_classification"
 train.max_iter = 250

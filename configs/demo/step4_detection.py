@@ -4,5 +4,4 @@ from .step2_supernet import dataloader, lr_multiplier, model, optimizer, train
 model.backbone.bottom_up._target_ = "detnas_d2.modeling.StandAloneNetwork"
 model.backbone.bottom_up.architecture = "output/demo/step3_search/best_architecture.json"
 train.init_checkpoint = "output/demo/step4_classification/model_final.pth"
-train.output_dir = "output/demo/step4_detection"
 train.max_iter = 300

@@ -4,5 +4,4 @@ from ..demo.step1_supernet import dataloader, lr_multiplier, model, optimizer, p
 # 400 iterations of 32 images left the supernet where it began, at the loss of guessing
 dataloader.train.total_batch_size = 64
 optimizer.lr = 0.03
-train.output_dir = "output/digits/step1_supernet"
 train.max_iter = 2500

@@ -2,5 +2,4 @@
 from ..demo.step2_supernet import dataloader, lr_multiplier, model, optimizer, path_sampler, train
 
 train.init_checkpoint = "output/digits/step1_supernet/model_final.pth"
-train.output_dir = "output/digits/step2_supernet_fpn"
 train.max_iter = 600

@@ -6,4 +6,3 @@ model.backbone.bottom_up.space = "demo"
 model.backbone.out_channels = 32
 model.head.conv_dims = [32, 32]
 model.num_classes = 5
-train.output_dir = "output/digits/step2_supernet_retinanet"

@@ -6,7 +6,6 @@ from detnas_d2.search import GivenArchitectures
 
 from .step3_search_fpn import dataloader, model, search, train
 
-train.output_dir = "output/digits/step3_score_fpn"
 search.algorithm = L(GivenArchitectures)(architectures=["0,0,0,0,0,0,0,0,0,0"])
 search.retrain = []
 search.flops_limit = 20_000_000  # all of the space

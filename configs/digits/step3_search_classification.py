@@ -4,6 +4,5 @@ from ..common.search_small import search
 from .step1_supernet import dataloader, model, train
 
 train.init_checkpoint = "output/digits/step1_supernet/model_final.pth"
-train.output_dir = "output/digits/step3_search_classification"
 search.fitness.metric = "classification/top1"
 search.fitness.batch_size = 64  # as many as the statistics take, in training mode

@@ -3,5 +3,4 @@ from ..common.search_small import search
 from .step2_supernet_fpn import dataloader, model, train
 
 train.init_checkpoint = "output/digits/step2_supernet_fpn/model_final.pth"
-train.output_dir = "output/digits/step3_search_fpn"
 search.retrain = ["configs/digits/step4_classification.py", "configs/digits/step4_detection_fpn.py"]

@@ -3,8 +3,7 @@ from ..common.search_small import search
 from .step2_supernet_retinanet import dataloader, model, train
 
 train.init_checkpoint = "output/digits/step2_supernet_retinanet/model_final.pth"
-train.output_dir = "output/digits/step3_search_retinanet"
 search.retrain = [
-    "configs/digits/step4_classification_retinanet.py",
+    "configs/digits/step4_classification.py",
     "configs/digits/step4_detection_retinanet.py",
 ]

@@ -3,5 +3,4 @@ from ..demo.step1_supernet import dataloader, lr_multiplier, model, optimizer, t
 
 model.backbone._target_ = "detnas_d2.modeling.StandAloneNetwork"
 model.backbone.architecture = "output/digits/step3_search_fpn/best_architecture.json"
-train.output_dir = "output/digits/step4_classification"
 train.max_iter = 500

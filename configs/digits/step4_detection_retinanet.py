@@ -1,10 +1,9 @@
-# reads output/digits/step4_classification_retinanet/model_final.pth and output/digits/step3_search_retinanet/best_architecture.json, writes output/digits/step4_detection_retinanet/model_final.pth
+# reads output/digits/step4_classification/model_final.pth and output/digits/step3_search_retinanet/best_architecture.json, writes output/digits/step4_detection_retinanet/model_final.pth
 from .step2_supernet_retinanet import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone.bottom_up._target_ = "detnas_d2.modeling.StandAloneNetwork"
 model.backbone.bottom_up.architecture = (
     "output/digits/step3_search_retinanet/best_architecture.json"
 )
-train.init_checkpoint = "output/digits/step4_classification_retinanet/model_final.pth"
-train.output_dir = "output/digits/step4_detection_retinanet"
+train.init_checkpoint = "output/digits/step4_classification/model_final.pth"
 train.max_iter = 300

@@ -4,4 +4,3 @@ from ..common.paths import path_sampler
 from .step1_supernet_300m import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone.space = path_sampler.space = "1.3g"
-train.output_dir = "output/imagenet/step1_supernet_1_3g"

@@ -8,5 +8,4 @@ from ..common.train import train
 
 # less the part on which step3_search_cls_300m measures accuracy
 dataloader.train.dataset.names = "imagenet_detnas_supernet"
-train.output_dir = "output/imagenet/step1_supernet_300m"
 train.max_iter = 300_000

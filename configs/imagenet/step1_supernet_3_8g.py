@@ -5,4 +5,3 @@ from .step1_supernet_300m import dataloader, lr_multiplier, model, optimizer, tr
 
 model.backbone.space = path_sampler.space = "3.8g"
 model.last_channels = 1728
-train.output_dir = "output/imagenet/step1_supernet_3_8g"

@@ -4,8 +4,7 @@ from detectron2.config import LazyCall as L
 
 from projects.DetNAS.paper.detnet import DetNet
 
-from ..common.retrain.imagenet import dataloader, lr_multiplier, model, optimizer, train
+from .step4_classification_300m import dataloader, lr_multiplier, model, optimizer, train
 
 model.backbone = L(DetNet)(norm="${..norm}", out_features=["res6"])
 model.in_feature = "res6"
-train.output_dir = "output/imagenet/step4_classification_detnet_59"

@@ -21,5 +21,4 @@ path_sampler.space = model.backbone.bottom_up.space = L(SearchSpace)(
 # res2 has stride 2, and res5 and res6 share stride 16: the FPN takes the last stage of each stride
 model.backbone.bottom_up.out_features = ["res3", "res4", "res6", "res7"]
 train.init_checkpoint = ""
-train.output_dir = "output/own_space/step2_supernet_mobilenet"
 train.max_iter = 800

@@ -20,5 +20,4 @@ path_sampler.space = model.backbone.bottom_up.space = L(SearchSpace)(
     ],
 )
 train.init_checkpoint = ""
-train.output_dir = "output/own_space/step2_supernet_se_skip"
 train.max_iter = 800

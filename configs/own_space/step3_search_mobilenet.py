@@ -3,6 +3,5 @@ from ..common.search_small import search
 from .step2_supernet_mobilenet import dataloader, model, train
 
 train.init_checkpoint = "output/own_space/step2_supernet_mobilenet/model_final.pth"
-train.output_dir = "output/own_space/step3_search_mobilenet"
 search.flops_limit = 25_000_000
 search.retrain = ["configs/own_space/step4_detection_mobilenet.py"]

@@ -5,5 +5,4 @@ model.backbone.bottom_up._target_ = "detnas_d2.modeling.StandAloneNetwork"
 model.backbone.bottom_up.architecture = (
     "output/own_space/step3_search_mobilenet/best_architecture.json"
 )
-train.output_dir = "output/own_space/step4_detection_mobilenet"
 train.max_iter = 600

@@ -4,5 +4,4 @@ from ..common.schedule import voc_2x as lr_multiplier
 from .step2_supernet_fpn_300m import dataloader, model, optimizer, path_sampler, train
 
 train.init_checkpoint = ""
-train.output_dir = "output/voc/step2_supernet_scratch_fpn_300m"
 train.max_iter = 45_000

@@ -11,5 +11,4 @@ from .step2_supernet_retinanet_300m import dataloader, model, optimizer, path_sa
 model.backbone.norm = "${.bottom_up.norm}"
 model.head.norm = L(LevelNorm)(norm="${...backbone.bottom_up.norm}")
 train.init_checkpoint = ""
-train.output_dir = "output/voc/step2_supernet_scratch_retinanet_300m"
 train.max_iter = 45_000

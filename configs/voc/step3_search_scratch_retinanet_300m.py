@@ -3,9 +3,8 @@ from ..common.search import search
 from .step2_supernet_scratch_retinanet_300m import dataloader, model, train
 
 train.init_checkpoint = "output/voc/step2_supernet_scratch_retinanet_300m/model_final.pth"
-train.output_dir = "output/voc/step3_search_scratch_retinanet_300m"
 search.fitness.metric = "bbox/AP50"  # VOC's mAP
 search.retrain = [
-    "configs/imagenet/step4_classification_voc_scratch_retinanet_300m.py",
-    "configs/voc/step4_detection_scratch_retinanet_300m.py",
+    "configs/imagenet/step4_classification_300m.py",
+    "configs/voc/step4_detection_retinanet_300m.py",
 ]

@@ -23,6 +23,7 @@ class Retraining:
         output: its train.output_dir; "" if not known.
         checkpoint: its train.init_checkpoint where a retraining before it writes that; else "".
         space: the name of the space that was searched, where the config has another; else "".
+        moved: folders are named, for the config by itself trains another search's network.
     """
 
     config: str
@@ -30,6 +31,7 @@ class Retraining:
     output: str = ""
     checkpoint: str = ""
     space: str = ""
+    moved: bool = False
 
     def command(self, architecture: str, suffix: str = "") -> str:
         """What is typed; `suffix` ends the names of the folders, for more than one architecture."""
@@ -37,9 +39,9 @@ class Retraining:
         words.append(f"{self.key}.architecture={architecture}")
         if self.space:
             words.append(f"{self.key}.space={self.space}")
-        if suffix and self.output:
+        if (suffix or self.moved) and self.output:
             words.append(f"train.output_dir={self.output}{suffix}")
-        if suffix and self.checkpoint:
+        if (suffix or self.moved) and self.checkpoint:
             folder, name = os.path.split(self.checkpoint)
             words.append(f"train.init_checkpoint={folder}{suffix}/{name}")
         return shlex.join(words)
@@ -56,6 +58,8 @@ def retrainings(cfg: DictConfig, root: str, *, trust: bool = False) -> list[Retr
     if not cfg.search.retrain:
         return [Retraining("STEP4_CONFIG", "model.backbone", "STEP4_FOLDER")]
     searched = backbone_node(cfg).space
+    best = f"{cfg.train.output_dir}/best_architecture.json"
+    tag = "_".join(("", *Path(cfg.train.output_dir).parts[-2:]))
     found: list[Retraining] = []
     for config in cfg.search.retrain:
         there = os.path.join(root, config)
@@ -67,16 +71,19 @@ def retrainings(cfg: DictConfig, root: str, *, trust: bool = False) -> list[Retr
                 continue
         step = load_config(here, trust=trust)
         checkpoint = str(step.train.init_checkpoint or "")
-        is_of_these = os.path.dirname(checkpoint) in {r.output for r in found}
+        weights, file = os.path.split(checkpoint)
+        before = next((r for r in found if r.output.removesuffix(tag) == weights), None)
+        shared = backbone_node(step).get("architecture") != best
         theirs = backbone_node(step).space
         other = isinstance(searched, str) and isinstance(theirs, str) and searched != theirs
         found.append(
             Retraining(
                 config,
                 backbone_key(step),
-                str(step.train.output_dir),
-                checkpoint if is_of_these else "",
+                f"{step.train.output_dir}{tag if shared else ''}",
+                f"{before.output}/{file}" if before else "",
                 searched if other else "",
+                shared or bool(before and before.moved),
             )
         )
     return found

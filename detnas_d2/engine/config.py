@@ -8,6 +8,7 @@ import os
 import re
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -27,7 +28,7 @@ from ..own_modules import (
     why_not_read,
 )
 from ..trust import HOW, TrustError, is_code, read_config
-from .config_objects import describe_objects
+from .config_objects import describe_objects, plain_path
 
 _INT_LIST = re.compile(r"^\d+(,\d+)+$")
 
@@ -36,18 +37,24 @@ class ConfigError(DetNASError, ValueError):
     """A config file or an override that cannot be used."""
 
 
-def load_config(path: str, overrides: Sequence[str] = (), *, trust: bool = False) -> DictConfig:
+def load_config(
+    path: str, overrides: Sequence[str] = (), *, trust: bool = False, test: bool = False
+) -> DictConfig:
     """Load a LazyConfig file and apply ``key=value`` overrides to it.
 
     Unlike ``LazyConfig.apply_overrides``, which creates a mistyped key in silence, an override
     has to name a key that the config has, with a value of the same type. ``+key=value`` adds a
     key on purpose, and ``key=2,1,2,0`` is an architecture: the same as ``key=[2,1,2,0]``.
-    The config's own data sets (``datasets``) are registered.
+    The config's own data sets (``datasets``) are registered. Where it names no
+    ``train.output_dir``, that follows from its path (`output_dir_of`).
 
     Args:
         path: a .py file, which is run, or YAML, which may come from elsewhere (`detnas_d2.trust`).
         overrides: the user's own.
         trust: run whatever YAML names.
+        test: for ``--eval-only``. The checkpoint is then what this config trains, the images those
+            of ``dataloader.final_test`` (where it has none: of ``dataloader.test``), and the
+            predictions go to the output folder; overrides come after that.
 
     Raises:
         ConfigError: naming the file or key, and the nearest existing key.
@@ -87,6 +94,10 @@ def load_config(path: str, overrides: Sequence[str] = (), *, trust: bool = False
             f"run anything on this machine; {HOW}"
         )
     _refuse_moved(cfg, path)
+    if OmegaConf.is_config(cfg.get("train")) and cfg.train.get("output_dir") is None:
+        cfg.train.output_dir = output_dir_of(path)
+    if test:
+        _test_what_it_trains(cfg)
     cfg = apply_overrides(cfg, overrides)
     register_from_config(cfg.get("datasets"))
     return cfg
@@ -119,6 +130,24 @@ def _refuse_moved(cfg: DictConfig, path: str) -> None:
                 )
     if search.get("memory_limit") is not None:
         raise ConfigError(f"{path} sets search.memory_limit, which is no more: set it to null.")
+
+
+def output_dir_of(path: str) -> str:
+    """The output folder of a config: output/coco/step2_x of configs/coco/step2_x.py, wherever that
+    ``configs`` folder lies; output/NAME of a file that lies in none."""
+    parts = Path(os.path.abspath(path)).with_suffix("").parts
+    below = parts[::-1].index("configs") if "configs" in parts[:-1] else 1
+    return plain_path(os.path.join("output", *parts[-below:]))
+
+
+def _test_what_it_trains(cfg: DictConfig) -> None:
+    if "train" in cfg:
+        cfg.train.init_checkpoint = "${.output_dir}/model_final.pth"
+    loaders = cfg.get("dataloader", OmegaConf.create())
+    if loaders.get("final_test") is not None:
+        loaders.test.dataset.names = loaders.final_test
+    if "output_dir" in (loaders.get("evaluator") or {}):
+        loaders.evaluator.output_dir = "${train.output_dir}"
 
 
 def _line_of(error: Exception) -> str:

@@ -45,17 +45,19 @@ def setup(cfg: DictConfig, args: argparse.Namespace) -> None:
 
 
 @contextmanager
-def former_config(folder: str) -> Iterator[None]:
+def former_config(folder: str, *, keep: bool = False) -> Iterator[None]:
     """A run that fails to begin leaves the folder the ``config.yaml`` that it had.
 
     Args:
         folder: the output folder; ``setup`` is called in the context.
+        keep: leave it the training's ``config.yaml`` whatever happens, as a test does.
     """
     path = Path(folder, CONFIG_FILE)
     before = path.read_bytes() if path.is_file() and comm.is_main_process() else None
+    failed = True
     try:
         yield
-    except BaseException:
-        if before is not None:
+        failed = False
+    finally:
+        if before is not None and (failed or keep):
             write_atomically(path, lambda file: file.write(before))
-        raise

@@ -49,9 +49,9 @@ class StepFolder:
     def kind(self) -> str | None:
         if "search" in self.config or (self.path / LEDGER).is_file():
             return "search"
-        if self.evaluation is not None:
-            return "test"
-        return "train" if self.config or (self.path / METRICS).is_file() else None
+        if (self.path / METRICS).is_file():
+            return "train"  # its test too, where there is one
+        return "test" if self.evaluation is not None else "train" if self.config else None
 
     @property
     def seconds(self) -> float | None:

@@ -167,6 +167,8 @@ def _row(step: StepFolder, search: SearchRecord | None) -> dict[str, Any]:
     elif search is not None and search.best is not None:
         result = f"{search.metric} {search.best.fitness:.2f} (supernet)"
     scored_on = step.setting("dataloader.test.dataset.names")  # validation and test are not alike
+    if step.evaluation is not None:
+        scored_on = step.setting("dataloader.final_test") or scored_on
     if result and isinstance(scored_on, str):
         result += f" on {scored_on}"
     estimated = _estimated(lines) if search is None else _estimated_search(search)

@@ -115,7 +115,7 @@ def read_search_file(folder: Path) -> SearchFile:
         stages,
         Architecture(space, tuple(content["baseline"])),
         {"flops": costs["flops"], "params": costs["params"], **costs},
-        [Retraining(**{k: str(v) for k, v in r.items()}) for r in content["retrain"]],
+        [_retraining(r) for r in content["retrain"]],
     )
 
 
@@ -142,6 +142,11 @@ def _cost(entry: Mapping[str, Any]) -> Cost:
     limit = None if limit is None else float(limit)
     names, stem = (str(entry["name"]), str(entry["unit"])), float(entry["stem"])
     return Cost(*names, limit, stem, blocks, bool(entry.get("weighed")))
+
+
+def _retraining(entry: Mapping[str, Any]) -> Retraining:
+    fields: dict[str, Any] = {k: str(v) for k, v in entry.items()}
+    return Retraining(**{**fields, "moved": bool(entry.get("moved"))})
 
 
 def _size(entry: Mapping[str, Any]) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from statistics import fmean
 from ..commands import ending
 from ..errors import DetNASError
 from ..files import write_atomically
-from .step import DONE_FILE, STARTS_FILE, Step, earlier_starts
+from .step import Step
 
 PROGRESS = re.compile(r"eta: |\d+/\d+, generation|Inference done|left out|Traceback|Error")
 PERIOD = 10.0  # seconds between two notes of a step's time: what a kill -9 can lose
@@ -123,12 +123,12 @@ def _time_left(
     expected: Mapping[str, float],
 ) -> str:
     """By the mean of the steps with the same config file, where one has run; else as expected."""
-    known: dict[Path, list[float]] = {}
+    known: dict[tuple[Path, str], list[float]] = {}
     for s in steps:
         if s.name in seconds:
-            known.setdefault(s.config, []).append(seconds[s.name])
+            known.setdefault((s.config, s.kind), []).append(seconds[s.name])
     left = [s for s in steps if s.name not in seconds]
-    times = [fmean(known.get(s.config) or [expected.get(s.name, 0.0)]) for s in left]
+    times = [fmean(known.get((s.config, s.kind)) or [expected.get(s.name, 0.0)]) for s in left]
     if not left or 0.0 in times:
         return ""
     return f"; about {max(1, round(sum(times) / jobs / 60))} min left"
@@ -141,7 +141,7 @@ class _Running:
         self.step = step
         step.folder.mkdir(parents=True, exist_ok=True)
         self.console = step.folder / "console.txt"
-        self._before = earlier_starts(step.folder)
+        self._before = step.earlier_starts()
         self._begun = self._noted = time.monotonic()
         env = dict(os.environ)
         if jobs > 1:
@@ -166,7 +166,7 @@ class _Running:
         now = time.monotonic()
         if at_once or now - self._noted >= PERIOD:
             starts = [*self._before, round(now - self._begun, 1)]
-            write_atomically(self.step.folder / STARTS_FILE, json.dumps(starts) + "\n")
+            write_atomically(self.step.starts_file, json.dumps(starts) + "\n")
             self._noted = now
 
     def show_progress(self, show: Callable[[str], None]) -> None:
@@ -189,8 +189,8 @@ class _Running:
                 "the same command again to go on from there. Its last lines:\n" + "\n".join(last)
             )
         done = {**step.made_of(), "seconds": seconds, "starts": self.starts}
-        write_atomically(step.folder / DONE_FILE, json.dumps(done) + "\n")
-        (step.folder / STARTS_FILE).unlink(missing_ok=True)
+        write_atomically(step.done_file, json.dumps(done) + "\n")
+        step.starts_file.unlink(missing_ok=True)
         return seconds
 
 

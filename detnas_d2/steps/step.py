@@ -17,9 +17,7 @@ from ..engine.fingerprint import config_differences, config_hash, file_hash
 from ..files import parse_json
 from ..trust import called_by, read_config
 
-DONE_FILE = "done.json"
-STARTS_FILE = "starts.json"
-"""Seconds of each start of a step that is not done."""
+DONE_FILE = "done.json"  # of a training or a search
 _WRITES = {
     "search": "best_architecture.json",
     "test": "evaluation.json",
@@ -48,11 +46,23 @@ class Step:
 
     @cached_property
     def cfg(self) -> DictConfig:
-        return apply_overrides(copy.deepcopy(_load(self.config)), self.overrides)
+        return apply_overrides(
+            copy.deepcopy(_load(self.config, self.kind == "test")), self.overrides
+        )
 
     @property
     def folder(self) -> Path:
         return self.root / self.cfg.train.output_dir
+
+    @property
+    def done_file(self) -> Path:
+        """Written at its end; a test has one of its own in the folder of the training."""
+        return self.folder / ("done_test.json" if self.kind == "test" else DONE_FILE)
+
+    @property
+    def starts_file(self) -> Path:
+        """Seconds of each start, while the step is not done."""
+        return self.folder / ("starts_test.json" if self.kind == "test" else "starts.json")
 
     @cached_property
     def writes(self) -> str:
@@ -131,8 +141,15 @@ class Step:
         """How often it was started until it was done, as far as that is known."""
         return (self._done() or {"starts": 1})["starts"]
 
+    def earlier_starts(self) -> list[float]:
+        """Seconds of each start of a step that is not done; none where nothing can be read."""
+        try:
+            return [float(s) for s in parse_json(self.starts_file.read_text())]
+        except (OSError, ValueError, TypeError):
+            return []
+
     def _done(self) -> dict[str, Any] | None:
-        file = self.folder / DONE_FILE
+        file = self.done_file
         try:
             done = parse_json(file.read_text())
             starts = int(done.get("starts", 1))
@@ -159,14 +176,6 @@ class Step:
         return f": {', '.join(shown[:5])}{more}" if shown else ""
 
 
-def earlier_starts(folder: Path) -> list[float]:
-    """Seconds of each start of a step that is not done; none where nothing can be read."""
-    try:
-        return [float(s) for s in parse_json((folder / STARTS_FILE).read_text())]
-    except (OSError, ValueError, TypeError):
-        return []
-
-
 @cache  # many steps share a file
-def _load(config: Path) -> DictConfig:
-    return load_config(str(config))
+def _load(config: Path, test: bool) -> DictConfig:
+    return load_config(str(config), test=test)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -65,8 +65,9 @@ class Study:
         return ROOT / "configs" / self.folder / f"{name}.py"
 
     def step(self, name: str, kind: str, *overrides: str) -> Step:
-        """The step of a config."""
-        return Step(f"{self.folder}/{name}", kind, self.config(name), ROOT, overrides)
+        """The step of a config; the test of what one trains is called step5_test."""
+        called = name.replace("step4_detection", "step5_test") if kind == "test" else name
+        return Step(f"{self.folder}/{called}", kind, self.config(name), ROOT, overrides)
 
     def networks(self) -> list[Network]:
         """The rows of the table, and the architectures whose rank is compared."""
@@ -112,9 +113,9 @@ class Study:
         d = self.detector
         yield self.step("step1_supernet", "train")
         yield self.step(f"step2_supernet_{d}", "train")
-        yield self.step(f"step2_supernet_scratch_{d}", "train")
-        for fitness in (d, f"scratch_{d}", "classification"):
-            yield self.step(f"step3_search_{fitness}", "search")
+        yield self.step(f"step3_search_{d}", "search")
+        yield self.step("step3_search_classification", "search")
+        yield from self.from_scratch()
         ranked = [n.architecture for n in self.networks() if n.ranked]
         if ranked:
             quoted = ",".join(f"'{architecture}'" for architecture in ranked)
@@ -124,17 +125,27 @@ class Study:
             for seed in network.seeds:
                 yield from self.retraining(network, seed)
 
+    def from_scratch(self) -> Iterator[Step]:
+        """Supernet and search without step 1, with the iterations doubled."""
+        d, kinds = self.detector, {"step2_supernet": "train", "step3_search": "search"}
+        supernet, search = (f"{self.output}/{name}_scratch_{d}" for name in kinds)
+        iterations = load_config(str(self.config(f"step2_supernet_{d}"))).train.max_iter
+        more = {
+            "step2_supernet": ["train.init_checkpoint=''", f"train.max_iter={2 * iterations}"],
+            "step3_search": [f"train.init_checkpoint={supernet}/model_final.pth"],
+        }
+        for (name, kind), folder in zip(kinds.items(), (supernet, search), strict=True):
+            step = self.step(f"{name}_{d}", kind, f"train.output_dir={folder}", *more[name])
+            yield replace(step, name=f"{self.folder}/{name}_scratch_{d}")
+
     def retraining(self, network: Network, seed: int) -> Iterator[Step]:
         """Classification, detection and test of a network alone."""
-        kinds = {
-            "step4_classification": "train",
-            f"step4_detection_{self.detector}": "train",
-            f"step5_test_{self.detector}": "test",
-        }
+        detection = f"step4_detection_{self.detector}"
+        kinds = [("step4_classification", "train"), (detection, "train"), (detection, "test")]
         suffix = f"{network.name}_seed{seed}"
-        for name, kind in kinds.items():
+        for name, kind in kinds:
             more = [f"train.seed={seed}"]
-            if name.startswith("step4_detection"):  # detectors share the classification
+            if (name, kind) == (detection, "train"):  # detectors share the classification
                 weights = f"{self.output}/step4_classification_{suffix}/model_final.pth"
                 more.append(f"train.init_checkpoint={weights}")
             yield self.step(name, kind).for_architecture(network.architecture, suffix, *more)

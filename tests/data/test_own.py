@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from dry_run_own import write_tiny_data
+from own_images import write_tiny_data
 
 from detnas_d2.data import DataError, register_from_config, unregister_dataset
 from detnas_d2.data.coco import register_coco

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from dry_run_own import with_tiny_data
+from own_images import with_tiny_data
 from pages import PAGES, ROOT, Command, commands, name_of
 
 from detnas_d2.engine import load_config

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from dry_run_own import with_tiny_data
 from omegaconf import DictConfig, OmegaConf
+from own_images import with_tiny_data
 from pages import DOCS, PAGES, ROOT, inline_code, name_of
 
 from detnas_d2.engine import load_config

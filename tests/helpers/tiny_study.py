@@ -13,18 +13,11 @@ LOW_SCORES = "model.roi_heads.box_predictor.test_score_thresh = 0.0"  # it then 
 CONFIGS = {
     "step1_supernet": ("step1", SUPERNET, "", ""),
     "step2_supernet_fpn": ("step2", SUPERNET, "step1_supernet", LOW_SCORES),
-    "step2_supernet_scratch_fpn": ("step2_supernet_fpn", SUPERNET, "", ""),
     "step3_search_fpn": (
         "step3",
         "dataloader, model, search, train",
         "step2_supernet_fpn",
         LOW_SCORES,
-    ),
-    "step3_search_scratch_fpn": (
-        "step3_search_fpn",
-        "dataloader, model, search, train",
-        "step2_supernet_scratch_fpn",
-        "",
     ),
     "step3_search_classification": (
         "step1_supernet",
@@ -46,14 +39,8 @@ CONFIGS = {
         "step4_classification",
         "model.backbone.bottom_up._target_ = 'detnas_d2.modeling.StandAloneNetwork'\n"
         "model.backbone.bottom_up.architecture = [0] * 5\n"
-        "train.max_iter = 1",
-    ),
-    "step5_test_fpn": (
-        "step4_detection_fpn",
-        "dataloader, model, train",
-        "step4_detection_fpn",
-        "dataloader.test.dataset.names = 'digits_test'\n"
-        "dataloader.evaluator.output_dir = '${train.output_dir}'",
+        "train.max_iter = 1\n"
+        "dataloader.final_test = 'digits_test'",
     ),
 }
 

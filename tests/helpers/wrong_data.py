@@ -229,8 +229,8 @@ COMMANDS = [
     Wrong("run_steps: unknown", "tools/run_steps.py digitz", ("'digitz'", "'bccd'")),
     Wrong("run_steps: which", "tools/run_steps.py bccd", ("bccd needs --detector fpn or",)),
     Wrong(
-        "random_baseline: no config",
-        "projects/DetNAS/random_baseline.py configs/tiny/stpe3.py configs/tiny/step4.py",
+        "retrain: no config",
+        "projects/DetNAS/retrain.py configs/tiny/stpe3.py configs/tiny/step4.py",
         ("stpe3.py' does not exist", "step3.py"),
     ),
     Wrong(

@@ -9,13 +9,12 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-import dry_run
 import pytest
 import run_steps
 import torch
 from detectron2.config import LazyConfig
 from detectron2.data import MetadataCatalog
-from dry_run_own import with_tiny_data
+from own_images import with_tiny_data
 
 from detnas_d2.data import unregister_dataset
 from detnas_d2.data.own import prepare_folder
@@ -103,7 +102,7 @@ def test_all_steps(tool, config, monkeypatch, capsys):
     # a run's config.yaml is enough to know the data
     for part in ("train", "val", "test"):
         unregister_dataset(f"custom_{part}")
-    load_config(str(output / "step5_test/config.yaml"))
+    load_config(str(output / "step4_detection/config.yaml"))
     assert MetadataCatalog.get("custom_test").thing_classes == ["square", "bar"]
 
     monkeypatch.setattr(run_steps, "predict", None)  # known by now
@@ -204,9 +203,8 @@ def test_what_the_data_decide(config):
     step2 = load_config(str(config))
     assert step2.model.roi_heads.num_classes == 2
     assert step2.dataloader.train.dataset.names == "custom_train"
-    assert load_config(str(config.parent / "step5_test.py")).dataloader.test.dataset.names == (
-        "custom_test"
-    )
+    test = load_config(str(config.parent / "step4_detection.py"), test=True)
+    assert test.dataloader.test.dataset.names == "custom_test"
     # small images are not enlarged
     assert step2.dataloader.train.mapper.augmentations[0].short_edge_length == 64
     assert step2.train.max_iter == 700 and step2.train.init_checkpoint == ""
@@ -228,7 +226,7 @@ def test_where_it_lies_is_not_in_its_hash(config, tmp_path, monkeypatch):
     file.write_text(file.read_text().replace(str(config.parents[2]), str(other)))
     prepare_folder(Path("configs/custom"))
     assert hashes() == here
-    assert str(other) in load_config("configs/custom/step5_test.py").datasets.test.image_root
+    assert str(other) in load_config("configs/custom/step4_detection.py").datasets.test.image_root
 
 
 def test_weights_are_the_same_for_all_that_is_compared(config, tmp_path):
@@ -247,13 +245,6 @@ def test_weights_are_the_same_for_all_that_is_compared(config, tmp_path):
     assert starts["step4_finetune"] == ("output/custom/step2_supernet/model_final.pth", 175)
     trained = "output/custom/step4_detection_random/model_final.pth"
     assert starts["step5_test_random"][0] == trained
-
-
-def test_dry_run(capsys, monkeypatch):
-    monkeypatch.setattr("logging.disable", lambda level: None)  # it would last
-    configs = [CONFIG.parent / f"{name}.py" for name in ("step3_search", "step5_test_finetune")]
-    assert dry_run.main([*configs, CONFIG.parent / "settings.py"]) == 0
-    assert "2 configs, 0 failed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -1,260 +1,171 @@
-"""tools/dry_run.py: it passes what is right, and names what is wrong in a broken config."""
+"""Every config without data, GPU or checkpoint (`make dry-run`): its keys are known, its network is
+built at full size on the meta device, and one step of it runs at small width on random images."""
 
 from __future__ import annotations
 
+import functools
+import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from detectron2.config import CfgNode, get_cfg, instantiate
+from detectron2.engine import hooks
+from detectron2.modeling import build_model
+from detectron2.utils.env import seed_all_rng
+from omegaconf import DictConfig
+from own_images import with_tiny_data
+from small_run import StandInBatches, at_small_width, check_fit, check_step, train_one_step
 
-from detnas_d2.engine import load_config
+from detnas_d2.data import missing_datasets
+from detnas_d2.driver import build_algorithm, build_limit
+from detnas_d2.engine import (
+    DetNASCheckpointer,
+    LazyTrainer,
+    backbone_node,
+    evaluate_checkpoint,
+    load_config,
+)
+from detnas_d2.engine.fingerprint import config_hash
+from detnas_d2.engine.preflight import check_run
+from detnas_d2.modeling import add_detnas_config, find_supernet
+from detnas_d2.modeling.yacs_file import merge_yacs_file
+from detnas_d2.space import CostTable, get_space, resolve_space
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def tool():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "tools"))
-        import dry_run
-
-        yield dry_run
-
-
-@pytest.fixture
-def write(tmp_path):
-    """Writes a config beside the real ones, which it may import from."""
-    configs = tmp_path / "configs"
-    for folder in ("imagenet", "coco"):
-        (configs / folder).mkdir(parents=True)
-        for file in (ROOT / "configs" / folder).glob("*.py"):
-            (configs / folder / file.name).symlink_to(file)
-    (configs / "common").symlink_to(ROOT / "configs" / "common")
-
-    def write(name: str, base: str, line: str) -> Path:
-        real, path = configs / f"{base}.py", configs / f"{name}.py"
-        (real.parent / "base.py").symlink_to(real.resolve())
-        keys = ", ".join(load_config(str(real)))
-        path.unlink(missing_ok=True)  # a link to the real one
-        path.write_text(f"from .base import {keys}\n{line}\n")
-        return path
-
-    return write
-
-
-@pytest.mark.parametrize(
-    ("path", "kind", "network", "cost"),
-    [
-        ("demo/step1_supernet", "train", "demo supernet", None),
-        ("coco/step2_supernet_scratch_retinanet_300m", "train", "300m supernet", "237-365"),
-        ("voc/step3_search_fpn_300m", "search", "300m supernet", "<= 300"),
-        ("imagenet/step3_search_cls_300m", "search", "300m supernet", "<= 300"),
-        ("voc/step4_detection_detnasnet_retinanet_300m", "train", "300m fixed", "327"),
-        ("coco/step4_detection_fpn_3_8g", "train", "3.8g searched", "3043-4614"),
-        ("coco/step5_test_cls_fpn_300m", "test", "300m searched", "237-365"),
-        ("coco/step4_detection_resnet_50_fpn", "train", "ResNet", "3856"),
-    ],
+STEPS = sorted((ROOT / "configs").glob("*/step*.py"))
+YAMLS = sorted(
+    p for p in (ROOT / "projects/DetNAS/configs").glob("*.yaml") if "Base-" not in p.name
 )
-def test_what_is_right_passes(tool, tmp_path, path, kind, network, cost):
-    report = tool.check_config(ROOT / "configs" / f"{path}.py", str(tmp_path))
-    assert (report.kind, report.network) == (kind, network)
-    assert cost is None or report.cost == cost
+SCRIPT = ROOT / "projects/DetNAS/train_net.py"
 
 
-FPN, RETINANET = "coco/step2_supernet_fpn_300m", "coco/step2_supernet_retinanet_300m"
-SEARCH, NETWORK = "coco/step3_search_fpn_300m", "coco/step4_detection_detnasnet_fpn_300m"
-BROKEN = {
-    "a key of train": (FPN, FPN, "train.max_itr = 3", "train.max_itr: nothing reads this key"),
-    "a group of train": (
-        FPN,
-        FPN,
-        "train.checkpointer.periode = 3",
-        "train.checkpointer.periode: nothing reads",
-    ),
-    "a key of the top": (FPN, FPN, "optimiser = dict(optimizer)", "optimiser: nothing reads"),
-    "an argument": (
-        FPN,
-        FPN,
-        "model.roi_heads.num_clases = 3",
-        "unexpected keyword argument 'num_clases'",
-    ),
-    "an argument of another": (
-        FPN,
-        FPN,
-        "model.backbone.bottom_up.norms = 3",
-        "model.backbone.bottom_up.norms: Supernet takes no such argument",
-    ),
-    "an argument in a list": (
-        FPN,
-        FPN,
-        "dataloader.train.mapper.augmentations[0].short_edge = 3",
-        r"augmentations\[0\].short_edge: ResizeShortestEdge takes no",
-    ),
-    "a data set": (FPN, FPN, 'dataloader.train.dataset.names = "coco_2018"', "coco_2018"),
-    "what a dump loses": (
-        FPN,
-        FPN,
-        "train.seed = lambda: 3",
-        "can't be saved as YAML",
-    ),
-    "the space's size": (
-        "coco/step2_supernet_fpn_1_3g",
-        FPN,
-        "",
-        "the name says 1,300M multiply-adds; space '300m' has from 237M to 365M",
-    ),
-    "the limit's size": (
-        "coco/step3_search_fpn_1_3g",
-        SEARCH,
-        "",
-        "the name says 1,300M multiply-adds; the search's limit",
-    ),
-    "a limit that nothing meets": (
-        SEARCH,
-        SEARCH,
-        "search.flops_limit = 200_000_000",
-        "the smallest has 237,222,720",
-    ),
-    "a setting of the search": (
-        SEARCH,
-        SEARCH,
-        "search.algorithm.parents = 51",
-        "parents of the search is 51",
-    ),
-    "a published network": (
-        NETWORK,
-        NETWORK,
-        'model.backbone.bottom_up.architecture = "1,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2"',
-        "published for 'detnasnet_coco_fpn_300m': 288,082,368",
-    ),
-    "a network without a figure": (
-        "coco/step4_detection_mine_fpn",
-        NETWORK,
-        "",
-        "no published figure for 'mine_fpn'",
-    ),
-    "an RPN head that does not fit": (
-        FPN,
-        FPN,
-        "model.proposal_generator.head.in_channels = 128",
-        "parts do not fit",
-    ),
-    "a RetinaNet head that does not fit": (
-        RETINANET,
-        RETINANET,
-        "model.backbone.top_block.in_channels = 960",
-        "parts do not fit",
-    ),
-    "anchors of other strides": (
-        FPN,
-        FPN,
-        "model.proposal_generator.anchor_generator.strides = [8, 16, 32, 64, 128]",
-        r"for strides \[8, 16, 32, 64, 128\]; the backbone has \[4, 8",
-    ),
-    "a pooler of other strides": (
-        FPN,
-        FPN,
-        "model.roi_heads.box_pooler.scales = (1 / 8, 1 / 16, 1 / 32, 1 / 64)",
-        r"box_pooler is for strides \[8",
-    ),
-    "two spaces": (FPN, FPN, 'path_sampler.space = "demo"', "different spaces"),
-    "a checkpoint that nothing writes": (
-        FPN,
-        FPN,
-        'train.init_checkpoint = "output/imagenet/step1/model_final.pth"',
-        "no config writes",
-    ),
-    "a checkpoint of another network": (
-        NETWORK,
-        NETWORK,
-        'train.init_checkpoint = "output/coco/step4_detection_detnasnet_fpn_1_3g/model_final.pth"',
-        "does not fit the model",
-    ),
-    "a checkpoint of a supernet with other heads": (
-        SEARCH,
-        SEARCH,
-        "model.roi_heads.num_classes = 3",
-        "the heads do not fit",
-    ),
-    "a metric": (
-        SEARCH,
-        SEARCH,
-        'search.fitness.metric = "bbox/mAP"',
-        "search.fitness.metric is 'bbox/mAP'",
-    ),
-    "a loss that is not finite": (
-        FPN,
-        FPN,
-        "model.pixel_std = [0.0, 0.0, 0.0]",
-        "(infinite|finite|NaN|nan)",
-    ),
-    "nothing that learns": (FPN, FPN, "optimizer.lr = 1e-300", "moved no weight"),
-    "a step by name only": ("coco/step5_test_mine", NETWORK, "", "a config of a training"),
-    "a missing key": (NETWORK, NETWORK, "train.max_iter = None", "lacks train.max_iter"),
+def name_of(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """On images this small, more cost more than they bring."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("path", STEPS, ids=name_of)
+def test_a_step(path, tmp_path_factory):
+    """A training's one iteration and then its test, or the fitness of one network."""
+    with with_tiny_data(path, str(tmp_path_factory.getbasetemp() / "dry_run")) as config:
+        cfg = load_config(str(config))
+    fits_at_full_size(config_hash(cfg, ["model"]), cfg)
+    folder = tmp_path_factory.mktemp("step")
+    small = at_small_width(cfg, str(folder))
+    if "search" in cfg:
+        space = resolve_space(instantiate(backbone_node(cfg).space))
+        build_algorithm(cfg, space, build_limit(cfg, space)[1])  # they raise what can't work
+        small.search.fitness.calibration_batches = 1
+    else:
+        check_run(small, "train")
+        train_one_step(small)
+    model = LazyTrainer.build_model(small)
+    DetNASCheckpointer(model, str(folder)).save("model_final")
+    small.train.init_checkpoint = str(folder / "model_final.pth")
+    supernet = find_supernet(model)
+    if "search" in cfg:
+        check_run(small, "search")
+        fitness = instantiate(small.search.fitness)
+        score = fitness.build(small, model, fitness.load(small))
+        score(CostTable(supernet.space).cheapest())
+    elif supernet is None and path.name.startswith("step4_detection"):
+        check_run(small, "test")
+        evaluate_checkpoint(small)
+
+
+_seen: set[str] = set()
+
+
+def fits_at_full_size(key: str, cfg: DictConfig) -> None:
+    """Once for equal models."""
+    if key in _seen:
+        return
+    cfg = cfg.copy()
+    bottom = backbone_node(cfg)
+    if "architecture" in bottom:
+        bottom.architecture = str(CostTable(resolve_space(instantiate(bottom.space))).cheapest())
+    with torch.device("meta"):
+        model = instantiate(cfg.model).eval()
+    if (supernet := find_supernet(model)) is not None:
+        supernet.set_path(CostTable(supernet.space).cheapest())
+        if "path_sampler" in cfg:
+            assert instantiate(cfg.path_sampler).space == supernet.space
+    check_fit(model)
+    _seen.add(key)
+
+
+SPACE = "demo"
+SMALL = {
+    "MODEL.DEVICE": "cpu",
+    "MODEL.WEIGHTS": "",
+    "MODEL.DETNAS.SPACE": SPACE,
+    "MODEL.FPN.OUT_CHANNELS": 8,
+    "MODEL.RPN.BATCH_SIZE_PER_IMAGE": 16,
+    "MODEL.RPN.PRE_NMS_TOPK_TRAIN": 50,
+    "MODEL.RPN.POST_NMS_TOPK_TRAIN": 10,
+    "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE": 8,
+    "MODEL.ROI_BOX_HEAD.CONV_DIM": 8,
+    "MODEL.ROI_BOX_HEAD.FC_DIM": 8,
+    "SOLVER.AMP.ENABLED": False,
 }
 
 
-@pytest.mark.parametrize("what", BROKEN)
-def test_what_is_broken_is_named(tool, write, tmp_path, what):
-    name, base, line, message = BROKEN[what]
-    path = write(name, base, line)
-    with pytest.raises(Exception, match=message):
-        tool.check_config(path, str(tmp_path))
+@pytest.mark.parametrize("path", YAMLS, ids=name_of)
+def test_a_yacs_config(path, tmp_path, logging_restored):
+    cfg = get_cfg()
+    add_detnas_config(cfg)
+    merge_yacs_file(cfg, path)  # raises for an unknown key
+    missing_datasets({*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST})  # raises for an unknown name
+    full = cfg.clone()
+    full.MODEL.DEVICE = "meta"
+    with torch.device("meta"):
+        model = build_model(full).eval()
+    supernet = find_supernet(model)
+    if supernet is not None:
+        supernet.set_path(CostTable(supernet.space).cheapest())
+    check_fit(model)
+    small = {**SMALL, "OUTPUT_DIR": str(tmp_path)}
+    if supernet is None:
+        small["MODEL.DETNAS.ARCHITECTURE"] = str(CostTable(get_space(SPACE)).cheapest())
+    cfg.merge_from_list([x for pair in small.items() for x in pair])
+    train_one_yacs_step(cfg, supernet_wanted=supernet is not None)
 
 
-YAMLS = ROOT / "projects/DetNAS/configs"
-BROKEN_YAML = {
-    "a key": ("supernet_fpn_300m", "MODEL: {DETNAS: {SPACES: demo}}", "SPACES"),
-    "a data set": ("supernet_fpn_300m", "DATASETS: {TRAIN: [coco_2018]}", "coco_2018"),
-    "a data set of the test": (
-        "detnasnet_fpn_bccd",
-        "DATASETS: {TEST: [bccd_vla]}",
-        "'bccd_vla'. Did you mean bccd_val",
-    ),
-    "a head": (
-        "supernet_fpn_300m",
-        "MODEL: {ROI_HEADS: {IN_FEATURES: [p2, p3, p4, p7]}}",
-        "p7",
-    ),
-    "a loss of the head": (
-        "supernet_retinanet_300m",
-        "MODEL: {RETINANET: {BBOX_REG_LOSS_TYPE: l3}}",
-        "Invalid dense box regression loss type .l3",
-    ),
-    "the space's size": (
-        "supernet_fpn_300m",
-        "MODEL: {DETNAS: {SPACE: demo}}",
-        "the name says 300M",
-    ),
-    "a published network": (
-        "detnasnet_fpn_300m",
-        'MODEL: {DETNAS: {ARCHITECTURE: "1,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2"}}',
-        "published for 'detnasnet_coco_fpn_300m'",
-    ),
-    "a loss that is not finite": (
-        "detnasnet_retinanet_300m",
-        "MODEL: {PIXEL_STD: [0.0, 0.0, 0.0]}",
-        "(infinite|finite|NaN|nan)",
-    ),
-    "nothing that learns": ("detnasnet_fpn_bccd", "SOLVER: {BASE_LR: 0.0}", "moved no weight"),
-}
+def train_one_yacs_step(cfg: CfgNode, *, supernet_wanted: bool) -> None:
+    """One iteration, with the trainer's hooks less those that write files."""
+    rcnn = cfg.MODEL.META_ARCHITECTURE == "GeneralizedRCNN"
+    classes = (cfg.MODEL.ROI_HEADS if rcnn else cfg.MODEL.RETINANET).NUM_CLASSES
+
+    class OneStep(yacs_trainer()):  # type: ignore[misc]
+        @classmethod
+        def build_train_loader(cls, cfg: CfgNode) -> StandInBatches:
+            return StandInBatches(classes)
+
+        def build_writers(self) -> list[Any]:
+            return []
+
+        def build_hooks(self) -> list[Any]:
+            files = (hooks.EvalHook, hooks.PeriodicWriter, hooks.PeriodicCheckpointer)
+            return [hook for hook in super().build_hooks() if not isinstance(hook, files)]
+
+    seed_all_rng(0)
+    trainer = OneStep(cfg)
+    trainer.max_iter = 1  # the schedule keeps its own length
+    check_step(trainer, trainer.checkpointer.model, supernet_wanted)
 
 
-@pytest.mark.parametrize("name", ["detnasnet_fpn_bccd", "supernet_retinanet_300m"])
-def test_a_yaml_that_is_right_passes(tool, logging_restored, name):
-    report = tool.check_yaml(YAMLS / f"{name}.yaml")
-    assert report.kind == "yacs"
-
-
-@pytest.mark.parametrize("what", BROKEN_YAML)
-def test_what_is_broken_in_a_yaml_is_named(tool, logging_restored, tmp_path, what):
-    base, line, message = BROKEN_YAML[what]
-    path = tmp_path / f"{base}.yaml"
-    path.write_text(f"_BASE_: {YAMLS / base}.yaml\n{line}\n")
-    with pytest.raises(Exception, match=message):
-        tool.check_yaml(path)
-
-
-def test_bases_are_no_runs(tool):
-    runs = [p.name for p in tool.all_configs() if tool.is_run(p)]
-    assert "detnasnet_fpn_bccd.yaml" in runs and "step1_supernet_300m.py" in runs
-    assert not {"Base-DetNAS.yaml", "optim.py"} & set(runs)
+@functools.cache
+def yacs_trainer() -> type:
+    """The class of projects/DetNAS/train_net.py, whose name the top-level script has as well."""
+    trainer: type = runpy.run_path(str(SCRIPT))["Trainer"]
+    return trainer

@@ -50,7 +50,7 @@ def test_the_plan_is_whole(tools):
     assert all(steps[s.name] == s for s in named)  # shared steps are the same ones
     written = [s.writes for s in steps.values()]
     assert len(set(written)) == len(written)
-    assert len({s.folder for s in steps.values()}) == len(steps)
+    assert len({s.done_file for s in steps.values()}) == len(steps)
     read = {file for s in steps.values() for file in s.reads}
     assert all(Path(f).is_file() for f in read - set(written))
     waiting = list(steps.values())
@@ -146,11 +146,11 @@ def stand_ins(tools, tmp_path, monkeypatch):
     stop_after = [10**6]
 
     def run_steps(steps, *, jobs):
-        for i, step in enumerate(s for s in steps if not (s.folder / "done").exists()):
+        for i, step in enumerate(s for s in steps if not s.done_file.exists()):
             if i == stop_after[0]:
                 raise KeyboardInterrupt
             ran.append(step.name)
-            step.folder.mkdir(parents=True)
+            step.folder.mkdir(parents=True, exist_ok=True)
             if step.kind == "search":
                 given = step.cfg.search.algorithm.get("architectures")
                 write_ledger(step.folder / "ledger.jsonl", given or [[0] * 10])
@@ -159,7 +159,7 @@ def stand_ins(tools, tmp_path, monkeypatch):
             elif step.kind == "test":
                 metrics = {"bbox/AP": float(len(ran)), "bbox/AP50": None}
                 (step.folder / "evaluation.json").write_text(json.dumps(metrics))
-            (step.folder / "done").touch()
+            step.done_file.touch()
         return {s.name: 60.0 for s in steps}
 
     monkeypatch.setattr(reproduce, "run_steps", run_steps)

@@ -132,10 +132,13 @@ def test_retraining_and_test(workspace, searched):
     assert f"the weights are of architecture {numbers} of space 'tiny'" in status
     assert f"the model is architecture {other}" in status
 
-    output_dir = "train.output_dir=output/step5"
-    status, output = workspace.call("train_net.py", "step4", "--eval-only", checkpoint, output_dir)
+    # a test is of what the config trained, whose own config.yaml stays
+    config = (workspace / "output/from_file/config.yaml").read_text()
+    arguments = (f"{ARCHITECTURE}={file}", "train.output_dir=output/from_file")
+    status, output = workspace.call("train_net.py", "step4", "--eval-only", *arguments)
     assert status == 0, output
-    evaluation = json.loads((workspace / "output/step5/evaluation.json").read_text())
+    assert (workspace / "output/from_file/config.yaml").read_text() == config
+    evaluation = json.loads((workspace / "output/from_file/evaluation.json").read_text())
     assert {"bbox/AP", "bbox/AP50", "bbox/AP-one"} <= evaluation.keys()
     # the last line of metrics.json holds the evaluation at the end of the training
     last = metrics(workspace / "output/from_file")[-1]

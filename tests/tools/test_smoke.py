@@ -27,12 +27,11 @@ RUN = {
 }
 """The arguments that make them small."""
 ELSEWHERE = {
-    "projects/DetNAS/random_baseline.py": "tests/integration/test_random_baseline.py",
+    "projects/DetNAS/retrain.py": "tests/integration/test_retrain.py",
     "projects/DetNAS/reproduce.py": "tests/integration/test_reproduce.py",
     "projects/DetNAS/train_net.py": "tests/integration/test_yacs.py",
     "tools/chaos.py": "tests/integration/test_chaos.py",
     "projects/DetNAS/paper/convert_weights.py": "tests/projects/test_released.py",
-    "tools/dry_run.py": "Makefile",
     "tools/install_detectron2.py": "tests/tools/test_install_detectron2.py",
     "tools/run_steps.py": "tests/integration/test_custom.py",
 }

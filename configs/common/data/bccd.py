@@ -4,6 +4,7 @@ from .detection import dataloader
 
 dataloader.train.dataset.names = "bccd_train"
 dataloader.test.dataset.names = "bccd_val"
+dataloader.final_test = "bccd_test"
 for mapper in (dataloader.train.mapper, dataloader.test.mapper):
     mapper.augmentations[0].short_edge_length = 240
     mapper.augmentations[0].max_size = 320

@@ -7,4 +7,5 @@ from .bccd import dataloader
 
 dataloader.train.dataset.names = "bccd_voc_train"
 dataloader.test.dataset.names = "bccd_voc_val"
+dataloader.final_test = "bccd_voc_test"
 dataloader.evaluator = L(PascalVOCDetectionEvaluator)(dataset_name="${..test.dataset.names}")

@@ -48,4 +48,4 @@ dataloader.test = L(build_test_loader)(
     ),
     num_workers=4,
 )
-dataloader.evaluator = L(FastCOCOEvaluator)(dataset_name="${..test.dataset.names}")
+dataloader.evaluator = L(FastCOCOEvaluator)(dataset_name="${..test.dataset.names}", output_dir=None)

@@ -4,6 +4,7 @@ from .detection import dataloader
 
 dataloader.train.dataset.names = "digits_train"
 dataloader.test.dataset.names = "digits_val"
+dataloader.final_test = "digits_test"
 dataloader.train.mapper.augmentations = [dataloader.train.mapper.augmentations[0]]  # no flips
 for mapper in (dataloader.train.mapper, dataloader.test.mapper):
     mapper.augmentations[0].short_edge_length = 128

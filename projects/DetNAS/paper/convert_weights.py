@@ -1,9 +1,11 @@
 """Convert weights that DetNAS's authors released into a checkpoint of this project.
 
     python -m projects.DetNAS.paper.convert_weights COCO_FPN_300M.pkl output/released/net.pth \\
-        --config-file configs/imagenet/step4_classification_detnasnet_coco_fpn_300m.py
+        --config-file configs/imagenet/step4_classification_300m.py \\
+        model.backbone.architecture=2,1,2,0,…
     python -m projects.DetNAS.paper.convert_weights model_final.pth output/released/fpn.pth \\
-        --config-file configs/coco/step4_detection_detnasnet_fpn_300m.py
+        --config-file configs/coco/step4_detection_fpn_300m.py \\
+        model.backbone.bottom_up.architecture=2,1,2,0,…
     python -m projects.DetNAS.paper.convert_weights model_final.pth output/released/supernet.pth \\
         --config-file configs/coco/step2_supernet_fpn_300m.py
 

@@ -19,29 +19,22 @@ from detectron2.config.instantiate import dump_dataclass
 from detectron2.data import DatasetCatalog
 from detectron2.engine import TrainerBase, hooks
 from detectron2.evaluation import DatasetEvaluator
+from detectron2.modeling import GeneralizedRCNN
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.registry import locate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from detnas_d2.engine import ConfigError, LazyTrainer, SupernetTrainer, backbone_node
+from detnas_d2.engine import LazyTrainer, SupernetTrainer, backbone_node
 from detnas_d2.engine.hooks import Checkpointing, GracefulStop
 from detnas_d2.modeling import Classifier, find_supernet
-from detnas_d2.space import (
-    Architecture,
-    CostTable,
-    SearchSpace,
-    Stage,
-    resolve_space,
-)
+from detnas_d2.space import CostTable, SearchSpace, Stage, resolve_space
 
 IMAGE_SIZE = 64
 BLOCKS = 2  # of a stage: one with its stride, one without
-DATASET = "dry_run_stand_in"
-_COCO = ("bbox", ("AP", "AP50", "AP75", "APs", "APm", "APl"))
+DATASET = "stand_in"
 METRICS = {
-    "COCOEvaluator": _COCO,
-    "FastCOCOEvaluator": _COCO,
+    "FastCOCOEvaluator": ("bbox", ("AP", "AP50", "AP75", "APs", "APm", "APl")),
     "PascalVOCDetectionEvaluator": ("bbox", ("AP", "AP50", "AP75")),
     "ClassificationEvaluator": ("classification", ("top1", "top5")),
 }
@@ -66,15 +59,10 @@ def at_small_width(cfg: DictConfig, output_dir: str) -> DictConfig:
     classes = OmegaConf.select(cfg, "model.roi_heads.num_classes") or model.num_classes
     bottom = backbone_node(cfg)
     if "space" in bottom:
-        full = resolve_space(instantiate(bottom.space))
-        space = _narrow(full)
+        space = _narrow(resolve_space(instantiate(bottom.space)))
         bottom.space = dump_dataclass(space)
-        if reads_architecture(bottom):
+        if "architecture" in bottom:
             bottom.architecture = str(CostTable(space).cheapest())
-        elif "architecture" in bottom:
-            choices = zip(full.blocks, Architecture.parse(bottom.architecture, full), strict=True)
-            kept = [c for block, c in choices if block.index_in_stage < BLOCKS]
-            bottom.architecture = str(Architecture(space, tuple(kept)))
         if cfg.get("path_sampler") is not None:
             cfg.path_sampler.space = dump_dataclass(space)
             if "low" in cfg.path_sampler:
@@ -85,20 +73,13 @@ def at_small_width(cfg: DictConfig, output_dir: str) -> DictConfig:
         if part in model:
             model[part].update(values)
     _stand_in_data(cfg, classes)
-    cfg.train.device = "cpu"
+    cfg.train.update(device="cpu", init_checkpoint="", output_dir=output_dir)
     cfg.train.amp.enabled = False
-    cfg.train.init_checkpoint = ""
-    cfg.train.output_dir = output_dir
     return cfg
 
 
 def train_one_step(cfg: DictConfig) -> None:
-    """One iteration of the run's own trainer, with its own hooks less those that write files.
-
-    Raises:
-        CheckpointError: ``train.init_checkpoint`` does not fit.
-        ConfigError, FloatingPointError: as `check_step`.
-    """
+    """One iteration of the run's own trainer, with its own hooks less those that write files."""
     supernet_wanted = cfg.get("path_sampler") is not None
 
     class OneStep(SupernetTrainer if supernet_wanted else LazyTrainer):  # type: ignore[misc]
@@ -116,28 +97,46 @@ def train_one_step(cfg: DictConfig) -> None:
 
 
 def check_step(trainer: TrainerBase, model: nn.Module, supernet_wanted: bool) -> None:
-    """Train, and see which weights of the model got gradients and were moved.
-
-    Raises:
-        ConfigError: if no weight was moved, or one off the supernet's path was.
-        FloatingPointError: for a loss that is not finite.
-    """
+    """Train, and see which weights of the model got gradients and were moved."""
     before = [p.detach().clone() for p in model.parameters()]
     trainer.train()
     after = list(model.parameters())
     moved = {id(p) for p, old in zip(after, before, strict=True) if not torch.equal(p, old)}
-    if not moved:
-        raise ConfigError("The step moved no weight.")
+    assert moved
     supernet = find_supernet(model)
-    if (supernet is not None) != supernet_wanted:
-        raise ConfigError("A supernet, and no other network, is trained with a 'path_sampler'.")
+    assert (supernet is not None) == supernet_wanted
     if supernet is not None:
         off = supernet.inactive_parameters()
-        if any(p.grad is not None or id(p) in moved for p in off):
-            raise ConfigError("Weights off the supernet's path got a gradient, or were moved.")
+        assert not any(p.grad is not None or id(p) in moved for p in off)
         on = {id(p) for p in supernet.parameters()} - {id(p) for p in off}
-        if any(p.grad is None for p in supernet.parameters() if id(p) in on):
-            raise ConfigError("Weights on the supernet's path got no gradient.")
+        assert all(p.grad is not None for p in supernet.parameters() if id(p) in on)
+
+
+def check_fit(model: nn.Module) -> None:
+    """Run backbone, FPN and heads of a meta model at 224x224, and compare strides."""
+    image = torch.empty(3, 224, 224, device="meta")
+    with torch.no_grad():
+        if isinstance(model, Classifier):
+            model([{"image": image}])
+            return
+        features = model.backbone(image[None])
+        if isinstance(model, GeneralizedRCNN):
+            rpn, heads = model.proposal_generator, model.roi_heads
+            levels, anchors = rpn.in_features, rpn.anchor_generator
+            rpn.rpn_head([features[f] for f in levels])
+            channels = features[heads.box_in_features[0]].shape[1]
+            pooled = image.new_empty(2, channels, *heads.box_pooler.output_size)
+            heads.box_predictor(heads.box_head(pooled))
+            strides = [1 / pooler.spatial_scale for pooler in heads.box_pooler.level_poolers]
+            assert strides == _strides(model.backbone, heads.box_in_features)
+        else:
+            levels, anchors = model.head_in_features, model.anchor_generator
+            model.head([features[f] for f in levels])
+    assert list(anchors.strides) == _strides(model.backbone, levels)
+
+
+def _strides(backbone: Any, levels: list[str]) -> list[int]:
+    return [backbone.output_shape()[level].stride for level in levels]
 
 
 class StandInBatches:
@@ -164,15 +163,12 @@ class StandInBatches:
         instances = Instances(size)
         instances.gt_boxes = Boxes(torch.tensor([[4.0, 6.0, 40.0, 50.0], [20.0, 10.0, 60.0, 30.0]]))
         instances.gt_classes = torch.randint(self._classes, (2,), generator=generator)
-        image = torch.randint(256, (3, *size), dtype=torch.uint8, generator=generator)
-        label = int(instances.gt_classes[0])
-        height, width = size
         return {
-            "image": image,
+            "image": torch.randint(256, (3, *size), dtype=torch.uint8, generator=generator),
             "instances": instances,
-            "category_id": label,
-            "height": height,
-            "width": width,
+            "category_id": int(instances.gt_classes[0]),
+            "height": IMAGE_SIZE,
+            "width": IMAGE_SIZE,
         }
 
 
@@ -184,11 +180,6 @@ class StandInEvaluator(DatasetEvaluator):
 
     def evaluate(self) -> dict[str, Any]:
         return self._results
-
-
-def reads_architecture(bottom: DictConfig) -> bool:
-    """Whether the architecture is a file that a search writes."""
-    return str(bottom.get("architecture", "")).endswith(".json")
 
 
 def target_of(node: DictConfig) -> Any:
@@ -215,12 +206,8 @@ def _stand_in_data(cfg: DictConfig, classes: int) -> None:
     if DATASET not in DatasetCatalog:
         DatasetCatalog.register(DATASET, list)
     for key in ("train", "calibration", "test"):
-        if key in cfg.dataloader:
-            cfg.dataloader[key] = L(StandInBatches)(
-                classes=classes, dataset={"names": DATASET}, seed=0
-            )
-    if "evaluator" in cfg.dataloader:
-        task, metrics = METRICS[target_of(cfg.dataloader.evaluator).__name__]
-        cfg.dataloader.evaluator = L(StandInEvaluator)(
-            dataset_name=DATASET, task=task, metrics=list(metrics)
-        )
+        cfg.dataloader[key] = L(StandInBatches)(classes=classes, dataset={"names": DATASET}, seed=0)
+    task, metrics = METRICS[target_of(cfg.dataloader.evaluator).__name__]
+    cfg.dataloader.evaluator = L(StandInEvaluator)(
+        dataset_name=DATASET, task=task, metrics=list(metrics)
+    )

@@ -1,0 +1,6 @@
+# reads output/coco/step3_search_fpn_1_3g/best_architecture.json, writes output/imagenet/step4_classification_1_3g/model_final.pth
+# Another network: model.backbone.architecture=… train.output_dir=… (projects/DetNAS/README.md).
+from .step4_classification_300m import dataloader, lr_multiplier, model, optimizer, train
+
+model.backbone.space = "1.3g"
+model.backbone.architecture = "output/coco/step3_search_fpn_1_3g/best_architecture.json"

@@ -1,5 +1,0 @@
-# reads output/coco/step3_search_fpn_300m/best_architecture.json, writes output/imagenet/step4_classification_coco_fpn_300m/model_final.pth
-from ..common.retrain.imagenet import dataloader, lr_multiplier, model, optimizer, train
-
-model.backbone.architecture = "output/coco/step3_search_fpn_300m/best_architecture.json"
-train.output_dir = "output/imagenet/step4_classification_coco_fpn_300m"

@@ -1,9 +1,0 @@
-# reads output/imagenet/step4_classification_voc_scratch_fpn_300m/model_final.pth and output/voc/step3_search_scratch_fpn_300m/best_architecture.json, writes output/voc/step4_detection_scratch_fpn_300m/model_final.pth
-# DetNAS-S: found without ImageNet, retrained with it as the networks of all other rows.
-from ..common.retrain.voc_fpn import dataloader, lr_multiplier, model, optimizer, train
-
-model.backbone.bottom_up.architecture = (
-    "output/voc/step3_search_scratch_fpn_300m/best_architecture.json"
-)
-train.init_checkpoint = "output/imagenet/step4_classification_voc_scratch_fpn_300m/model_final.pth"
-train.output_dir = "output/voc/step4_detection_scratch_fpn_300m"
