@@ -112,8 +112,7 @@ ALL = (
     | _spellings(
         "detnas_d2.space.sampler FlopsRangePathSampler UniformPathSampler",
         "detnas_d2.data.coco register_coco",
-        "detnas_d2.data.loader build_train_loader",
-        "detnas_d2.data.evaluation_loader build_test_loader",
+        "detnas_d2.data.loader build_test_loader build_train_loader",
         "detnas_d2.data.voc register_voc_folder",
         "detnas_d2.evaluation.classification ClassificationEvaluator",
         "detnas_d2.evaluation.fast_coco FastCOCOEvaluator",

@@ -20,7 +20,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture
 def bccd_images():
     """Skips where the real images are missing."""
-    from detnas_d2.data.bccd import bccd_root
+    from detnas_d2.data.builtin import bccd_root
 
     if not bccd_root().is_dir():
         pytest.skip(f"BCCD is not at {bccd_root()}")

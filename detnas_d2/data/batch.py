@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,17 +50,3 @@ class ImageBatch:
     def pin_memory(self) -> ImageBatch:
         """The same in page-locked memory; DataLoader calls this."""
         return replace(self, images=self.images.pin_memory())
-
-
-def batching(mapper: Callable[..., Any]) -> dict[str, Any]:
-    """Arguments of a DataLoader: how what `mapper` gives becomes a batch and gets to the model.
-
-    A mapper with a `collate`, such as ``ClassificationMapper``, says so itself, and its batches are
-    page-locked where this process uses CUDA already; a process that does not, such as the driver of
-    a search, is not made to. Otherwise a batch is a list of dicts, as in Detectron2.
-    """
-    collate = getattr(mapper, "collate", None)
-    return {
-        "collate_fn": collate or list,
-        "pin_memory": collate is not None and torch.cuda.is_initialized(),
-    }

@@ -33,9 +33,9 @@ class MissingDataset(NamedTuple):
 class _Registration:
     """What this package has put into the catalogs under one name."""
 
-    description: Mapping[str, Any]
-    required: Mapping[Path, str]
-    is_default: bool = field(compare=False)
+    metadata: Mapping[str, Any]
+    required: dict[Path, str]
+    is_builtin: bool = field(compare=False)
 
 
 _registered: dict[str, _Registration] = {}
@@ -44,38 +44,37 @@ _registered: dict[str, _Registration] = {}
 def register_dataset(
     name: str,
     load: Callable[[], Sequence[dict[str, Any]]],
-    *,
     required: Mapping[Path, str],
-    is_default: bool = False,
+    builtin: Mapping[Path, str] | None = None,
     **metadata: Any,
 ) -> None:
     """Registers a data set whose files need to exist only when it is loaded.
 
-    Registering the same again does nothing. A registration made by default (on import) gives way
-    to another one; of two others that differ, the second is refused, on every Detectron2 version
-    (its head ignores it in silence).
+    Registering the same again does nothing. Of two that differ, the second is refused, on every
+    Detectron2 version (its head ignores it in silence).
 
     Args:
         load: returns the dicts; called after the required paths were seen to exist.
         required: the paths that have to exist, each with what has to lie there.
+        builtin: more of these, which come first, of a data set that is registered on import: it
+            gives way to another registration of its name.
         metadata: what MetadataCatalog is to hold.
 
     Raises:
         DataError: the name is taken by something else.
     """
-    new = _Registration({**metadata}, {Path(p): text for p, text in required.items()}, is_default)
+    new = _Registration(metadata, {**(builtin or {})}, builtin is not None)
+    for path, contents in required.items():
+        new.required.setdefault(path, contents)
     old = _registered.get(name)
-    if old == new and name in DatasetCatalog:
-        return
     if name in DatasetCatalog:
-        if old is None or (is_default and not old.is_default):
-            if is_default:
-                return  # someone's own choice of that name stands
-            raise DataError(f"Data set {name!r} is already registered by other code.")
-        if not old.is_default:
+        if old == new or (new.is_builtin and not (old and old.is_builtin)):
+            return  # the same, or someone's own choice of that name
+        if old is None or not old.is_builtin:
+            by = f"from {_places(old)}, and now from {_places(new)}" if old else "by other code"
             raise DataError(
-                f"Data set {name!r} is already registered from {_places(old)}, and now from "
-                f"{_places(new)}: choose another name, or call unregister_dataset({name!r}) first."
+                f"Data set {name!r} is already registered {by}: choose another name, or call "
+                f"unregister_dataset({name!r}) first."
             )
         unregister_dataset(name)
 
@@ -169,11 +168,6 @@ def voc_requirements(dirname: Path, split: str) -> dict[Path, str]:
         dirname / "ImageSets" / "Main" / f"{split}.txt": "the ids of the split, one a line",
         dirname / "JPEGImages": "the images, JPEGImages/<id>.jpg",
     }
-
-
-def first_of(special: Mapping[Path, str], general: Mapping[Path, str]) -> dict[Path, str]:
-    """Both requirements, the special ones checked first and kept where both name a path."""
-    return {**special, **{path: text for path, text in general.items() if path not in special}}
 
 
 def _places(registration: _Registration) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from detectron2.data import MetadataCatalog
 from detectron2.structures import BoxMode
 from pycocotools import mask
 
-from detnas_d2.data.catalog import datasets_root, first_of, register_dataset
+from detnas_d2.data.catalog import register_dataset
 from detnas_d2.data.categories import names_of_text
 from detnas_d2.data.coco_reader import load_json, order, read_coco, without_garbage_collection
 from detnas_d2.data.dataset import Box, Split, drop_damaged_boxes
@@ -33,8 +33,7 @@ def register_coco(
     image_root: str | Path,
     *,
     class_names: Sequence[str] | str | None = None,
-    required: dict[Path, str] | None = None,
-    is_default: bool = False,
+    builtin: Mapping[Path, str] | None = None,
 ) -> None:
     """Registers a COCO JSON file for training and Detectron2's COCO evaluator.
 
@@ -45,7 +44,7 @@ def register_coco(
     Args:
         class_names: in the order of the category ids, a list or its text in JSON; read from the
             file where left out.
-        required: what has to exist, where that is more than the two paths.
+        builtin: see :func:`register_dataset`.
     """
     json_file, image_root = Path(json_file), Path(image_root)
     metadata: dict[str, Any] = {"json_file": str(json_file), "image_root": str(image_root)}
@@ -54,14 +53,11 @@ def register_coco(
     register_dataset(
         name,
         lambda: _load(json_file, image_root, name),
-        required=first_of(
-            required or {},
-            {
-                json_file: "the annotations as a COCO JSON file",
-                image_root: "the folder of the images that the JSON file names",
-            },
-        ),
-        is_default=is_default,
+        {
+            json_file: "the annotations as a COCO JSON file",
+            image_root: "the folder of the images that the JSON file names",
+        },
+        builtin,
         evaluator_type="coco",
         **metadata,
     )
@@ -135,33 +131,3 @@ def _annotation(box: Box, labels: dict[Any, int]) -> dict[str, Any]:
     if points := entry.get("keypoints"):  # of pixels, whose centre is half a pixel further
         annotation["keypoints"] = [v if i % 3 == 2 else v + 0.5 for i, v in enumerate(points)]
     return annotation
-
-
-def register_coco_splits(root: str | Path | None = None, *, is_default: bool = False) -> None:
-    """Registers coco_2017_detnas_supernet and coco_2017_detnas_search, parts of train2017.
-
-    COCO's 2017 lists are those of the paper: train2017 (118,287 images) is its trainval35k, train
-    and val of 2014 without minival, and val2017 (5,000 images) is its minival, the test set. The
-    search is scored on images that the supernet was not trained on and that are no test images.
-
-    Args:
-        root: COCO's folder; left out: $DETECTRON2_DATASETS/coco.
-    """
-    root = datasets_root() / "coco" if root is None else Path(root)
-    images, annotations = root / "train2017", root / "annotations"
-    command = (
-        f"python -m detnas_d2.data.splits {annotations / 'instances_train2017.json'} "
-        f"--search-images 5000 --seed 0 --out {annotations}"
-    )
-    for part, file in SPLIT_FILES.items():
-        register_coco(
-            f"coco_2017_detnas_{part}",
-            annotations / file,
-            images,
-            required={
-                images: "COCO's train2017 images (train2017.zip of cocodataset.org), and in "
-                f"{annotations} its annotations (annotations_trainval2017.zip)",
-                annotations / file: f"the {part} part of COCO's train2017; make it with: {command}",
-            },
-            is_default=is_default,
-        )

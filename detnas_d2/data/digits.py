@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-import shlex
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from detectron2.data import DatasetCatalog
 from PIL import Image
 
-from detnas_d2.data.atomic import MARKER, write_folder_once
-from detnas_d2.data.catalog import datasets_root, register_dataset
-from detnas_d2.data.coco import register_coco
+from detnas_d2.data.atomic import write_folder_once
 from detnas_d2.data.digit_scenes import SPLITS, DigitScenes, PlacedDigit
-from detnas_d2.data.imagefolder import register_image_folder
-from detnas_d2.data.voc import register_voc_folder
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _FORMAT = 2  # raise when the same parameters give other files
@@ -83,67 +76,6 @@ def write_digits(root: str | Path, parameters: DigitsParameters | None = None) -
             _write_classification(folder / "cls", split, count, parameters)
 
     return write_folder_once(root, {"format": _FORMAT, **asdict(parameters)}, write)
-
-
-def register_digits(root: str | Path | None = None, *, is_default: bool = False) -> None:
-    """Registers digits_{train,val,test}, digits_voc_{...} and digits_cls_{train,val}.
-
-    Args:
-        root: where :func:`write_digits` made (or will make) the set; left out:
-            $DETECTRON2_DATASETS/digits.
-    """
-    output = "" if root is None else f" --output {shlex.quote(str(root))}"
-    root = datasets_root() / "digits" if root is None else Path(root)
-    marker = root / MARKER
-    make = "python -m detnas_d2.data.make_digits"
-    required = {
-        marker: "a set of digits; make it with\n"
-        f"    {make} demo{output}    (for configs/demo, configs/own_space)\n"
-        f"    {make} digits{output}  (more images, for configs/digits)"
-    }
-    if not marker.exists():
-        # The classes are not known yet: whatever is registered once they are takes its place.
-        for name in _names():
-            register_dataset(
-                name, _load_later(name, root, is_default), required=required, is_default=True
-            )
-        return
-    classes = [DIGIT_NAMES[c] for c in json.loads(marker.read_text())["classes"]]
-    for split in SPLITS:
-        register_coco(
-            f"digits_{split}",
-            root / "annotations" / f"instances_{split}.json",
-            root / "JPEGImages",
-            class_names=classes,
-            required=required,
-            is_default=is_default,
-        )
-        register_voc_folder(
-            f"digits_voc_{split}",
-            root,
-            split,
-            classes,
-            2007,
-            required=required,
-            is_default=is_default,
-        )
-    for split in SPLITS[:2]:
-        register_image_folder(
-            f"digits_cls_{split}", root / "cls", split, required=required, is_default=is_default
-        )
-
-
-def _names() -> list[str]:
-    detection = [f"digits_{form}{split}" for form in ("", "voc_") for split in SPLITS]
-    return [*detection, "digits_cls_train", "digits_cls_val"]
-
-
-def _load_later(name: str, root: Path, is_default: bool) -> Callable[[], list[dict[str, Any]]]:
-    def load() -> list[dict[str, Any]]:
-        register_digits(root, is_default=is_default)  # the set has been made since
-        return DatasetCatalog.get(name)
-
-    return load
 
 
 def _write_detection(folder: Path, split: str, count: int, p: DigitsParameters) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from detectron2.data import MetadataCatalog
 
-from detnas_d2.data.catalog import datasets_root, first_of, register_dataset
+from detnas_d2.data.catalog import register_dataset
 from detnas_d2.data.errors import DataError, MissingDatasetError
 from detnas_d2.data.records import ImageRecords
 from detnas_d2.data.seeding import derive_seed
@@ -108,14 +109,13 @@ def register_image_folder(
     split: str,
     *,
     held_out: bool | None = None,
-    required: dict[Path, str] | None = None,
-    is_default: bool = False,
+    builtin: Mapping[Path, str] | None = None,
 ) -> None:
     """Registers one split of an image folder; its class names are known once it is loaded.
 
     Args:
         held_out: see `load_image_folder`.
-        required: what has to exist, beyond the two folders.
+        builtin: see :func:`register_dataset`.
     """
     root = Path(root)
 
@@ -127,33 +127,10 @@ def register_image_folder(
     register_dataset(
         name,
         load,
-        required=first_of(required or {}, {root / "train": _FORM, root / split: _FORM}),
-        is_default=is_default,
+        {root / "train": _FORM, root / split: _FORM},
+        builtin,
         evaluator_type="classification",
         root=str(root),
         split=split,
         held_out=held_out,
     )
-
-
-def register_imagenet(root: str | Path | None = None, *, is_default: bool = False) -> None:
-    """Registers imagenet_{train,val} and imagenet_detnas_{supernet,search}, parts of train.
-
-    The search for a classification network (ClsNASNet, DetNAS table 4) scores candidates on
-    images that the supernet was not trained on and that are no test images: one in 25 of each
-    class, about 51,000 of 1.28 million. Which these are is a function of the file names.
-
-    Args:
-        root: ImageNet's folder; left out: $DETECTRON2_DATASETS/imagenet.
-    """
-    root = datasets_root() / "imagenet" if root is None else Path(root)
-    for split in ("train", "val"):
-        register_image_folder(f"imagenet_{split}", root, split, is_default=is_default)
-    for part in ("supernet", "search"):
-        register_image_folder(
-            f"imagenet_detnas_{part}",
-            root,
-            "train",
-            held_out=part == "search",
-            is_default=is_default,
-        )

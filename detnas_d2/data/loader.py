@@ -1,4 +1,4 @@
-"""The training data loader: mapped images of the (seed, step) stream, with any workers."""
+"""The data loaders: training follows the (seed, step) stream, evaluation sees each image once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from detectron2.data import MapDataset
+from detectron2.data.samplers import InferenceSampler
 from detectron2.utils import comm
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset
 
-from detnas_d2.data.batch import batching
 from detnas_d2.data.errors import DataError, ImageReadError
-from detnas_d2.data.image_files import unreadable
+from detnas_d2.data.image_files import Explaining
 from detnas_d2.data.records import Record, kept_records
 from detnas_d2.data.seeding import derive_seed, seeded
 from detnas_d2.data.stream import StepBatchSampler
@@ -34,7 +35,7 @@ class SeededMapDataset(Dataset):
     """
 
     def __init__(self, dataset: Dataset[Record], mapper: Callable[[Record], Any], seed: int):
-        self._dataset, self._mapper, self._seed = dataset, mapper, seed
+        self._dataset, self._mapper, self._seed = dataset, Explaining(mapper), seed
 
     def __len__(self) -> int:
         return len(self._dataset)  # type: ignore[arg-type]
@@ -47,11 +48,8 @@ class SeededMapDataset(Dataset):
         """
         index, position = item
         record = self._dataset[index]
-        try:
-            with seeded(self._seed, _MAP, position):
-                mapped = self._mapper(record)
-        except Exception as error:
-            raise unreadable(record, error) from error
+        with seeded(self._seed, _MAP, position):
+            mapped = self._mapper(record)
         if mapped is None:
             raise ImageReadError(
                 f"The mapper returned nothing for image {record.get('file_name')}. A training "
@@ -98,7 +96,7 @@ def build_train_loader(
     sampler = StepBatchSampler(
         images, total_batch_size, seed, start_step, comm.get_rank(), comm.get_world_size()
     )
-    how = batching(mapper)
+    how = _batching(mapper)
     if num_workers and how["collate_fn"] is list:
         _allow_open_files(num_workers * _PREFETCH * total_batch_size // comm.get_world_size())
     return DataLoader(
@@ -110,6 +108,56 @@ def build_train_loader(
         generator=torch.Generator().manual_seed(derive_seed(seed, _WORKERS)),
         **how,
     )
+
+
+def build_test_loader(
+    dataset: Sequence[Record],
+    mapper: Callable[[Record], Any],
+    *,
+    batch_size: int = 1,
+    num_workers: int = 0,
+) -> DataLoader[Any]:
+    """Like ``build_detection_test_loader``, whose `batch_size` release 0.6 lacks.
+
+    Args:
+        dataset: dicts in Detectron2's form, each evaluated once; processes share them.
+        mapper: maps a dict to a model input, without randomness.
+        batch_size: images a batch in each process.
+        num_workers: data workers of each process.
+
+    Returns:
+        A loader of lists of mapped dicts, or of ``ImageBatch``, as of `build_train_loader`.
+
+    Raises:
+        DataError: an empty data set.
+        ImageReadError: while it is read, an image that can't be.
+    """
+    if not len(dataset):
+        raise DataError(
+            "The data set to evaluate on (dataloader.test) holds no image; choose another, or "
+            "add images to it."
+        )
+    images = MapDataset(kept_records(dataset, mapper), Explaining(mapper))
+    return DataLoader(
+        images,
+        batch_sampler=BatchSampler(InferenceSampler(len(images)), batch_size, drop_last=False),
+        num_workers=num_workers,
+        **_batching(mapper),
+    )
+
+
+def _batching(mapper: Callable[..., Any]) -> dict[str, Any]:
+    """Arguments of a DataLoader: how what `mapper` gives becomes a batch and gets to the model.
+
+    A mapper with a `collate`, such as ``ClassificationMapper``, says so itself, and its batches are
+    page-locked where this process uses CUDA already; a process that does not, such as the driver of
+    a search, is not made to. Otherwise a batch is a list of dicts, as in Detectron2.
+    """
+    collate = getattr(mapper, "collate", None)
+    return {
+        "collate_fn": collate or list,
+        "pin_memory": collate is not None and torch.cuda.is_initialized(),
+    }
 
 
 def _is_landscape(record: Record) -> int:

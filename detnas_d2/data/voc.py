@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from detectron2.data.datasets.pascal_voc import CLASS_NAMES
 from detectron2.structures import BoxMode
 
-from detnas_d2.data.catalog import datasets_root, first_of, register_dataset, voc_requirements
+from detnas_d2.data.catalog import register_dataset, voc_requirements
 from detnas_d2.data.categories import names_of_text
 from detnas_d2.data.dataset import Box, Split, drop_damaged_boxes
 from detnas_d2.data.errors import DataError
@@ -113,8 +112,7 @@ def register_voc_folder(
     class_names: Sequence[str] | str,
     year: int = 2012,
     *,
-    required: dict[Path, str] | None = None,
-    is_default: bool = False,
+    builtin: Mapping[Path, str] | None = None,
 ) -> None:
     """Registers a folder in VOC's form for training and ``PascalVOCDetectionEvaluator``.
 
@@ -125,7 +123,7 @@ def register_voc_folder(
         class_names: in their order, a list or its text in JSON.
         year: selects the evaluator's metric, whatever the images are: 2007 is the average of 11
             precisions, 2012 the area under the curve.
-        required: what has to exist, beyond the form's own folders.
+        builtin: see :func:`register_dataset`.
 
     Raises:
         DataError: another year, or a name that is taken.
@@ -136,41 +134,11 @@ def register_voc_folder(
     register_dataset(
         name,
         lambda: load_voc_folder(dirname, split, classes, name),
-        required=first_of(required or {}, voc_requirements(dirname, split)),
-        is_default=is_default,
+        voc_requirements(dirname, split),
+        builtin,
         evaluator_type="pascal_voc",
         thing_classes=classes,
         dirname=str(dirname),
         split=split,
         year=year,
     )
-
-
-def register_voc_0712_splits(root: str | Path | None = None, *, is_default: bool = False) -> None:
-    """Registers voc_0712_detnas_supernet and voc_0712_detnas_search, parts of trainval 07 + 12.
-
-    The evaluator wants one folder and one year a data set: the command in the message of a
-    missing folder mixes both years in one, and the metric is that of 2007, the one of the test
-    set voc_2007_test, by which the paper's figures are.
-
-    Args:
-        root: the folder of VOC2007, VOC2012 and VOC0712; left out: $DETECTRON2_DATASETS.
-    """
-    root = datasets_root() if root is None else Path(root)
-    mixed = root / "VOC0712"
-    contents = (
-        "trainval of VOC 2007 and 2012 in one folder; put VOC2007 and VOC2012 (of VOCtrainval_"
-        "06-Nov-2007.tar and VOCtrainval_11-May-2012.tar, host.robots.ox.ac.uk/pascal/VOC) into "
-        f"{root}, and make it with: python -m detnas_d2.data.voc_splits {root / 'VOC2007'} "
-        f"{root / 'VOC2012'} --search-images 5000 --seed 0 --out {mixed}"
-    )
-    for part in VOC_PARTS:
-        register_voc_folder(
-            f"voc_0712_detnas_{part}",
-            mixed,
-            part,
-            CLASS_NAMES,
-            2007,
-            required={mixed: contents, mixed / "ImageSets" / "Main" / f"{part}.txt": contents},
-            is_default=is_default,
-        )

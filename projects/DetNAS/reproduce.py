@@ -26,7 +26,7 @@ from studies import ROOT, STUDIES, Network, Study
 
 from detnas_d2.commands import add_debug
 from detnas_d2.data import STUDY_DIGITS, register_builtin_datasets, write_bccd_boxes, write_digits
-from detnas_d2.data.bccd import bccd_root
+from detnas_d2.data.builtin import bccd_root
 from detnas_d2.data.catalog import ROOT_VARIABLE
 from detnas_d2.files import write_atomically
 from detnas_d2.report.correlation import kendall_tau

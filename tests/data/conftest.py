@@ -6,13 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from detnas_d2.data import (
-    DigitsParameters,
-    register_digits,
-    unregister_dataset,
-    write_digits,
-)
-from detnas_d2.data.digits import _names
+from detnas_d2.data import DigitsParameters, register_builtin_datasets, write_digits
 
 SMALL = DigitsParameters(
     image_size=64,
@@ -31,13 +25,23 @@ def digits_root(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def digits(digits_root):
-    """The small set, registered in place of the built-in one for one test."""
-    register_digits(digits_root)
-    yield digits_root
-    for name in _names():
-        unregister_dataset(name)
-    register_digits(is_default=True)
+def datasets(monkeypatch):
+    """Looks for the built-in sets in another folder for one test."""
+
+    def datasets(root: Path) -> None:
+        monkeypatch.setenv("DETECTRON2_DATASETS", str(root))
+        register_builtin_datasets()
+
+    yield datasets
+    monkeypatch.undo()
+    register_builtin_datasets()
+
+
+@pytest.fixture
+def digits(digits_root, datasets):
+    """The small set in place of the built-in one for one test."""
+    datasets(digits_root.parent)
+    return digits_root
 
 
 BCCD = Path(__file__).resolve().parents[3] / "shared" / "data" / "bccd"

@@ -9,22 +9,10 @@ from detnas_d2.data import (
     DataError,
     MissingDatasetError,
     missing_datasets,
-    register_bccd,
-    register_builtin_datasets,
     register_coco,
     register_dataset,
     unregister_dataset,
 )
-
-
-@pytest.fixture
-def empty_root(tmp_path, monkeypatch):
-    """The built-in sets under an empty folder."""
-    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
-    register_builtin_datasets()
-    yield tmp_path
-    monkeypatch.undo()
-    register_builtin_datasets()
 
 
 @pytest.mark.parametrize(
@@ -38,13 +26,14 @@ def empty_root(tmp_path, monkeypatch):
         ("bccd_boxes_val", "bccd_boxes/made_by_detnas.json", "write_bccd_boxes"),
     ],
 )
-def test_missing_built_in_sets(empty_root, name, path, contents):
+def test_missing_built_in_sets(tmp_path, datasets, name, path, contents):
+    datasets(tmp_path)
     (missing,) = missing_datasets(name)
-    assert (missing.name, missing.path) == (name, empty_root / path)
+    assert (missing.name, missing.path) == (name, tmp_path / path)
     assert contents in missing.contents
     with pytest.raises(MissingDatasetError) as error:
         DatasetCatalog.get(name)
-    for part in (str(empty_root / path), contents, "export DETECTRON2_DATASETS="):
+    for part in (str(tmp_path / path), contents, "export DETECTRON2_DATASETS="):
         assert part in str(error.value)
 
 
@@ -78,7 +67,6 @@ def test_what_detectron2s_sets_lack_is_found_one_by_one(tmp_path):
 
 
 def test_present_sets_are_not_missing(digits, bccd):
-    register_bccd(is_default=True)
     names = ["digits_train", "digits_voc_val", "digits_cls_train", "bccd_train", "bccd_voc_test"]
     assert missing_datasets(names) == []
 
@@ -95,15 +83,15 @@ def test_registering_again(tmp_path):
         with pytest.raises(DataError, match=r"'toy' is already registered from .*a\.json.*b\.json"):
             register_coco("toy", tmp_path / "b.json", tmp_path)
         assert MetadataCatalog.get("toy").json_file == str(tmp_path / "a.json")
-        register_coco("toy", tmp_path / "c.json", tmp_path, is_default=True)  # gives way
+        register_coco("toy", tmp_path / "c.json", tmp_path, builtin={})  # gives way
         assert MetadataCatalog.get("toy").json_file == str(tmp_path / "a.json")
     finally:
         unregister_dataset("toy")
-    register_coco("toy", tmp_path / "b.json", tmp_path, is_default=True)
+    register_coco("toy", tmp_path / "b.json", tmp_path, builtin={})
     try:
         register_coco("toy", tmp_path / "a.json", tmp_path)  # a default gives way
         assert MetadataCatalog.get("toy").json_file == str(tmp_path / "a.json")
     finally:
         unregister_dataset("toy")
     with pytest.raises(DataError, match="'coco_2017_train' is already registered by other code"):
-        register_dataset("coco_2017_train", list, required={})
+        register_dataset("coco_2017_train", list, {})

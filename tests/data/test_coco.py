@@ -14,7 +14,7 @@ from detectron2.data.datasets import load_coco_json
 from detectron2.structures import BoxMode
 
 from detnas_d2.data import findings as findings_module
-from detnas_d2.data import register_bccd, register_coco, unregister_dataset
+from detnas_d2.data import register_coco, unregister_dataset
 
 SPLITS = ("train", "val", "test")
 
@@ -106,7 +106,6 @@ def test_damaged_boxes_are_left_out_and_told_once(tmp_path, load, warnings, box,
 
 @pytest.mark.parametrize("form", ["bccd", "bccd_voc"])
 def test_bccds_two_damaged_boxes(bccd, warnings, form):
-    register_bccd(is_default=True)
     loaded = {split: DatasetCatalog.get(f"{form}_{split}") for split in SPLITS}
     assert {s: len(loaded[s]) for s in SPLITS} == {"train": 205, "val": 87, "test": 72}
     assert "BloodImage_00343" in warnings()[0] and "BloodImage_00338" in warnings()[1]
@@ -119,7 +118,6 @@ def test_bccds_two_damaged_boxes(bccd, warnings, form):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_both_forms_of_bccd_hold_the_same_boxes(bccd, split):
-    register_bccd(is_default=True)
     forms = []
     for name in (f"bccd_{split}", f"bccd_voc_{split}"):
         records = DatasetCatalog.get(name)

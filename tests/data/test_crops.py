@@ -9,14 +9,13 @@ import pytest
 from detectron2.data import DatasetCatalog
 from PIL import Image
 
-from detnas_d2.data import DataError, crops, load_image_folder, register_bccd, write_box_crops
+from detnas_d2.data import DataError, crops, load_image_folder, write_box_crops
 
 CLASSES = ["RBC", "WBC", "Platelets"]
 
 
 @pytest.fixture
 def some(bccd):
-    register_bccd(is_default=True)
     # 00343 (train) and 00338 (val) hold the two damaged boxes.
     train = [r for r in DatasetCatalog.get("bccd_train") if "_0034" in r["file_name"]]
     val = [r for r in DatasetCatalog.get("bccd_val") if "00338" in r["file_name"]]

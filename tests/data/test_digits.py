@@ -23,8 +23,6 @@ from detnas_d2.data import (
     MissingDatasetError,
     digit_scenes,
     make_digits,
-    register_digits,
-    unregister_dataset,
     write_digits,
 )
 from detnas_d2.data.atomic import MARKER, write_folder_once
@@ -168,22 +166,14 @@ def test_concurrent_writers_write_once(tmp_path):
     assert len(written) == 1
 
 
-def test_a_set_that_is_made_after_registration_is_found(tmp_path):
-    root = tmp_path / "later"
-    names = [f"digits_{s}" for s in SPLITS] + [f"digits_voc_{s}" for s in SPLITS]
-    register_digits(root)
-    try:
-        with pytest.raises(MissingDatasetError, match=r"make_digits digits --output .*later "):
-            DatasetCatalog.get("digits_voc_val")
-        write_digits(root, TINY)
-        assert len(DatasetCatalog.get("digits_voc_train")) == 2
-        assert MetadataCatalog.get("digits_voc_train").thing_classes == ["two", "five"]
-        register_digits(root)
-        assert len(DatasetCatalog.get("digits_train")) == 2
-    finally:
-        for name in [*names, "digits_cls_train", "digits_cls_val"]:
-            unregister_dataset(name)
-        register_digits(is_default=True)
+def test_a_set_that_is_made_after_registration_is_found(tmp_path, datasets):
+    datasets(tmp_path)
+    with pytest.raises(MissingDatasetError, match=r"make_digits digits "):
+        DatasetCatalog.get("digits_voc_val")
+    write_digits(tmp_path / "digits", TINY)
+    assert len(DatasetCatalog.get("digits_voc_train")) == 2
+    assert MetadataCatalog.get("digits_voc_train").thing_classes == ["two", "five"]
+    assert len(DatasetCatalog.get("digits_train")) == 2
 
 
 def test_without_scikit_learn_the_extra_is_named(tmp_path, monkeypatch):

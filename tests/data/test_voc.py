@@ -13,7 +13,6 @@ from detectron2.structures import Boxes, BoxMode, Instances
 from detnas_d2.data import (
     DataError,
     load_voc_folder,
-    register_bccd,
     register_voc_folder,
     unregister_dataset,
 )
@@ -52,7 +51,6 @@ def test_perfect_predictions_score_100_on_the_digits(digits, tmp_path):
 
 
 def test_perfect_predictions_score_100_on_bccd(bccd):
-    register_bccd(is_default=True)
     result = feed_truth(PascalVOCDetectionEvaluator("bccd_voc_test"), "bccd_voc_test")
     assert result["AP50"] == pytest.approx(100)
     # The evaluator reads the damaged box of val itself; it costs less than a tenth of a point.

@@ -28,7 +28,7 @@ from detnas_d2.data import (
     register_voc_folder,
     unregister_dataset,
 )
-from detnas_d2.data.bccd import BCCD_CLASSES
+from detnas_d2.data.builtin import BCCD_CLASSES
 from detnas_d2.data.voc_splits import main, write_mixed_years
 
 SEARCH_IMAGES = 40
