@@ -8,11 +8,11 @@ from __future__ import annotations
 from detnas_d2.data.batch import ImageBatch
 from detnas_d2.data.builtin import register_builtin_datasets, write_bccd_boxes
 from detnas_d2.data.catalog import (
-    MissingDataset,
     datasets_root,
     describe_missing,
     missing_datasets,
     register_dataset,
+    register_from_config,
     unregister_dataset,
 )
 from detnas_d2.data.categories import categories_of, names_as_text
@@ -24,7 +24,6 @@ from detnas_d2.data.classification import (
     imagenet_train_augmentations,
 )
 from detnas_d2.data.coco import register_coco
-from detnas_d2.data.crops import write_box_crops
 from detnas_d2.data.digits import (
     DEMO_DIGITS,
     STUDY_DIGITS,
@@ -32,12 +31,11 @@ from detnas_d2.data.digits import (
     write_digits,
 )
 from detnas_d2.data.errors import DataError, ImageReadError, MissingDatasetError
-from detnas_d2.data.from_config import register_from_config
 from detnas_d2.data.imagefolder import (
     load_image_folder,
     register_image_folder,
 )
-from detnas_d2.data.loader import SeededMapDataset, build_test_loader, build_train_loader
+from detnas_d2.data.loader import build_test_loader, build_train_loader
 from detnas_d2.data.seeding import derive_seed, seeded
 from detnas_d2.data.stream import StepBatchSampler
 from detnas_d2.data.voc import (
@@ -54,10 +52,8 @@ __all__ = [
     "DigitsParameters",
     "ImageBatch",
     "ImageReadError",
-    "MissingDataset",
     "MissingDatasetError",
     "RandomResizedCrop",
-    "SeededMapDataset",
     "StepBatchSampler",
     "build_test_loader",
     "build_train_loader",
@@ -80,7 +76,6 @@ __all__ = [
     "seeded",
     "unregister_dataset",
     "write_bccd_boxes",
-    "write_box_crops",
     "write_digits",
 ]
 

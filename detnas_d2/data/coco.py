@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def register_coco(
 
 
 def _load(json_file: Path, image_root: Path, name: str) -> list[dict[str, Any]]:
-    """The data set in Detectron2's form, as its ``load_coco_json`` gives it.
+    """The data set as Detectron2's ``load_coco_json`` gives it.
 
     Raises:
         DataError: a file that is not in COCO's form, images that are missing, other classes than
@@ -76,30 +76,51 @@ def _load(json_file: Path, image_root: Path, name: str) -> list[dict[str, Any]]:
         content = load_json(json_file, findings)
         if content is not None:
             read_coco(split, content, findings)
+    split.images.sort(key=lambda image: order(image.entry["id"]))
+    labels = {key: i for i, key in enumerate(split.classes)}
+    records = clean_records(split, findings, _HARMLESS, lambda box: _annotation(box, labels))
+    _set_classes(name, split, labels)
+    require_images(name, (record["file_name"] for record in records))
+    logger.info("%d images with their boxes from %s", len(records), json_file)
+    return records
+
+
+def clean_records(
+    split: Split,
+    findings: Findings,
+    harmless: Sequence[str],
+    annotation: Callable[[Box], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """A split in Detectron2's form, without damaged boxes, which are reported once.
+
+    Args:
+        harmless: codes of what may have been found.
+        annotation: makes Detectron2's dict of a box.
+
+    Raises:
+        DataError: something else was found, or an image has no size.
+    """
     for image in split.images:
         if image.size is None:
-            findings.add("image-entry", name, f"{image.file_name}: no width and height")
-    require_clean(json_file, findings, _HARMLESS)
+            findings.add("image-entry", split.name, f"{image.file_name}: no width and height")
+    require_clean(split.file, findings, harmless)
     drop_damaged_boxes(split, findings)
-    report_once(name, findings.of(*Severity))
-    _set_classes(name, split)
-    require_images(name, (str(image.path) for image in split.images))
-    logger.info("%d images with their boxes from %s", len(split.images), json_file)
-    labels = {key: i for i, key in enumerate(split.classes)}
+    # VOC's own sets are full of difficult objects
+    report_once(split.name, [f for f in findings.of(*Severity) if f.code != "difficult"])
     return [
         {
             "file_name": str(image.path),
             "height": image.size[1],
             "width": image.size[0],
             "image_id": image.entry["id"],
-            "annotations": [_annotation(box, labels) for box in image.boxes],
+            "annotations": [annotation(box) for box in image.boxes],
         }
-        for image in sorted(split.images, key=lambda image: order(image.entry["id"]))
+        for image in split.images
         if image.size is not None
     ]
 
 
-def _set_classes(name: str, split: Split) -> None:
+def _set_classes(name: str, split: Split, labels: dict[Any, int]) -> None:
     metadata = MetadataCatalog.get(name)
     classes = list(split.classes.values())
     known = metadata.get("thing_classes")
@@ -110,7 +131,7 @@ def _set_classes(name: str, split: Split) -> None:
             "needed."
         )
     metadata.thing_classes = classes
-    metadata.thing_dataset_id_to_contiguous_id = {key: i for i, key in enumerate(split.classes)}
+    metadata.thing_dataset_id_to_contiguous_id = labels
 
 
 def _annotation(box: Box, labels: dict[Any, int]) -> dict[str, Any]:

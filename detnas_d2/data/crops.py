@@ -29,16 +29,14 @@ Box = tuple[float, float, float, float]
 
 
 def write_box_crops(
-    folder: str | Path,
-    splits: Mapping[str, list[dict[str, Any]]],
-    class_names: list[str],
+    folder: Path, splits: Mapping[str, list[dict[str, Any]]], class_names: list[str]
 ) -> Path:
     """Makes ``folder/<split>/<class>/*.png``, unless it is there already.
 
     Each box gives a square around its centre, as long as the box's longer side and a margin on
-    either side, moved into the image where it would leave it, resized to 64 x 64 pixels. Crowd
-    boxes are passed over. Images are also cut where no box lies, as the class "background"; where
-    no such place is found in an image, it gives fewer.
+    either side, moved into the image where it would leave it, resized to 64 x 64 pixels. Images
+    are also cut where no box lies, as the class "background"; where no such place is found in an
+    image, it gives fewer.
 
     Args:
         splits: cleaned dicts in Detectron2's form (what DatasetCatalog gives) by split.
@@ -49,10 +47,7 @@ def write_box_crops(
     """
     parameters = {
         "format": _FORMAT,
-        "boxes": {
-            split: sum(len(record["annotations"]) for record in records)
-            for split, records in splits.items()
-        },
+        "boxes": {s: sum(len(r["annotations"]) for r in splits[s]) for s in splits},
         "classes": class_names,
         "size": SIZE,
         "margin": _MARGIN,
@@ -85,8 +80,6 @@ def _write_image(
             list(annotation["bbox"]), annotation["bbox_mode"], BoxMode.XYXY_ABS
         )
         boxes.append((x0, y0, x1, y1))
-        if annotation.get("iscrowd", 0):
-            continue
         side = max(x1 - x0, y1 - y0) * (1 + 2 * _MARGIN)
         crop = _cut(pixels, (x0 + x1) / 2, (y0 + y1) / 2, side)
         name = class_names[annotation["category_id"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -12,13 +11,14 @@ from detnas_d2.data.errors import DataError
 from detnas_d2.data.seeding import derive_seed
 
 SPLITS = ("train", "val", "test")
+MAX_OVERLAP = 0.1  # the share of the smaller of two boxes that the other may cover
+Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, half-open
 
 # scikit-learn's 1,797 digits come in 14 runs that each start 0, 1, ..., 9 and hold every digit
 # about 13 times: by all appearance one writer's sheet each (writers are not recorded). Splits cut
 # between runs, 8, 3 and 3 of them, so that they share no image and, as far as can be told, no
 # writer.
 _DIGITS = {"train": (0, 1029), "val": (1029, 1415), "test": (1415, 1797)}
-_NUM_DIGITS = 1797
 # Columns of the two 427 x 640 photographs; splits share no pixel.
 _COLUMNS = {"train": (0, 352), "val": (352, 496), "test": (496, 640)}
 _CROP_SIDES = (72, 144)  # pixels of the photograph; the same range in every split
@@ -27,14 +27,6 @@ _CROP_SIDES = (72, 144)  # pixels of the photograph; the same range in every spl
 _DIMMED = 0.4
 _INK = 0.35  # opacity from which a pixel of a stroke counts as ink
 _TRIES = 50  # places tried for a digit before the image goes without it
-
-
-@dataclass(frozen=True)
-class PlacedDigit:
-    """A digit in an image: x0, y0, x1, y1 in pixels, half-open, tight around its ink."""
-
-    label: int
-    box: tuple[int, int, int, int]
 
 
 class DigitScenes:
@@ -47,15 +39,16 @@ class DigitScenes:
         purpose: tells apart sets that are made with one seed.
 
     Raises:
-        DataError: scikit-learn is not installed, or ships other data than expected.
+        DataError: scikit-learn is not installed.
     """
 
     def __init__(self, split: str, classes: tuple[int, ...], seed: int, purpose: int) -> None:
-        images, labels = _load_digits()
-        first, last = _DIGITS[split]
-        images, labels = images[first:last], labels[first:last]
+        sklearn = _sklearn_datasets()
+        data, part = sklearn.load_digits(), slice(*_DIGITS[split])
+        images, labels = data.images[part], data.target[part]
         self._pools = {label: images[labels == label] for label in classes}
-        self._photos = [photo[:, slice(*_COLUMNS[split])] for photo in _load_photos()]
+        photos = sklearn.load_sample_images().images
+        self._photos = [photo[:, slice(*_COLUMNS[split])] for photo in photos]
         self._classes = classes
         self._key = (seed, purpose, SPLITS.index(split))
 
@@ -65,39 +58,36 @@ class DigitScenes:
         size: int,
         digit_size: tuple[int, int],
         count: tuple[int, int],
-        max_overlap: float = 0.0,
         label: int | None = None,
-    ) -> tuple[np.ndarray, list[PlacedDigit]]:
+    ) -> tuple[np.ndarray, list[tuple[int, Box]]]:
         """One square image.
 
         Args:
             size: its side, pixels.
             digit_size: range of the digits' height, pixels, ends included.
             count: range of the number of digits, ends included; fewer where they don't fit.
-            max_overlap: the share of the smaller of two boxes that the other may cover.
             label: the digit to draw, instead of a random one of the classes.
 
         Returns:
-            (size, size, 3) RGB uint8, and the digits in it (at least one).
+            (size, size, 3) RGB uint8, and the digits in it (at least one), each with its box,
+            tight around its ink.
         """
         rng = np.random.default_rng(derive_seed(*self._key, index))
         canvas = self._background(rng, size)
-        placed: list[PlacedDigit] = []
+        placed: list[tuple[int, Box]] = []
         for _ in range(int(rng.integers(count[0], count[1] + 1))):
             digit = int(rng.choice(self._classes)) if label is None else label
             pool = self._pools[digit]
-            alpha = _glyph(
-                pool[int(rng.integers(len(pool)))],
-                int(rng.integers(digit_size[0], digit_size[1] + 1)),
-            )
+            glyph = pool[int(rng.integers(len(pool)))]
+            alpha = _opacity(glyph, int(rng.integers(digit_size[0], digit_size[1] + 1)))
             height, width = alpha.shape
             for _ in range(_TRIES):
                 x = int(rng.integers(size - width + 1))
                 y = int(rng.integers(size - height + 1))
                 box = (x, y, x + width, y + height)
-                if all(_overlap(box, other.box) <= max_overlap for other in placed):
+                if all(_overlap(box, other) <= MAX_OVERLAP for _, other in placed):
                     _paint(canvas, alpha, x, y, rng)
-                    placed.append(PlacedDigit(digit, box))
+                    placed.append((digit, box))
                     break
         return canvas, placed
 
@@ -113,7 +103,7 @@ class DigitScenes:
         return np.rint(crop * _DIMMED).astype(np.uint8)
 
 
-def _glyph(digit: np.ndarray, height: int) -> np.ndarray:
+def _opacity(digit: np.ndarray, height: int) -> np.ndarray:
     """8 x 8 grey values of 0 to 16 -> opacity in [0, 1], cut tightly around the ink."""
     padded = np.pad(digit.astype(np.float32) / 16, 1)  # room for the interpolation's fringe
     side = round(height * padded.shape[0] / digit.shape[0])
@@ -132,28 +122,11 @@ def _paint(canvas: np.ndarray, alpha: np.ndarray, x: int, y: int, rng: np.random
     canvas[y : y + height, x : x + width] = np.rint(mixed).astype(np.uint8)
 
 
-def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
+def _overlap(a: Box, b: Box) -> float:
     """Intersection over the area of the smaller box."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
-    return width * height / smaller
-
-
-def _load_digits() -> tuple[np.ndarray, np.ndarray]:
-    data = _sklearn_datasets().load_digits()
-    if len(data.images) != _NUM_DIGITS:
-        raise DataError(f"scikit-learn gives {len(data.images)} digits, expected {_NUM_DIGITS}.")
-    return data.images, data.target
-
-
-def _load_photos() -> list[np.ndarray]:
-    photos = list(_sklearn_datasets().load_sample_images().images)
-    if any(photo.shape != (427, 640, 3) for photo in photos):
-        raise DataError("scikit-learn's sample photographs are not 427 x 640 RGB as expected.")
-    return photos
+    width = max(0, min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0, min(a[3], b[3]) - max(a[1], b[1]))
+    return width * height / min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
 
 
 def _sklearn_datasets() -> Any:

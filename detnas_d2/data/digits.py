@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ET
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from detnas_d2.data.atomic import write_folder_once
-from detnas_d2.data.digit_scenes import SPLITS, DigitScenes, PlacedDigit
+from detnas_d2.data.digit_scenes import MAX_OVERLAP, SPLITS, Box, DigitScenes
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _FORMAT = 2  # raise when the same parameters give other files
@@ -27,7 +25,6 @@ class DigitsParameters:
         images: detection images in train, val and test.
         digits_per_image: fewer where they do not fit.
         digit_size: height of the digits.
-        max_overlap: the share of the smaller of two boxes that the other may cover.
         cls_images_per_class: classification images in train and val.
     """
 
@@ -36,7 +33,6 @@ class DigitsParameters:
     images: tuple[int, int, int] = (400, 100, 100)
     digits_per_image: tuple[int, int] = (1, 4)
     digit_size: tuple[int, int] = (24, 48)
-    max_overlap: float = 0.1
     seed: int = 0
     cls_image_size: int = 64
     cls_images_per_class: tuple[int, int] = (200, 50)
@@ -75,69 +71,68 @@ def write_digits(root: str | Path, parameters: DigitsParameters | None = None) -
         for split, count in zip(SPLITS[:2], parameters.cls_images_per_class, strict=True):
             _write_classification(folder / "cls", split, count, parameters)
 
-    return write_folder_once(root, {"format": _FORMAT, **asdict(parameters)}, write)
+    return write_folder_once(
+        root, {"format": _FORMAT, "max_overlap": MAX_OVERLAP, **asdict(parameters)}, write
+    )
 
 
 def _write_detection(folder: Path, split: str, count: int, p: DigitsParameters) -> None:
     scenes = DigitScenes(split, p.classes, p.seed, _DETECTION)
-    ids: list[str] = []
+    size = {"width": p.image_size, "height": p.image_size}
     images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for i in range(count):
-        pixels, digits = scenes.draw(
-            i, p.image_size, p.digit_size, p.digits_per_image, p.max_overlap
-        )
-        image_id = f"{split}_{i:05d}"
-        file_name = f"{image_id}.png"
-        _save(pixels, folder / "JPEGImages" / file_name)
-        _write_voc(folder / "Annotations" / f"{image_id}.xml", file_name, p.image_size, digits)
-        ids.append(image_id)
-        images.append(
-            {"id": i + 1, "file_name": file_name, "width": p.image_size, "height": p.image_size}
-        )
-        for digit in digits:
-            x0, y0, x1, y1 = digit.box
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": i + 1,
-                    "category_id": p.classes.index(digit.label) + 1,
-                    "bbox": [x0, y0, x1 - x0, y1 - y0],
-                    "area": (x1 - x0) * (y1 - y0),
-                    "iscrowd": 0,
-                }
-            )
-    categories = [{"id": i + 1, "name": DIGIT_NAMES[c]} for i, c in enumerate(p.classes)]
-    (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(ids) + "\n")
-    (folder / "annotations" / f"instances_{split}.json").write_text(
-        json.dumps(
-            {
-                "info": {"description": f"digits over photographs, {split}"},
-                "images": images,
-                "annotations": annotations,
-                "categories": categories,
-            }
-        )
+    boxes: list[dict[str, Any]] = []
+    for i in range(1, count + 1):
+        pixels, digits = scenes.draw(i - 1, p.image_size, p.digit_size, p.digits_per_image)
+        stem = f"{split}_{i - 1:05d}"
+        images.append({"id": i, "file_name": f"{stem}.png", **size})
+        Image.fromarray(pixels).save(folder / "JPEGImages" / f"{stem}.png")
+        (folder / "Annotations" / f"{stem}.xml").write_text(_voc_xml(images[-1], digits))
+        for digit, (x0, y0, x1, y1) in digits:
+            ids = {"image_id": i, "category_id": p.classes.index(digit) + 1}
+            place = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0)}
+            boxes.append({"id": len(boxes) + 1, **ids, **place, "iscrowd": 0})
+    stems = "".join(f"{Path(image['file_name']).stem}\n" for image in images)
+    (folder / "ImageSets" / "Main" / f"{split}.txt").write_text(stems)
+    content = {
+        "info": {"description": f"digits over photographs, {split}"},
+        "images": images,
+        "annotations": boxes,
+        "categories": [{"id": i, "name": DIGIT_NAMES[c]} for i, c in enumerate(p.classes, 1)],
+    }
+    (folder / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
+
+
+_XML = """<annotation>
+  <filename>{file_name}</filename>
+  <size>
+    <width>{width}</width>
+    <height>{height}</height>
+    <depth>3</depth>
+  </size>{objects}
+</annotation>
+"""
+_XML_OBJECT = """
+  <object>
+    <name>{}</name>
+    <pose>Unspecified</pose>
+    <truncated>0</truncated>
+    <difficult>0</difficult>
+    <bndbox>
+      <xmin>{}</xmin>
+      <ymin>{}</ymin>
+      <xmax>{}</xmax>
+      <ymax>{}</ymax>
+    </bndbox>
+  </object>"""
+
+
+def _voc_xml(image: dict[str, Any], digits: list[tuple[int, Box]]) -> str:
+    """VOC's corners count from 1 and are inclusive."""
+    objects = "".join(
+        _XML_OBJECT.format(DIGIT_NAMES[digit], x0 + 1, y0 + 1, x1, y1)
+        for digit, (x0, y0, x1, y1) in digits
     )
-
-
-def _write_voc(path: Path, file_name: str, size: int, digits: list[PlacedDigit]) -> None:
-    root = ET.Element("annotation")
-    ET.SubElement(root, "filename").text = file_name
-    shape = ET.SubElement(root, "size")
-    for name, value in (("width", size), ("height", size), ("depth", 3)):
-        ET.SubElement(shape, name).text = str(value)
-    for digit in digits:
-        item = ET.SubElement(root, "object")
-        ET.SubElement(item, "name").text = DIGIT_NAMES[digit.label]
-        for name, text in (("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0")):
-            ET.SubElement(item, name).text = text
-        x0, y0, x1, y1 = digit.box
-        bounds = ET.SubElement(item, "bndbox")  # 1-based, inclusive
-        for name, value in (("xmin", x0 + 1), ("ymin", y0 + 1), ("xmax", x1), ("ymax", y1)):
-            ET.SubElement(bounds, name).text = str(value)
-    ET.indent(root)
-    path.write_bytes(ET.tostring(root, encoding="utf-8") + b"\n")
+    return _XML.format(**image, objects=objects)
 
 
 def _write_classification(folder: Path, split: str, count: int, p: DigitsParameters) -> None:
@@ -149,9 +144,5 @@ def _write_classification(folder: Path, split: str, count: int, p: DigitsParamet
         target = folder / split / DIGIT_NAMES[label]
         target.mkdir(parents=True)
         for i in range(count):
-            pixels, _ = scenes.draw(label * count + i, size, heights, (1, 1), label=label)
-            _save(pixels, target / f"{i:05d}.png")
-
-
-def _save(pixels: np.ndarray, path: Path) -> None:
-    Image.fromarray(pixels).save(path)
+            pixels, _ = scenes.draw(label * count + i, size, heights, (1, 1), label)
+            Image.fromarray(pixels).save(target / f"{i:05d}.png")

@@ -39,29 +39,19 @@ def load_image_folder(
 
     Raises:
         MissingDatasetError: root/train or root/<split> is not there.
-        DataError: no classes, an empty class, a part without images, or a split with other classes
-            than train.
+        DataError: no classes, an empty class, or a split with other classes than train.
     """
     root = Path(root)
     classes = image_folder_classes(root)
     found = _class_folders(root, split)
     if found != classes:
-        lacking, extra = sorted(set(classes) - set(found)), sorted(set(found) - set(classes))
+        lacking, extra = set(classes) - set(found), set(found) - set(classes)
         raise DataError(
             f"{root / split} has other class folders than {root / 'train'}: it lacks "
             f"{_shorten(lacking)} and has besides {_shorten(extra)}."
         )
-    records = ImageRecords(
-        root,
-        split,
-        ((name, _files(root / split / name, i, held_out)) for i, name in enumerate(classes)),
-    )
-    if not len(records):
-        raise DataError(
-            f"Every class of {root / split} holds one image, which is held out: no image is left. "
-            "Add images to the classes."
-        )
-    return records
+    files = ((name, _files(root / split / name, i, held_out)) for i, name in enumerate(classes))
+    return ImageRecords(root, split, files)
 
 
 def _files(folder: Path, label: int, held_out: bool | None) -> list[str]:
@@ -96,11 +86,9 @@ def _class_folders(root: Path, split: str) -> list[str]:
     return names
 
 
-def _shorten(names: list[str]) -> str:
-    if not names:
-        return "none"
+def _shorten(names: set[str]) -> str:
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
+    return ", ".join(sorted(names)[:5]) + more or "none"
 
 
 def register_image_folder(

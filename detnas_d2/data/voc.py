@@ -10,16 +10,16 @@ from detectron2.structures import BoxMode
 
 from detnas_d2.data.catalog import register_dataset, voc_requirements
 from detnas_d2.data.categories import names_of_text
-from detnas_d2.data.dataset import Box, Split, drop_damaged_boxes
+from detnas_d2.data.coco import clean_records
+from detnas_d2.data.dataset import Box, Split
 from detnas_d2.data.errors import DataError
-from detnas_d2.data.findings import Findings, Severity, report_once, require_clean
+from detnas_d2.data.findings import Findings
 from detnas_d2.data.voc_reader import read_voc
 
 VOC_PARTS = ("supernet", "search")
 """The image sets of trainval 07 + 12 that `python -m detnas_d2.data.voc_splits` writes."""
 
-_TOLD = ("box-damaged", "voc-evaluation")  # where a data set is loaded as it is
-_HARMLESS = (*_TOLD, "difficult")
+_HARMLESS = ("box-damaged", "voc-evaluation", "difficult")
 
 
 def load_voc_folder(
@@ -46,33 +46,19 @@ def load_voc_folder(
     name = name or f"{dirname}, {split}"
     read = Split(name, "VOC", dirname, dirname / "JPEGImages", "VOC's form")
     read_voc(read, dirname / "Annotations", image_ids(dirname, split), findings)
+    labels = {class_name: i for i, class_name in enumerate(class_names)}
     for image in read.images:
-        if image.size is None:
-            findings.add("image-entry", name, f"{image.entry['id']}.xml has no size in pixels")
         for box in image.boxes:
-            if box.class_name not in class_names:
+            if box.class_name not in labels:
                 place = f"{image.entry['id']}.xml has an object of class {box.class_name!r}"
                 findings.add("class-unknown", name, f"{place}; they are {', '.join(class_names)}")
-    require_clean(dirname, findings, _HARMLESS)
-    drop_damaged_boxes(read, findings)
-    report_once(name, [f for f in findings.of(*Severity) if f.code in _TOLD])
-    labels = {class_name: i for i, class_name in enumerate(class_names)}
-    return [
-        {
-            "file_name": str(image.path),
-            "image_id": image.entry["id"],
-            "height": image.size[1],
-            "width": image.size[0],
-            "annotations": [_annotation(box, labels[box.class_name]) for box in image.boxes],
-        }
-        for image in read.images
-        if image.size is not None
-    ]
+    return clean_records(read, findings, _HARMLESS, lambda box: _annotation(box, labels))
 
 
-def _annotation(box: Box, label: int) -> dict[str, Any]:
+def _annotation(box: Box, labels: dict[str, int]) -> dict[str, Any]:
     x, y, width, height = box.entry["bbox"]
     corners = [x, y, x + width, y + height]
+    label = labels[box.class_name]
     return {"category_id": label, "bbox": corners, "bbox_mode": BoxMode.XYXY_ABS}
 
 

@@ -9,7 +9,7 @@ import pytest
 from detectron2.data import DatasetCatalog
 from PIL import Image
 
-from detnas_d2.data import DataError, crops, load_image_folder, write_box_crops
+from detnas_d2.data import DataError, crops, load_image_folder
 
 CLASSES = ["RBC", "WBC", "Platelets"]
 
@@ -24,7 +24,7 @@ def some(bccd):
 
 
 def test_each_box_gives_an_image_of_its_class(some, tmp_path):
-    root = write_box_crops(tmp_path / "boxes", some, CLASSES)
+    root = crops.write_box_crops(tmp_path / "boxes", some, CLASSES)
     assert any("BloodImage_00343" in r["file_name"] for r in some["train"])
     names = sorted([*CLASSES, "background"])
     for split, records in some.items():
@@ -53,11 +53,11 @@ def test_it_is_deterministic_and_written_once(some, tmp_path):
         }
 
     few = {split: records[:3] for split, records in some.items()}
-    a = write_box_crops(tmp_path / "a", few, CLASSES)
-    assert content(a) == content(write_box_crops(tmp_path / "b", few, CLASSES))
-    assert write_box_crops(tmp_path / "a", few, CLASSES) == a
+    a = crops.write_box_crops(tmp_path / "a", few, CLASSES)
+    assert content(a) == content(crops.write_box_crops(tmp_path / "b", few, CLASSES))
+    assert crops.write_box_crops(tmp_path / "a", few, CLASSES) == a
     with pytest.raises(DataError, match="classes: .* there, .* now"):
-        write_box_crops(tmp_path / "a", few, CLASSES[::-1])
+        crops.write_box_crops(tmp_path / "a", few, CLASSES[::-1])
 
 
 def test_a_crop_is_the_square_around_the_box_moved_inside():
@@ -91,5 +91,5 @@ def test_background_keeps_off_the_boxes():
 
 def test_a_class_without_boxes_is_named(some, tmp_path):
     with pytest.raises(DataError, match="no box of class unicorn"):
-        write_box_crops(tmp_path / "a", some, [*CLASSES, "unicorn"])
+        crops.write_box_crops(tmp_path / "a", some, [*CLASSES, "unicorn"])
     assert not (tmp_path / "a").exists()

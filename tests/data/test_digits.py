@@ -83,7 +83,7 @@ def test_splits_share_neither_digits_nor_photographs():
     assert sum(len(pool) for s in scenes.values() for pool in s._pools.values()) == 1797
     assert set().union(*columns.values()) == set(range(640))
     # Every cut lies where a run begins: with 0, 1, ..., 9.
-    _, labels = digit_scenes._load_digits()
+    labels = digit_scenes._sklearn_datasets().load_digits().target
     for first, _ in digit_scenes._DIGITS.values():
         assert labels[first : first + 10].tolist() == list(range(10))
 
@@ -93,7 +93,7 @@ def test_boxes_are_tight_around_the_ink():
     for index in range(20):
         scenes = DigitScenes("val", (3, 8), 1, 14)
         image, placed = scenes.draw(index, 96, (24, 40), (1, 1))
-        x0, y0, x1, y1 = placed[0].box
+        ((_, (x0, y0, x1, y1)),) = placed
         rng_image, _ = _ground(index)
         changed = np.abs(image.astype(int) - rng_image.astype(int)).max(axis=2) > 0
         rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
