@@ -104,7 +104,7 @@ def _register_digits(root: Path) -> None:
     for form, splits in (("", _SPLITS), ("voc_", _SPLITS), ("cls_", _SPLITS[:2])):
         for split in splits:
             name = f"digits_{form}{split}"
-            register_dataset(name, functools.partial(_load_made, name), {}, builtin)
+            register_dataset(name, functools.partial(_load_made, name), builtin, root=str(root))
 
 
 def _load_made(name: str) -> Sequence[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,10 @@ from omegaconf.errors import OmegaConfBaseException
 from detnas_d2.data.errors import DataError, MissingDatasetError
 
 ROOT_VARIABLE = "DETECTRON2_DATASETS"
+IMAGE_FOLDER = (
+    "an image folder in ImageNet's form: train/<class>/*.JPEG and val/<class>/*.JPEG, the same "
+    "class folders (ImageNet: n01440764 ...) in both"
+)
 
 
 def datasets_root() -> Path:
@@ -31,22 +34,13 @@ class MissingDataset(NamedTuple):
     contents: str
 
 
-@dataclass(frozen=True)
-class _Registration:
-    """What this package has put into the catalogs under one name."""
-
-    metadata: Mapping[str, Any]
-    required: dict[Path, str]
-    is_builtin: bool = field(compare=False)
-
-
-_registered: dict[str, _Registration] = {}
+_metadata: dict[str, dict[str, Any]] = {}  # of each data set that is registered by this package
+_builtin: dict[str, Mapping[Path, str]] = {}
 
 
 def register_dataset(
     name: str,
     load: Callable[[], Sequence[dict[str, Any]]],
-    required: Mapping[Path, str],
     builtin: Mapping[Path, str] | None = None,
     **metadata: Any,
 ) -> None:
@@ -56,24 +50,20 @@ def register_dataset(
     Detectron2 version (its head ignores it in silence).
 
     Args:
-        load: returns the dicts; called after the required paths were seen to exist.
-        required: the paths that have to exist, each with what has to lie there.
-        builtin: more of these, which come first, of a data set that is registered on import: it
-            gives way to another registration of its name.
+        load: returns the dicts; called after the paths in the metadata were seen to exist.
+        builtin: of a data set that is registered on import and gives way to another of its name:
+            paths that have to exist, each with what has to lie there. They are looked at first.
         metadata: what MetadataCatalog is to hold.
 
     Raises:
         DataError: the name is taken by something else.
     """
-    new = _Registration(metadata, {**(builtin or {})}, builtin is not None)
-    for path, contents in required.items():
-        new.required.setdefault(path, contents)
-    old = _registered.get(name)
     if name in DatasetCatalog:
-        if old == new or (new.is_builtin and not (old and old.is_builtin)):
+        known, replaceable = _metadata.get(name), name in _builtin
+        if known == metadata or (builtin is not None and not replaceable):
             return  # the same, or someone's own choice of that name
-        if old is None or not old.is_builtin:
-            by = f"from {_places(old)}, and now from {_places(new)}" if old else "by other code"
+        if not replaceable:
+            by = "by other code" if known is None else f"with {_differing(known, metadata)}"
             raise DataError(
                 f"Data set {name!r} is already registered {by}: choose another name, or call "
                 f"unregister_dataset({name!r}) first."
@@ -81,14 +71,15 @@ def register_dataset(
         unregister_dataset(name)
 
     def load_checked() -> Sequence[dict[str, Any]]:
-        missing = _first_missing(name, new.required)
-        if missing is not None:
-            raise MissingDatasetError(describe_missing([missing]))
+        if missing := missing_datasets(name):
+            raise MissingDatasetError(describe_missing(missing))
         return load()
 
     DatasetCatalog.register(name, load_checked)
     MetadataCatalog.get(name).set(**metadata)
-    _registered[name] = new
+    _metadata[name] = metadata
+    if builtin is not None:
+        _builtin[name] = builtin
 
 
 def unregister_dataset(name: str) -> None:
@@ -96,7 +87,8 @@ def unregister_dataset(name: str) -> None:
     DatasetCatalog.remove(name)
     if name in MetadataCatalog.list():
         MetadataCatalog.remove(name)
-    _registered.pop(name, None)
+    _metadata.pop(name, None)
+    _builtin.pop(name, None)
 
 
 def missing_datasets(names: str | Iterable[str]) -> list[MissingDataset]:
@@ -114,10 +106,11 @@ def missing_datasets(names: str | Iterable[str]) -> list[MissingDataset]:
             close = difflib.get_close_matches(name, DatasetCatalog.list(), n=3)
             hint = f" Did you mean {' or '.join(close)}?" if close else ""
             raise DataError(f"No data set is registered as {name!r}.{hint}")
-        ours = _registered.get(name)
-        found = _first_missing(name, ours.required if ours else _required_by_metadata(name))
+        first = _builtin.get(name, {})
+        required = {**first, **_in_metadata(name), **first}  # in this order, and with its texts
+        found = next((path for path in required if not path.exists()), None)
         if found is not None:
-            missing.append(found)
+            missing.append(MissingDataset(name, found, required[found]))
     return missing
 
 
@@ -169,38 +162,31 @@ def register_from_config(datasets: Mapping[str, Any] | None) -> None:
             ) from error
 
 
-def _first_missing(name: str, required: Mapping[Path, str]) -> MissingDataset | None:
-    for path, contents in required.items():
-        if not path.exists():
-            return MissingDataset(name, path, contents)
-    return None
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    return "; ".join(f"{key} {old.get(key)!r}, and now {new.get(key)!r}" for key in keys)
 
 
-def _required_by_metadata(name: str) -> dict[Path, str]:
-    """What a data set that Detectron2 or a user registered needs, as its metadata tells."""
+def _in_metadata(name: str) -> dict[Path, str]:
+    """The paths in the metadata of a COCO JSON file, a VOC folder or an image folder."""
     metadata = MetadataCatalog.get(name)
-    required: dict[Path, str] = {}
-    image_root, json_file = metadata.get("image_root"), metadata.get("json_file")
-    if image_root and json_file:
+    required: dict[str, str] = {}
+    if json_file := metadata.get("json_file"):
         source = ", unpacked from cocodataset.org" if name.startswith("coco_") else ""
-        contents = f"the images in {image_root} and COCO's JSON file {json_file}{source}"
-        required = {Path(image_root): contents, Path(json_file): contents}
-    if dirname := metadata.get("dirname"):
-        required.update(voc_requirements(Path(dirname), str(metadata.get("split"))))
+        required[json_file] = f"the annotations as a COCO JSON file{source}"
+        if image_root := metadata.get("image_root"):
+            required[image_root] = f"the folder of the images that the JSON file names{source}"
+    split = metadata.get("split")
+    if folder := metadata.get("dirname"):
+        parts = "Annotations/*.xml, ImageSets/Main/*.txt, JPEGImages/"
+        required |= {
+            folder: f"a folder in Pascal VOC's form: {parts}",
+            f"{folder}/Annotations": "one XML file for each image, Annotations/<id>.xml",
+            f"{folder}/ImageSets/Main/{split}.txt": "the ids of the split, one a line",
+            f"{folder}/JPEGImages": "the images, JPEGImages/<id>.jpg",
+        }
+    if metadata.get("evaluator_type") == "classification":
+        root = metadata.get("root")
+        required |= {f"{root}/train": IMAGE_FOLDER, f"{root}/{split}": IMAGE_FOLDER}
     # Paths of another kind (http://...) are for Detectron2's PathManager to find.
-    return {path: text for path, text in required.items() if ":/" not in str(path)}
-
-
-def voc_requirements(dirname: Path, split: str) -> dict[Path, str]:
-    """What has to lie in a folder in Pascal VOC's form."""
-    return {
-        dirname: "a folder in Pascal VOC's form: Annotations/*.xml, ImageSets/Main/*.txt, "
-        "JPEGImages/",
-        dirname / "Annotations": "one XML file for each image, Annotations/<id>.xml",
-        dirname / "ImageSets" / "Main" / f"{split}.txt": "the ids of the split, one a line",
-        dirname / "JPEGImages": "the images, JPEGImages/<id>.jpg",
-    }
-
-
-def _places(registration: _Registration) -> str:
-    return ", ".join(str(path) for path in registration.required)
+    return {Path(path): text for path, text in required.items() if ":/" not in path}

@@ -53,10 +53,6 @@ def register_coco(
     register_dataset(
         name,
         lambda: _load(json_file, image_root, name),
-        {
-            json_file: "the annotations as a COCO JSON file",
-            image_root: "the folder of the images that the JSON file names",
-        },
         builtin,
         evaluator_type="coco",
         **metadata,

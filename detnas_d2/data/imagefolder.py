@@ -9,16 +9,12 @@ from pathlib import Path
 import numpy as np
 from detectron2.data import MetadataCatalog
 
-from detnas_d2.data.catalog import register_dataset
+from detnas_d2.data.catalog import IMAGE_FOLDER, register_dataset
 from detnas_d2.data.errors import DataError, MissingDatasetError
 from detnas_d2.data.records import ImageRecords
 from detnas_d2.data.seeding import derive_seed
 
 _SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
-_FORM = (
-    "an image folder in ImageNet's form: train/<class>/*.JPEG and val/<class>/*.JPEG, the same "
-    "class folders (ImageNet: n01440764 ...) in both"
-)
 _HOLD_OUT = 13  # purpose of a derived seed
 _SEARCH_SHARE = 25  # one in so many training images is held out for the search
 
@@ -78,11 +74,11 @@ def _class_folders(root: Path, split: str) -> list[str]:
     folder = root / split
     if not folder.is_dir():
         raise MissingDatasetError(
-            f"There is no folder {folder.absolute()}. {root} has to be {_FORM}."
+            f"There is no folder {folder.absolute()}. {root} has to be {IMAGE_FOLDER}."
         )
     names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not names:
-        raise DataError(f"{folder} holds no class folders. {root} has to be {_FORM}.")
+        raise DataError(f"{folder} holds no class folders. {root} has to be {IMAGE_FOLDER}.")
     return names
 
 
@@ -115,7 +111,6 @@ def register_image_folder(
     register_dataset(
         name,
         load,
-        {root / "train": _FORM, root / split: _FORM},
         builtin,
         evaluator_type="classification",
         root=str(root),

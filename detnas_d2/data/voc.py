@@ -8,7 +8,7 @@ from typing import Any
 
 from detectron2.structures import BoxMode
 
-from detnas_d2.data.catalog import register_dataset, voc_requirements
+from detnas_d2.data.catalog import register_dataset
 from detnas_d2.data.categories import names_of_text
 from detnas_d2.data.coco import clean_records
 from detnas_d2.data.dataset import Box, Split
@@ -120,7 +120,6 @@ def register_voc_folder(
     register_dataset(
         name,
         lambda: load_voc_folder(dirname, split, classes, name),
-        voc_requirements(dirname, split),
         builtin,
         evaluator_type="pascal_voc",
         thing_classes=classes,

@@ -56,10 +56,10 @@ def test_what_detectron2s_sets_lack_is_found_one_by_one(tmp_path):
             else:
                 target.mkdir()
         assert missing_datasets(["theirs_voc"]) == []
-        assert missing_datasets(["theirs_coco"])[0].path == tmp_path / "images"
-        (tmp_path / "images").mkdir()
         assert missing_datasets(["theirs_coco"])[0].path == tmp_path / "a.json"
         (tmp_path / "a.json").touch()
+        assert missing_datasets(["theirs_coco"])[0].path == tmp_path / "images"
+        (tmp_path / "images").mkdir()
         assert missing_datasets("theirs_coco") == []
     finally:
         unregister_dataset("theirs_voc")
@@ -80,7 +80,7 @@ def test_registering_again(tmp_path):
     register_coco("toy", tmp_path / "a.json", tmp_path)
     try:
         register_coco("toy", str(tmp_path / "a.json"), str(tmp_path))  # equal: nothing to do
-        with pytest.raises(DataError, match=r"'toy' is already registered from .*a\.json.*b\.json"):
+        with pytest.raises(DataError, match=r"'toy' is already registered with .*a\.json.*b\.json"):
             register_coco("toy", tmp_path / "b.json", tmp_path)
         assert MetadataCatalog.get("toy").json_file == str(tmp_path / "a.json")
         register_coco("toy", tmp_path / "c.json", tmp_path, builtin={})  # gives way
@@ -94,4 +94,4 @@ def test_registering_again(tmp_path):
     finally:
         unregister_dataset("toy")
     with pytest.raises(DataError, match="'coco_2017_train' is already registered by other code"):
-        register_dataset("coco_2017_train", list, {})
+        register_dataset("coco_2017_train", list)
