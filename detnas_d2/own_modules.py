@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
 import os
 import re
@@ -14,7 +13,7 @@ from typing import Any
 
 _CONFIGS = "detectron2._cfg_loader"  # where Detectron2 puts config files that others import
 _NOT_FOUND = re.compile(r"Error loading '([^']+)'")  # of Detectron2's locate()
-_NO_FILE = re.compile(r": (\S.*\.py) (?:has to|does not) exist")  # of its relative imports
+_NO_FILE = re.compile(r"\.py (?:has to|does not) exist")  # of its relative imports
 DECORATOR = (
     "A choice's class needs a decorator of its own, also where the one that it derives from has "
     "it: @dataclass(frozen=True)."
@@ -23,6 +22,11 @@ _OF_CONFIG = (
     "is defined in the config file, where no other process finds it. Move it to a module of its "
     "own and import it by its full name from the working directory, as in `from package.module "
     "import ...`."
+)
+_RELATIVE = (
+    "A relative import loads a config file, whose classes and functions can't be found again by "
+    "name. Import a module of your own by its full name from the working directory, as in "
+    "`from package.module import ...`."
 )
 
 
@@ -49,13 +53,13 @@ def _advice(path: str, error: BaseException) -> str:
     files = [os.path.basename(frame.f_code.co_filename) for frame, _ in frames]
     # a dataclass in a config file: its module can't be found
     if _CONFIGS in text or (isinstance(error, AttributeError) and "dataclasses.py" in files):
-        return relative_import(path)
-    if isinstance(error, ImportError) and (missing := _NO_FILE.search(text)):
-        return f"If it is no config file that is meant: {relative_import(path, missing[1])}"
+        return _RELATIVE
+    if isinstance(error, ImportError) and _NO_FILE.search(text):
+        return f"If it is no config file that is meant: {_RELATIVE}"
     if isinstance(error, ImportError) and (target := _NOT_FOUND.search(text)):
         return why_not_found(target[1], text)
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return _where_modules_are(path, error.name)
+        return _where_modules_are(os.path.join(os.path.dirname(path), f"{error.name}.py"))
     if isinstance(error, TypeError):
         called = frames[-1][0].f_locals.get("cls") if frames else None  # by instantiate()
         if "non-frozen dataclass from a frozen" in text or lacks_decorator(called):
@@ -69,11 +73,9 @@ def why_not_found(target: str, error: str) -> str:
     Args:
         error: what the import said.
     """
-    if in_config(target):
+    if _in_config(target):
         return f"{target.rpartition('.')[2]} {_OF_CONFIG}"
-    if "ModuleNotFoundError" in error:
-        return _where_modules_are("", target.partition(".")[0])
-    return ""
+    return _where_modules_are() if "ModuleNotFoundError" in error else ""
 
 
 def lacks_decorator(cls: Any) -> bool:
@@ -81,28 +83,23 @@ def lacks_decorator(cls: Any) -> bool:
     return isinstance(cls, type) and is_dataclass(cls) and "__dataclass_params__" not in vars(cls)
 
 
-def in_config(target: str) -> bool:
+def calls_out_of_reach(node: Any) -> str:
+    """What is wrong with what a config, in plain dicts and lists, calls of a config file, its own
+    or another: no other process finds it by its name. Empty where there is none."""
+    targets = dict.fromkeys(_targets(node))
+    for found, what in (
+        ([t for t in targets if t.startswith(_CONFIGS)], f"of another config file. {_RELATIVE}"),
+        ([t for t in targets if _in_config(t)], f"that {_OF_CONFIG}"),
+    ):
+        if found:
+            return f"calls {', '.join(t.rpartition('.')[2] for t in found)} {what}"
+    return ""
+
+
+def _in_config(target: str) -> bool:
     """Whether a `_target_` is of the config file itself, which Python takes for its builtins."""
     module, _, name = target.rpartition(".")
     return module == "builtins" and not hasattr(builtins, name)
-
-
-def defined_in_config(node: Any) -> list[str]:
-    """What a config, in plain dicts and lists, calls that its file itself defines, and that nobody
-    finds by its name."""
-    return [target.rpartition(".")[2] for target in _targets(node) if in_config(target)]
-
-
-def explain_defined_in_config(names: list[str]) -> str:
-    """What to do about what `defined_in_config` has found."""
-    return f"{', '.join(names)} {_OF_CONFIG}"
-
-
-def targets_in_configs(node: Any) -> list[str]:
-    """What a config, in plain dicts and lists, calls of another config file, where no other process
-    can find it."""
-    found = (target for target in _targets(node) if target.startswith(_CONFIGS))
-    return [target.rpartition(".")[2] for target in found]
 
 
 def _targets(node: Any) -> Iterator[str]:
@@ -117,70 +114,12 @@ def _targets(node: Any) -> Iterator[str]:
         yield from _targets(list(node.values()))
 
 
-def relative_import(path: str, missing: str = "") -> str:
-    """What to do about a class that a config file imports as if it were another config file's.
-
-    Args:
-        path: the config file.
-        missing: the file that the import leads to, where there is none.
-    """
-    found = _beneath(missing) if missing else _module_of_own(path, set())
-    example = _import(found) if found else ""
+def _where_modules_are(beside: str = "") -> str:
+    """`beside`: the file that is meant where the module lies beside the config."""
+    module = os.path.relpath(beside or ".").removesuffix(".py").replace(os.sep, ".")
+    known = os.path.isfile(beside) and module.replace(".", "").isidentifier()
     return (
-        "A relative import loads a config file, whose classes and functions can't be found again "
-        "by name. Import a module of your own by its full name from the working directory, as in "
-        f"`{example or 'from package.module import ...'}`."
+        f"Modules of your own are found from the working directory, here {os.getcwd()!r},"
+        + (f" as in `from {module} import ...`" if known else "")
+        + " and from the folders in PYTHONPATH."
     )
-
-
-def _where_modules_are(path: str, name: str) -> str:
-    beside = os.path.join(os.path.dirname(path), f"{name}.py")
-    example = _import(beside) if path and os.path.isfile(beside) else ""
-    advice = f" as in `{example}`" if example else ""
-    return (
-        f"Modules of your own are found from the working directory, here {os.getcwd()!r},{advice} "
-        "and from the folders in PYTHONPATH."
-    )
-
-
-def _module_of_own(path: str, seen: set[str]) -> str | None:
-    """The first file with a class that a config file imports relatively, or one that it imports."""
-    seen.add(path)
-    try:
-        with open(path, encoding="utf-8") as file:
-            body = ast.parse(file.read()).body
-    except (OSError, ValueError, SyntaxError):
-        return None
-    for node in body:
-        if not (isinstance(node, ast.ImportFrom) and node.level and node.module):
-            continue
-        folder = os.path.join(os.path.dirname(path) or ".", *[".."] * (node.level - 1))
-        file_ = os.path.normpath(os.path.join(folder, *node.module.split("."))) + ".py"
-        if _defines_class(file_):
-            return file_
-        if file_ not in seen and (found := _module_of_own(file_, seen)):
-            return found
-    return None
-
-
-def _defines_class(path: str) -> bool:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return any(isinstance(node, ast.ClassDef) for node in ast.parse(file.read()).body)
-    except (OSError, ValueError, SyntaxError):
-        return False
-
-
-def _beneath(missing: str) -> str | None:
-    """The file of the working directory that a path ends with, the longest such end."""
-    parts = os.path.normpath(missing).split(os.sep)
-    ends = (os.path.join(*parts[i:]) for i in range(1, len(parts)))
-    return next((end for end in ends if os.path.isfile(end)), None)
-
-
-def _import(file: str) -> str:
-    """The import of a module by its full name; empty where the working directory has it not."""
-    parts = os.path.relpath(file).removesuffix(".py").split(os.sep)
-    if not all(part.isidentifier() for part in parts):
-        return ""
-    return f"from {'.'.join(parts)} import ..."

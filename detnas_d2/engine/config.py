@@ -19,14 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ..data import register_from_config
 from ..errors import DetNASError
-from ..own_modules import (
-    defined_in_config,
-    explain_defined_in_config,
-    find_own_modules,
-    relative_import,
-    targets_in_configs,
-    why_not_read,
-)
+from ..own_modules import calls_out_of_reach, find_own_modules, why_not_read
 from ..trust import HOW, TrustError, is_code, read_config
 from .config_objects import describe_objects, plain_path
 
@@ -77,16 +70,8 @@ def load_config(
             f"{_line_of(e)}"
         ) from e
     describe_objects(cfg)
-    plain = OmegaConf.to_container(cfg, resolve=False)
-    own = list(dict.fromkeys(targets_in_configs(plain)))
-    if own:
-        raise ConfigError(
-            f"The config file {path!r} calls {', '.join(own)} of another config file. "
-            f"{relative_import(path)}"
-        )
-    own = list(dict.fromkeys(defined_in_config(plain)))
-    if own:
-        raise ConfigError(f"The config file {path!r}: {explain_defined_in_config(own)}")
+    if wrong := calls_out_of_reach(OmegaConf.to_container(cfg, resolve=False)):
+        raise ConfigError(f"The config file {path!r} {wrong}")
     address = OmegaConf.select(cfg, "search.executor.address")
     if address is not None and not is_code(path, trust):
         raise TrustError(

@@ -180,7 +180,10 @@ def test_a_broken_file(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("imported", "message"),
     [
-        (False, ": X is defined in the config file, where no other process finds it. Move it to"),
+        (
+            False,
+            "calls X that is defined in the config file, where no other process finds it. Move",
+        ),
         (True, "calls X of another config file. A relative import loads"),
     ],
 )

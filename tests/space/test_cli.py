@@ -179,15 +179,9 @@ def test_modules_out_of_reach(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "right"),
-    [
-        ("from ...mylab.blocks import X", "from mylab.blocks import ..."),  # where it leads
-        ("from .beside import X", "from configs.mylab.beside import ..."),
-        ("from .blocks import X", "from mylab.blocks import ..."),  # no file there
-        ("from .nowhere import X", "from package.module import ..."),
-    ],
+    "line", ["from ...mylab.blocks import X", "from .beside import X", "from .nowhere import X"]
 )
-def test_relative_imports(capsys, tmp_path, monkeypatch, line, right):
+def test_relative_imports(capsys, tmp_path, monkeypatch, line):
     monkeypatch.chdir(tmp_path)
     for folder in ("mylab", "configs/mylab"):
         (tmp_path / folder).mkdir(parents=True)
@@ -202,7 +196,7 @@ def test_relative_imports(capsys, tmp_path, monkeypatch, line, right):
         f"{line}\n{CONFIG}\nown.choices[1] = L(X)()\nspace = model = own\n"
     )
     error = fails(capsys, path, "0,1,0")
-    assert "A relative import loads a config file" in error and f"as in `{right}`" in error
+    assert "A relative import loads a config file" in error and "as in `from package" in error
 
 
 def test_config_file_without_detectron2(capsys, tmp_path, monkeypatch):
