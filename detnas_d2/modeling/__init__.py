@@ -13,13 +13,13 @@ from .folding import folded
 from .module_choice import ModuleChoice
 from .network import StandAloneNetwork
 from .norm import LevelNorm, Norm
+from .state_dicts import slice_supernet
 from .supernet import Supernet
 from .weights import (
     backbone_prefix,
     concerns_classifier,
     describe,
     load_weights,
-    slice_supernet,
 )
 
 # the names in a config.yaml of runs before they were changed

@@ -1,4 +1,4 @@
-"""State dicts: where they have the backbone, and whether two are of one network."""
+"""State dicts: where they have the backbone, one path of a supernet's, whether two agree."""
 
 from __future__ import annotations
 
@@ -7,11 +7,56 @@ from typing import Any
 
 import torch
 
+from ..space import Architecture
 from .errors import WeightsError
-from .slicing import State
 
+State = Mapping[str, torch.Tensor]
 _STEM_KEY = "stem.conv.weight"
 _COUNTER = "num_batches_tracked"  # BN, SyncBN and NaiveSyncBN have it, FrozenBN has not
+
+
+def slice_supernet(
+    state_dict: State, architecture: Architecture, prefix: str = ""
+) -> dict[str, torch.Tensor]:
+    """The state dict of one architecture's stand-alone network, out of its supernet's.
+
+    Keys `<prefix><stage>.<block>.<choice>.…` of the chosen choices lose `<choice>.`, those of
+    other choices are left out, all else (stem, FPN, heads) stays. The tensors are shared, not
+    copied, so the outputs are bit-identical.
+
+    Raises:
+        WeightsError: a key that no supernet of the architecture's space has.
+    """
+    keys = path_keys(state_dict, architecture, prefix)
+    return {ours: state_dict[theirs] for ours, theirs in keys.items()}
+
+
+def path_keys(
+    supernet_keys: Iterable[str], architecture: Architecture, prefix: str = ""
+) -> dict[str, str]:
+    """What `slice_supernet` takes: a network's key -> its supernet's."""
+    space = architecture.space
+    path = {
+        (space.stage_names[block.stage], str(block.index_in_stage)): str(choice)
+        for block, choice in zip(space.blocks, architecture, strict=True)
+    }
+    choices = {str(i) for i in range(space.num_choices)}
+    keys = {}
+    for key in supernet_keys:
+        parts = key[len(prefix) :].split(".") if key.startswith(prefix) else [""]
+        if parts[0] not in space.stage_names:
+            keys[key] = key
+            continue
+        chosen = path.get((parts[0], parts[1])) if len(parts) > 3 else None
+        if chosen is None or parts[2] not in choices:
+            raise WeightsError(
+                f"{key!r} is no key of a supernet of space {space.name!r}; expected "
+                f"{prefix}<stage>.<block>.<choice>.<...> with {space.num_blocks} blocks and "
+                f"choices 0 to {space.num_choices - 1}"
+            )
+        if parts[2] == chosen:
+            keys[prefix + ".".join(parts[:2] + parts[3:])] = key
+    return keys
 
 
 def compare(source: State, target: State, headline: str) -> None:
@@ -25,17 +70,14 @@ def compare(source: State, target: State, headline: str) -> None:
         for k in target
         if k in source and source[k].shape != target[k].shape
     ]
+    labels = ("missing in the checkpoint", "not in the model", "of another shape")
     lines = [
-        f"  {len(keys)} {label}: {some(keys)}"
-        for label, keys in (
-            ("missing in the checkpoint", missing),
-            ("not in the model", unexpected),
-            ("of another shape", shapes),
-        )
+        f"\n  {len(keys)} {label}: {some(keys)}"
+        for label, keys in zip(labels, (missing, unexpected, shapes), strict=True)
         if keys
     ]
     if lines:
-        raise WeightsError("\n".join([headline, *lines]))
+        raise WeightsError("".join([headline, *lines]))
 
 
 def checked_state(checkpoint: Mapping[str, Any]) -> State:

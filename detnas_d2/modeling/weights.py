@@ -13,8 +13,18 @@ from .classifier import HEAD_MODULES, Classifier
 from .errors import WeightsError
 from .finding import find_backbone
 from .network import StandAloneNetwork
-from .slicing import State, slice_supernet, spread_on_path
-from .state_dicts import checked_state, compare, detnas_prefix, other_prefix, same_keys, split
+from .state_dicts import (
+    State,
+    checked_state,
+    compare,
+    detnas_prefix,
+    other_prefix,
+    path_keys,
+    same_keys,
+    slice_supernet,
+    split,
+)
+from .supernet import Supernet
 
 
 def describe(model: nn.Module) -> dict[str, Any]:
@@ -97,16 +107,13 @@ def load_weights(
             "'backbone' to load into; load it with Detectron2's DetectionCheckpointer"
         )
 
-    kind = "network of the same shape"
+    stated, kind = checkpoint.get("detnas"), "network of the same shape"
     if path_only:
-        fitted, path = _fit_path(body, checkpoint.get("detnas"), backbone, target_body)
-        target_body = {key: target_body[key] for key in fitted}
-        kind = f"network of {path}, the other choices keep their initialisation"
+        body, kind = _fit_path(body, stated, backbone, target_body)
     elif backbone:
-        fitted, sliced = _fit_backbone(body, checkpoint.get("detnas"), backbone, target_body)
+        body, sliced = _fit_backbone(body, stated, backbone, target_body)
         kind = "supernet" if sliced else kind
     else:
-        fitted = body
         compare(body, target_body, "the weights are of another backbone than the model's")
     whole = not backbone_only and _takes_heads(heads, target_heads)
     if whole:
@@ -117,11 +124,8 @@ def load_weights(
             "(train.init_backbone_only=True)",
         )
 
-    new = model.state_dict()
-    parts = [(prefix, fitted, target_body)] + ([("", heads, target_heads)] if whole else [])
-    for start, source, target in parts:
-        new.update({start + key: source[key] for key in target if key in source})
-    model.load_state_dict(new)
+    new = {prefix + key: value for key, value in body.items()} | (heads if whole else {})
+    model.load_state_dict({**target, **{key: new[key] for key in target if key in new}})
     what = "the whole model" if whole or not target_heads else "the backbone, not the heads,"
     return f"loaded {what} from the weights of a {kind}"
 
@@ -129,8 +133,8 @@ def load_weights(
 def _fit_path(
     body: State, stated: Any, backbone: StagedBackbone | None, target: State
 ) -> tuple[State, str]:
-    """A stand-alone network's weights under the supernet's keys, and the name of its path."""
-    if backbone is None or isinstance(backbone, StandAloneNetwork):
+    """A network's weights under the keys of its path in the model, and whose they are."""
+    if not isinstance(backbone, Supernet):
         raise WeightsError(
             "train.init_path_only (path_only) fills a path of a supernet, and the model has none; "
             "leave it out"
@@ -143,51 +147,44 @@ def _fit_path(
             "states no architecture: leave it out for a supernet's weights, and convert a released "
             "file with projects/DetNAS/paper/convert_weights.py"
         )
-    architecture = Architecture(space, tuple(theirs))
-    path = _name(space.name, architecture)
-    wanted = slice_supernet(target, architecture)
+    path = _name(space.name, theirs)
+    keys = path_keys(target, Architecture(space, tuple(theirs)))
+    wanted = {key: target[ours] for key, ours in keys.items()}
     compare(body, wanted, f"the backbone's weights are not those of {path}")
-    fitted = spread_on_path(body, architecture)
-    return {key: fitted[key] for key in fitted if key in target}, path
+    fitted = {ours: body[key] for key, ours in keys.items() if key in body}
+    return fitted, f"network of {path}, the other choices keep their initialisation"
 
 
 def _fit_backbone(
     body: State, stated: Any, backbone: StagedBackbone, target: State
 ) -> tuple[State, bool]:
     """The checkpoint's backbone under the model's keys, and whether it had to be sliced."""
-    architecture = _architecture(backbone)
+    space, architecture = backbone.space, _architecture(backbone)
+    ours = None if architecture is None else list(architecture)
     if stated:
-        sliced = _needs_slicing(stated, backbone.space, architecture)
-    else:
-        sliced = architecture is not None and not same_keys(body, target)
-    ours = _name(backbone.space.name, architecture)
-    if sliced and architecture is not None:
+        theirs = _stated_architecture(stated, space, ours)
+        if theirs not in (None, ours):
+            todo = (
+                "a supernet takes a supernet's weights only, unless train.init_path_only=True "
+                "fills the one path of it"
+                if ours is None
+                else "other networks; take the checkpoint of the same architecture, or of the "
+                "supernet"
+            )
+            raise WeightsError(
+                f"the weights are of {_name(space.name, theirs)}, the model is "
+                f"{_name(space.name, ours)}: {todo}"
+            )
+    sliced = False
+    if architecture is not None and (theirs is None if stated else not same_keys(body, target)):
         try:
-            body = slice_supernet(body, architecture)
+            body, sliced = slice_supernet(body, architecture), True
         except WeightsError:
             if stated:
                 raise
-            sliced = False  # not a supernet's keys either: the comparison says what is amiss
-    compare(body, target, f"the backbone's weights are not those of {ours}")
+            # not a supernet's keys either: the comparison says what is amiss
+    compare(body, target, f"the backbone's weights are not those of {_name(space.name, ours)}")
     return body, sliced
-
-
-def _needs_slicing(stated: Any, space: SearchSpace, architecture: Architecture | None) -> bool:
-    """Judge by what the checkpoint says of itself: whether to slice, or an error."""
-    ours = None if architecture is None else list(architecture)
-    theirs = _stated_architecture(stated, space, ours)
-    if theirs is not None and theirs != ours:
-        todo = (
-            "a supernet takes a supernet's weights only, unless train.init_path_only=True fills "
-            "the one path of it"
-            if ours is None
-            else "other networks; take the checkpoint of the same architecture, or of the supernet"
-        )
-        raise WeightsError(
-            f"the weights are of {_name(space.name, theirs)}, the model is "
-            f"{_name(space.name, ours)}: {todo}"
-        )
-    return theirs is None and ours is not None
 
 
 def _stated_architecture(

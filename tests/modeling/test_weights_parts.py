@@ -13,10 +13,8 @@ from detnas_d2.modeling import (
     WeightsError,
     describe,
     load_weights,
-    slice_supernet,
 )
-from detnas_d2.modeling.slicing import spread_on_path
-from detnas_d2.space import Architecture, SearchSpace
+from detnas_d2.space import SearchSpace
 
 A = (0, 1, 2, 3, 0, 1, 2, 3)
 B = (3, 2, 1, 0, 3, 2, 1, 0)
@@ -73,22 +71,6 @@ def test_a_networks_weights_fill_its_path(space, randomize, images, path):
         if not short.startswith(("stem.", *filled)):
             assert torch.equal(tensor, before[key]), key
     assert not unchanged(model, before)
-
-
-def test_spreading_is_what_slicing_undoes(space):
-    network = StandAloneNetwork(space, A)
-    architecture = Architecture(space, A)
-    prefix = "some.where."
-    given = {f"{prefix}{key}": t for key, t in network.state_dict().items()} | {
-        "head": torch.ones(1)
-    }
-    spread = spread_on_path(given, architecture, prefix)
-    names = set(Supernet(space).state_dict())
-    assert {k.removeprefix(prefix) for k in spread if k != "head"} <= names
-    again = slice_supernet(spread, architecture, prefix)
-    assert again.keys() == given.keys() and all(again[k] is given[k] for k in given)
-    with pytest.raises(WeightsError, match="is no key of a network of space .tiny"):
-        spread_on_path({f"{space.stage_names[0]}.9.main": torch.ones(1)}, architecture)
 
 
 @pytest.mark.parametrize("make", [Supernet, lambda s: StandAloneNetwork(s, A)])
