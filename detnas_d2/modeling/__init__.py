@@ -10,7 +10,7 @@ from .classifier import Classifier
 from .errors import WeightsError
 from .finding import find_backbone, find_supernet
 from .folding import folded
-from .module_choice import ModuleChoice
+from .measuring import ModuleChoice
 from .network import StandAloneNetwork
 from .norm import LevelNorm, Norm
 from .state_dicts import slice_supernet

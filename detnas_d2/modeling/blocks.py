@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import fvcore.nn.weight_init as weight_init
 import torch
 from detectron2.utils.registry import locate
@@ -73,7 +71,7 @@ class ShuffleBlock(nn.Module):
     Shapes: (N, in_channels, H, W) -> (N, out_channels, ceil(H / stride), ceil(W / stride)).
 
     Raises:
-        ValueError: the branches do not make such a block of these channels.
+        ValueError: the choice has other branches.
     """
 
     def __init__(
@@ -81,31 +79,17 @@ class ShuffleBlock(nn.Module):
     ) -> None:
         super().__init__()
         branches = choice.branches(in_channels, out_channels, stride)
-        what = f"choice {choice.name!r}, {in_channels} -> {out_channels} channels, stride {stride}"
-        if len(branches) not in (1, 2) or not all(branches):
-            raise ModelError(
-                f"{what}: a shuffle block has one branch (main) or two (main, projection) of at "
-                f"least one convolution, got {[len(b) for b in branches]} convolutions"
-            )
         split = len(branches) == 1
-        if split and (stride != 1 or in_channels % 2):
+        if len(branches) > 2 or not branches or (split and (stride != 1 or in_channels % 2)):
             raise ModelError(
-                f"{what}: one branch means that half of the input passes unchanged, which takes "
-                "stride 1 and an even number of input channels"
+                f"choice {choice.name!r}, {in_channels} -> {out_channels} channels, stride "
+                f"{stride}: a shuffle block has two branches (main, projection), or at stride 1 "
+                f"and with an even number of input channels one (main); got {len(branches)}"
             )
-        entry = in_channels // 2 if split else in_channels
-        passed = entry if split else branches[1][-1].out_channels
-        if any(b[0].in_channels != entry for b in branches) or (
-            passed + branches[0][-1].out_channels != out_channels
-        ):
-            raise ModelError(
-                f"{what}: each branch must start from {entry} channels and the concatenation "
-                f"must have {out_channels}, got branches "
-                f"{[(b[0].in_channels, b[-1].out_channels) for b in branches]}"
-                + (f" beside {entry} unchanged channels" if split else "")
-            )
-        self.main = _sequence(branches[0], norm)
-        self.projection = None if split else _sequence(branches[1], norm)
+        self.main, *projection = (
+            nn.Sequential(*(ConvNorm(conv, norm) for conv in convs)) for convs in branches
+        )
+        self.projection = projection[0] if projection else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.projection is None:
@@ -140,7 +124,3 @@ def build_block(
             "path of an nn.Module class"
         )
     return block(choice, in_channels, out_channels, stride, norm)
-
-
-def _sequence(convs: Sequence[Conv], norm: NormFactory) -> nn.Sequential:
-    return nn.Sequential(*(ConvNorm(conv, norm) for conv in convs))

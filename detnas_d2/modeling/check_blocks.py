@@ -21,7 +21,7 @@ from ..space.cost import block_resolutions, checked_size
 from ..space_file import load_space
 from ..trust import add_trust
 from .errors import ModelError
-from .measuring import built, check_output, measure_block
+from .measuring import built, measure_block, run_block
 
 _SMALL = (2, 9, 7)  # images, height and width of the input that blocks really run on
 _ODD = (131, 97)  # pixels: where rounding up the positions shows
@@ -50,7 +50,11 @@ def _problems(space: SearchSpace, size: tuple[int, int]) -> Iterator[str]:
     for choice in space.choices:
         cls = type(choice)
         name = f"{cls.__module__}.{cls.__qualname__}"
-        if not _is_found(name, cls):
+        try:
+            found = locate(name) is cls
+        except Exception:  # importing a module runs it
+            found = False
+        if not found:
             yield (
                 f"{choice.name}: other processes can't import its class by its name {name!r}; put "
                 "it at the top of a module that Python finds from the working directory"
@@ -78,37 +82,21 @@ def _problems(space: SearchSpace, size: tuple[int, int]) -> Iterator[str]:
         yield f"{name} in {places[0]}: {message}{also}"
 
 
-def _is_found(name: str, cls: type) -> bool:
-    """Whether the dotted path `name` leads to `cls`."""
-    try:
-        return locate(name) is cls
-    except Exception:  # importing a module runs it
-        return False
-
-
 def _try(choice: Choice, block: BlockSpec) -> None:
     """Raise ModelError unless the module runs as it should."""
     module = built(choice, block.in_channels, block.out_channels, block.stride)
     images, *size = _SMALL
     x = torch.randn(images, block.in_channels, *size)
     before = x.clone()
-    try:
-        output = module(x)
-    except Exception as error:  # it is the user's code
-        raise ModelError(
-            f"its forward fails on {tuple(x.shape)}: {type(error).__name__}: {error}"
-        ) from error
-    check_output("its forward", x, output, block.out_channels, block.stride)
+    output = run_block(choice, module, x, block.out_channels, block.stride)
     if not torch.equal(x, before):
         raise ModelError(
             "it changes its input, which the FPN reads too where a stage ends; don't begin with an "
             "operation in place (inplace=True, +=)"
         )
-    parameters = dict(module.named_parameters())
-    if not parameters:
-        return
-    output.square().mean().backward()
-    for name, parameter in parameters.items():
+    if output.requires_grad:
+        output.square().mean().backward()
+    for name, parameter in module.named_parameters():
         if parameter.requires_grad and parameter.grad is None:
             raise ModelError(f"its parameter {name!r} gets no gradient; remove it, or use it")
         if parameter.grad is not None and not parameter.grad.isfinite().all():
@@ -118,13 +106,11 @@ def _try(choice: Choice, block: BlockSpec) -> None:
 def _compare(choice: Choice, block: BlockSpec, resolution: tuple[int, int]) -> None:
     """Raise ModelError unless the costs that the choice says are those that are counted."""
     shape = (block.in_channels, block.out_channels, block.stride, *resolution)
-    counted = measure_block(choice, *shape)
-    flops, params = choice.cost(*shape)
+    what = ("multiply-adds", "parameters")
     differing = [
-        f"{said:,} {what}, counted are {count:,}"
-        for what, said, count in (
-            ("multiply-adds", flops, counted.flops),
-            ("parameters", params, counted.params),
+        f"{said:,} {kind}, counted are {count:,}"
+        for kind, said, count in zip(
+            what, choice.cost(*shape), measure_block(choice, *shape), strict=True
         )
         if said != count
     ]

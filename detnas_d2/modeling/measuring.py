@@ -1,17 +1,18 @@
-"""What a choice block costs, counted while it runs on the meta device, without arithmetic."""
+"""Choice blocks tried and counted: costs without arithmetic, and the blocks that don't run."""
 
 from __future__ import annotations
 
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..space import BlockSpec, Choice, SearchSpace, ShuffleChoice, XceptionChoice
+from ..space import BlockSpec, Choice, SearchSpace, ShuffleChoice, SpaceError, XceptionChoice
+from ..space.choices import Branches
 from .blocks import build_block
 from .errors import ModelError
 from .norm import Norm
@@ -20,42 +21,66 @@ _SIDE = 48  # height and width of a trial input: the usual strides divide it
 
 
 @dataclass(frozen=True)
-class BlockFigures:
-    """Costs of a block for one image.
+class ModuleChoice(Choice):
+    """A choice that says nothing but its name and its module; costs are counted by running it::
 
-    flops: multiply-adds of convolutions and matrix products. params: all parameters, a norm's
-    scale and shift in them.
+        @dataclass(frozen=True)
+        class MyChoice(ModuleChoice):
+            reduction: int = 4  # what a config may set
+            name = "mine"
+            module = MyBlock
+
+    `module` is called as module(choice, in_channels, out_channels, stride, norm). Multiply-adds are
+    those of convolutions and matrix products; see `measure_block`, which raises ModelError for a
+    module that can't be run.
     """
 
-    flops: int
-    params: int
+    module: ClassVar[type[nn.Module]]
+
+    @property
+    def block(self) -> str:
+        """The module's dotted path.
+
+        Raises:
+            SpaceError: `module` is missing, or is no class.
+        """
+        module = getattr(type(self), "module", None)
+        if not (isinstance(module, type) and issubclass(module, nn.Module)):
+            raise SpaceError(
+                f"{type(self).__name__}.module is {module!r}; expected the nn.Module class that "
+                "runs the choice, as a class attribute: module = MyBlock"
+            )
+        return f"{module.__module__}.{module.__qualname__}"
+
+    def branches(self, in_channels: int, out_channels: int, stride: int) -> Branches:
+        """None: what is computed is the module's affair."""
+        return ()
+
+    def cost(
+        self, in_channels: int, out_channels: int, stride: int, height: int, width: int
+    ) -> tuple[int, int]:
+        """Multiply-adds and parameters, counted."""
+        return measure_block(self, in_channels, out_channels, stride, height, width)
 
 
 @functools.lru_cache(maxsize=2**14)
 def measure_block(
     choice: Choice, in_channels: int, out_channels: int, stride: int, height: int, width: int
-) -> BlockFigures:
-    """Run a choice's module once on an input of (1, in_channels, height, width) and count.
+) -> tuple[int, int]:
+    """Multiply-adds and parameters of a block for one image, counted on the meta device.
+
+    Counted are the multiply-adds of convolutions and matrix products, and all parameters, a norm's
+    scale and shift in them. The module runs once, on an input of (1, in_channels, height, width).
 
     Raises:
-        ModelError: the module can't be made or run, or its output has another shape than
-            (1, out_channels, ceil(height / stride), ceil(width / stride)).
+        ModelError: as `built` and `run_block`.
     """
-    what = f"{choice.block}, {in_channels} -> {out_channels} channels, stride {stride}"
     with torch.device("meta"), torch.no_grad():
         block = built(choice, in_channels, out_channels, stride).eval()
-        x = torch.empty(1, in_channels, height, width)
         with FlopCounterMode(display=False) as flops:
-            try:
-                output = block(x)
-            except Exception as error:  # it is the user's code
-                raise ModelError(
-                    f"{what}: it can't run on an input of {tuple(x.shape)} on the meta device: "
-                    f"{type(error).__name__}: {error}"
-                ) from error
-    check_output(what, x, output, out_channels, stride)
-    params = sum(p.numel() for p in block.parameters())
-    return BlockFigures(flops.get_total_flops() // 2, params)
+            x = torch.empty(1, in_channels, height, width)
+            run_block(choice, block, x, out_channels, stride)
+    return flops.get_total_flops() // 2, sum(p.numel() for p in block.parameters())
 
 
 def built(choice: Choice, in_channels: int, out_channels: int, stride: int) -> nn.Module:
@@ -76,12 +101,25 @@ def built(choice: Choice, in_channels: int, out_channels: int, stride: int) -> n
         ) from error
 
 
-def check_output(what: str, x: torch.Tensor, output: Any, out_channels: int, stride: int) -> None:
-    """Raise ModelError unless the output for the input x has the block's shape."""
-    size = (math.ceil(n / stride) for n in x.shape[2:])
-    expected = (len(x), out_channels, *size)
+def run_block(
+    choice: Choice, block: nn.Module, x: torch.Tensor, out_channels: int, stride: int
+) -> torch.Tensor:
+    """The output of a choice's module for x, (N, out_channels, ceil(H / stride), ceil(W / stride)).
+
+    Raises:
+        ModelError: its forward fails, or gives anything else.
+    """
+    what = f"{choice.block}, {x.shape[1]} -> {out_channels} channels, stride {stride}"
+    try:
+        output = block(x)
+    except Exception as error:  # it is the user's code
+        raise ModelError(
+            f"{what}: its forward fails on {x.device} input {tuple(x.shape)}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     if not isinstance(output, torch.Tensor):
         raise ModelError(f"{what}: it gives a {type(output).__name__}; expected a tensor")
+    expected = (len(x), out_channels, *(math.ceil(n / stride) for n in x.shape[2:]))
     if tuple(output.shape) != expected:
         advice = ""
         if output.shape == x.shape:
@@ -93,6 +131,7 @@ def check_output(what: str, x: torch.Tensor, output: Any, out_channels: int, str
             f"{what}: for an input of {tuple(x.shape)} it gives {tuple(output.shape)}; expected "
             f"{expected}, (N, out_channels, ceil(H / stride), ceil(W / stride)){advice}"
         )
+    return output
 
 
 def check_choice(space: SearchSpace, choice: Choice, block: BlockSpec) -> None:
@@ -108,7 +147,9 @@ def check_choice(space: SearchSpace, choice: Choice, block: BlockSpec) -> None:
         try:
             measure_block(choice, *shape, _SIDE, _SIDE)
         except ModelError:
-            _run_on_cpu(choice, *shape)
+            with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.no_grad():
+                x = torch.randn(1, block.in_channels, _SIDE, _SIDE)
+                run_block(choice, built(choice, *shape).eval(), x, *shape[1:])
     except ModelError as error:
         raise ModelError(
             f"space {space.name!r}: choice {choice.name!r} in block {block.index_in_stage + 1} of "
@@ -116,17 +157,3 @@ def check_choice(space: SearchSpace, choice: Choice, block: BlockSpec) -> None:
             "`python -m detnas_d2.modeling.check_blocks CONFIG` lists all that is wrong with the "
             "space's choices"
         ) from error
-
-
-def _run_on_cpu(choice: Choice, in_channels: int, out_channels: int, stride: int) -> None:
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.no_grad():
-        block = built(choice, in_channels, out_channels, stride).eval()
-        x = torch.randn(1, in_channels, _SIDE, _SIDE)
-        try:
-            output = block(x)
-        except Exception as error:  # it is the user's code
-            raise ModelError(
-                f"{choice.block}: its forward fails on {tuple(x.shape)} (stride {stride}, expected "
-                f"{out_channels} output channels): {type(error).__name__}: {error}"
-            ) from error
-    check_output(f"{choice.block}, stride {stride}", x, output, out_channels, stride)

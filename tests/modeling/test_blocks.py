@@ -15,7 +15,9 @@ from detnas_d2.space import (
     Choice,
     Conv,
     CostTable,
+    SearchSpace,
     ShuffleChoice,
+    Stage,
     XceptionChoice,
     get_space,
 )
@@ -163,19 +165,21 @@ class Three(Choice):
 
 
 @pytest.mark.parametrize(
-    ("branches", "stride", "message"),
-    [
-        (((Conv(8, 4),),) * 3, 2, "one branch .* or two"),
-        (((Conv(8, 4),), ()), 2, "at least one convolution"),
-        (((Conv(4, 4, 3, 2),),), 2, "takes stride 1"),
-        (((Conv(8, 4),),), 1, "start from 4 channels"),
-        (((Conv(4, 8),),), 1, "concatenation must have 8"),
-        (((Conv(8, 8, 3, 2),), (Conv(8, 8, 3, 2),)), 2, "concatenation must have 8"),
-    ],
+    ("branches", "stride"), [(((Conv(8, 4),),) * 3, 2), ((), 1), (((Conv(4, 4, 3, 2),),), 2)]
 )
-def test_branches_that_make_no_shuffle_block(branches, stride, message):
-    with pytest.raises(ValueError, match=message):
+def test_branches_that_make_no_shuffle_block(branches, stride):
+    with pytest.raises(ValueError, match=f"has two branches .* one .*; got {len(branches)}"):
         build_block(Three(*branches), 8, 8, stride, Norm("BN"))
+
+
+def test_branches_of_other_channels(space):
+    wrong = SearchSpace(
+        "wrong", 8, (Stage(8, 1),), (Three((Conv(8, 4, 3, 2),), (Conv(8, 8, 3, 2),)),)
+    )
+    with pytest.raises(
+        ValueError, match=r"'three' in block 1 of res2: .*expected \(1, 8, 24, 24\)"
+    ):
+        StandAloneNetwork(wrong, [0], out_features=["res2"])
 
 
 @pytest.mark.parametrize(
