@@ -3,18 +3,17 @@
 Importing it registers the backbones and the classifier with Detectron2.
 """
 
-from .backbone import StagedBackbone
+from .backbone import StagedBackbone, find_backbone
 from .blocks import ConvNorm, ShuffleBlock, build_block
 from .build import add_detnas_config, get_cfg
 from .classifier import Classifier
 from .errors import WeightsError
-from .finding import find_backbone, find_supernet
 from .folding import folded
 from .measuring import ModuleChoice
 from .network import StandAloneNetwork
 from .norm import LevelNorm, Norm
 from .state_dicts import slice_supernet
-from .supernet import Supernet
+from .supernet import Supernet, find_supernet
 from .weights import (
     backbone_prefix,
     concerns_classifier,

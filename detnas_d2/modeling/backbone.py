@@ -12,7 +12,7 @@ from torch import nn
 
 from ..space import BlockSpec, SearchSpace, resolve_space
 from .blocks import ConvNorm
-from .errors import ModelError
+from .errors import ModelError, WeightsError
 from .norm import NormFactory, resolve_norm
 
 RES2_TO_RES5 = ("res2", "res3", "res4", "res5")
@@ -103,3 +103,25 @@ def _checked_features(out_features: Sequence[str], space: SearchSpace) -> list[s
             f"space {space.name!r}), each at most once"
         )
     return [name for name in names if name in wanted]
+
+
+def find_backbone(model: nn.Module) -> tuple[str, StagedBackbone] | None:
+    """The supernet or stand-alone network in a model, with its prefix in the state dict.
+
+    Returns:
+        for example ("backbone.bottom_up.", supernet); None if the model has none.
+
+    Raises:
+        WeightsError: the model has more than one.
+    """
+    found = [
+        (f"{name}." if name else "", module)
+        for name, module in model.named_modules()
+        if isinstance(module, StagedBackbone)
+    ]
+    if len(found) > 1:
+        raise WeightsError(
+            f"the model has {len(found)} DetNAS backbones, expected one: "
+            + ", ".join(prefix for prefix, _ in found)
+        )
+    return found[0] if found else None

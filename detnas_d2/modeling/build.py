@@ -26,8 +26,7 @@ def add_detnas_config(cfg: CfgNode) -> None:
     if "DETNAS" in cfg.MODEL:
         return
     node = cfg.MODEL.DETNAS = CfgNode()
-    # Name of a search space (300m, 1.3g, 3.8g, demo), or a LazyConfig file (.py) or a run's
-    # config.yaml, whose `space` is at the top or inside of `model`.
+    # Name of a search space (300m, 1.3g, 3.8g, demo), or a config file that has a `space`.
     node.SPACE = "300m"
     # For the fixed networks: 2,1,2,0,... or a list, or the path of a best_architecture.json.
     # None, because yacs then takes either type.
@@ -91,13 +90,13 @@ def build_detnas_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
 @BACKBONE_REGISTRY.register()
 def build_retinanet_detnas_supernet_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
     """The supernet with the FPN of RetinaNet."""
-    return _retinanet_fpn(cfg, build_detnas_supernet_backbone(cfg, input_shape))
+    return _fpn(cfg, build_detnas_supernet_backbone(cfg, input_shape), retinanet=True)
 
 
 @BACKBONE_REGISTRY.register()
 def build_retinanet_detnas_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
     """The stand-alone network with the FPN of RetinaNet."""
-    return _retinanet_fpn(cfg, build_detnas_backbone(cfg, input_shape))
+    return _fpn(cfg, build_detnas_backbone(cfg, input_shape), retinanet=True)
 
 
 @ROI_BOX_HEAD_REGISTRY.register()
@@ -110,37 +109,26 @@ class DetNASConvFCHead(FastRCNNConvFCHead):
         return {**arguments, "conv_norm": _norm(cfg, cfg.MODEL.ROI_BOX_HEAD.NORM)}
 
 
-def _fpn(cfg: CfgNode, bottom_up: StagedBackbone) -> FPN:
-    top = LastLevelMaxPool()
-    top.in_feature = _last_level(cfg, bottom_up)
-    return _with_top(cfg, bottom_up, top)
-
-
-def _retinanet_fpn(cfg: CfgNode, bottom_up: StagedBackbone) -> FPN:
-    stage, level = cfg.MODEL.FPN.IN_FEATURES[-1], _last_level(cfg, bottom_up)
-    out_channels = cfg.MODEL.FPN.OUT_CHANNELS
-    channels = {stage: bottom_up.output_shape()[stage].channels, level: out_channels}
+def _fpn(cfg: CfgNode, bottom_up: StagedBackbone, *, retinanet: bool = False) -> FPN:
+    stage, out_channels = cfg.MODEL.FPN.IN_FEATURES[-1], cfg.MODEL.FPN.OUT_CHANNELS
+    shape = bottom_up.output_shape()[stage]
+    level = f"p{int(math.log2(shape.stride))}"  # of that stage: p5, but for spaces of fewer stages
+    channels = {stage: shape.channels, level: out_channels}
     source = cfg.MODEL.DETNAS.P6_FROM or stage
-    if source not in channels:
+    if retinanet and source not in channels:
         raise ModelError(
             f"MODEL.DETNAS.P6_FROM is {source!r}; expected {stage!r} (the backbone's last stage, "
             f"which an empty string is too) or {level!r} (the FPN's level of it)"
         )
-    top = LastLevelP6P7(channels[source], out_channels, in_feature=source)
-    return _with_top(cfg, bottom_up, top)
-
-
-def _last_level(cfg: CfgNode, bottom_up: StagedBackbone) -> str:
-    """The FPN's level of its last input: "p5", but for spaces of fewer stages."""
-    stride = bottom_up.output_shape()[cfg.MODEL.FPN.IN_FEATURES[-1]].stride
-    return f"p{int(math.log2(stride))}"
-
-
-def _with_top(cfg: CfgNode, bottom_up: StagedBackbone, top: Any) -> FPN:
+    if retinanet:
+        top = LastLevelP6P7(channels[source], out_channels, in_feature=source)
+    else:
+        top = LastLevelMaxPool()
+        top.in_feature = level
     return FPN(
         bottom_up=bottom_up,
         in_features=cfg.MODEL.FPN.IN_FEATURES,
-        out_channels=cfg.MODEL.FPN.OUT_CHANNELS,
+        out_channels=out_channels,
         norm=_norm(cfg, cfg.MODEL.FPN.NORM),
         top_block=top,
         fuse_type=cfg.MODEL.FPN.FUSE_TYPE,

@@ -138,17 +138,18 @@ class Classifier(nn.Module):
     def _batch(self, batched_inputs: Collection[dict[str, Any]]) -> torch.Tensor:
         images = getattr(batched_inputs, "images", None)
         if images is None:
-            images = self._stack([inputs["image"] for inputs in batched_inputs])
+            # on the device: a copy that stacks them here would not be page-locked
+            given = [
+                inputs["image"].to(self.device, non_blocking=True) for inputs in batched_inputs
+            ]
+            sizes = {tuple(image.shape) for image in given}
+            if len(sizes) != 1:
+                raise ModelError(
+                    f"a batch of {len(given)} images of the sizes {sorted(sizes)} (C, H, W); a "
+                    "classifier takes at least one image, all of one size: crop or resize them "
+                    "alike"
+                )
+            images = torch.stack(given)
         # as bytes, a quarter of the floats; what is page-locked is not waited for
         images = images.to(self.device, non_blocking=True).to(torch.float32)
         return (images - self.pixel_mean) / self.pixel_std
-
-    def _stack(self, images: list[torch.Tensor]) -> torch.Tensor:
-        sizes = {tuple(image.shape) for image in images}
-        if len(sizes) != 1:
-            raise ModelError(
-                f"a batch of {len(images)} images of the sizes {sorted(sizes)} (C, H, W); a "
-                "classifier takes at least one image, all of one size: crop or resize them alike"
-            )
-        # on the device: a copy that stacks them here would not be page-locked, as a search's are
-        return torch.stack([image.to(self.device, non_blocking=True) for image in images])

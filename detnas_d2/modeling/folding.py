@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from .blocks import ConvNorm
-from .finding import find_supernet
+from .supernet import find_supernet
 
 
 @contextmanager

@@ -18,9 +18,8 @@ NormFactory = Callable[[int], nn.Module]
 class Norm:
     """A factory of norm layers: `norm(num_channels) -> nn.Module`.
 
-    Detectron2 takes a name or a callable as `norm` (backbone, FPN, box head) and gives no way to
-    set the momentum by name. This is that callable; as a LazyConfig node it stays loadable,
-    where a lambda would not: `norm=L(Norm)(name="SyncBN", momentum=0.01)`.
+    Detectron2 takes a name or a callable as `norm` and gives no way to set the momentum by name.
+    As a LazyConfig node, a lambda would not load again: `norm=L(Norm)(name="SyncBN")`.
 
     Args:
         name: a name of `detectron2.layers.get_norm`: "BN", "SyncBN", "naiveSyncBN", "FrozenBN",
@@ -63,8 +62,7 @@ class Norm:
 class LevelNorm:
     """A factory of norms with statistics of their own for each of several feature levels.
 
-    Detectron2's RetinaNetHead makes these of the names "BN" and "SyncBN", with no way to set the
-    momentum. This is the callable for it: `norm=L(LevelNorm)(norm=L(Norm)(...))`.
+    Detectron2's RetinaNetHead makes these of the names "BN" and "SyncBN", without a momentum.
 
     Args:
         norm: a batch norm.

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from ..space import Architecture, BlockSpec, SearchSpace, resolve_space
-from .backbone import RES2_TO_RES5, StagedBackbone
+from .backbone import RES2_TO_RES5, StagedBackbone, find_backbone
 from .blocks import build_block
 from .measuring import check_choice
 from .norm import NormFactory
@@ -115,3 +115,13 @@ class Supernet(StagedBackbone):
             stage: Any = self.get_submodule(name)
             running.append((name, [choices[next(path)] for choices in stage]))
         return running
+
+
+def find_supernet(model: nn.Module) -> Supernet | None:
+    """The supernet in a model; None if its backbone is another, or none of ours.
+
+    Raises:
+        WeightsError: as `find_backbone`.
+    """
+    found = find_backbone(model)
+    return found[1] if found and isinstance(found[1], Supernet) else None

@@ -8,10 +8,9 @@ from typing import Any
 from torch import nn
 
 from ..space import Architecture, SearchSpace
-from .backbone import StagedBackbone
+from .backbone import StagedBackbone, find_backbone
 from .classifier import HEAD_MODULES, Classifier
 from .errors import WeightsError
-from .finding import find_backbone
 from .network import StandAloneNetwork
 from .state_dicts import (
     State,
