@@ -20,7 +20,6 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from detectron2.data.detection_utils import read_image
@@ -29,7 +28,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from .commands import add_debug, command
-from .data.drawing import draw_boxes
+from .data.drawing import draw_boxes, write_picture
 from .errors import DetNASError
 from .export import Trained, load_trained
 from .export.trained import add_arguments, check_device
@@ -103,9 +102,8 @@ def find_images(arguments: Sequence[str], folder: Path) -> list[Path]:
             files = [path]
         elif path.is_dir():
             inside = folder.resolve() if path.resolve() in folder.resolve().parents else None
-            files = sorted(
-                p for p in path.rglob("*") if _is_image(p) and inside not in p.resolve().parents
-            )
+            images = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            files = sorted(p for p in images if inside not in p.resolve().parents)
         else:
             files = sorted(p for p in map(Path, glob(argument, recursive=True)) if p.is_file())
         if not files:
@@ -147,26 +145,21 @@ def name_pictures(files: Sequence[Path], folder: Path) -> list[Path]:
 def check_folder(folder: Path, pictures: Sequence[Path]) -> None:
     """
     Raises:
-        PredictError: files of these names are there that no earlier prediction has written.
+        PredictError: files of these names are there that no earlier prediction has written, as the
+            form of its ``detections.json`` shows.
     """
     file = folder / DETECTIONS_FILE
     there = [path for path in (file, *pictures) if path.exists()]
-    if there and not _is_ours(file):
+    try:
+        content = parse_json(file.read_text(encoding="utf-8"))
+        is_ours = isinstance(content, list) and all(tuple(entry) == KEYS for entry in content)
+    except (OSError, ValueError, TypeError):
+        is_ours = False
+    if there and not is_ours:
         raise PredictError(
             f"--output {str(folder)!r} holds {there[0].name}, which would be overwritten and is of "
             "no earlier prediction that has ended; choose another folder, or remove that file"
         )
-
-
-def _is_ours(file: Path) -> bool:
-    """Whether it is a `detections.json` of this program, by its form."""
-    try:
-        content = parse_json(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, list) and all(
-        isinstance(entry, dict) and tuple(entry) == KEYS for entry in content
-    )
 
 
 def predict(
@@ -182,7 +175,6 @@ def predict(
     """
     detections: list[dict[str, Any]] = []
     damaged: dict[Path, str] = {}
-    names = Names(trained.categories)
     jobs = zip(files, pictures, strict=True)
     seconds = 0.5 if sys.stderr.isatty() else 10.0  # between lines
     bar = tqdm(jobs, total=len(files), unit="image", mininterval=seconds, maxinterval=seconds)
@@ -204,8 +196,8 @@ def predict(
                 )
             found = output["instances"].to("cpu")
             found = found[found.scores >= threshold]
-            draw(image, found, names, picture)
-            detections += _results(found, number, file, names)
+            draw(image, found, trained.categories, picture)
+            detections += _results(found, number, file, trained.categories)
     except KeyboardInterrupt:
         _write(detections, pictures)  # so that the next run takes the folder for its own
         raise
@@ -218,21 +210,16 @@ def _write(detections: Sequence[Mapping[str, Any]], pictures: Sequence[Path]) ->
     write_atomically(pictures[0].parent / DETECTIONS_FILE, f"[{lines}]\n")
 
 
-class Names:
-    """The categories of a model's classes; numbers where they have no names."""
-
-    def __init__(self, categories: Sequence[Mapping[str, Any]]) -> None:
-        self._categories = categories
-
-    def __getitem__(self, number: int) -> tuple[int, str]:
-        """(category id, name) of a class."""
-        if number < len(self._categories):
-            category = self._categories[number]
-            return category["id"], category["name"]
-        return number + 1, f"class {number + 1}"
+def category_of(number: int, categories: Sequence[Mapping[str, Any]]) -> tuple[int, str]:
+    """(id, name) of a class; a number where it has no name."""
+    if number < len(categories):
+        return categories[number]["id"], categories[number]["name"]
+    return number + 1, f"class {number + 1}"
 
 
-def draw(image: np.ndarray, found: Instances, names: Names, picture: Path) -> None:
+def draw(
+    image: np.ndarray, found: Instances, categories: Sequence[Mapping[str, Any]], picture: Path
+) -> None:
     """Write an image (H, W, 3), RGB, with its detections drawn into it.
 
     Raises:
@@ -243,29 +230,20 @@ def draw(image: np.ndarray, found: Instances, names: Names, picture: Path) -> No
         found.pred_boxes.tensor.numpy(),
         found.pred_classes.tolist(),
         found.scores.tolist(),
-        lambda number: names[number][1],
+        lambda number: category_of(number, categories)[1],
         scale=2.0 if max(image.shape[:2]) < SMALL else 1.0,
     )
-    _, content = cv2.imencode(picture.suffix, cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
-    write_atomically(picture, lambda stream: stream.write(content.tobytes()))
+    write_picture(picture, drawn)
 
 
-def _results(found: Instances, number: int, file: Path, names: Names) -> Iterator[dict[str, Any]]:
+def _results(
+    found: Instances, number: int, file: Path, categories: Sequence[Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
     boxes = BoxMode.convert(found.pred_boxes.tensor, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
-    classes = found.pred_classes.tolist()
-    for box, score, category in zip(boxes.tolist(), found.scores.tolist(), classes, strict=True):
-        yield {
-            "image_id": number,
-            "category_id": names[category][0],
-            "bbox": box,
-            "score": score,
-            "file_name": str(file),
-            "category_name": names[category][1],
-        }
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    figures = zip(boxes.tolist(), found.scores.tolist(), found.pred_classes.tolist(), strict=True)
+    for box, score, of_class in figures:
+        category, name = category_of(of_class, categories)
+        yield dict(zip(KEYS, (number, category, box, score, str(file), name), strict=True))
 
 
 if __name__ == "__main__":

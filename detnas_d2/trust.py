@@ -43,20 +43,6 @@ SPACES = _spellings(
 )
 """What a search space is made of."""
 
-ALGORITHMS = _spellings(
-    "detnas_d2.search.evolution EvolutionarySearch",
-    "detnas_d2.search.given GivenArchitectures",
-    "detnas_d2.search.pareto ParetoSearch",
-    "detnas_d2.search.random_search RandomSearch",
-)
-"""The search algorithms."""
-
-PARTS = _spellings(
-    "detnas_d2.driver.default_executor DefaultExecutor",
-    "detnas_d2.evaluation.fitness SupernetFitness",
-)
-"""What scores candidates, and where."""
-
 # what runs before their change of name have in their config.yaml
 _FORMER = {"detnas_d2.modeling.ShuffleNetV2", "detnas_d2.modeling.ShuffleNetV2Supernet"}
 MODELS = (
@@ -107,9 +93,13 @@ MAPPERS = _spellings(
 ALL = (
     MODELS
     | MAPPERS
-    | ALGORITHMS
-    | PARTS
     | _spellings(
+        "detnas_d2.driver.default_executor DefaultExecutor",
+        "detnas_d2.evaluation.fitness SupernetFitness",
+        "detnas_d2.search.evolution EvolutionarySearch",
+        "detnas_d2.search.given GivenArchitectures",
+        "detnas_d2.search.pareto ParetoSearch",
+        "detnas_d2.search.random_search RandomSearch",
         "detnas_d2.space.sampler FlopsRangePathSampler UniformPathSampler",
         "detnas_d2.data.coco register_coco",
         "detnas_d2.data.loader build_test_loader build_train_loader",

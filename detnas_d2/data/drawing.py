@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import cv2
 import matplotlib
 import numpy as np
 from detectron2.utils.visualizer import Visualizer
+
+from ..files import write_atomically
 
 # Okabe and Ito's, which the colour-blind can tell apart; light enough for labels on black
 COLOURS = ("#56b4e9", "#e69f00", "#2fc79a", "#f0e442", "#cc79a7", "#ff7f4d", "#b3b3b3")
@@ -59,3 +63,13 @@ def grid(pictures: Sequence[np.ndarray], columns: int) -> np.ndarray:
         y, x = i // columns * height, i % columns * width
         whole[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
     return whole
+
+
+def write_picture(file: Path, picture: np.ndarray) -> None:
+    """Write (H, W, 3), RGB, in the form that the file's suffix names, whole or not at all.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    _, content = cv2.imencode(file.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    write_atomically(file, lambda stream: stream.write(content.tobytes()))

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from detectron2.data import DatasetCatalog
 from detectron2.data.detection_utils import read_image
 
+from ..data import DataError, missing_datasets
 from ..files import TEMPORARY
 from .comparing import TOLERANCE, Comparison, compare
 from .errors import ExportError
@@ -24,7 +26,7 @@ from .formats import (
     write_torchscript,
 )
 from .graphs import Graph, graph_of
-from .trained import Trained, check_device, images_of
+from .trained import Trained, check_device
 
 FORMATS = ("torchscript", "onnx", "state_dict")
 PARTS = ("backbone", "detector")
@@ -149,3 +151,17 @@ def _inputs(
     if graph.is_detector:
         return images, not names
     return [torch.stack([x, x.flip(2)]) for x in images], not names
+
+
+def images_of(names: Sequence[str], count: int) -> list[str]:
+    """The first images of the first data set of these whose files are there."""
+    for name in names:
+        try:
+            if not missing_datasets(name):
+                records = DatasetCatalog.get(name)[:count]
+                files = [r["file_name"] for r in records if os.path.isfile(r["file_name"])]
+                if files:
+                    return files
+        except DataError:
+            continue
+    return []

@@ -13,8 +13,9 @@ from ..modeling import StandAloneNetwork, find_backbone
 from ..modeling.norm import NormFactory
 from ..space import Architecture, SearchSpace
 from ..space_file import load_space
+from .checkpoints import stated_network
 from .errors import ExportError
-from .trained import load_trained, stated_network
+from .trained import load_trained
 
 
 class FeatureInfo:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,21 +13,20 @@ import detectron2.data.transforms as T
 import torch
 import yaml
 from detectron2.config import instantiate
-from detectron2.data import DatasetCatalog, DatasetMapper
+from detectron2.data import DatasetMapper
 from detectron2.modeling import build_model
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
-from ..data import DataError, categories_of, missing_datasets
 from ..engine import ConfigError, DetNASCheckpointer, backbone_node, load_config
-from ..engine.checkpoint_file import named_last
 from ..engine.machines import DEVICE, visible_gpus
 from ..engine.preflight import dataset_names
 from ..modeling import find_backbone, find_supernet, get_cfg
 from ..modeling.yacs_file import merge_yacs_file
 from ..own_modules import why_not_read
 from ..trust import MAPPERS, MODELS, add_trust, check_targets, is_code
+from .checkpoints import categories_in, last_checkpoint, of_supernet, stated_network
 from .errors import DeviceError, TrainedError
 
 CONFIG = "config.yaml"
@@ -155,35 +153,9 @@ def load_trained(
     mapper = instantiate(loader.test.mapper)
     names = {key: tuple(dataset_names(loader.get(key))) for key in ("train", "test")}
     return Trained(
-        *(model, path, _categories(left, (*names["train"], *names["test"])), mapper),
+        *(model, path, categories_in(left, (*names["train"], *names["test"])), mapper),
         image_format=getattr(mapper, "image_format", "BGR"),
         test_sets=names["test"],
-    )
-
-
-def last_checkpoint(folder: Path, cfg: DictConfig | None = None) -> Path:
-    """The newest checkpoint in a folder.
-
-    Raises:
-        TrainedError: there is none.
-        CheckpointError: as `named_last`.
-    """
-    named = Path(named_last(folder) or folder / "model_final.pth")
-    numbered = sorted(folder.glob("model_*.pth"))  # model_final comes after the numbers
-    for path in (named, *numbered[::-1]):
-        if path.is_file():
-            return path
-    if cfg is not None and cfg.get("search") is not None:
-        raise TrainedError(_of_search(folder, cfg))
-    initial = OmegaConf.select(cfg, "train.init_checkpoint") if cfg is not None else None
-    if initial and (folder / "evaluation.json").is_file():
-        raise TrainedError(
-            f"{folder} is the folder of a test, without weights of its own; those that it tested "
-            f"are {initial}: give the folder of that file, or --weights {initial}."
-        )
-    raise TrainedError(
-        f"{folder} holds no checkpoint (model_final.pth): the training has not saved one yet, or "
-        "it was moved away. Finish the training (train_net.py --resume), or give --weights FILE."
     )
 
 
@@ -195,24 +167,6 @@ def _nothing_in(source: Path) -> str:
     return (
         f"{source} has no {CONFIG}; expected the output folder of a training (train.output_dir of "
         f"a step 4 config), or its config file with --weights. {hint}"
-    )
-
-
-def _of_search(folder: Path, cfg: DictConfig) -> str:
-    configs = OmegaConf.select(cfg, "search.retrain") or ["STEP4_CONFIG"]
-    best = folder / "best_architecture.json"
-    commands = "; ".join(f"python train_net.py --config-file {config}" for config in configs)
-    return (
-        f"{folder} is the folder of a search, which trains no network. Train what it found "
-        f"({best}), with its commands: {commands}; then give the folder of that training."
-    )
-
-
-def _of_supernet(path: Path) -> str:
-    return (
-        f"{path} is a supernet's checkpoint: its batch-norm statistics mix all paths, so no path "
-        "of it works as it is. Search it (search_net.py), train the best architecture alone "
-        "(train_net.py with a config of step 4), and give the folder of that training."
     )
 
 
@@ -252,7 +206,7 @@ def _load_yacs(file: Path, path: Path | None, trust: bool) -> Trained:
     left = _load(model, path)
     names = (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)
     return Trained(
-        *(model, path, _categories(left, names), DatasetMapper(cfg, is_train=False)),
+        *(model, path, categories_in(left, names), DatasetMapper(cfg, is_train=False)),
         image_format=cfg.INPUT.FORMAT,
         test_sets=tuple(cfg.DATASETS.TEST),
     )
@@ -269,64 +223,9 @@ def is_yacs(file: Path) -> bool:
     return re.search(r"^MODEL:", text, re.MULTILINE) is not None
 
 
-def stated_network(path: Path) -> Mapping[str, Any]:
-    """What a checkpoint says of its network (``describe``); empty where it says nothing.
-
-    Raises:
-        TrainedError: it is a supernet's, or its architecture is no list of numbers.
-    """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # the checkpointer says what is amiss
-        return {}
-    stated = checkpoint.get("detnas") if isinstance(checkpoint, dict) else None
-    if not isinstance(stated, dict):
-        return {}
-    architecture = stated.get("architecture", [])
-    if architecture is None:
-        raise TrainedError(_of_supernet(path))
-    if not (isinstance(architecture, (list, tuple)) and all(type(c) is int for c in architecture)):
-        raise TrainedError(
-            f"{path} says that its architecture is {architecture!r}; expected a list of numbers."
-        )
-    return stated
-
-
 def _load(model: nn.Module, path: Path) -> Mapping[str, Any]:
     if find_supernet(model) is not None:
-        raise TrainedError(_of_supernet(path))
+        raise TrainedError(of_supernet(path))
     left = DetNASCheckpointer(model).load(str(path), checkpointables=[])
     model.eval()
     return left
-
-
-def _categories(checkpoint: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
-    stored = checkpoint.get("categories")
-    if isinstance(stored, list):
-        return list(_checked(stored))
-    return categories_of(names)
-
-
-def _checked(categories: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    for category in categories:
-        try:
-            yield {"id": int(category["id"]), "name": str(category["name"])}
-        except (TypeError, KeyError, ValueError) as e:
-            raise TrainedError(
-                'The checkpoint\'s entry "categories" is damaged: expected id and name of each '
-                f"class, got {category!r}."
-            ) from e
-
-
-def images_of(names: Sequence[str], count: int) -> list[str]:
-    """The first images of the first data set of these whose files are there."""
-    for name in names:
-        try:
-            if not missing_datasets(name):
-                records = DatasetCatalog.get(name)[:count]
-                files = [r["file_name"] for r in records if os.path.isfile(r["file_name"])]
-                if files:
-                    return files
-        except DataError:
-            continue
-    return []

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..data.drawing import colour_of, draw_boxes, grid
+from ..data.drawing import colour_of, draw_boxes, grid, write_picture
 from ..driver.detections import DETECTIONS_FILE
-from ..files import parse_json, write_atomically
+from ..files import parse_json
 from .search_file import UNREADABLE
 
 _SIDE = 560  # pixels of a drawn image's longer side
@@ -66,8 +66,7 @@ def read_detections(folder: Path, png: Path) -> Detections | None:
     except UNREADABLE:
         return None
     if drawn:
-        picture = Image.fromarray(grid(drawn, columns=4))
-        write_atomically(png, lambda stream: picture.save(stream, "PNG", compress_level=1))
+        write_picture(png, grid(drawn, columns=4))
     return detections
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
+from pathlib import Path
 
-import cv2
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.detection_utils import read_image
 
-from ..data.drawing import draw_boxes, grid
+from ..data.drawing import draw_boxes, grid, write_picture
 
 SCALE = 2.0  # small images are drawn larger, so that labels can be read
 
@@ -53,6 +52,4 @@ def draw_detections(
         drawn.append(
             draw_boxes(image, boxes, classes, scores, metadata.thing_classes.__getitem__, SCALE)
         )
-    folder = os.path.dirname(picture_file)
-    os.makedirs(folder or ".", exist_ok=True)
-    cv2.imwrite(picture_file, cv2.cvtColor(grid(drawn, columns=3), cv2.COLOR_RGB2BGR))
+    write_picture(Path(picture_file), grid(drawn, columns=3))

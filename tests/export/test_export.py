@@ -34,8 +34,8 @@ from detnas_d2.export import (
 from detnas_d2.export.__main__ import main
 from detnas_d2.export.comparing import Comparison, _compare_detections
 from detnas_d2.export.errors import DeviceError
+from detnas_d2.export.exporting import images_of
 from detnas_d2.export.graphs import RetinaNetInference
-from detnas_d2.export.trained import images_of
 from detnas_d2.modeling import StandAloneNetwork, find_backbone
 from detnas_d2.space import get_space
 from detnas_d2.space_file import load_space

@@ -168,10 +168,10 @@ def test_the_folder_of_a_stopped_prediction_is_ours(trained, photographs, tmp_pa
     options = ("--output", tmp_path / "out", "--threshold", 0)
     draw = predict.draw
 
-    def stop(image, found, names, picture):
+    def stop(image, found, categories, picture):
         if picture.name == "b.png":
             raise KeyboardInterrupt
-        draw(image, found, names, picture)
+        draw(image, found, categories, picture)
 
     monkeypatch.setattr(predict, "draw", stop)
     assert run(trained, *images, *options) == "130"
