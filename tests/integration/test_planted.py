@@ -46,7 +46,7 @@ from detnas_d2.steps import Step
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "projects/DetNAS/configs/Base-DetNAS-FPN.yaml"
-MODEL, SPACE = ("model", "dataloader.test.mapper"), ("model.backbone.bottom_up.space",)
+MODEL, SPACE = "model dataloader.test.mapper", "model.backbone.bottom_up.space"
 BACKBONE = "model.backbone.bottom_up"
 
 
@@ -54,149 +54,121 @@ BACKBONE = "model.backbone.bottom_up"
 class Command:
     """A program on a copy of a folder, and which files of the folder it reads.
 
-    keys: where it makes nodes of config.yaml; () where it reads none. status: whether a payload
-    ends it with an error; reports are written whatever they read.
+    arguments: {f} is the folder, {o} one beside it. keys: where nodes of config.yaml are made, with
+    a blank between; "" where it is not read. names: last_checkpoint is read. status: whether a
+    payload ends it with an error; reports are written whatever they read.
     """
 
     program: str
-    arguments: Callable[[Path], Sequence[str]]
-    template: str
-    keys: tuple[str, ...] = ()
-    json: tuple[str, ...] = ()
-    checkpoints: tuple[str, ...] = ()
-    names: bool = False  # last_checkpoint
+    arguments: str
+    template: str = "step4"
+    keys: str = ""
+    json: str = ""
+    checkpoint: bool = False
+    names: bool = False
     status: bool = True
 
+    def typed(self, folder: Path) -> list[str]:
+        return self.arguments.format(f=folder, o=folder.parent).split()
 
-def _config(*more: str) -> Callable[[Path], list[str]]:
-    return lambda f: ["--config-file", str(f / "config.yaml"), *more]
 
-
+OF_STEP3 = {"template": "step3", "keys": SPACE}
+TINY = "--config-file configs/tiny/"
 COMMANDS = {
     "export": Command(
         "detnas_d2.export",
-        lambda f: [str(f), "--format=state_dict", f"--output={f.parent / 'out.pth'}"],
-        "step4",
+        "{f} --format=state_dict --output={o}/out.pth",
         keys=MODEL,
-        checkpoints=("model_final.pth",),
+        checkpoint=True,
         names=True,
     ),
     "predict": Command(
         "detnas_d2.predict",
-        lambda f: [str(f), str(f.parent / "a.png"), f"--output={f.parent / 'found'}"],
-        "step4",
+        "{f} {o}/a.png --output={o}/found",
         keys=MODEL,
-        checkpoints=("model_final.pth",),
+        checkpoint=True,
         names=True,
     ),
     "report": Command(
         "detnas_d2.report",
-        lambda f: [str(f)],
+        "{f}",
         "step3",
-        keys=("model", "search.algorithm"),
-        json=("search.json", "ledger.jsonl", "best_architecture.json", "detections.json"),
+        keys="model search.algorithm",
+        json="search.json ledger.jsonl best_architecture.json detections.json",
         status=False,
     ),
     "report of a training": Command(
-        "detnas_d2.report",
-        lambda f: [str(f)],
-        "step4",
-        json=("metrics.json", "done.json", "evaluation.json"),
-        status=False,
+        "detnas_d2.report", "{f}", json="metrics.json done.json evaluation.json", status=False
     ),
     "space": Command(
         "detnas_d2.space",
-        lambda f: [str(f / "config.yaml"), str(f / "best_architecture.json")],
-        "step3",
-        keys=SPACE,
-        json=("best_architecture.json",),
+        "{f}/config.yaml {f}/best_architecture.json",
+        json="best_architecture.json",
+        **OF_STEP3,
     ),
     "latency": Command(
         "detnas_d2.evaluation.latency",
-        lambda f: [str(f / "config.yaml"), f"--output={f.parent / 'l.json'}", "--rounds=1"],
-        "step3",
-        keys=SPACE,
+        "{f}/config.yaml --output={o}/l.json --rounds=1",
+        **OF_STEP3,
     ),
-    "check of blocks": Command(
-        "detnas_d2.modeling.check_blocks", lambda f: [str(f / "config.yaml")], "step3", keys=SPACE
-    ),
+    "check of blocks": Command("detnas_d2.modeling.check_blocks", "{f}/config.yaml", **OF_STEP3),
     "check of data": Command(
-        "detnas_d2.data.check",
-        lambda f: [str(f / "train.json"), f"--images={f / 'photos'}"],
-        "data",
-        json=("train.json",),
+        "detnas_d2.data.check", "{f}/train.json --images={f}/photos", "data", json="train.json"
     ),
     "splits": Command(
         "detnas_d2.data.splits",
-        lambda f: [str(f / "train.json"), "--search-images=2", "--seed=0", f"--out={f.parent}"],
+        "{f}/train.json --search-images=2 --seed=0 --out={o}",
         "data",
-        json=("train.json",),
+        json="train.json",
     ),
     "train": Command(
         "train_net.py",
-        _config(),
-        "step4",
-        keys=("model", "optimizer", "dataloader.train", "lr_multiplier", "datasets.x"),
+        "--config-file {f}/config.yaml",
+        keys="model optimizer dataloader.train lr_multiplier datasets.x",
     ),
     "test": Command(
-        "train_net.py", _config("--eval-only"), "step4", keys=("model", "dataloader.evaluator")
+        "train_net.py",
+        "--config-file {f}/config.yaml --eval-only",
+        keys="model dataloader.evaluator",
     ),
     "resume": Command(
         "train_net.py",
-        lambda f: [
-            *("--config-file", "configs/tiny/step4.py", "--resume", f"train.output_dir={f}"),
-            *("train.max_iter=3", f"{BACKBONE}.architecture={f}/best_architecture.json"),
-        ],
-        "step4",
-        json=("metrics.json", "best_architecture.json"),
-        checkpoints=("model_final.pth",),
+        f"{TINY}step4.py --resume train.output_dir={{f}} train.max_iter=3 "
+        f"{BACKBONE}.architecture={{f}}/best_architecture.json",
+        json="metrics.json best_architecture.json",
+        checkpoint=True,
         names=True,
     ),
     "begin": Command(
         "train_net.py",
-        lambda f: [
-            *("--config-file", "configs/tiny/step4.py", f"train.output_dir={f.parent / 'out'}"),
-            f"train.init_checkpoint={f / 'model_final.pth'}",
-        ],
-        "step4",
-        checkpoints=("model_final.pth",),
+        f"{TINY}step4.py train.output_dir={{o}}/out train.init_checkpoint={{f}}/model_final.pth",
+        checkpoint=True,
     ),
     "search": Command(
-        "search_net.py", _config(), "step3", keys=("model", "search.algorithm", "dataloader.test")
+        "search_net.py",
+        "--config-file {f}/config.yaml",
+        "step3",
+        keys="model search.algorithm dataloader.test",
     ),
     "resume a search": Command(
         "search_net.py",
-        lambda f: [
-            *("--config-file", "configs/tiny/step3.py", "--resume", f"train.output_dir={f}"),
-            f"search.initial_ledger={f / 'other.jsonl'}",
-        ],
+        f"{TINY}step3.py --resume train.output_dir={{f}} search.initial_ledger={{f}}/other.jsonl",
         "step3",
-        json=("ledger.jsonl", "other.jsonl"),
+        json="ledger.jsonl other.jsonl",
     ),
     "search with a table": Command(
         "search_net.py",
-        lambda f: [
-            *("--config-file", "configs/tiny/step3.py", f"train.output_dir={f.parent / 'out'}"),
-            *(f"search.latency_table={f / 'latency.json'}", "search.latency_limit=3"),
-        ],
+        f"{TINY}step3.py train.output_dir={{o}}/out search.latency_table={{f}}/latency.json "
+        "search.latency_limit=3",
         "step3",
-        json=("latency.json",),
+        json="latency.json",
     ),
-    "estimate": Command(
-        "detnas_d2.driver.estimate",
-        lambda f: [str(f / "config.yaml")],
-        "step4",
-        keys=("model", "optimizer"),
-    ),
+    "estimate": Command("detnas_d2.driver.estimate", "{f}/config.yaml", keys="model optimizer"),
     "convert": Command(
         "projects.DetNAS.paper.convert_weights",
-        lambda f: [
-            *(str(f / "model_final.pth"), str(f.parent / "out.pth")),
-            *("--config-file", str(f / "config.yaml")),
-        ],
-        "step4",
-        keys=("model", *SPACE),
-        checkpoints=("model_final.pth",),
+        "{f}/model_final.pth {o}/out.pth --config-file {f}/config.yaml",
+        keys=f"model {SPACE}",
+        checkpoint=True,
     ),
 }
 
@@ -237,7 +209,7 @@ def run(workspace, templates, planted, tmp_path, monkeypatch) -> Callable[..., t
         if file:
             content = content if isinstance(content, bytes) else content.encode()
             (folder / file).write_bytes(content)
-        status, output = workspace.run(command.program, *command.arguments(folder))
+        status, output = workspace.run(command.program, *command.typed(folder))
         page = folder / "report/index.html"
         output += page.read_text() if page.exists() else ""
         assert not planted.trace.exists(), (file, content)
@@ -272,7 +244,7 @@ def texts_of(planted: Planted, config: dict[str, Any], keys: Sequence[str]) -> d
 def test_configs(run, planted, templates, name):
     command = COMMANDS[name]
     config = yaml.safe_load((templates[command.template] / "config.yaml").read_text())
-    for what, text in texts_of(planted, config, command.keys).items():
+    for what, text in texts_of(planted, config, command.keys.split()).items():
         status, output = run(command, "config.yaml", text)
         assert bool(status) == command.status, what
         said = any(sign in f"{status}{output}" for sign in ("give --trust", "holds itself"))
@@ -280,7 +252,7 @@ def test_configs(run, planted, templates, name):
 
 
 @pytest.mark.parametrize("name", ["export", "predict"])
-@pytest.mark.parametrize("key", MODEL)
+@pytest.mark.parametrize("key", MODEL.split())
 def test_what_a_network_and_its_mapper_may_not_be(run, planted, templates, name, key):
     """A listed class whose constructor makes folders, here or by way of another node."""
     config = yaml.safe_load((templates["step4"] / "config.yaml").read_text())
@@ -311,39 +283,28 @@ def test_a_search_of_another_config(workspace, planted, templates, tmp_path):
         assert not planted.trace.exists(), what
 
 
-@pytest.mark.parametrize("name", _of("checkpoints"))
+@pytest.mark.parametrize("name", _of("checkpoint"))
 def test_checkpoints(run, planted, templates, name):
     command = COMMANDS[name]
     whole = torch.load(templates["step4"] / "model_final.pth", weights_only=True)
-    node = targets(planted)["os"]
-    for file in command.checkpoints:
-        path = planted.folder / file
-        written = [pickle.dumps(Bomb(planted.trace))]
-        for content in (
-            {**whole, "trainer": Bomb(planted.trace)},
-            {**whole, "detnas": {**whole["detnas"], "architecture": node}},
-            {
-                **whole,
-                "detnas": {**whole["detnas"], "architecture": "${oc.env:DETNAS_TEST_SECRET}"},
-            },
-        ):
-            torch.save(content, path)
-            written.append(path.read_bytes())
-        for content in written:
-            status, _ = run(command, file, content)
-            assert isinstance(status, str) and Path(command.program).name in status
+    path = planted.folder / "model_final.pth"
+    contents: list[Any] = [{**whole, "trainer": Bomb(planted.trace)}]
+    for architecture in (targets(planted)["os"], "${oc.env:DETNAS_TEST_SECRET}"):
+        contents.append({**whole, "detnas": {**whole["detnas"], "architecture": architecture}})
+    written = [pickle.dumps(Bomb(planted.trace))]
+    for content in contents:
+        torch.save(content, path)
+        written.append(path.read_bytes())
+    for content in written:
+        status, _ = run(command, path.name, content)
+        assert isinstance(status, str) and Path(command.program).name in status
 
 
 @pytest.mark.parametrize("name", _of("names"))
 def test_names(run, planted, name):
     """What last_checkpoint names leads nowhere else."""
-    for text in (
-        planted.file("bomb.pkl"),
-        "../planted/bomb.pth",
-        address(planted),
-        "x\0",
-        "\udcff",
-    ):
+    files = (planted.file("bomb.pkl"), "../planted/bomb.pth", address(planted))
+    for text in (*files, "x\0", "\udcff"):
         content = text.encode("utf-8", "surrogateescape")
         status, _ = run(COMMANDS[name], "last_checkpoint", content)
         assert "expected a file beside it, such as model_final.pth" in str(status)
@@ -352,7 +313,7 @@ def test_names(run, planted, name):
 @pytest.mark.parametrize("name", _of("json"))
 def test_json(run, planted, name):
     command = COMMANDS[name]
-    for file in command.json:
+    for file in command.json.split():
         for what in ("lists", "a node", "a number", "no text"):
             status, output = run(command, file, json_bytes(planted)[what])
             assert status or command.program.endswith(("report", ".py")), (file, what, output)
@@ -486,7 +447,7 @@ def test_configs_of_retrainings(planted, templates, workspace, tmp_path, monkeyp
     text = yaml.safe_dump(changed(evil, "train.output_dir", str(tmp_path / "out")))
     (tmp_path / "config.yaml").write_text(text)
     draw_nothing(monkeypatch)
-    status, output = workspace.run("search_net.py", *_config()(tmp_path))
+    status, output = workspace.run("search_net.py", "--config-file", str(tmp_path / "config.yaml"))
     assert status == 0 and planted.program in output
 
 
