@@ -91,18 +91,10 @@ def finite_outputs(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Hold back the report that evaluators print and log for every evaluation."""
-    loggers = [logging.getLogger(n) for n in ("detectron2.evaluation", "fvcore.nn.precise_bn")]
-    loggers += [
-        logging.getLogger(n)
-        for n in logging.root.manager.loggerDict
-        if n.startswith("detectron2.evaluation.")
-    ]
-    levels = [x.level for x in loggers]
+    former = logging.root.manager.disable
+    logging.disable(logging.INFO)
     try:
-        for x in loggers:
-            x.setLevel(logging.WARNING)
         with redirect_stdout(io.StringIO()):
             yield
     finally:
-        for x, level in zip(loggers, levels, strict=True):
-            x.setLevel(level)
+        logging.disable(former)

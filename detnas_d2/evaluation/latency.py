@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
         device=args.device,
         threads=args.threads,
         rounds=args.rounds,
-        progress=_Progress(),
+        progress=True,
     )
     write_atomically(args.output, json.dumps(table.to_json(), allow_nan=False) + "\n")
     _report(table, args.output)
@@ -83,20 +82,6 @@ def _report(table: LatencyTable, output: Path) -> None:
             "about 1 times the undisturbed time; measure again on an idle one",
             file=sys.stderr,
         )
-
-
-class _Progress:
-    """Tells the time left, every two seconds or so."""
-
-    def __init__(self) -> None:
-        self._started = self._told = time.monotonic()
-
-    def __call__(self, done: int, rounds: int) -> None:
-        now = time.monotonic()
-        if now - self._told > 2:
-            self._told = now
-            left = (now - self._started) / done * (rounds - done)
-            print(f"round {done} of {rounds}, {left:.0f} s left", file=sys.stderr, flush=True)
 
 
 def _positive(text: str) -> int:

@@ -7,7 +7,7 @@ import difflib
 import logging
 import math
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -49,15 +49,19 @@ def check_metric(cfg: DictConfig, metric: str) -> None:
         evaluator = LazyTrainer.build_evaluator(cfg, name)
         try:
             with quiet():
-                results = _rehearse(evaluator, records)
+                evaluator.reset()
+                for record in records:
+                    evaluator.process([record], [_perfect(record)])
+                metrics = flatten_results_dict(dict(evaluator.evaluate() or {}))
         except DetNASError:
             raise
         except Exception:
             logger.debug("search.fitness.metric is left to the first candidate:", exc_info=True)
             return
-    metrics = flatten_results_dict(dict(results))
-    of_coco = isinstance(evaluator, (FastCOCOEvaluator, COCOEvaluator))
-    if metric not in metrics and _may_come(metric, metrics, evaluator):
+    of_boxes = isinstance(evaluator, FastCOCOEvaluator)
+    of_coco = of_boxes or isinstance(evaluator, COCOEvaluator)
+    of_masks = metric.startswith(("segm/", "keypoints/")) and not of_boxes
+    if of_masks or not (metrics or of_coco):  # a network's outputs may have what boxes have not
         return
     if not metrics:
         raise ConfigError(
@@ -85,22 +89,6 @@ def require_metric(metric: str, metrics: Mapping[str, float]) -> None:
             f"search.fitness.metric is {metric!r}, which the evaluator does not give; choose one "
             f"of {', '.join(near or sorted(metrics))}."
         )
-
-
-def _may_come(metric: str, metrics: Mapping[str, float], evaluator: Any) -> bool:
-    """Whether a network's outputs may have a figure that boxes and classes have not."""
-    if isinstance(evaluator, FastCOCOEvaluator):
-        return False
-    if not metrics:
-        return not isinstance(evaluator, COCOEvaluator)
-    return metric.partition("/")[0] in ("segm", "keypoints")
-
-
-def _rehearse(evaluator: Any, records: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    evaluator.reset()
-    for record in records:
-        evaluator.process([record], [_perfect(record)])
-    return evaluator.evaluate() or {}
 
 
 def _perfect(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import platform
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
+from tqdm import tqdm
 
 from ..modeling import Supernet
 from ..space import LatencyTable, SearchSpace
@@ -32,7 +35,7 @@ def measure_latency(
     device: str = "cpu",
     threads: int | None = None,
     rounds: int = 40,
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool = False,
 ) -> LatencyTable:
     """Milliseconds of a forward of the body in eval mode, norms not folded, by block and choice.
 
@@ -49,39 +52,36 @@ def measure_latency(
     Args:
         input_size: (height, width) in pixels.
         threads: of PyTorch on a CPU; None leaves them as they are.
-        progress: called with the rounds done and their number.
+        progress: show the rounds done and the time left.
 
     Raises:
         SpaceError: for an input size that isn't two positive integers.
     """
     size = checked_size(input_size)
     rng = np.random.default_rng(0)
-    blocks, options = space.num_blocks, space.num_choices
+    options = space.num_choices
     others = np.stack([_random_path(space, rng) for _ in range(NETWORKS)])
     timed: list[tuple[list[int], list[float]]] = []  # choices, and times of stem and blocks
     whole: list[list[float]] = [[] for _ in others]
     with with_threads(threads):
         body = _Body(space, (batch_size, 3, *size), device)
-        for done in range(-_WARM_UP, rounds):
-            square = np.stack(
-                [_all_options(block, options, rng) for block in space.options], axis=1
-            )
+        for done in tqdm(range(-_WARM_UP, rounds), unit="round", disable=not progress):
+            if done == 0:  # what was the warm-up is forgotten
+                timed, whole = [], [[] for _ in others]
+            # every option of each block in random order, some twice where there are fewer
+            square = np.stack([rng.permutation(np.resize(o, options)) for o in space.options], 1)
             for k in rng.permutation(options + NETWORKS).tolist():
                 if k < options:
                     choices = square[k].tolist()
                     timed.append((choices, body.time_blocks(choices)))
                 else:
-                    k -= options
-                    whole[k].append(body.time_whole(others[k].tolist()))
-            if done < 0:  # warming up
-                timed.clear()
-                whole = [[] for _ in others]
-            elif progress is not None:
-                progress(done + 1, rounds)
+                    whole[k - options].append(body.time_whole(others[k - options].tolist()))
         threads = torch.get_num_threads()
     stem, table, factor = _estimate(space, size, timed)
     measured = np.median(whole, axis=1)
-    predicted = stem + table[np.arange(blocks), others].sum(axis=1)
+    predicted = stem + table[np.arange(space.num_blocks), others].sum(axis=1)
+    errors = np.abs(predicted / measured - 1)
+    differ = np.ptp(measured) > 0 and np.ptp(predicted) > 0
     return LatencyTable(
         space=space.name,
         fingerprint=space.fingerprint,
@@ -98,7 +98,11 @@ def measure_latency(
             "measured_ms": measured.tolist(),
             "predicted_ms": predicted.tolist(),
             "factor": factor,
-            **_errors(measured, predicted),
+            "median_error": float(np.median(errors)),
+            "largest_error": float(errors.max()),
+            "rank_correlation": (
+                float(spearmanr(measured, predicted).statistic) if differ else None
+            ),
         },
     )
 
@@ -108,11 +112,6 @@ def _random_path(space: SearchSpace, rng: np.random.Generator) -> list[int]:
     odds = rng.dirichlet(np.ones(space.num_choices))
     fitting = [odds * allowed for allowed in space.allowed]
     return [int(rng.choice(space.num_choices, p=p / p.sum())) for p in fitting]
-
-
-def _all_options(options: Sequence[int], count: int, rng: np.random.Generator) -> Any:
-    """(count,): every option of a block in random order, some twice where there are fewer."""
-    return rng.permutation(np.resize(options, count))
 
 
 def _estimate(
@@ -137,19 +136,6 @@ def _estimate(
     return float(factor * stem), factor * table, float(factor)
 
 
-def _errors(
-    measured: NDArray[np.float64], predicted: NDArray[np.float64]
-) -> dict[str, float | None]:
-    errors = np.abs(predicted / measured - 1)
-    ranks = [rankdata(values) for values in (measured, predicted)]
-    differ = all(np.ptp(values) for values in ranks)
-    return {
-        "median_error": float(np.median(errors)),
-        "largest_error": float(errors.max()),
-        "rank_correlation": float(np.corrcoef(*ranks)[0, 1]) if differ else None,  # Spearman's
-    }
-
-
 class _Body:
     """Paths of a space's supernet, timed."""
 
@@ -169,13 +155,10 @@ class _Body:
         """Milliseconds of the stem and of each block in one forward."""
         stages = [self._supernet.get_submodule(name) for name in self._supernet.space.stage_names]
         blocks = [choice for s in stages for block in s.children() for choice in block.children()]
-        timed = (self._supernet.stem, *blocks)
-        hooks = [module.register_forward_hook(self._mark) for module in timed]
-        try:
+        with ExitStack() as hooks:
+            for module in (self._supernet.stem, *blocks):
+                hooks.callback(module.register_forward_hook(self._mark).remove)
             return self._run(choices)[:-1]  # the last is what comes after the last block
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def _run(self, choices: Sequence[int]) -> list[float]:
         self._marks.clear()
@@ -183,7 +166,7 @@ class _Body:
             self._mark()
             self._supernet(self._images)
             self._mark()
-        pairs = zip(self._marks[:-1], self._marks[1:], strict=True)
+        pairs = list(pairwise(self._marks))
         if self._gpu:
             torch.cuda.synchronize()
             return [start.elapsed_time(end) for start, end in pairs]
