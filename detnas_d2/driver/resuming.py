@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from ..engine import CheckpointError
 from ..engine.fingerprint import config_differences, config_hash, file_hash
+from ..engine.lock import folder_lock
 from ..engine.preflight import dataset_names
 from ..engine.setup import CONFIG_FILE
 from ..search import Ledger, LedgerMismatch, SearchAlgorithm, make_header
@@ -64,19 +65,21 @@ def search_header(
 def search_ledger(
     cfg: DictConfig, header: Mapping[str, Any], space: SearchSpace, *, resume: bool
 ) -> Iterator[Ledger]:
-    """The Ledger in the output folder. Ctrl-C says how to go on with it.
+    """The Ledger in the output folder, and that folder's lock. Ctrl-C says how to go on with it.
 
     Raises:
+        FolderInUse: another run writes to the folder.
         LedgerError: as Ledger; LedgerMismatch names the keys of the config that differ, if the
             folder's config.yaml is still the one that the ledger belongs to.
         KeyboardInterrupt: with a message.
     """
     path = Path(cfg.train.output_dir, "ledger.jsonl")
-    try:
-        ledger = Ledger(path, header, space, resume=resume)
-    except LedgerMismatch as error:
-        raise LedgerMismatch(path, _name_keys(error.fields, cfg)) from error
-    with ledger:
+    with ExitStack() as stack:
+        stack.enter_context(folder_lock(cfg.train.output_dir, patience=0))
+        try:
+            ledger = stack.enter_context(Ledger(path, header, space, resume=resume))
+        except LedgerMismatch as error:
+            raise LedgerMismatch(path, _name_keys(error.fields, cfg)) from error
         try:
             yield ledger
         except KeyboardInterrupt as error:

@@ -5,7 +5,7 @@ fitness and cost are handed in.
 """
 
 from .algorithm import SearchAlgorithm
-from .errors import LedgerError, LedgerLocked, LedgerMismatch, LimitError, SearchError
+from .errors import LedgerError, LedgerMismatch, LimitError, SearchError
 from .evaluator import Evaluate, Evaluator, Observer
 from .evolution import EvolutionarySearch
 from .executor import Executor, Fitness, InProcessExecutor, Measurement, measure
@@ -35,7 +35,6 @@ __all__ = [
     "InProcessExecutor",
     "Ledger",
     "LedgerError",
-    "LedgerLocked",
     "LedgerMismatch",
     "Limit",
     "LimitError",

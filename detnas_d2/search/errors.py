@@ -21,10 +21,6 @@ class LedgerError(SearchError):
     """The ledger can't be opened, read or written."""
 
 
-class LedgerLocked(LedgerError):
-    """Another process has the ledger open."""
-
-
 class LedgerMismatch(LedgerError):
     """The ledger belongs to another search.
 

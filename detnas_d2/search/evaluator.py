@@ -77,7 +77,6 @@ class Evaluator:
             for observer in self._observers:
                 observer.evaluated(evaluation)
             self._stop_if_all_fail(evaluation)
-        self._ledger.sync()
         evaluations = [found[a] for a in architectures]
         missing = [str(a) for a, e in found.items() if e is None]
         if missing:

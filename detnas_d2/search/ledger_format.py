@@ -136,17 +136,12 @@ def parse_evaluations(
     return evaluations
 
 
-def check_new(evaluations: Mapping[Architecture, Evaluation], new: Evaluation) -> None:
-    """Raise ValueError if there is an evaluation of the architecture that did not fail."""
-    old = evaluations.get(new.architecture)
+def add(evaluations: dict[Architecture, Evaluation], new: Evaluation) -> None:
+    """Put it at the end; an earlier one that failed gives way. Raises ValueError for one that did
+    not fail."""
+    old = evaluations.pop(new.architecture, None)
     if old is not None and old.ok:
         raise ValueError(f"architecture {new.architecture} was evaluated before")
-
-
-def add(evaluations: dict[Architecture, Evaluation], new: Evaluation) -> None:
-    """Put it at the end; an earlier one that failed gives way. Raises ValueError as check_new."""
-    check_new(evaluations, new)
-    evaluations.pop(new.architecture, None)
     evaluations[new.architecture] = new
 
 
@@ -181,21 +176,11 @@ def _with_checksum(text: bytes) -> bytes:
 
 def parse_line(line: bytes) -> Any:
     """A line's object without its checksum. Raises ValueError if a byte of it was changed."""
-    if not _is_intact(line):
+    text = line.rpartition(_CHECKSUM)[0] + b"}"
+    if line != _with_checksum(text):
         raise ValueError("its checksum (crc32) is missing or not that of the line")
-    return _DECODER.decode(_without_checksum(line).decode())
-
-
-def _is_intact(line: bytes) -> bool:
-    return line == _with_checksum(_without_checksum(line))
-
-
-def _without_checksum(line: bytes) -> bytes:
-    return line.rpartition(_CHECKSUM)[0] + b"}"
+    return json.loads(text, parse_constant=_refuse_constant)
 
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -59,18 +59,9 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """The ledger's keys, in the ledger's order, as builtins."""
-        record: dict[str, Any] = {
-            "architecture": list(self.architecture.choices),
-            "status": self.status,
-            "fitness": self.fitness,
-            "metrics": dict(self.metrics),
-            "flops": self.flops,
-            "params": self.params,
-            "generation": self.generation,
-            "seconds": self.seconds,
-        }
-        if self.error is not None:
-            record["error"] = self.error
+        record = {**vars(self), "architecture": list(self.architecture.choices)}
+        if self.error is None:
+            del record["error"]
         return record
 
     @classmethod

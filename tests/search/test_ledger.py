@@ -9,7 +9,6 @@ import re
 import resource
 import shlex
 import subprocess
-import sys
 import zlib
 from contextlib import contextmanager
 
@@ -18,12 +17,10 @@ import pytest
 from detnas_d2.search import (
     Ledger,
     LedgerError,
-    LedgerLocked,
     LedgerMismatch,
     make_header,
     read_ledger,
 )
-from detnas_d2.search import ledger as ledger_module
 from detnas_d2.search.ledger_format import to_line
 
 
@@ -120,15 +117,6 @@ def test_what_failed_gives_way_to_a_later_line(filled, tiny, open_ledger, resume
         assert len(path.read_bytes().splitlines()) == 4 + number  # lines are only ever appended
     with open_ledger(tiny, resume=True) as ledger, pytest.raises(ValueError, match="0,0,1"):
         ledger.append(again)
-
-
-def test_closed_ledger_says_so(tiny, open_ledger, record):
-    ledger = open_ledger(tiny)
-    ledger.close()
-    ledger.close()
-    for call in (lambda: ledger.append(record(tiny, (0, 0, 0))), ledger.sync):
-        with pytest.raises(LedgerError, match="closed"):
-            call()
 
 
 # --- what a crash leaves ---------------------------------------------------------------------
@@ -316,51 +304,6 @@ def test_header_with_tuples_is_equal_to_its_file(tiny, path):
     Ledger(path, header, tiny, resume=True).close()
 
 
-def test_second_process_is_refused_until_the_first_is_killed(tiny, open_ledger, path):
-    script = (
-        "import sys; from detnas_d2.search import Ledger\n"
-        "from detnas_d2.space import get_space\n"
-        "ledger = Ledger(sys.argv[1], {}, get_space('demo'))\n"
-        "print('open', flush=True); sys.stdin.read()"
-    )
-    other = subprocess.Popen(
-        [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    try:
-        assert other.stdout.readline() == b"open\n"
-        before = path.read_bytes()
-        with pytest.raises(LedgerLocked, match=str(path)):
-            Ledger(path, {}, tiny, resume=True)
-        assert path.read_bytes() == before
-    finally:
-        other.kill()
-        other.communicate()
-    Ledger(path, {}, tiny, resume=True).close()
-
-
-def test_forked_child_does_not_keep_the_lock(tiny, open_ledger, path, record):
-    ledger = open_ledger(tiny)
-    read_end, write_end = os.pipe()
-    is_up, up = os.pipe()
-    child = os.fork()
-    if child == 0:  # a data worker that outlives the search
-        os.close(write_end)
-        os.write(up, b"1")
-        os.read(read_end, 1)
-        os._exit(0)
-    try:
-        os.read(is_up, 1)
-        with pytest.raises(LedgerLocked):  # the parent's lock still holds
-            open_ledger(tiny, resume=True)
-        ledger.append(record(tiny, (0, 0, 0)))
-        ledger.close()
-        open_ledger(tiny, resume=True).close()
-    finally:
-        for descriptor in (write_end, read_end, is_up, up):
-            os.close(descriptor)
-        os.waitpid(child, 0)
-
-
 # --- the disk --------------------------------------------------------------------------------
 
 
@@ -376,129 +319,51 @@ def largest_file(size):
 
 
 def test_disk_that_fills_within_a_line(filled, tiny, open_ledger, record, path):
+    """What was written of the line is cut off at the next start."""
     before = path.read_bytes()
     ledger = open_ledger(tiny, resume=True)
     with (
         largest_file(len(before) + 25),
-        pytest.raises(LedgerError, match="evaluations in it are kept") as caught,
+        pytest.raises(LedgerError, match=r"evaluations in it are kept.*--resume") as caught,
     ):
         ledger.append(record(tiny, (1, 1, 1)))
-    assert str(path) in str(caught.value) and "--resume" in str(caught.value)
-    assert path.read_bytes() == before
-    assert ledger.get(record(tiny, (1, 1, 1)).architecture) is None
-    with open_ledger(tiny, resume=True) as ledger:  # the lock is free, and there is room again
-        ledger.append(record(tiny, (1, 1, 1)))
-    assert path.read_bytes().startswith(before)
-
-
-def fail(*args):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-@pytest.mark.parametrize("call", ["append", "sync", "close"])
-def test_failing_fsync_closes_the_ledger(
-    filled, tiny, open_ledger, record, path, monkeypatch, call
-):
-    """Whether the line is on the disk is then not known; what is, is whole."""
-    added = record(tiny, (1, 1, 1))
-    ledger = open_ledger(tiny, resume=True)
-    if call != "append":
-        ledger.append(record(tiny, (1, 1, 0)))  # synced
-        ledger.append(added)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", fail)
-        with pytest.raises(LedgerError, match=r"No space left.*--resume.*evaluated again"):
-            getattr(ledger, call)(*([added] if call == "append" else []))
-    with pytest.raises(LedgerError, match="closed"):
+    assert str(path) in str(caught.value)
+    with pytest.raises(ValueError, match="closed"):
         ledger.append(record(tiny, (1, 0, 0)))
-    ledger.close()
-    with open_ledger(tiny, resume=True) as again:  # the lock is free
-        assert again.get(added.architecture) == added
-
-
-def test_line_that_can_not_be_taken_back_is_cut_off_at_the_next_start(
-    filled, tiny, open_ledger, record, path, monkeypatch
-):
-    before = path.read_bytes()
-    ledger = open_ledger(tiny, resume=True)
-
-    with monkeypatch.context() as patch, largest_file(len(before) + 25):
-        patch.setattr(os, "ftruncate", fail)
-        with pytest.raises(LedgerError):
-            ledger.append(record(tiny, (1, 1, 1)))
-    assert len(path.read_bytes()) == len(before) + 25
     assert list(open_ledger(tiny, resume=True)) == filled
     assert path.read_bytes() == before
 
 
-@pytest.fixture
-def synced(path, monkeypatch):
-    """The sizes of the ledger at each fsync of it; of another file, its inode."""
-    sizes = []
+def test_failing_fsync_closes_the_ledger(filled, tiny, open_ledger, record, monkeypatch):
+    """Whether the line is on the disk is then not known; it is whole."""
+
+    def fail(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    added = record(tiny, (1, 1, 1))
+    ledger = open_ledger(tiny, resume=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(LedgerError, match=r"No space left.*--resume.*evaluated again"):
+            ledger.append(added)
+    assert list(open_ledger(tiny, resume=True)) == [*filled, added]
+
+
+def test_all_is_on_the_disk(tiny, open_ledger, record, path, monkeypatch):
+    """Each line as soon as it is appended; and the folder's entry of a new ledger."""
+    synced = []
     real = os.fsync
 
     def spy(descriptor):
         real(descriptor)
-        inode = os.fstat(descriptor).st_ino
-        sizes.append(path.stat().st_size if inode == path.stat().st_ino else {"inode": inode})
+        synced.append((os.fstat(descriptor).st_ino, path.stat().st_size))
 
     monkeypatch.setattr(os, "fsync", spy)
-    return sizes
-
-
-def test_new_ledger_is_on_the_disk_with_its_folders_entry(tiny, open_ledger, path, synced):
-    open_ledger(tiny)
-    assert synced == [path.stat().st_size, {"inode": path.parent.stat().st_ino}]
-
-
-def test_lines_reach_the_disk_by_sync_or_after_a_while(
-    filled, tiny, open_ledger, record, path, synced, monkeypatch
-):
-    now = 1000.0
-    monkeypatch.setattr(ledger_module.time, "monotonic", lambda: now)
-    ledger = open_ledger(tiny, resume=True)
-    sizes = []
-
-    def append(*choices, seconds=0.19):
-        ledger.append(record(tiny, choices, seconds=seconds))
-        sizes.append(path.stat().st_size)
-
-    append(1, 0, 0)  # a killed search may have left lines that are not on the disk
-    assert synced == sizes[:1]
-    now += 0.15
-    append(1, 0, 1)
-    assert synced == sizes[:1]
-    ledger.sync()
-    ledger.sync()  # there is nothing to do
-    assert synced == sizes[:2]
-    now += 0.15
-    append(1, 0, 2)
-    assert synced == sizes[:2]
-    now += 0.06
-    append(1, 1, 0)
-    assert synced == [*sizes[:2], sizes[3]]
-    append(1, 1, 1)
-    assert synced == [*sizes[:2], sizes[3]]
-    append(1, 1, 2, seconds=0.21)  # what took longer than a sync may is not put at risk
-    assert synced == [*sizes[:2], sizes[3], sizes[5]]
-    append(1, 2, 0)
-    ledger.close()
-    assert synced == [*sizes[:2], sizes[3], *sizes[5:]]
-
-
-@pytest.mark.parametrize("obstacle", ["file in the place of the folder", "folder", "read-only"])
-def test_what_can_not_be_opened_names_the_file(tiny, tmp_path, monkeypatch, obstacle):
-    path = tmp_path / "out" / "ledger.jsonl"
-    if obstacle == "folder":
-        path.mkdir(parents=True)
-    elif obstacle == "read-only":  # root may write everywhere, so the kernel's answer is forged
-
-        def refuse(*args, **kwargs):
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
-        monkeypatch.setattr(os, "open", refuse)
-    else:
-        path.parent.write_text("")
-    with pytest.raises(LedgerError, match="writable") as caught:
-        Ledger(path, {}, tiny)
-    assert str(path) in str(caught.value)
+    ledger = open_ledger(tiny)
+    header = path.stat().st_size
+    file, folder = path.stat().st_ino, path.parent.stat().st_ino
+    assert synced == [(file, header), (folder, header)]
+    for choices in ((0, 0, 0), (0, 0, 1)):
+        ledger.append(record(tiny, choices))
+        assert synced[-1] == (file, path.stat().st_size)
+    assert len(synced) == 4
