@@ -25,18 +25,19 @@ class FolderInUse(DetNASError):
 def folder_lock(folder: str, patience: float = PATIENCE) -> Iterator[None]:
     """Hold a folder's lock; it falls with the process, however that ends.
 
+    It is a record lock, which forked children do not have: data workers outlive a killed run by
+    seconds, and would keep a lock of flock(2) for so long.
+
     Raises:
         FolderInUse: another process has held it for `patience` seconds.
     """
     os.makedirs(folder, exist_ok=True)
-    descriptor = os.open(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
-    _descriptors.add(descriptor)
-    try:
-        deadline = time.monotonic() + patience
+    deadline = time.monotonic() + patience
+    with open(os.path.join(folder, ".lock"), "a") as file:
         told = False
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
@@ -49,20 +50,3 @@ def folder_lock(folder: str, patience: float = PATIENCE) -> Iterator[None]:
                 told = True
             time.sleep(0.2)
         yield
-    finally:
-        if descriptor in _descriptors:
-            _descriptors.remove(descriptor)
-            os.close(descriptor)
-
-
-# Data workers fork, and outlive a process that was killed by the seconds that they need to see it.
-# They would keep the lock for so long, so they drop it when they start.
-_descriptors: set[int] = set()
-
-
-def _drop_in_child() -> None:
-    while _descriptors:
-        os.close(_descriptors.pop())
-
-
-os.register_at_fork(after_in_child=_drop_in_child)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
+import functools
 import logging
 import sys
 from collections.abc import Iterator
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any
 
 
 def let_logs_end(*names: str) -> None:
@@ -18,12 +19,9 @@ def let_logs_end(*names: str) -> None:
     Args:
         names: of loggers with handlers for files, e.g. of Detectron2's setup_logger.
     """
-    files: dict[str, LogFile] = {}
-    for handler in (h for name in names for h in logging.getLogger(name).handlers):
-        if not isinstance(handler, logging.StreamHandler) or isinstance(handler.stream, LogFile):
-            continue
-        if path := _path(handler):
-            handler.setStream(files.setdefault(path, LogFile(handler.stream)))
+    for handler in _stream_handlers(names):
+        if not _is_console(handler):
+            handler.handleError = functools.partial(_end, handler)  # type: ignore[method-assign]
 
 
 def hide_tracebacks(*names: str) -> None:
@@ -32,15 +30,33 @@ def hide_tracebacks(*names: str) -> None:
     Args:
         names: of loggers.
     """
-    for handler in (h for name in names for h in logging.getLogger(name).handlers):
-        if isinstance(handler, logging.StreamHandler) and not _path(handler):
+    for handler in _stream_handlers(names):
+        if _is_console(handler):
             handler.setFormatter(_WithoutTraceback(handler.formatter or logging.Formatter()))
 
 
-def _path(handler: logging.StreamHandler[Any]) -> str | None:
-    """The file that a handler writes to; None for a console."""
-    path = getattr(handler.stream, "name", None)
-    return path if isinstance(path, str) and not path.startswith("<") else None  # <stdout>
+def _stream_handlers(names: tuple[str, ...]) -> Iterator[logging.StreamHandler[Any]]:
+    for handler in (h for name in names for h in logging.getLogger(name).handlers):
+        if isinstance(handler, logging.StreamHandler):
+            yield handler
+
+
+def _is_console(handler: logging.StreamHandler[Any]) -> bool:
+    name = getattr(handler.stream, "name", None)
+    return not isinstance(name, str) or name.startswith("<")  # <stdout>
+
+
+def _end(handler: logging.StreamHandler[Any], record: logging.LogRecord) -> None:
+    """Called while a line can't be written; those after it fail at the closed file, in silence."""
+    file, error = handler.stream, sys.exc_info()[1]
+    if file.closed:
+        return
+    if not isinstance(error, OSError):
+        logging.Handler.handleError(handler, record)
+        return
+    with suppress(OSError):
+        file.close()
+    print(f"{file.name} ends here, it can't be written: {error.strerror}", file=sys.stderr)
 
 
 class _WithoutTraceback(logging.Formatter):
@@ -53,30 +69,3 @@ class _WithoutTraceback(logging.Formatter):
         error = record.exc_info[1] if record.exc_info else None
         record.exc_info = record.exc_text = None
         return self._formatter.format(record) + (f" {type(error).__name__}" if error else "")
-
-
-class LogFile:
-    """A text file that closes when it can't be written to, and then takes all and keeps nothing."""
-
-    def __init__(self, file: TextIO) -> None:
-        self.name = file.name
-        self._file = file
-
-    def write(self, text: str) -> None:
-        if not self._file.closed:
-            with self._closing():
-                self._file.write(text)
-
-    def flush(self) -> None:
-        if not self._file.closed:
-            with self._closing():
-                self._file.flush()
-
-    @contextlib.contextmanager
-    def _closing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                self._file.close()
-            print(f"{self.name} ends here, it can't be written: {error.strerror}", file=sys.stderr)

@@ -4,63 +4,56 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 
 import pytest
 
 from detnas_d2.engine.lock import FolderInUse, folder_lock
 
-
-def test_a_second_run_is_refused(tmp_path):
-    with (
-        folder_lock(tmp_path / "a"),
-        folder_lock(tmp_path / "b", patience=0),
-        pytest.raises(FolderInUse, match="Another run writes to"),
-        folder_lock(tmp_path / "a", patience=0),
-    ):
-        pass
-    with folder_lock(tmp_path / "a", patience=0):
-        pass
+SECONDS = 0.5
 
 
-def test_it_waits_for_a_run_that_is_just_ending(tmp_path):
-    held = threading.Event()
+@pytest.fixture
+def run(tmp_path):
+    """A run with a data worker, in other processes: (its pid, the worker's), which hold the lock.
 
-    def hold():
-        with folder_lock(tmp_path):
-            held.set()
-            time.sleep(0.3)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert held.wait(10)
-    with folder_lock(tmp_path, patience=10):
-        pass
-    thread.join()
-
-
-def test_a_killed_run_leaves_no_lock_with_its_data_workers(tmp_path):
-    """They are forked, and live on for seconds."""
+    The run ends after SECONDS, the worker, which is forked, after a minute.
+    """
     reader, writer = os.pipe()
-    run = os.fork()
-    if run == 0:
+    pid = os.fork()
+    if pid == 0:
         try:
             with folder_lock(tmp_path):
-                if os.fork() == 0:
-                    os.write(writer, str(os.getpid()).encode())
-                time.sleep(60)
+                worker = os.fork()
+                if worker == 0:
+                    time.sleep(60)
+                os.write(writer, str(worker).encode())
+                time.sleep(SECONDS)
         finally:
             os._exit(0)
     worker = int(os.read(reader, 20))
-    try:
-        with pytest.raises(FolderInUse), folder_lock(tmp_path, patience=0):
-            pass
-        os.kill(run, signal.SIGKILL)
-        os.waitpid(run, 0)
-        with folder_lock(tmp_path, patience=0):
-            os.kill(worker, 0)  # it is still there
-    finally:
-        os.kill(worker, signal.SIGKILL)
-        os.close(reader)
-        os.close(writer)
+    yield pid, worker
+    os.kill(worker, signal.SIGKILL)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_second_run_is_refused_or_waits_for_the_end_of_the_first(tmp_path, run):
+    with (
+        folder_lock(tmp_path / "another", patience=0),
+        pytest.raises(FolderInUse, match="Another run writes to"),
+        folder_lock(tmp_path, patience=0),
+    ):
+        pass
+    start = time.monotonic()
+    with folder_lock(tmp_path, patience=10):
+        assert time.monotonic() - start > SECONDS / 10
+    os.waitpid(run[0], 0)
+
+
+def test_a_killed_run_leaves_no_lock_with_its_data_workers(tmp_path, run):
+    pid, worker = run
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    with folder_lock(tmp_path, patience=0):
+        os.kill(worker, 0)  # it is still there
