@@ -20,9 +20,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from detectron2.config import LazyConfig, instantiate
 
@@ -34,7 +36,8 @@ from detnas_d2.driver import build_limit
 from detnas_d2.driver.estimate import Predicted, estimate_table, predict
 from detnas_d2.engine import ConfigError, backbone_node
 from detnas_d2.files import write_atomically
-from detnas_d2.report import draw_detections, summarise, summary_table, write_report
+from detnas_d2.report import draw_detections, write_report
+from detnas_d2.search import read_ledger
 from detnas_d2.search.sampling import draw_random
 from detnas_d2.space import SearchSpace, resolve_space
 from detnas_d2.steps import Step, StepError, run_script, run_steps
@@ -192,6 +195,48 @@ def main(dataset: str, detector: str | None, *, only_estimate: bool, long: bool)
         report(steps, space, seconds, output, suffix)
 
 
+def summarise(
+    search_dir: Path, space: SearchSpace, tests: Mapping[str, Path], seconds: Mapping[str, float]
+) -> dict[str, Any]:
+    """A run's figures, as summary.json has them: AP and AP50 of `tests` (network -> its
+    evaluation.json) in percent, the search's candidates, the seconds by step."""
+    _, evaluations = read_ledger(search_dir / "ledger.jsonl", space)
+    scored = [(e.fitness, e.generation) for e in evaluations if e.fitness is not None]
+    first = [fitness for fitness, generation in scored if generation == 0]  # which is random
+    summary: dict[str, Any] = {}
+    for name, path in tests.items():
+        # a network that detects nothing has no metrics, or NaN, which is null in the file
+        metrics = json.loads(path.read_text())
+        summary[name] = {m: metrics.get(f"bbox/{m}") for m in ("AP", "AP50")}
+    summary["search"] = {
+        "evaluated": len(evaluations),
+        "best_fitness": max(scored)[0],
+        "mean_random_fitness": math.fsum(first) / len(first),
+    }
+    return {**summary, "seconds": dict(seconds)}
+
+
+def summary_table(summary: Mapping[str, Any]) -> str:
+    """The summary for a reader, figures rounded."""
+    search = summary["search"]
+    lines = [
+        f"search: {search['evaluated']} architectures, best fitness {search['best_fitness']:.2f}, "
+        f"mean of the random ones {search['mean_random_fitness']:.2f}",
+        f"{'network':24s}{'AP':>8s}{'AP50':>8s}"
+        + ("  training" if "seconds" in summary.get("test", ()) else ""),
+    ]
+    labels = {"test": "searched", "finetuned": "fine-tuned", "random": "random"}
+    for key in (k for k in labels if k in summary):
+        figures = (summary[key][m] for m in ("AP", "AP50"))
+        cells = "".join("    none" if f is None else f"{f:8.2f}" for f in figures)
+        spent = summary[key].get("seconds")
+        spent = "" if spent is None else f"{spent:8.0f} s"
+        lines.append(f"{labels[key] + ', test set':24s}{cells}{spent}")
+    lines.append(f"{'step':24s}{'seconds':>8s}")
+    seconds = {**summary["seconds"], "total": sum(summary["seconds"].values())}
+    return "\n".join([*lines, *(f"{step:24s}{s:8.0f}" for step, s in seconds.items())])
+
+
 def report(
     steps: Sequence[Step],
     space: SearchSpace,
@@ -224,7 +269,7 @@ def report(
     predictions = test.folder / "coco_instances_results.json"
     if predictions.exists():
         picture = output / f"test_images{suffix}.png"
-        draw_detections(test.cfg.dataloader.test.dataset.names, str(predictions), str(picture))
+        draw_detections(test.cfg.dataloader.test.dataset.names, predictions, picture)
         print(f"some test images: {picture}")
     print(f"figures: {summary_file}")
     try:

@@ -1,7 +1,6 @@
 """Reports: read from what the steps wrote, without a model."""
 
+from .boxes import draw_detections
 from .page import write_report
-from .pictures import draw_detections
-from .summary import summarise, summary_table
 
-__all__ = ["draw_detections", "summarise", "summary_table", "write_report"]
+__all__ = ["draw_detections", "write_report"]

@@ -1,131 +1,122 @@
-"""Detections of the best network beside the ground truth, drawn on the validation images."""
+"""Detections beside the ground truth, drawn on the images themselves."""
 
 from __future__ import annotations
 
 import base64
 import io
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from PIL import Image, ImageOps
 
 from ..data.drawing import colour_of, draw_boxes, grid, write_picture
 from ..driver.detections import DETECTIONS_FILE
 from ..files import parse_json
-from .search_file import UNREADABLE
 
 _SIDE = 560  # pixels of a drawn image's longer side
 _MOST_ENLARGED = 5.0
+Boxes = Sequence[Mapping[str, Any]]  # each with bbox (x, y, width, height), class, maybe score
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One validation image, twice: with the ground truth and with what was found.
-
-    truth, found: data URIs (JPEG). is_empty: nothing was found.
-    """
-
-    file: str
-    truth: str
-    found: str
-    truth_alt: str
-    found_alt: str
-    width: int
-    height: int
-    is_empty: bool
-
-
-@dataclass(frozen=True)
-class Detections:
-    """All that the section shows. classes: (name, colour) of those that occur."""
-
-    pictures: Sequence[Picture]
-    classes: Sequence[tuple[str, str]]
-    dataset: str
-    statistics: tuple[int, int]
-    least_score: float
-    notes: Sequence[str]
-
-
-def read_detections(folder: Path, png: Path) -> Detections | None:
+def read_detections(folder: Path, png: Path) -> dict[str, Any]:
     """Draw ``detections.json`` of a search's folder, and write the pictures as one PNG file too.
 
     Returns:
-        None where there is no such file, or where it holds something else.
+        what the page shows. pictures: of each image, with its boxes and with what was found, as
+        JPEG. classes: (name, colour) of those that occur. notes: images that can't be read.
 
     Raises:
-        OSError: the PNG file can't be written.
+        any Exception: the file can't be read, or holds something else.
     """
-    try:
-        content = parse_json((folder / DETECTIONS_FILE).read_bytes())
-        detections, drawn = _drawn(content)
-    except UNREADABLE:
-        return None
-    if drawn:
-        write_picture(png, grid(drawn, columns=4))
-    return detections
-
-
-def _drawn(content: Mapping[str, Any]) -> tuple[Detections, list[np.ndarray]]:
-    """What is shown, and each image's two pictures: with the truth, and with what was found."""
+    content = parse_json((folder / DETECTIONS_FILE).read_bytes())
     names = dict(enumerate(map(str, content["classes"])))
+
+    def name(number: int) -> str:
+        return names.get(number, f"class {number}")
+
     notes: list[str] = []
-    pictures: list[Picture] = []
+    pictures: list[dict[str, Any]] = []
     drawn: list[np.ndarray] = []
     seen: set[int] = set()
     for image in content["images"]:
         file = Path(image["file"])
         try:
-            with Image.open(file) as opened:
-                pixels = np.asarray(opened.convert("RGB"))
+            pixels = _pixels(file)
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             notes.append(f"{file} can't be read: {getattr(error, 'strerror', None) or error}.")
             continue
         truth, found = image["ground_truth"], image["detections"]
-        pair = [_draw(pixels, image, boxes, names) for boxes in (truth, found)]
+        size = (image["width"], image["height"])
+        pair = [_draw(pixels, boxes, name, size) for boxes in (truth, found)]
         drawn += pair
         seen |= {box["class"] for box in (*truth, *found)}
         counts = sorted(Counter(box["class"] for box in found).items())
-        counted = ", ".join(f"{count} {_name(c, names)}" for c, count in counts) or "none"
-        pictures.append(
-            Picture(
-                *(file.name, _as_uri(pair[0]), _as_uri(pair[1])),
-                f"{file.name} with the {len(truth)} boxes of its annotation",
-                f"{file.name} with {len(found)} detections: {counted}",
-                *(pair[0].shape[1], pair[0].shape[0], not found),
-            )
+        counted = ", ".join(f"{count} {name(c)}" for c, count in counts)
+        alts = (
+            f"{file.name} with the {len(truth)} boxes of its annotation",
+            f"{file.name} with {len(found)} detections: {counted or 'none'}",
         )
+        height, width, _ = pair[0].shape
+        shown = list(zip(map(_as_uri, pair), alts, strict=True))
+        pictures.append({"file": file.name, "shown": shown, "width": width, "height": height})
+        pictures[-1]["is_empty"] = not found
     done, wanted = content["calibration_batches"]
-    classes = [(_name(c, names), colour_of(c)) for c in sorted(seen)]
-    dataset, least = str(content["dataset"]), float(content["least_score"])
-    return Detections(pictures, classes, dataset, (int(done), int(wanted)), least, notes), drawn
+    if drawn:
+        write_picture(png, grid(drawn, columns=4))
+    return {
+        "pictures": pictures,
+        "classes": [(name(c), colour_of(c)) for c in sorted(seen)],
+        "dataset": str(content["dataset"]),
+        "statistics": (int(done), int(wanted)),
+        "least_score": float(content["least_score"]),
+        "notes": notes,
+    }
+
+
+def draw_detections(dataset: str, predictions: Path, picture: Path) -> None:
+    """Draw what was found on a data set's first six images, side by side, as one PNG.
+
+    Args:
+        dataset: registered, in COCO form.
+        predictions: ``coco_instances_results.json`` of a COCO evaluator: boxes
+            (x, y, width, height) in pixels of the original image; those with a score of at least
+            0.5 are drawn.
+        picture: where to write.
+    """
+    found: dict[Any, list[dict[str, Any]]] = {}
+    records = DatasetCatalog.get(dataset)[:6]  # first: loading completes the metadata
+    metadata = MetadataCatalog.get(dataset)
+    for box in json.loads(predictions.read_text()):
+        if box["score"] >= 0.5:
+            box["class"] = metadata.thing_dataset_id_to_contiguous_id[box["category_id"]]
+            found.setdefault(box["image_id"], []).append(box)
+    name = metadata.thing_classes.__getitem__
+    drawn = [_draw(_pixels(r["file_name"]), found.get(r["image_id"], ()), name) for r in records]
+    write_picture(picture, grid(drawn, columns=3))
 
 
 def _draw(
-    pixels: np.ndarray,
-    image: Mapping[str, Any],
-    found: Sequence[Mapping[str, Any]],
-    names: Mapping[int, str],
+    pixels: np.ndarray, found: Boxes, name: Callable[[int], str], size: Sequence[float] = ()
 ) -> np.ndarray:
+    """size: width and height that the boxes are of; else the image's."""
     height, width = pixels.shape[:2]
     boxes = np.array([box["bbox"] for box in found], dtype=np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
-    return draw_boxes(
-        pixels,
-        boxes * (2 * [width / image["width"], height / image["height"]]),
-        [int(box["class"]) for box in found],
-        [box["score"] for box in found] if found and "score" in found[0] else None,
-        lambda number: _name(number, names),
-        min(_SIDE / max(width, height), _MOST_ENLARGED),
-    )
+    if size:
+        boxes *= 2 * [width / size[0], height / size[1]]
+    scores = [box["score"] for box in found] if found and "score" in found[0] else None
+    scale = min(_SIDE / max(width, height), _MOST_ENLARGED)
+    return draw_boxes(pixels, boxes, [int(box["class"]) for box in found], scores, name, scale)
 
 
-def _name(number: int, names: Mapping[int, str]) -> str:
-    return names.get(number, f"class {number}")
+def _pixels(file: str | Path) -> np.ndarray:
+    with Image.open(file) as opened:
+        return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
 
 
 def _as_uri(picture: np.ndarray) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import yaml
 from ..driver.retraining import Retraining
 from ..durations import duration
 from ..search import Evaluation, rank
-from .boxes import Detections, read_detections
+from .boxes import read_detections
 from .network_chart import network_chart, stage_rows
 from .search_charts import cost_chart, fitness_chart, generations_chart, top_choices_chart
 from .search_file import FLOPS_ALONE
@@ -63,7 +64,7 @@ class SearchPart:
     front_costs: list[str] = field(default_factory=list)
     top_choices: Chart | None = None
     generations: Chart | None = None
-    detections: Detections | None = None
+    detections: dict[str, Any] | None = None
     missing_detections: str = ""
     failed: list[tuple[str, int, str]] = field(default_factory=list)
     run: list[tuple[str, str]] = field(default_factory=list)
@@ -211,9 +212,8 @@ def _row(
 
 
 def _add_detections(part: SearchPart, record: SearchRecord, png: Png) -> None:
-    part.missing_detections = "Detections could not be drawn."
-    part.detections = read_detections(record.step.path, png("detections"))
-    if part.detections is not None:
+    with suppress(Exception):  # whatever the file holds
+        part.detections = read_detections(record.step.path, png("detections"))
         return
     if record.metric.startswith("classification/"):
         part.missing_detections = (

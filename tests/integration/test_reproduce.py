@@ -135,6 +135,7 @@ def test_rank_correlation_pairs_each_network_with_itself(tools):
         runs += [{"network": n.name, "AP": i**2 + d} for d in (-0.3, 0.3)]  # two seeds
     found = reproduce.rank_correlation(study, runs[::-1], scores[3:] + scores[:3])
     assert found["tau"] == pytest.approx(1) and found["architectures"] == 12
+    assert [found["low"], found["high"]] == pytest.approx([1, 1])
     assert found["fitness_and_AP"] == [(float(i), pytest.approx(i**2)) for i in range(12)]
 
 
