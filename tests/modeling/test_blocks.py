@@ -5,7 +5,6 @@ import logging
 import pytest
 import torch
 from fvcore.nn import FlopCountAnalysis
-from torch import nn
 from torch.nn import functional as F
 
 from detnas_d2.modeling import Norm, ShuffleBlock, StandAloneNetwork, build_block
@@ -197,8 +196,3 @@ def test_block_that_is_no_module_class(path):
 def test_architecture_of_another_space_is_refused(space):
     with pytest.raises(ValueError, match="300m"):
         StandAloneNetwork(space, Architecture(get_space("300m"), (0,) * 20))
-
-
-def test_blocks_take_any_norm():
-    block = ShuffleBlock(ShuffleChoice(3), 8, 8, 1, lambda channels: nn.GroupNorm(2, channels))
-    assert isinstance(block.main[0].norm, nn.GroupNorm)
