@@ -23,13 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bccd import first
 from detectron2.config import LazyCall as L
 from detectron2.config import LazyConfig, instantiate
 from detectron2.evaluation import COCOEvaluator, inference_on_dataset
 from detectron2.utils.events import EventStorage
 from fvcore.nn.precise_bn import update_bn_stats
-from measuring import PATH, alternate, mark, median_ratio, report
+from measuring import PATH, alternate, first, mark, median_ratio, report
 from torch import nn
 
 from detnas_d2.data import seeded

@@ -21,10 +21,9 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"  # noqa: E402  before torch is imported
 
 import torch
-from bccd import first
 from detectron2.config import LazyCall as L
 from detectron2.config import instantiate
-from measuring import PATH, alternate, mark, median_ratio, report
+from measuring import PATH, alternate, first, mark, median_ratio, report
 
 from detnas_d2.driver import DefaultExecutor
 from detnas_d2.engine import LazyTrainer, load_config, require_supernet

@@ -13,30 +13,30 @@ train_net.py and search_net.py with the paper's configs.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from made_data import write_coco, write_image_folder
-from measuring import PATH, machine, versions
+from measuring import machine, versions
 
 ROOT = Path(__file__).resolve().parents[1]
+STEP1 = "imagenet/step1_supernet_300m"
 STEP2, STEP3 = "coco/step2_supernet_fpn_300m", "coco/step3_search_fpn_300m"
 TINY = "--tiny" in sys.argv
 # images (height, width), and a GPU's share of the paper's batches
 IMAGE, PHOTOGRAPH = ((64, 96), (48, 64)) if TINY else ((800, 1333), (375, 500))
 IMAGES = {"supernet": 8, "search": 3} if TINY else {"supernet": 64, "search": 50}
 CLASSES = 4 if TINY else 1000
-ROUNDS, STEPS, CALIBRATION = (1, 3, 2) if TINY else (3, 200, 25)  # batches of 2 images
+STEPS, CALIBRATION = (3, 2) if TINY else (200, 25)  # batches of 2 images
 COMMON = ["train.init_checkpoint=", "dataloader.train.num_workers=12"]
 DETECTION = ["dataloader.train.total_batch_size=2"]
 CLASSIFICATION = ["dataloader.train.total_batch_size=128"]
@@ -76,15 +76,15 @@ def note(**figures: Any) -> None:
     print(json.dumps(figures), flush=True)
 
 
-def train(config: str, name: str, steps: int, *overrides: str) -> None:
+def train(config: str, overrides: Sequence[str], name: str) -> None:
     """Milliseconds of a step, those that wait for its images, and MB of the GPU at most."""
-    length = [f"train.max_iter={steps}", f"train.output_dir={name}", "dataloader.evaluator=null"]
+    length = [f"train.max_iter={STEPS}", f"train.output_dir={name}", "dataloader.evaluator=null"]
     rate = "optimizer.lr=0.001"  # one that no start makes diverge
     run("train_net.py", config, *overrides, *length, rate)
     last = json.loads(Path(name, "metrics.json").read_text().splitlines()[-1])
     memory = re.findall(r"max_mem: (\d+)M", Path(name, "log.txt").read_text())
     note(
-        steps=steps,
+        steps=STEPS,
         milliseconds=round(1000 * last["time"], 2),
         of_which_data=round(1000 * last["data_time"], 2),
         peak_MB=int(memory[-1]) if memory else None,
@@ -92,93 +92,39 @@ def train(config: str, name: str, steps: int, *overrides: str) -> None:
     )
 
 
-def candidate() -> None:
-    """One candidate of a search: seconds of the statistics and of the validation's forwards.
-
-    Its first line is the machine and its versions.
-    """
-    import torch
-    from detectron2.config import instantiate
-
-    from detnas_d2.engine import LazyTrainer, load_config, require_supernet
-    from detnas_d2.evaluation import calibrated
-    from detnas_d2.modeling import folded
-
-    length = f"search.fitness.calibration_batches={CALIBRATION}"
-    cfg = load_config(str(ROOT / f"configs/{STEP3}.py"), [*COMMON, *DETECTION, length])
-    torch.manual_seed(0)
-    model = LazyTrainer.build_model(cfg)
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    tf32 = torch.backends.cudnn.allow_tf32
-    note(machine=machine(), gpu=gpu, tf32=tf32, versions=versions())
-    supernet = require_supernet(model, "A candidate")
-    images = instantiate(cfg.search.fitness).load(cfg)
-    device = next(model.parameters()).device.type
-    layouts = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
-
-    def moment() -> float:
-        if device == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter()
-
-    def evaluate(layout: str, amp: bool) -> tuple[float, float]:
-        model.to(memory_format=layouts[layout])
-        start = moment()
-        with (
-            torch.no_grad(),
-            supernet.use_path(PATH),
-            torch.autocast(device, enabled=amp),
-            calibrated(model, images.calibration, 0),
-            folded(model),
-        ):
-            middle = moment()
-            for batch in images.validation:
-                model(batch)
-            return middle - start, moment() - middle
-
-    ways = list(itertools.product(layouts, (False, True)))
-    seconds: dict[tuple[str, bool], list[tuple[float, float]]] = {way: [] for way in ways}
-    for _, way in itertools.product(range(1 + ROUNDS), ways):
-        seconds[way].append(evaluate(*way))
-    for way in ways:
-        of_statistics, of_validation = zip(*seconds[way][1:], strict=True)  # the first warms up
-        note(
-            layout=way[0],
-            amp=way[1],
-            statistics_seconds=round(statistics.median(of_statistics), 4),
-            statistics_images=sum(map(len, images.calibration)),
-            validation_seconds=round(statistics.median(of_validation), 4),
-            validation_images=sum(map(len, images.validation)),
-        )
-
-
-def worker() -> None:
-    """A search with one Ray worker, on an untrained supernet."""
+def search(overrides: Sequence[str], name: str) -> None:
+    """Seconds of each candidate, on an untrained supernet; the first one warms up."""
     from detnas_d2.engine import DetNASCheckpointer, LazyTrainer, load_config
 
     cfg = load_config(str(ROOT / f"configs/{STEP3}.py"), [*COMMON, *DETECTION])
     DetNASCheckpointer(LazyTrainer.build_model(cfg), ".").save("untrained")
-    size = ["search.algorithm.population=2", "search.algorithm.generations=2"]
+    size = ["search.algorithm.population=4", "search.algorithm.generations=1"]
     size += ["search.algorithm.parents=1", f"search.fitness.calibration_batches={CALIBRATION}"]
     scores = "model.roi_heads.box_predictor.test_score_thresh=0.0"  # untrained: all are low
-    where = ["train.init_checkpoint=untrained.pth", "train.output_dir=worker", "search.retrain=[]"]
-    run("search_net.py", STEP3, *DETECTION, *size, *where, scores, "search.executor.workers=1")
-    lines = Path("worker", "ledger.jsonl").read_text().splitlines()[1:]
+    where = ["train.init_checkpoint=untrained.pth", f"train.output_dir={name}", "search.retrain=[]"]
+    run("search_net.py", STEP3, *DETECTION, *size, *where, scores, *overrides)
+    lines = Path(name, "ledger.jsonl").read_text().splitlines()[1:]
     records = [json.loads(line) for line in lines]
     if any(record["status"] != "ok" for record in records):
         sys.exit(f"candidates failed: {records}")
-    note(seconds=[round(record["seconds"], 3) for record in records])
+    note(overrides=overrides, seconds=[round(record["seconds"], 3) for record in records])
 
 
-PARTS: dict[str, tuple[Callable[[], None], int]] = {
-    "candidate": (candidate, 110),
-    "steps": (lambda: train(STEP2, "steps", STEPS, *DETECTION), 80),
-    "mixed": (lambda: train(STEP2, "mixed", STEPS, *DETECTION, "train.amp.enabled=True"), 80),
-    "classification": (
-        lambda: train("imagenet/step1_supernet_300m", "cls", STEPS, *CLASSIFICATION),
-        80,
-    ),
-    "worker": (worker, 90),
+def candidate(last: bool, amp: bool) -> Callable[[str], None]:
+    """A search in one layout and precision, of the same candidates."""
+    fitness = "search.fitness"
+    return partial(search, [f"{fitness}.channels_last={last}", f"{fitness}.amp={amp}"])
+
+
+PARTS: dict[str, tuple[Callable[[str], None], int]] = {
+    "candidate": (candidate(False, False), 55),
+    "candidate_amp": (candidate(False, True), 55),
+    "candidate_last": (candidate(True, False), 55),
+    "candidate_last_amp": (candidate(True, True), 55),
+    "steps": (partial(train, STEP2, DETECTION), 80),
+    "mixed": (partial(train, STEP2, [*DETECTION, "train.amp.enabled=True"]), 80),
+    "classification": (partial(train, STEP1, CLASSIFICATION), 80),
+    "worker": (partial(search, ["search.executor.workers=1"]), 90),
 }
 """What is run, and its seconds at most: together under ten minutes."""
 
@@ -195,9 +141,12 @@ def main() -> None:
     if wrong := set(args.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(wrong))}; there are {', '.join(PARTS)}")
     if args.here:  # a part, in its process
-        return PARTS[args.parts[0]][0]()
+        return PARTS[args.parts[0]][0](args.parts[0])
     args.output.mkdir(parents=True, exist_ok=True)
-    lines, failed = list[dict[str, Any]](), list[str]()
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    tf32 = torch.backends.cudnn.allow_tf32
+    lines = [{"machine": machine(), "gpu": gpu, "tf32": tf32, "versions": versions()}]
+    failed = []
     with tempfile.TemporaryDirectory() as folder, open(args.output / "gpu.txt", "w") as log:
         data(Path(folder))
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))

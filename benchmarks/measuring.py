@@ -42,6 +42,13 @@ def median_ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
     return statistics.median(s / f for s, f in zip(slow, fast, strict=True))
 
 
+def first(names: str, count: int) -> list[dict[str, Any]]:
+    """The first images of a registered data set."""
+    from detectron2.data import get_detection_dataset_dicts  # here, as below: it imports torch
+
+    return get_detection_dataset_dicts(names, filter_empty=False)[:count]
+
+
 def machine() -> str:
     """Processor and number of usable cores."""
     # here, for it imports torch, and 64 workers with torch are more than a machine holds

@@ -98,6 +98,7 @@ def load_weights(
     """
     state, target = checked_state(checkpoint), model.state_dict()
     prefix, backbone = find_backbone(model) or (other_prefix(target), None)
+    body: State
     body, heads = split(state, detnas_prefix(state) if backbone else other_prefix(state))
     target_body, target_heads = split(target, prefix)
     if not target_body:

@@ -155,15 +155,6 @@ def test_fpn_adds_levels_of_one_stride_as_they_are(detnet):
         torch.testing.assert_close(got[name], getattr(fpn, f"fpn_output{name[1:]}")(level))
 
 
-def test_fpn_wrong_features(detnet):
-    with pytest.raises(ValueError, match=r"in_features is .*res7.*out_features: res2"):
-        DetNetFPN(detnet, ["res2", "res7"])
-    with pytest.raises(ValueError, match=r"strides \[8, 4\].*first to the last"):
-        DetNetFPN(detnet, ["res3", "res2"])
-    with pytest.raises(ValueError, match="in_features"):
-        DetNetFPN(detnet, [])
-
-
 def boxes_of_sizes(*sizes):
     return Boxes(torch.tensor([[3.0, 5.0, 3.0 + s, 5.0 + s] for s in sizes]))
 

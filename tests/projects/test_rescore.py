@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 from detectron2.data import DatasetCatalog
@@ -47,9 +45,3 @@ def test_equal_to_the_evaluator_on_the_detections_themselves(bccd_images, tmp_pa
     found = rescore_as_voc(str(file), "bccd_test", "bccd_voc_test")
     assert found == pytest.approx(dict(expected), abs=0.01)
     assert (found["AP50"] > 99) == (shift == 0.0)
-
-
-def test_images_without_detections_count(bccd_images, tmp_path):
-    file = tmp_path / "results.json"
-    file.write_text(json.dumps([]))
-    assert rescore_as_voc(str(file), "bccd_test", "bccd_voc_test")["AP50"] == 0.0

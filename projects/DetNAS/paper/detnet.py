@@ -71,20 +71,15 @@ class DetNetFPN(Backbone):
     levels by them; here res<n> gives p<n>, for DetNet p2 to p6 at strides 4, 8, 16, 16, 16. There
     is no top block: p6, which Detectron2's makes of p5, is a stage's here.
 
-    Modules are named as in Detectron2's: bottom_up, fpn_lateral<n>, fpn_output<n>.
-
-    A Faster R-CNN takes p2 to p6 in the RPN (`AnchorGenerator` with strides 4, 8, 16, 16, 16) and
-    p2 to p5 in the box head, as FPN does, with a `PyramidROIPooler`.
+    Modules are named as in Detectron2's: bottom_up, fpn_lateral<n>, fpn_output<n>. The box head
+    takes p2 to p5, as FPN does, with a `PyramidROIPooler`.
 
     Args:
         bottom_up: the backbone; its stages are named res<n>.
-        in_features: the stages that become levels, from the first to the last.
+        in_features: the stages that become levels, from the first to the last; each stride divides
+            the next.
         out_channels: channels of every level.
         norm: "" (convolutions with bias, no norm), a name or a callable such as `Norm`.
-
-    Raises:
-        ValueError: features that the backbone does not give, or strides that fall or do not
-            divide the next.
     """
 
     def __init__(
@@ -96,17 +91,7 @@ class DetNetFPN(Backbone):
     ) -> None:
         super().__init__()
         shapes = bottom_up.output_shape()
-        if not in_features or not set(in_features) <= set(shapes):
-            raise ModelError(
-                f"in_features is {in_features!r}; expected one or more of the backbone's "
-                f"out_features: {', '.join(shapes)}"
-            )
         strides = [shapes[name].stride for name in in_features]
-        if any(after % before for before, after in zip(strides, strides[1:], strict=False)):
-            raise ModelError(
-                f"in_features {', '.join(in_features)} have the strides {strides}; expected each "
-                "to divide the next: list the stages from the first to the last"
-            )
         self.bottom_up = bottom_up
         self.in_features = tuple(in_features)
         self._size_divisibility = strides[-1]

@@ -137,7 +137,9 @@ def read_released(checkpoint: Any) -> Released:
     beginning = re.compile(r"(module\.)?(backbone\.body\.|backbone\.fpn\.|backbone\.|fpn\.)?")
     named = {beginning.sub("", name, count=1): tensor for name, tensor in state.items()}
     blocks = {
-        (int(match["block"]), match["choice"] and int(match["choice"])): match["operation"]
+        (int(match["block"]), None if match["choice"] is None else int(match["choice"])): match[
+            "operation"
+        ]
         for match in map(LAYER.fullmatch, named)
         if match and match["operation"]
     }
