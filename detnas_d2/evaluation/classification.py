@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,8 +44,7 @@ class ClassificationEvaluator(DatasetEvaluator):
                     f"The scores of {image.get('file_name', 'an image')!r} are not finite."
                 )
             # ties count against the network: one that gives equal scores knows nothing
-            rank = int((scores >= scores[image["category_id"]]).sum()) - 1
-            self._ranks.append(rank)
+            self._ranks.append(int((scores >= scores[image["category_id"]]).sum()) - 1)
 
     def evaluate(self) -> dict[str, dict[str, float]]:
         """
@@ -60,8 +58,5 @@ class ClassificationEvaluator(DatasetEvaluator):
                 return {}
         if not ranks:
             raise ValueError(f"No image of {self._dataset_name!r} was evaluated.")
-        return {
-            "classification": OrderedDict(
-                (f"top{k}", 100.0 * sum(r < k for r in ranks) / len(ranks)) for k in self._topk
-            )
-        }
+        top = {f"top{k}": 100.0 * sum(r < k for r in ranks) / len(ranks) for k in self._topk}
+        return {"classification": top}

@@ -19,8 +19,6 @@ from ..data.image_store import ImageStore
 
 logger = logging.getLogger(__name__)
 
-_REPORT_EVERY = 10.0  # seconds
-
 Image = dict[str, Any]
 
 
@@ -39,7 +37,7 @@ class SearchImages:
 
     def __reduce__(self) -> Any:
         """By pickle the pixels go as NumPy arrays, which Ray's workers map and do not copy."""
-        parts = (_each(lambda t: t.numpy(), b) for b in (self.calibration, self.validation))
+        parts = (_each(torch.Tensor.numpy, b) for b in (self.calibration, self.validation))
         return _unpickled, (*parts, self.positions)
 
 
@@ -59,11 +57,8 @@ def load_images(
     Raises:
         DataError: the disk is full.
     """
-    store = ImageStore(
-        int(cache_memory * 2**30),
-        cfg.train.output_dir,
-        pin=str(cfg.train.device).startswith("cuda"),
-    )
+    pin = str(cfg.train.device).startswith("cuda")
+    store = ImageStore(int(cache_memory * 2**30), cfg.train.output_dir, pin=pin)
     batches = itertools.islice(iter(instantiate(cfg.dataloader.calibration)), calibration_batches)
     calibration = list(_kept(batches, store, calibration_batches, "batch-norm"))
     total = len(loader) if isinstance(loader, Sized) else None
@@ -87,12 +82,9 @@ def group_by_size(sizes: Sequence[Any], batch_size: int) -> list[tuple[int, ...]
     groups: dict[Any, list[int]] = defaultdict(list)
     for index, size in enumerate(sizes):
         groups[size].append(index)
-    batches = [
-        tuple(group[start : start + batch_size])
-        for group in groups.values()
-        for start in range(0, len(group), batch_size)
-    ]
-    return sorted(batches)
+    starts = range(0, len(sizes), batch_size)
+    batches = (tuple(g[start : start + batch_size]) for g in groups.values() for start in starts)
+    return sorted(batch for batch in batches if batch)
 
 
 def _kept(
@@ -102,7 +94,7 @@ def _kept(
     for done, batch in enumerate(batches, start=1):
         yield [{**image, "image": store.keep(image["image"])} for image in batch]
         now = time.monotonic()
-        if total and now - told > _REPORT_EVERY:
+        if total and now - told > 10.0:
             told = now
             left = (now - start) / done * (total - done)
             logger.info("Reading the %s images: %d/%d, %.0f s left", what, done, total, left)
@@ -111,8 +103,8 @@ def _kept(
 def _unpickled(calibration: Any, validation: Any, positions: Any) -> SearchImages:
     with warnings.catch_warnings():  # nothing writes to images
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        parts = [_each(torch.from_numpy, batches) for batches in (calibration, validation)]
-    return SearchImages(parts[0], parts[1], positions)
+        parts = (_each(torch.from_numpy, batches) for batches in (calibration, validation))
+        return SearchImages(*parts, positions)
 
 
 def _each(change: Callable[[Any], Any], batches: Sequence[list[Image]]) -> list[list[Image]]:
