@@ -103,8 +103,8 @@ def _kept(
 def _unpickled(calibration: Any, validation: Any, positions: Any) -> SearchImages:
     with warnings.catch_warnings():  # nothing writes to images
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        parts = (_each(torch.from_numpy, batches) for batches in (calibration, validation))
-        return SearchImages(*parts, positions)
+        calibration, validation = (_each(torch.from_numpy, b) for b in (calibration, validation))
+    return SearchImages(calibration, validation, positions)
 
 
 def _each(change: Callable[[Any], Any], batches: Sequence[list[Image]]) -> list[list[Image]]:

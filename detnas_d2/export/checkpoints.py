@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,17 @@ def last_checkpoint(folder: Path, cfg: DictConfig | None = None) -> Path:
         if path.is_file():
             return path
     if cfg is not None and cfg.get("search") is not None:
-        raise TrainedError(_of_search(folder, cfg))
-    initial = OmegaConf.select(cfg, "train.init_checkpoint") if cfg is not None else None
-    if initial and (folder / "evaluation.json").is_file():
+        configs = OmegaConf.select(cfg, "search.retrain") or ["STEP4_CONFIG"]
+        commands = "; ".join(f"python train_net.py --config-file {config}" for config in configs)
         raise TrainedError(
-            f"{folder} is the folder of a test, without weights of its own; those that it tested "
-            f"are {initial}: give the folder of that file, or --weights {initial}."
+            f"{folder} is the folder of a search, which trains no network. Train what it found "
+            f"({folder / 'best_architecture.json'}), with its commands: {commands}; then give the "
+            "folder of that training."
         )
     raise TrainedError(
         f"{folder} holds no checkpoint (model_final.pth): the training has not saved one yet, or "
-        "it was moved away. Finish the training (train_net.py --resume), or give --weights FILE."
+        "it was moved away, or this was a test alone. Finish the training (train_net.py --resume), "
+        "or give --weights FILE."
     )
 
 
@@ -70,30 +71,15 @@ def categories_in(checkpoint: Mapping[str, Any], names: Sequence[str]) -> list[d
         TrainedError: those of the checkpoint are damaged.
     """
     stored = checkpoint.get("categories")
-    if isinstance(stored, list):
-        return list(_checked(stored))
-    return categories_of(names)
-
-
-def _checked(categories: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    for category in categories:
-        try:
-            yield {"id": int(category["id"]), "name": str(category["name"])}
-        except (TypeError, KeyError, ValueError) as e:
-            raise TrainedError(
-                'The checkpoint\'s entry "categories" is damaged: expected id and name of each '
-                f"class, got {category!r}."
-            ) from e
-
-
-def _of_search(folder: Path, cfg: DictConfig) -> str:
-    configs = OmegaConf.select(cfg, "search.retrain") or ["STEP4_CONFIG"]
-    best = folder / "best_architecture.json"
-    commands = "; ".join(f"python train_net.py --config-file {config}" for config in configs)
-    return (
-        f"{folder} is the folder of a search, which trains no network. Train what it found "
-        f"({best}), with its commands: {commands}; then give the folder of that training."
-    )
+    if not isinstance(stored, list):
+        return categories_of(names)
+    try:
+        return [{"id": int(c["id"]), "name": str(c["name"])} for c in stored]
+    except (TypeError, KeyError, ValueError) as e:
+        raise TrainedError(
+            'The checkpoint\'s entry "categories" is damaged: expected id and name of each class, '
+            f"got {str(stored)[:200]}."
+        ) from e
 
 
 def of_supernet(path: Path) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 
 from .errors import ExportError
 from .formats import Run
@@ -33,8 +35,9 @@ class Comparison:
     images: int = 0
     detections: int = 0
 
-    def add(self, name: str, value: float) -> None:
-        self.largest[name] = max(self.largest.get(name, 0.0), value)
+    def add(self, name: str, differences: torch.Tensor) -> None:
+        largest = float(differences.max()) if differences.numel() else 0.0
+        self.largest[name] = max(self.largest.get(name, 0.0), largest)
 
 
 def compare(
@@ -53,8 +56,7 @@ def compare(
         expected, got = graph.expected(image), run(image)
         comparison.images += 1
         if graph.is_detector:
-            threshold, most = score_floor(graph.network)
-            _compare_detections(expected, got, threshold, most, comparison)
+            compare_detections(expected, got, *score_floor(graph.network), comparison)
             continue
         for name, ours, theirs in zip(graph.outputs, expected, got, strict=True):
             if ours.shape != theirs.shape:
@@ -62,41 +64,41 @@ def compare(
                     f"{name} of an image {tuple(image.shape)} has the shape {tuple(theirs.shape)}, "
                     f"expected {tuple(ours.shape)}"
                 )
-            _check(name, ours, theirs, comparison)
+            difference = (ours - theirs).abs().double().cpu()
+            if not bool((_relative(ours, theirs) <= tolerance).all()):
+                raise ExportError(
+                    f"The exported file computes something else: {name} differs by up to "
+                    f"{float(difference.max()):.2g}, allowed is {tolerance:g} * max(1, |value|). "
+                    + _MORE
+                )
+            comparison.add(name, difference)
     return comparison
 
 
-def _check(name: str, ours: torch.Tensor, theirs: torch.Tensor, comparison: Comparison) -> None:
-    ours, theirs = ours.cpu().double(), theirs.cpu().double()
-    difference = (ours - theirs).abs()
-    if not bool((difference <= comparison.tolerance * ours.abs().clamp(min=1)).all()):
-        raise ExportError(
-            f"The exported file computes something else: {name} differs by up to "
-            f"{float(difference.max()):.2g}, allowed is "
-            f"{comparison.tolerance:g} * max(1, |value|). " + _MORE
-        )
-    comparison.add(name, float(difference.max()) if difference.numel() else 0.0)
-
-
-def _compare_detections(
-    ours: Sequence[torch.Tensor],
-    theirs: Sequence[torch.Tensor],
+def compare_detections(
+    expected: Sequence[torch.Tensor],
+    got: Sequence[torch.Tensor],
     threshold: float,
     most: int,
     comparison: Comparison,
 ) -> None:
-    ours, theirs = [x.cpu() for x in ours], [x.cpu() for x in theirs]
-    left = list(range(len(theirs[0])))
-    pairs, lonely = [], []
-    for i in range(len(ours[0])):
-        close = [j for j in left if _alike(ours, i, theirs, j, comparison.tolerance)]
-        if not close:
-            lonely.append(float(ours[1][i]))
-            continue
-        best = min(close, key=lambda j: float((ours[0][i] - theirs[0][j]).abs().max()))
-        pairs.append((i, best))
-        left.remove(best)
-    lonely += [float(theirs[1][j]) for j in left]
+    """Compare boxes, scores and classes, each with its counterpart, for which order plays no part.
+
+    Args:
+        threshold, most: as `score_floor` gives them.
+
+    Raises:
+        ExportError: a detection without a counterpart.
+    """
+    ours, theirs = ([x.cpu() for x in found] for found in (expected, got))
+    apart = torch.maximum(
+        _relative(ours[0][:, None], theirs[0]).amax(-1), _relative(ours[1][:, None], theirs[1])
+    )
+    apart[ours[2][:, None] != theirs[2]] = torch.inf
+    rows, columns = linear_sum_assignment(~(apart <= comparison.tolerance))
+    alike = (apart[rows, columns] <= comparison.tolerance).numpy()
+    rows, columns = rows[alike], columns[alike]
+    lonely = [*np.delete(ours[1].numpy(), rows), *np.delete(theirs[1].numpy(), columns)]
     full = len(ours[1]) >= most >= 0
     floor = max(threshold, float(ours[1].min())) if full else threshold
     wrong = [score for score in lonely if score > floor + comparison.tolerance]
@@ -107,16 +109,12 @@ def _compare_detections(
             f"{comparison.tolerance:g} * max(1, |value|); the highest of their scores is "
             f"{max(wrong):.4f}. " + _MORE
         )
-    comparison.detections += len(pairs)
-    rows, others = ([p[k] for p in pairs] for k in (0, 1))
+    comparison.detections += len(rows)
     for k, name in enumerate(("boxes", "scores")):
-        _check(name, ours[k][rows], theirs[k][others], comparison)
+        comparison.add(name, (ours[k][rows] - theirs[k][columns]).abs())
 
 
-def _alike(
-    ours: Sequence[torch.Tensor], i: int, theirs: Sequence[torch.Tensor], j: int, tolerance: float
-) -> bool:
-    return int(ours[2][i]) == int(theirs[2][j]) and all(
-        bool(((a - b).abs() <= tolerance * a.abs().clamp(min=1)).all())
-        for a, b in ((ours[k][i], theirs[k][j]) for k in (0, 1))
-    )
+def _relative(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    """By how much they differ, as a part of what is compared with the tolerance."""
+    ours, theirs = ours.cpu().double(), theirs.cpu().double()
+    return (ours - theirs).abs() / ours.abs().clamp(min=1)

@@ -5,26 +5,20 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from detectron2.data import DatasetCatalog
-from detectron2.data.detection_utils import read_image
 
 from ..data import DataError, missing_datasets
 from ..files import TEMPORARY
 from .comparing import TOLERANCE, Comparison, compare
 from .errors import ExportError
 from .features import backbone_of
-from .formats import (
-    read_onnx,
-    read_torchscript,
-    require_onnx,
-    write_onnx,
-    write_torchscript,
-)
+from .formats import check_onnx, read_onnx, read_torchscript, write_onnx, write_torchscript
 from .graphs import Graph, graph_of
 from .trained import Trained, check_device
 
@@ -86,27 +80,23 @@ def export(
             else f"{output} is there already; choose another name, or remove that file first."
         )
     check_device(device)
+    is_onnx = format == "onnx"
+    if is_onnx:
+        check_onnx(device)
     description = {"part": part, **trained.describe()}
+    comparison, made_up = None, False
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(output.name + TEMPORARY)
     try:
         if format == "state_dict":
             _write_state(trained, part, temporary)
-            comparison, made_up = None, False
         else:
-            if format == "onnx":
-                _check_onnx(device)
-            graph = graph_of(trained.model.to(device), part)
+            graph = graph_of(trained.model.to(device), part, ties_in_order=is_onnx)
             description["outputs"] = list(graph.outputs)
             inputs, made_up = _inputs(trained, graph, images)
             inputs = [x.to(device) for x in inputs]
-            if format == "onnx":
-                graph = replace(graph, ties_in_order=True)
-                write_onnx(graph, inputs[0], temporary, description)
-                run = read_onnx(temporary)
-            else:
-                write_torchscript(graph, inputs[0], temporary, description)
-                run = read_torchscript(temporary, device)
+            (write_onnx if is_onnx else write_torchscript)(graph, inputs[0], temporary, description)
+            run = read_onnx(temporary) if is_onnx else read_torchscript(temporary, device)
             comparison = compare(graph, run, inputs, tolerance)
         os.replace(temporary, output)
     finally:
@@ -125,43 +115,34 @@ def _write_state(trained: Trained, part: str, path: Path) -> None:
         raise ExportError("The state dict that was written is not the one that is read again.")
 
 
-def _check_onnx(device: str) -> None:
-    require_onnx()
-    if device != "cpu":
-        raise ExportError("An ONNX file runs wherever its runtime does: leave --device out.")
-
-
 def _inputs(
     trained: Trained, graph: Graph, files: Sequence[str | Path]
 ) -> tuple[list[torch.Tensor], bool]:
     """Images of several sizes, and whether they are made up."""
-    names = [str(f) for f in files] or images_of(trained.test_sets, 3)
+    names = [str(f) for f in files] or images_of(trained.test_sets)
+    images = []
     for name in names:
         try:
-            read_image(name)
+            images.append(trained.mapper({"file_name": name})["image"].float())
         except (OSError, ValueError, SyntaxError) as e:
             raise ExportError(f"The image {name} could not be read: {e}") from e
     if names:
-        images = [trained.mapper({"file_name": n})["image"].float() for n in names]
         _, height, width = images[0].shape
         images.append(images[0][:, : height * 3 // 4, : width // 2].contiguous())
     else:
         generator = torch.Generator().manual_seed(0)
         images = [torch.rand(3, *size, generator=generator) * 255 for size in _SIZES]
-    if graph.is_detector:
-        return images, not names
-    return [torch.stack([x, x.flip(2)]) for x in images], not names
+    if not graph.is_detector:
+        images = [torch.stack([x, x.flip(2)]) for x in images]
+    return images, not names
 
 
-def images_of(names: Sequence[str], count: int) -> list[str]:
-    """The first images of the first data set of these whose files are there."""
+def images_of(names: Sequence[str]) -> list[str]:
+    """The first three images of the first data set of these whose files are there."""
     for name in names:
-        try:
+        with suppress(DataError):
             if not missing_datasets(name):
-                records = DatasetCatalog.get(name)[:count]
-                files = [r["file_name"] for r in records if os.path.isfile(r["file_name"])]
-                if files:
+                files = [record["file_name"] for record in DatasetCatalog.get(name)[:3]]
+                if files := list(filter(os.path.isfile, files)):
                     return files
-        except DataError:
-            continue
     return []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from detectron2.layers import ShapeSpec
 from torch import nn
 
 from ..engine import DetNASCheckpointer
@@ -21,30 +23,30 @@ from .trained import load_trained
 class FeatureInfo:
     """What the feature maps are like, as timm's class of this name; in the order of the output."""
 
-    def __init__(self, names: Sequence[str], channels: Sequence[int], reduction: Sequence[int]):
-        self._names, self._channels, self._reduction = list(names), list(channels), list(reduction)
+    def __init__(self, shapes: Mapping[str, ShapeSpec]) -> None:
+        self._shapes = dict(shapes)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._shapes)
 
     def channels(self) -> list[int]:
         """Channels of each feature map."""
-        return list(self._channels)
+        return [shape.channels for shape in self._shapes.values()]
 
     def reduction(self) -> list[int]:
         """Stride of each feature map: pixels of the image for one of its own."""
-        return list(self._reduction)
+        return [shape.stride for shape in self._shapes.values()]
 
     def module_name(self) -> list[str]:
         """The stage that each feature map is the output of: res2, res3, …"""
-        return list(self._names)
+        return list(self._shapes)
 
 
 class FeatureExtractor(nn.Module):
     """A stand-alone network that returns the outputs of its stages as a list.
 
     Args:
-        backbone: the network; its `out_features` do not count here.
+        backbone: the network, with which it shares the weights.
         out_indices: which stages, from 0 on (negative: from the last); left out: all.
 
     Attributes:
@@ -67,27 +69,13 @@ class FeatureExtractor(nn.Module):
                 f"stages {', '.join(names)}"
             )
         self.indices = sorted({i % count for i in indices})
-        self.backbone = backbone
-        strides, stride = [], backbone.space.stem.stride
-        for stage in backbone.space.stages:
-            stride *= stage.stride
-            strides.append(stride)
-        self.feature_info = FeatureInfo(
-            [names[i] for i in self.indices],
-            [backbone.space.stages[i].channels for i in self.indices],
-            [strides[i] for i in self.indices],
-        )
+        self.backbone = copy.copy(backbone)  # a detector may want other features of it
+        self.backbone._out_features = [names[i] for i in self.indices]
+        self.feature_info = FeatureInfo(self.backbone.output_shape())
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         """(N, 3, H, W) -> a list of (N, C, ceil(H / stride), ceil(W / stride))."""
-        outputs = []
-        x = self.backbone.stem(x)
-        for i, name in enumerate(self.backbone.space.stage_names[: self.indices[-1] + 1]):
-            for block in self.backbone.get_submodule(name).children():
-                x = block(x)
-            if i in self.indices:
-                outputs.append(x)
-        return outputs
+        return list(self.backbone(x).values())
 
 
 def create_backbone(

@@ -16,8 +16,6 @@ import torch
 from .errors import ExportError
 from .graphs import Graph
 
-DESCRIPTION = "detnas.json"
-OPSET = 17
 Run = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
 
 
@@ -32,21 +30,15 @@ def write_torchscript(
     stream = io.BytesIO()
     with _exporting("TorchScript"):
         traced = torch.jit.trace(graph.traceable(example), (example,), check_trace=False)
-        texts = {DESCRIPTION: json.dumps(description)}
-        torch.jit.save(traced, stream, _extra_files=texts)
+        torch.jit.save(traced, stream, _extra_files={"detnas.json": json.dumps(description)})
     path.write_bytes(stream.getvalue())
 
 
-def read_torchscript(path: Path, device: str = "cpu") -> Run:
+def read_torchscript(path: Path, device: str) -> Run:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = torch.jit.load(str(path), map_location=device)
-
-    @torch.no_grad()
-    def run(image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(module(image))
-
-    return run
+    return torch.no_grad()(lambda image: tuple(module(image)))
 
 
 def write_onnx(
@@ -63,7 +55,7 @@ def write_onnx(
             (example,),
             str(path),
             dynamo=False,
-            opset_version=OPSET,
+            opset_version=17,
             input_names=["image"],
             output_names=list(graph.outputs),
             dynamic_axes=graph.axes,
@@ -86,23 +78,21 @@ def read_onnx(path: Path) -> Run:
     except onnx.checker.ValidationError as e:
         raise ExportError(f"onnx.checker refuses the exported file: {e}") from e
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-
-    def run(image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(torch.as_tensor(x) for x in session.run(None, {"image": image.numpy()}))
-
-    return run
+    return lambda image: tuple(map(torch.as_tensor, session.run(None, {"image": image.numpy()})))
 
 
-def require_onnx() -> None:
+def check_onnx(device: str) -> None:
     """
     Raises:
-        ExportError: a package is missing.
+        ExportError: a package is missing; a device other than "cpu".
     """
     missing = [p for p in ("onnx", "onnxruntime") if importlib.util.find_spec(p) is None]
     if missing:
         raise ExportError(
             f"--format onnx needs {' and '.join(missing)}: pip install 'detnas-d2[export]'."
         )
+    if device != "cpu":
+        raise ExportError("An ONNX file runs wherever its runtime does: leave --device out.")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,13 @@ import torch
 from detectron2.export import TracingAdapter
 from detectron2.layers import batched_nms
 from detectron2.modeling import GeneralizedRCNN, RetinaNet
+from detectron2.modeling.meta_arch.dense_detector import permute_to_N_HWA_K
 from detectron2.structures import Boxes
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from .errors import ExportError
-from .features import FeatureExtractor, backbone_of
-from .ties import TiesInOrder
+from .features import backbone_of
 
 Detections = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 DETECTIONS = ("boxes", "scores", "classes")
@@ -26,40 +28,39 @@ class Graph:
     """A network to be traced, and the names and dynamic dimensions of what goes in and out.
 
     Attributes:
+        network: the extractor, or the detector.
         outputs: names, in the order of the outputs.
         axes: name of an input or output -> its dynamic dimensions.
-        network: what gives the outputs that the exported file has to give: for the backbone the
-            extractor, for a detector the detector.
         ties_in_order: the exported file takes the first of anchors with equal scores, as ONNX does.
     """
 
     network: nn.Module
     outputs: tuple[str, ...]
     axes: dict[str, dict[int, str]]
-    ties_in_order: bool = False
+    ties_in_order: bool
 
     @property
     def is_detector(self) -> bool:
         return self.outputs == DETECTIONS
 
+    def run(self, network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The outputs of `network`, which is this graph's."""
+        return detect(network, image) if self.is_detector else tuple(network(image))
+
     @torch.no_grad()
     def expected(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """What the network itself gives; see `TiesInOrder` for what ONNX decides otherwise."""
-        if self.is_detector:
-            with TiesInOrder() if self.ties_in_order else nullcontext():
-                return detect(self.network, image)
-        return tuple(self.network(image))
+        with TiesInOrder() if self.ties_in_order else nullcontext():
+            return self.run(self.network, image)
 
     def traceable(self, example: torch.Tensor) -> nn.Module:
         """The module to trace."""
-        if not self.is_detector:
-            return self.network
         if isinstance(self.network, RetinaNet):
             return RetinaNetInference(self.network).eval()
-        return TracingAdapter(self.network, (example,), detect).eval()
+        return TracingAdapter(self.network, (example,), self.run).eval()
 
 
-def graph_of(model: nn.Module, part: str) -> Graph:
+def graph_of(model: nn.Module, part: str, ties_in_order: bool = False) -> Graph:
     """The graph of a model's "backbone" or of the whole "detector".
 
     Raises:
@@ -68,17 +69,16 @@ def graph_of(model: nn.Module, part: str) -> Graph:
     if part == "backbone":
         extractor = backbone_of(model)
         names = tuple(extractor.feature_info.module_name())
-        dynamic = {0: "batch", 2: "height", 3: "width"}
-        axes = {"image": dynamic}
+        axes = {"image": {0: "batch", 2: "height", 3: "width"}}
         axes |= {name: {0: "batch", 2: f"{name}_height", 3: f"{name}_width"} for name in names}
-        return Graph(_Tuple(extractor).eval(), names, axes)
+        return Graph(extractor, names, axes, ties_in_order)
     if not isinstance(model, (RetinaNet, GeneralizedRCNN)):
         raise ExportError(
             f"The model is a {type(model).__name__}; detectors that can be exported are RetinaNet "
             "and those of the R-CNN family (GeneralizedRCNN). Of others: --part backbone."
         )
     axes = {"image": {1: "height", 2: "width"}, **{name: {0: "detections"} for name in DETECTIONS}}
-    return Graph(model, DETECTIONS, axes)
+    return Graph(model, DETECTIONS, axes, ties_in_order)
 
 
 def detect(model: nn.Module, image: torch.Tensor) -> Detections:
@@ -87,13 +87,12 @@ def detect(model: nn.Module, image: torch.Tensor) -> Detections:
     return found.pred_boxes.tensor, found.scores, found.pred_classes
 
 
-def score_floor(model: nn.Module) -> tuple[float, int]:
+def score_floor(model: Any) -> tuple[float, int]:
     """The score that a detection has to exceed, and how many an image has at most."""
-    source: Any = model
     if isinstance(model, GeneralizedRCNN):
-        source = model.roi_heads.box_predictor
-        return float(source.test_score_thresh), int(source.test_topk_per_image)
-    return float(source.test_score_thresh), int(source.max_detections_per_image)
+        predictor: Any = model.roi_heads.box_predictor
+        return float(predictor.test_score_thresh), int(predictor.test_topk_per_image)
+    return float(model.test_score_thresh), int(model.max_detections_per_image)
 
 
 class RetinaNetInference(nn.Module):
@@ -138,29 +137,40 @@ class RetinaNetInference(nn.Module):
     ) -> Detections:
         """The candidates of one level; anchors (H W A, 4), logits (1, A K, H, W), deltas alike."""
         model: Any = self.model
-        scores = _by_anchor(logits, model.num_classes).sigmoid()
+        scores = permute_to_N_HWA_K(logits, model.num_classes)[0].sigmoid()
         places = torch.nonzero(scores > model.test_score_thresh)
         scores, order = scores[places[:, 0], places[:, 1]].sort(descending=True)
         scores, order = (x[: model.test_topk_candidates] for x in (scores, order))
-        places = places[order]
-        index, classes = places[:, 0], places[:, 1]
-        boxes = model.box2box_transform.apply_deltas(_by_anchor(deltas, 4)[index], anchors[index])
-        return boxes, scores, classes
+        index, classes = places[order].unbind(dim=1)
+        deltas = permute_to_N_HWA_K(deltas, 4)[0][index]
+        return model.box2box_transform.apply_deltas(deltas, anchors[index]), scores, classes
 
 
-def _by_anchor(x: torch.Tensor, width: int) -> torch.Tensor:
-    """(1, A width, H, W) -> (H W A, width)."""
-    height, columns = x.shape[-2:]
-    x = x.view(-1, width, height, columns)
-    return x.permute(2, 3, 0, 1).reshape(-1, width)
+class TiesInOrder(TorchFunctionMode):
+    """Within this context, of equal values ``sort`` and ``topk`` take the one of least index first.
+
+    So does ONNX's TopK; PyTorch leaves that order open where ``stable=True`` is not said. Where a
+    layer's ReLU gives zero, as in an even background, the scores of many anchors are the bias,
+    equal bit by bit; which of two that overlap non-maximum suppression keeps is then a matter
+    of that order.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in (torch.Tensor.sort, torch.sort):
+            return _sort(*args, **kwargs)
+        if func in (torch.Tensor.topk, torch.topk):
+            return _topk(*args, **kwargs)
+        return func(*args, **kwargs)
 
 
-class _Tuple(nn.Module):
-    """A feature extractor that returns a tuple, as tracing wants it."""
+def _sort(input: torch.Tensor, dim: int = -1, descending: bool = False) -> Sequence[torch.Tensor]:
+    return input.sort(dim=dim, descending=descending, stable=True)
 
-    def __init__(self, extractor: FeatureExtractor) -> None:
-        super().__init__()
-        self.extractor = extractor
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(self.extractor(image))
+def _topk(
+    input: torch.Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> Sequence[torch.Tensor]:
+    return [x.narrow(dim, 0, k) for x in _sort(input, dim, largest)]

@@ -15,7 +15,7 @@ import yaml
 from detectron2.config import instantiate
 from detectron2.data import DatasetMapper
 from detectron2.modeling import build_model
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
@@ -141,7 +141,13 @@ def load_trained(
     stated = stated_network(path)
     if not is_code(str(file), trust):
         _check(cfg.model, MODELS, file)
-    model = _build_lazy(cfg, stated)
+    node = backbone_node(cfg) if "backbone" in cfg.model else None
+    if node is not None and "architecture" in node and stated.get("architecture") is not None:
+        node.architecture = stated["architecture"]
+    try:
+        model = instantiate(cfg.model)
+    except ImportError as e:
+        raise TrainedError(why_not_read("", e)) from e
     left = _load(model, path)
     loader = cfg.get("dataloader") or OmegaConf.create()
     if OmegaConf.select(loader, "test.mapper") is None:
@@ -176,16 +182,6 @@ def _check(node: Any, listed: frozenset[str], file: Path) -> None:
         check_targets(node, listed, str(file))
     except OmegaConfBaseException as e:
         raise ConfigError(f"{file} can't be used: {e}") from e
-
-
-def _build_lazy(cfg: DictConfig, stated: Mapping[str, Any]) -> nn.Module:
-    node = backbone_node(cfg) if "backbone" in cfg.model else None
-    if node is not None and "architecture" in node and stated.get("architecture") is not None:
-        node.architecture = stated["architecture"]
-    try:
-        return instantiate(cfg.model)
-    except ImportError as e:
-        raise TrainedError(why_not_read("", e)) from e
 
 
 def _load_yacs(file: Path, path: Path | None, trust: bool) -> Trained:

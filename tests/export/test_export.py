@@ -32,7 +32,7 @@ from detnas_d2.export import (
     load_trained,
 )
 from detnas_d2.export.__main__ import main
-from detnas_d2.export.comparing import Comparison, _compare_detections
+from detnas_d2.export.comparing import Comparison, compare_detections
 from detnas_d2.export.errors import DeviceError
 from detnas_d2.export.exporting import images_of
 from detnas_d2.export.graphs import RetinaNetInference
@@ -333,9 +333,9 @@ def test_images_of_the_first_test_set_that_has_its_files(tmp_path):
     for name, file in (("gone_test_set", "gone.png"), ("there_test_set", "there.png")):
         DatasetCatalog.register(name, lambda file=file: [{"file_name": str(tmp_path / file)}])
     try:
-        found = images_of(["gone_test_set", "there_test_set"], 3)
+        found = images_of(["gone_test_set", "there_test_set"])
         assert found == [str(tmp_path / "there.png")]
-        assert images_of(["gone_test_set"], 3) == []
+        assert images_of(["gone_test_set"]) == []
     finally:
         for name in ("gone_test_set", "there_test_set"):
             DatasetCatalog.remove(name)
@@ -348,7 +348,7 @@ def test_detections_are_compared_one_by_one():
 
     def check(ours, theirs, most=100):
         comparison = Comparison(1e-4)
-        _compare_detections(results(*ours), results(*theirs), 0.05, most, comparison)
+        compare_detections(results(*ours), results(*theirs), 0.05, most, comparison)
         return comparison
 
     a, b = [1.0, 2, 30, 40, 0.9, 1], [5.0, 5, 50, 50, 0.9, 0]

@@ -12,7 +12,7 @@ from torch import nn
 
 from detnas_d2.engine import DetNASCheckpointer
 from detnas_d2.export import Trained, export, load_trained
-from detnas_d2.export.ties import TiesInOrder
+from detnas_d2.export.graphs import TiesInOrder
 
 pytest.importorskip("onnxruntime")
 COUNT = 24
