@@ -15,15 +15,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from glob import glob
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from detectron2.data.detection_utils import read_image
-from detectron2.structures import BoxMode, Instances
+from detectron2.structures import BoxMode
 from PIL import Image
 from tqdm import tqdm
 
@@ -172,6 +171,7 @@ def predict(
 
     Raises:
         PredictError: the model is no detector.
+        OSError: a file can't be written.
     """
     detections: list[dict[str, Any]] = []
     damaged: dict[Path, str] = {}
@@ -196,8 +196,18 @@ def predict(
                 )
             found = output["instances"].to("cpu")
             found = found[found.scores >= threshold]
-            draw(image, found, trained.categories, picture)
-            detections += _results(found, number, file, trained.categories)
+            boxes, scores = found.pred_boxes.tensor, found.scores.tolist()
+            classes = found.pred_classes.tolist()
+            names = {c: category_of(c, trained.categories) for c in classes}
+            drawn = draw_boxes(
+                *(image, boxes.numpy(), classes, scores, lambda c, names=names: names[c][1]),
+                scale=2.0 if max(image.shape[:2]) < SMALL else 1.0,
+            )
+            write_picture(picture, drawn)
+            boxes = BoxMode.convert(boxes, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
+            for box, score, c in zip(boxes.tolist(), scores, classes, strict=True):
+                values = (number, names[c][0], box, score, str(file), names[c][1])
+                detections.append(dict(zip(KEYS, values, strict=True)))
     except KeyboardInterrupt:
         _write(detections, pictures)  # so that the next run takes the folder for its own
         raise
@@ -215,35 +225,6 @@ def category_of(number: int, categories: Sequence[Mapping[str, Any]]) -> tuple[i
     if number < len(categories):
         return categories[number]["id"], categories[number]["name"]
     return number + 1, f"class {number + 1}"
-
-
-def draw(
-    image: np.ndarray, found: Instances, categories: Sequence[Mapping[str, Any]], picture: Path
-) -> None:
-    """Write an image (H, W, 3), RGB, with its detections drawn into it.
-
-    Raises:
-        OSError: the picture can't be written.
-    """
-    drawn = draw_boxes(
-        image,
-        found.pred_boxes.tensor.numpy(),
-        found.pred_classes.tolist(),
-        found.scores.tolist(),
-        lambda number: category_of(number, categories)[1],
-        scale=2.0 if max(image.shape[:2]) < SMALL else 1.0,
-    )
-    write_picture(picture, drawn)
-
-
-def _results(
-    found: Instances, number: int, file: Path, categories: Sequence[Mapping[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    boxes = BoxMode.convert(found.pred_boxes.tensor, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
-    figures = zip(boxes.tolist(), found.scores.tolist(), found.pred_classes.tolist(), strict=True)
-    for box, score, of_class in figures:
-        category, name = category_of(of_class, categories)
-        yield dict(zip(KEYS, (number, category, box, score, str(file), name), strict=True))
 
 
 if __name__ == "__main__":

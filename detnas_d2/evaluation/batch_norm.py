@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
@@ -73,7 +73,7 @@ def _collect(
     mean, var, owner = _shared_buffers(norms)
     mean_of_all, square_of_all = torch.zeros_like(mean), torch.zeros_like(var)
     total = torch.zeros(len(norms), dtype=torch.float64)
-    with EventStorage(), _UpToLastNorm(model, norms) as forward:
+    with EventStorage(), _up_to_last_norm(model, norms) as forward:
         for i, batch in enumerate(batches):
             with seeded(seed, i):
                 sizes = torch.tensor(forward(batch), dtype=torch.float64)
@@ -110,72 +110,56 @@ class _BehindLastNorm(Exception):
     """A module is about to run behind the last norm."""
 
 
-class _UpToLastNorm:
-    """Runs `model`, in each forward up to the last of `norms`, and counts what the norms saw.
+@contextmanager
+def _up_to_last_norm(
+    model: nn.Module, norms: Sequence[nn.Module]
+) -> Iterator[Callable[[Any], list[int]]]:
+    """Gives a forward of `model` that ends with the last of `norms`.
 
-    Which module follows the last norm is seen in a forward that goes to its end, the first in which
-    all norms run. Those after it end where that module would begin, and not in the norm itself:
-    what is around a norm, such as Detectron2's CycleBatchNormList, has its own state to bring to
-    its end.
+    It returns how many values a channel each norm's input had; 0 where a norm has not run. Which
+    module follows the last norm is seen in a forward that goes to its end, the first in which all
+    norms run. Those after it end where that module would begin, and not in the norm itself: what is
+    around a norm, such as Detectron2's CycleBatchNormList, has its own state to bring to its end.
     """
+    sizes: dict[nn.Module, int] = {}
+    following: list[nn.Module] = []
+    is_seen = False
 
-    def __init__(self, model: nn.Module, norms: Sequence[nn.Module]) -> None:
-        self._model = model
-        self._norms = norms
-        self._sizes: dict[nn.Module, int] = {}
-        self._is_seen = False
-        self._following: nn.Module | None = None
-        self._handles: list[Any] = []
-
-    def __enter__(self) -> _UpToLastNorm:
-        self._handles = [norm.register_forward_hook(self._count) for norm in self._norms]
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-
-    def __call__(self, batch: Any) -> list[int]:
-        """
-        Returns:
-            how many values a channel each norm's input had, in the order of `norms`; 0 where a
-            norm has not run.
-        """
-        self._sizes.clear()
-        if self._is_seen:
-            with suppress(_BehindLastNorm):
-                self._model(batch)
-        else:
-            self._run_to_the_end(batch)
-        return [self._sizes.get(norm, 0) for norm in self._norms]
-
-    def _run_to_the_end(self, batch: Any) -> None:
-        self._following = None
-        watch = register_module_forward_pre_hook(self._see)
-        try:
-            self._model(batch)
-        finally:
-            watch.remove()
-        self._is_seen = len(self._sizes) == len(self._norms)
-        if self._is_seen and self._following is not None:
-            self._handles.append(self._following.register_forward_pre_hook(self._end))
-
-    def _count(self, norm: nn.Module, inputs: tuple[torch.Tensor, ...], _: Any) -> None:
-        if norm in self._sizes:
+    def count(norm: nn.Module, inputs: tuple[torch.Tensor, ...], _: Any) -> None:
+        if norm in sizes:
             raise ModelError(
                 "A batch norm runs twice in one forward; its statistics would mix two inputs. "
                 "Give each place its own norm, as CycleBatchNormList does for feature levels."
             )
-        self._sizes[norm] = inputs[0].numel() // inputs[0].shape[1]
-        self._following = None
+        sizes[norm] = inputs[0].numel() // inputs[0].shape[1]
+        following.clear()
 
-    def _see(self, module: nn.Module, _: Any) -> None:
-        if self._following is None:
-            self._following = module
-
-    def _end(self, *_: Any) -> None:
-        if len(self._sizes) == len(self._norms):
+    def end(*_: Any) -> None:
+        if len(sizes) == len(norms):
             raise _BehindLastNorm
+
+    def forward(batch: Any) -> list[int]:
+        nonlocal is_seen
+        sizes.clear()
+        if is_seen:
+            with suppress(_BehindLastNorm):
+                model(batch)
+        else:
+            following.clear()
+            watch = register_module_forward_pre_hook(lambda module, _: following.append(module))
+            try:
+                model(batch)
+            finally:
+                watch.remove()
+            is_seen = len(sizes) == len(norms)
+            if is_seen and following:
+                handles.callback(following[0].register_forward_pre_hook(end).remove)
+        return [sizes.get(norm, 0) for norm in norms]
+
+    with ExitStack() as handles:
+        for norm in norms:
+            handles.callback(norm.register_forward_hook(count).remove)
+        yield forward
 
 
 @contextmanager

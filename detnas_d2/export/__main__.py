@@ -13,7 +13,7 @@ from ..modeling import find_backbone
 from ..space import SpaceError, get_space
 from .comparing import TOLERANCE
 from .exporting import FORMATS, PARTS, Exported, export
-from .trained import Trained, add_arguments, check_device, config_of, is_yacs, load_trained
+from .trained import Trained, add_arguments, config_of, is_yacs, load_trained
 
 PROGRAM = "python -m detnas_d2.export"
 
@@ -51,22 +51,15 @@ def main(argv: Sequence[str]) -> None:
         help="of a value v the file may differ by T * max(1, |v|) (default: %(default)g)",
     )
     args = add_debug(parser).parse_args(argv)
-    check_device(args.device)
     trained = load_trained(args.output, args.weights, trust=args.trust)
     print(f"read {trained.weights}", flush=True)
-    done = export(
-        trained,
-        args.format,
-        args.file,
-        part=args.part,
-        images=args.images,
-        device=args.device,
-        tolerance=args.tolerance,
-    )
+    more = {"images": args.images, "device": args.device, "tolerance": args.tolerance}
+    done = export(trained, args.format, args.file, part=args.part, **more)
     print(_report(done))
     if done.description["part"] == "backbone" and done.comparison is None:
         print(_network(trained, config_of(Path(args.output)), args.trust))
-    if _nothing_compared(done):
+    is_detector = "boxes" in done.description.get("outputs", ())
+    if is_detector and done.comparison is not None and not done.comparison.detections:
         print(
             "WARNING: nothing was detected on these images, so boxes and scores were not compared: "
             "give --images photographs with objects",
@@ -76,22 +69,15 @@ def main(argv: Sequence[str]) -> None:
 
 def _report(done: Exported) -> str:
     size = done.path.stat().st_size / 2**20
-    lines = [f"wrote {done.path} ({size:.1f} MiB)"]
+    wrote = f"wrote {done.path} ({size:.1f} MiB)\n"
     comparison = done.comparison
     if comparison is None:
-        lines.append("checked: read again, every tensor is the same")
-        return "\n".join(lines)
+        return f"{wrote}checked: read again, every tensor is the same"
     what = f"{comparison.images} {'images of noise' if done.made_up else 'images'}"
     if "boxes" in done.description["outputs"]:
         what += f", {comparison.detections} detections"
     differences = ", ".join(f"{name} {value:.1e}" for name, value in comparison.largest.items())
-    lines.append(f"checked on {what}; largest difference: {differences}")
-    return "\n".join(lines)
-
-
-def _nothing_compared(done: Exported) -> bool:
-    is_detector = "boxes" in done.description.get("outputs", ())
-    return is_detector and done.comparison is not None and not done.comparison.detections
+    return f"{wrote}checked on {what}; largest difference: {differences}"
 
 
 def _network(trained: Trained, config: Path, trust: bool) -> str:

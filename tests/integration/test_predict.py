@@ -166,18 +166,18 @@ def test_what_others_wrote_is_not_overwritten(trained, photographs, tmp_path):
 def test_the_folder_of_a_stopped_prediction_is_ours(trained, photographs, tmp_path, monkeypatch):
     images = [photographs / "a.png", photographs / "b.png"]
     options = ("--output", tmp_path / "out", "--threshold", 0)
-    draw = predict.draw
+    write = predict.write_picture
 
-    def stop(image, found, categories, picture):
-        if picture.name == "b.png":
+    def stop(file, picture):
+        if file.name == "b.png":
             raise KeyboardInterrupt
-        draw(image, found, categories, picture)
+        write(file, picture)
 
-    monkeypatch.setattr(predict, "draw", stop)
+    monkeypatch.setattr(predict, "write_picture", stop)
     assert run(trained, *images, *options) == "130"
     written = json.loads((tmp_path / "out/detections.json").read_text())
     assert {d["image_id"] for d in written} == {1}
-    monkeypatch.setattr(predict, "draw", draw)
+    monkeypatch.setattr(predict, "write_picture", write)
     assert run(trained, *images, *options) is None
     written = json.loads((tmp_path / "out/detections.json").read_text())
     assert {d["image_id"] for d in written} == {1, 2}
