@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import logging
 import math
@@ -10,14 +9,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..space import Architecture
 from .errors import SearchError
 from .executor import Fitness, Measurement, after_attempts, log_failure
-from .ray_pool import Job, Worker, WorkerPool
+from .ray_pool import Worker, WorkerPool, set_up_fault
 from .ray_session import ray_session
-from .ray_worker import Fault
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +24,18 @@ LOST_MACHINES = 10
 """How often a candidate may lose its machine before that counts as a failed attempt."""
 FAILURES = 3
 """After so many failed attempts in a row a worker is replaced."""
+
+
+@dataclass(eq=False)
+class Job:
+    """A candidate that is not done. failed_on: number of the worker of its last failed attempt,
+    which gets it again only where it is alone, for each has a GPU or a part of a machine to itself.
+    """
+
+    architecture: Architecture
+    attempts: int = 0
+    lost_machines: int = 0
+    failed_on: int | None = None
 
 
 class RayExecutor:
@@ -72,7 +83,7 @@ class RayExecutor:
         self._parts: Iterable[Any] = itertools.chain([make_fitness], shared)
         self._workers = workers
         self._retries = retries
-        self._time_limit = time_limit
+        self._time_limit = math.inf if time_limit is None else time_limit
         self._address = address
         self._needs = {"num_cpus": cpus_per_worker, "num_gpus": gpus_per_worker}
         self._environment = dict(environment or {})
@@ -105,15 +116,16 @@ class RayExecutor:
             while left:
                 self._hand_out()
                 fault = None
-                for worker, outcome in self._pool.wait():
-                    taken = self._take(worker, outcome)
-                    if isinstance(taken, Measurement):
+                for worker, outcome in self._pool.wait(self._time_limit):
+                    if worker.job is None:
+                        self._pool.take_start(worker, outcome)
+                    elif set_up_fault(outcome) is not None:
+                        fault = set_up_fault(outcome)
+                    elif (measurement := self._take(worker, worker.job, outcome)) is not None:
                         left -= 1
-                        yield taken
-                    elif taken is not None:
-                        fault = taken
+                        yield measurement
                 if fault is not None:
-                    raise SearchError(fault.message)
+                    raise SearchError(str(fault))
         finally:  # the caller may have stopped before the end
             for worker in [w for w in self._pool.workers if w.job is not None]:
                 self._pool.kill(worker)
@@ -126,19 +138,12 @@ class RayExecutor:
                 self._waiting.remove(job)
                 worker.job, worker.since = job, time.monotonic()
                 worker.call = worker.actor.evaluate.remote(job.architecture)
-                if self._time_limit is not None:
-                    worker.deadline = worker.since + self._time_limit
 
-    def _take(self, worker: Worker, outcome: Any) -> Measurement | Fault | None:
-        """Take what a worker's call gave."""
-        job = worker.job
-        if job is None:
-            return self._pool.take_start(worker, outcome)
-        if isinstance(outcome, Fault):
-            return outcome
-        worker.job, worker.call, worker.deadline = None, None, math.inf
+    def _take(self, worker: Worker, job: Job, outcome: Any) -> Measurement | None:
+        """Take what an attempt gave; None where the candidate is tried again."""
+        worker.job, worker.call = None, None
         if isinstance(outcome, Measurement):
-            measurement = dataclasses.replace(outcome, architecture=job.architecture)
+            measurement = replace(outcome, architecture=job.architecture)
         else:
             if isinstance(outcome, TimeoutError):
                 error = f"TimeLimit: not done after {self._time_limit:g} s"

@@ -1,18 +1,20 @@
-"""The life of RayExecutor's workers."""
+"""RayExecutor's workers: what runs in their processes, and their life as the driver sees it."""
 
 from __future__ import annotations
 
 import itertools
 import logging
-import math
+import os
+import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+from ..errors import DetNASError
 from ..space import Architecture
 from .errors import SearchError
-from .ray_worker import Fault, Place, RayWorker
+from .executor import Fitness, Measurement, measure
 
 logger = logging.getLogger(__name__)
 
@@ -22,18 +24,40 @@ TELL_AFTER = 10.0
 """Seconds after which the log tells of workers that wait for a place."""
 PLACE_LIMIT = 120.0
 """Seconds after which it is an error that not one worker has a place."""
+_POLL = 0.2  # seconds between looks at time limits and places
 
 
-@dataclass(eq=False)
-class Job:
-    """A candidate that is not done. failed_on: number of the worker of its last failed attempt,
-    which gets it again only where it is alone, for each has a GPU or a part of a machine to itself.
-    """
+# where a worker runs: Ray's id of the machine, the machine's name, the process
+Place: TypeAlias = tuple[str, str, int]
 
-    architecture: Architecture
-    attempts: int = 0
-    lost_machines: int = 0
-    failed_on: int | None = None
+
+class RayWorker:
+    """An actor that keeps the fitness function alive, and with it model and data."""
+
+    def __init__(self) -> None:
+        self._fitness: Fitness | None = None
+
+    def place(self) -> Place:
+        import ray
+
+        return ray.get_runtime_context().get_node_id(), socket.gethostname(), os.getpid()
+
+    def start(self, parts: Sequence[Any]) -> None:
+        """Make the fitness function; a second call makes none.
+
+        Args:
+            parts: object references of the function that makes it and of that one's arguments.
+        """
+        import ray
+
+        if self._fitness is None:
+            # one by one: together they may be more than the object store holds
+            make_fitness, *shared = (ray.get(part) for part in parts)
+            self._fitness = make_fitness(*shared)
+
+    def evaluate(self, architecture: Architecture) -> Measurement:
+        assert self._fitness is not None
+        return measure(self._fitness, architecture)
 
 
 @dataclass(eq=False)
@@ -41,25 +65,24 @@ class Worker:
     """An actor as the driver knows it.
 
     call: the reference of the result that it owes, None where it is idle; without a job it is that
-    of its start. placed: a reference that is ready once Ray has a place for it. place: None until
-    it has started. failures: attempts that failed, in a row.
+    of its start. since: when that began. place: None until Ray has one for it. failures: attempts
+    that failed, in a row.
     """
 
     number: int
     actor: Any
-    placed: Any
     call: Any
     since: float
     failed_starts: int = 0
     place: Place | None = None
-    job: Job | None = None
-    deadline: float = math.inf
+    is_ready: bool = False
+    job: Any = None
     failures: int = 0
 
     def __str__(self) -> str:
         if self.place is None:
             return f"Worker {self.number}"
-        return f"Worker {self.number} ({self.place.host}, process {self.place.process})"
+        return f"Worker {self.number} ({self.place[1]}, process {self.place[2]})"
 
 
 class WorkerPool:
@@ -71,11 +94,8 @@ class WorkerPool:
 
     Args:
         ray: the module, connected.
-        parts: the function that makes the fitness function, and that one's arguments; they go to
-            each machine once.
-        workers: how many at the most.
-        needs: what Ray sets aside for a worker: num_cpus, num_gpus.
-        environment: variables of the worker processes.
+        parts: the function that makes the fitness function, and that one's arguments.
+        needs: what Ray sets aside for each of the workers: num_cpus, num_gpus.
     """
 
     def __init__(
@@ -93,7 +113,6 @@ class WorkerPool:
         self._wanted = workers
         self._needs = _as_text({"CPU": needs["num_cpus"], "GPU": needs["num_gpus"]})
         self._told = False
-        self._given_up: list[Worker] = []
         self._numbers = itertools.count()
         self.workers: list[Worker] = []
 
@@ -105,48 +124,43 @@ class WorkerPool:
         while len(self.workers) < min(self._wanted, candidates):
             self._start(next(self._numbers))
 
-    def wait(self) -> list[tuple[Worker, Any]]:
-        """Those whose call has ended, with its result or RayError, or else those that are over
-        their limit, with a TimeoutError; one or more.
+    def wait(self, time_limit: float) -> list[tuple[Worker, Any]]:
+        """Those whose call has ended, with its result or RayError, or else those whose candidate
+        takes longer than `time_limit` seconds, with a TimeoutError; one or more.
 
         Raises SearchError: not one worker has got a place.
         """
         while True:
+            self._check_places()
             calls = {w.call: w for w in self.workers if w.call is not None}
-            end = min(self._check_places(), *(w.deadline for w in calls.values()))
-            rest = None if math.isinf(end) else max(end - time.monotonic(), 0)
-            if self._ray.wait(list(calls), timeout=rest)[0]:
+            if self._ray.wait(list(calls), timeout=_POLL)[0]:
                 ended = self._ray.wait(list(calls), num_returns=len(calls), timeout=0)[0]
                 return [(calls[call], self._result(call)) for call in ended]
-            now = time.monotonic()
-            if late := [w for w in calls.values() if w.deadline <= now]:
+            since = time.monotonic() - time_limit
+            if late := [w for w in calls.values() if w.job is not None and w.since <= since]:
                 return [(worker, TimeoutError()) for worker in late]
 
-    def take_start(self, worker: Worker, outcome: Any) -> Fault | None:
+    def take_start(self, worker: Worker, outcome: Any) -> None:
         """Take what a worker gave that has no job.
 
-        Returns:
-            a fault that is not the worker's.
-
-        Raises SearchError: no worker can start.
+        Raises SearchError: no worker can start, or a fault of the set-up.
         """
-        if isinstance(outcome, Place):
-            if worker.place is None:
-                worker.place = outcome
+        if isinstance(outcome, tuple):
+            worker.place = outcome
+            worker.call = worker.actor.start.remote(self._parts)
+        elif outcome is None:
+            if not worker.is_ready:
                 seconds = time.monotonic() - worker.since
                 logger.info("%s is ready after %.1f s", worker, seconds)
-            worker.failed_starts = 0
-            worker.call = None
-        elif isinstance(outcome, Fault):
-            if outcome.of_set_up and not any(w.place for w in self.workers):
-                return outcome
-            self._start_failed(worker, outcome.message)  # maybe its machine's, which joined later
-        elif worker.place is not None or self.has_left(worker, outcome):
+            worker.is_ready, worker.failed_starts, worker.call = True, 0, None
+        elif worker.is_ready or self.has_left(worker, outcome):
             logger.warning("%s was lost: %s", worker, outcome)
             self.replace(worker)
-        else:
-            self._start_failed(worker, str(outcome))
-        return None
+        else:  # maybe the fault of its machine, which joined later than others
+            fault = set_up_fault(outcome)
+            if fault is not None and not any(w.is_ready for w in self.workers):
+                raise SearchError(str(fault))
+            self._start_failed(worker, str(fault or getattr(outcome, "traceback_str", outcome)))
 
     def replace(self, worker: Worker) -> None:
         """Another process with the worker's number."""
@@ -155,16 +169,15 @@ class WorkerPool:
 
     def is_alone(self, worker: Worker) -> bool:
         """Whether no other is at work."""
-        return not any(w.place and w.number != worker.number for w in self.workers)
+        return not any(w.is_ready and w.number != worker.number for w in self.workers)
 
     def kill(self, worker: Worker) -> None:
         self.workers.remove(worker)
         self._ray.kill(worker.actor)
 
     def kill_all(self) -> None:
-        for worker in (*self.workers, *self._given_up):
-            self._ray.kill(worker.actor)
-        self.workers, self._given_up = [], []
+        for worker in list(self.workers):
+            self.kill(worker)
 
     def has_left(self, worker: Worker, reason: Exception) -> bool:
         """Whether the worker's machine has left the cluster.
@@ -175,14 +188,12 @@ class WorkerPool:
         if isinstance(reason, self._ray.exceptions.ActorUnavailableError):
             return True
         alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
-        return worker.place is not None and worker.place.node not in alive
+        return worker.place is not None and worker.place[0] not in alive
 
     def _start(self, number: int, failed_starts: int = 0) -> None:
         actor = self._actor.remote()
-        call = actor.start.remote(self._parts)
-        worker = Worker(number, actor, actor.__ray_ready__.remote(), call, time.monotonic())
-        worker.failed_starts = failed_starts
-        self.workers.append(worker)
+        call = actor.place.remote()
+        self.workers.append(Worker(number, actor, call, time.monotonic(), failed_starts))
 
     def _result(self, call: Any) -> Any:
         try:
@@ -197,48 +208,36 @@ class WorkerPool:
         if worker.failed_starts < STARTS:
             self.replace(worker)
             return
-        self.workers.remove(worker)
-        self._given_up.append(worker)  # it lives on, or one that waits would get its place
+        self.kill(worker)
         self._wanted -= 1
-        if len(self._unplaced()) == len(self.workers):
+        if not any(w.place for w in self.workers):
             raise SearchError(f"No worker can start ({STARTS} times in vain); at last:\n{reason}")
         logger.error("The search goes on with %d workers", self._wanted)
 
-    def _unplaced(self) -> list[Worker]:
-        placing = {w.placed: w for w in self.workers if w.place is None}
-        if not placing:
-            return []
-        waiting = self._ray.wait(list(placing), num_returns=len(placing), timeout=0)[1]
-        return [placing[reference] for reference in waiting]
-
-    def _check_places(self) -> float:
-        """Tell, once, of workers that wait for a place.
-
-        Returns:
-            when to look again, by time.monotonic().
-
-        Raises SearchError: not one worker has got a place.
-        """
-        waiting = [w.since for w in self._unplaced()]
-        if not waiting:
-            return math.inf
+    def _check_places(self) -> None:
+        """Tell, once, of workers that wait for a place. Raises SearchError: not one has got one."""
+        waiting = [w.since for w in self.workers if w.place is None]
         now = time.monotonic()
         # from the last on: the others may have waited long for more places than there are
-        end = max(waiting) + PLACE_LIMIT if len(waiting) == len(self.workers) else math.inf
-        if now >= end:
+        if waiting and len(waiting) == len(self.workers) and now >= max(waiting) + PLACE_LIMIT:
             raise SearchError(
                 f"Not one worker got a place in {PLACE_LIMIT:g} s. Each needs {self._needs}; "
                 f"the cluster has {_as_text(self._ray.cluster_resources())}, of which free: "
                 f"{_as_text(self._ray.available_resources())}. Add machines, wait until others "
                 "leave them, or ask for less."
             )
-        if not self._told and now >= min(waiting) + TELL_AFTER:
+        if waiting and not self._told and now >= min(waiting) + TELL_AFTER:
             self._told = True
             logger.warning(
                 "%d of %d workers wait for a place (%s each); they join when there is one",
                 *(len(waiting), len(self.workers), self._needs),
             )
-        return end if self._told else min(end, min(waiting) + TELL_AFTER)
+
+
+def set_up_fault(outcome: Any) -> DetNASError | None:
+    """The DetNASError that a worker raised, if any: the next candidate would fail alike."""
+    cause = getattr(outcome, "cause", None)
+    return cause if isinstance(cause, DetNASError) else None
 
 
 def _as_text(resources: Mapping[str, float]) -> str:

@@ -21,18 +21,6 @@ logger = logging.getLogger(__name__)
 _PATIENCE = 5.0  # seconds for the head to answer
 
 
-def import_ray() -> Any:
-    """The module. Raises SearchError where it is not installed."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise SearchError(
-            "A search with workers needs Ray, which is not installed: pip install 'detnas-d2[ray]'"
-        ) from error
-    return ray
-
-
 @contextmanager
 def ray_session(address: str | None, cpus: float, gpus: float) -> Iterator[Any]:
     """The module ray, connected; what was started here is stopped at the end.
@@ -46,17 +34,23 @@ def ray_session(address: str | None, cpus: float, gpus: float) -> Iterator[Any]:
 
     Raises SearchError without Ray, and where it can't be started or reached.
     """
-    ray = import_ray()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise SearchError(
+            "A search with workers needs Ray, which is not installed: pip install 'detnas-d2[ray]'"
+        ) from error
     if ray.is_initialized():
         yield ray
         return
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     before = signal.getsignal(signal.SIGTERM)
     try:
         try:
             if address is None:
                 ray.init(
-                    address="local",
+                    "local",
                     num_cpus=math.ceil(cpus),
                     num_gpus=math.ceil(gpus),
                     include_dashboard=False,
@@ -65,9 +59,16 @@ def ray_session(address: str | None, cpus: float, gpus: float) -> Iterator[Any]:
             else:
                 logger.info("Connecting to the Ray cluster at %r", address)
                 _check_listening(address)
-                ray.init(address=address, **quiet)
+                ray.init(address, **quiet)
         except Exception as error:
-            raise SearchError(_why_not(address, error)) from error
+            reason = f"{type(error).__name__}: {error}"
+            if address is None:
+                raise SearchError(f"Ray can't be started on this machine: {reason}") from error
+            raise SearchError(
+                f"The Ray cluster at {address!r} can't be reached: {reason}\nRun the search on a "
+                "machine of the cluster, and see with `ray status` that it runs; docs/cluster.md "
+                "has the rest."
+            ) from error
         finally:  # Ray's own handler would kill its processes under our feet
             _handle_sigterm(_exit if before == signal.SIG_DFL else before)
         try:
@@ -87,16 +88,6 @@ def _check_listening(address: str) -> None:
     if not host or not port.isdecimal():
         raise ValueError("expected auto, or host:port of the head")
     socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
-
-
-def _why_not(address: str | None, error: Exception) -> str:
-    reason = f"{type(error).__name__}: {error}"
-    if address is None:
-        return f"Ray can't be started on this machine: {reason}"
-    return (
-        f"The Ray cluster at {address!r} can't be reached: {reason}\nRun the search on a machine "
-        "of the cluster, and see with `ray status` that it runs; docs/cluster.md has the rest."
-    )
 
 
 def _handle_sigterm(handler: Any) -> None:
