@@ -9,18 +9,17 @@ from .errors import LedgerError, LedgerMismatch, LimitError, SearchError
 from .evaluator import Evaluate, Evaluator, Observer
 from .evolution import EvolutionarySearch
 from .executor import Executor, Fitness, InProcessExecutor, Measurement, measure
-from .front import ParetoResult, format_front, non_dominated, write_front
 from .given import GivenArchitectures
 from .ledger import Ledger
 from .ledger_format import make_header, read_ledger
 from .limits import CostLimit, CostLimits, Limit
-from .operators import crossover, mutate, random_architecture
+from .operators import crossover, mutate
 from .pareto import ParetoSearch
 from .progress import Progress
 from .random_search import RandomSearch
 from .ray_executor import RayExecutor
 from .record import Evaluation, rank
-from .results import SearchResult, format_top, write_best
+from .results import ParetoResult, SearchResult, format_top, non_dominated, write_best
 
 __all__ = [
     "CostLimit",
@@ -49,15 +48,12 @@ __all__ = [
     "SearchError",
     "SearchResult",
     "crossover",
-    "format_front",
     "non_dominated",
     "format_top",
     "make_header",
     "measure",
     "mutate",
-    "random_architecture",
     "rank",
     "read_ledger",
     "write_best",
-    "write_front",
 ]

@@ -72,7 +72,8 @@ class EvolutionarySearch:
 
     Attributes: see SearchAlgorithm.
 
-    Raises SearchError for settings that can't work, and what first_architectures raises.
+    Raises SearchError for settings that can't work, and what first_architectures raises:
+    LimitError where nothing meets the limit.
     """
 
     def __init__(
@@ -119,10 +120,7 @@ class EvolutionarySearch:
         self.depends_on = self.initial.depends_on
 
     def run(self, evaluate: Evaluate) -> SearchResult:
-        """Raises LimitError before any evaluation if no architecture meets the limit, SearchError
-        if every candidate failed."""
-        if self.limit is not None:
-            self.limit.witness()  # a limit that nothing meets is refused here
+        """Raises SearchError if every candidate failed."""
         self.initial.log()
         evaluations: list[Evaluation] = []
         best: Evaluation | None = None

@@ -54,10 +54,13 @@ def first_architectures(
             for nothing else. Those that failed or are over the limit are passed over.
 
     Raises:
+        LimitError: nothing meets the limit.
         ArchitectureError, SearchError: as parse_architectures; more than `count` in `initial`; a
             ledger that can't be read.
         LedgerError: a ledger that is damaged or of another space.
     """
+    if limit is not None:
+        limit.witness()  # a limit that nothing meets is refused here
     given = parse_architectures(initial, space, limit)
     if len(given) > count:
         raise SearchError(
@@ -67,15 +70,23 @@ def first_architectures(
     if initial_ledger is None:
         message = f"The search begins with {len(given)} given architectures." if given else ""
         return Initial(tuple(given), message)
-    ranked, recorded = _read_ranked(initial_ledger, space)
+    name = os.fspath(initial_ledger)
+    try:
+        _, recorded = read_ledger(initial_ledger, space)
+    except OSError as error:
+        raise SearchError(
+            f"search.initial_ledger: can't read {name!r} ({error.strerror}). Give the ledger.jsonl "
+            "of another search, or null; a search that began with one can go on only with it."
+        ) from error
+    ranked = [e.architecture for e in rank(recorded)]
     allowed = [a for a in ranked if allows(limit, a)]
     first = tuple(dict.fromkeys([*given, *allowed]))[:count]
-    failed, over = recorded - len(ranked), len(ranked) - len(allowed)
+    failed, over = len(recorded) - len(ranked), len(ranked) - len(allowed)
     return Initial(
         first,
         f"The search begins with {len(given)} given architectures and the best "
-        f"{len(first) - len(given)} of the {recorded} in {os.fspath(initial_ledger)!r} ({failed} "
-        f"failed there, {over} are over this search's limit). All are evaluated anew.",
+        f"{len(first) - len(given)} of the {len(recorded)} in {name!r} ({failed} failed there, "
+        f"{over} are over this search's limit). All are evaluated anew.",
     )
 
 
@@ -115,16 +126,3 @@ def _is_single(values: Any) -> bool:
     if isinstance(values, (str, os.PathLike, Mapping, Architecture)):
         return True
     return isinstance(values, Iterable) and any(isinstance(v, int) for v in values)
-
-
-def _read_ranked(path: FilePath, space: SearchSpace) -> tuple[list[Architecture], int]:
-    """The architectures of a ledger that did not fail, best first, and the number of all."""
-    try:
-        _, evaluations = read_ledger(path, space)
-    except OSError as error:
-        raise SearchError(
-            f"search.initial_ledger: can't read {os.fspath(path)!r} ({error.strerror}). Give the "
-            "ledger.jsonl of another search, or null; a search that began with one can go on only "
-            "with it."
-        ) from error
-    return [e.architecture for e in rank(evaluations)], len(evaluations)

@@ -101,22 +101,18 @@ def complete_lines(content: bytes) -> tuple[list[bytes], int]:
 def check_header(path: Path, lines: list[bytes], expected: Mapping[str, Any]) -> None:
     """Raise LedgerMismatch unless the first line is the expected header, LedgerError if it is
     damaged."""
-    wanted_line = header_line(expected)
-    found = _parse_header(path, lines, wanted_line)
-    wanted = json.loads(wanted_line)["header"]  # tuples are lists in a file
+    line = header_line(expected)
+    found = _parse_header(path, lines, line)
+    wanted = json.loads(line)["header"]  # tuples are lists in a file
     differing = {
         name: (found.get(name), wanted.get(name))
         for name in dict.fromkeys([*found, *wanted])
-        if not _agree(found, wanted, name)
+        if name not in found
+        or name not in wanted
+        or (found[name] != wanted[name] and None not in (found[name], wanted[name]))
     }
     if differing:
         raise LedgerMismatch(path, differing)
-
-
-def _agree(found: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> bool:
-    if name not in found or name not in wanted:
-        return False
-    return found[name] == wanted[name] or None in (found[name], wanted[name])
 
 
 def parse_evaluations(

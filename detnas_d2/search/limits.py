@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,22 +19,8 @@ CHUNK = 2**11
 """How many are drawn at a time."""
 
 
-class Limit(Protocol):
-    """What a candidate has to meet; known without evaluating it."""
-
-    def allows(self, choices: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(N, L) choices of N architectures with L blocks -> (N,) whether each meets the limit."""
-
-    def meets(self, architecture: Architecture) -> bool:
-        """Whether one does; for a single one it is several times as fast as `allows`."""
-
-    def witness(self) -> Architecture:
-        """An architecture that meets it. Raises LimitError, which gives the nearest feasible
-        value, if none does."""
-
-
 class CostLimit(NamedTuple):
-    """At most `maximum` of a cost."""
+    """At most `maximum` of a cost. The methods are those of CostLimits."""
 
     cost: BlockCost[Any]
     maximum: float
@@ -59,19 +45,21 @@ class CostLimit(NamedTuple):
 
 
 class CostLimits:
-    """Several limits at once; none at all allow everything."""
+    """Several limits at once, known without evaluating; none at all allow everything."""
 
     def __init__(self, space: SearchSpace, limits: Sequence[CostLimit]) -> None:
         self.space = space
         self.limits = tuple(limits)
 
     def allows(self, choices: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(N, L) choices of N architectures with L blocks -> (N,) whether each meets the limits."""
         allowed = np.ones(len(choices), dtype=bool)
         for limit in self.limits:
             allowed &= limit.allows(choices)
         return allowed
 
     def meets(self, architecture: Architecture) -> bool:
+        """Whether one does; for a single one it is several times as fast as `allows`."""
         return all(limit.meets(architecture) for limit in self.limits)
 
     def witness(self) -> Architecture:
@@ -112,6 +100,9 @@ class CostLimits:
     def describe(self, architecture: Architecture) -> str:
         """What the architecture has of each limited cost: "12.3 of at most 15 ms of latency"."""
         return ", ".join(f"{_figure(x.cost(architecture))} of {x}" for x in self.limits)
+
+
+Limit: TypeAlias = CostLimit | CostLimits
 
 
 def _figure(value: float) -> str:

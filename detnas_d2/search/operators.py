@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..space import Architecture, SearchSpace
-
-
-def random_architecture(space: SearchSpace, rng: np.random.Generator) -> Architecture:
-    """Each block's choice is drawn uniformly: every architecture is equally likely."""
-    return Architecture(space, tuple(space.draw(rng, 1)[0].tolist()))
+from ..space import Architecture
 
 
 def mutate(parent: Architecture, probability: float, rng: np.random.Generator) -> Architecture:

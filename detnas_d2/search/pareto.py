@@ -11,16 +11,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..space import Architecture, SearchSpace
+from ..space import SearchSpace
 from .algorithm import check_settings
 from .errors import SearchError
 from .evaluator import Evaluate
-from .front import ParetoResult, TradeOff, non_dominated
 from .initial import FilePath, first_architectures
 from .limits import Limit
 from .record import Evaluation, best_of
-from .results import make_result
-from .sampling import ATTEMPTS, allows, draw_unseen, why_none_left
+from .results import ParetoResult, TradeOff, make_result, non_dominated
+from .sampling import allows, draw_unseen, why_none_left
 
 logger = logging.getLogger(__name__)
 
@@ -84,25 +83,26 @@ class ParetoSearch:
         self.depends_on = {**self.initial.depends_on, "pymoo": version("pymoo")}
 
     def run(self, evaluate: Evaluate) -> ParetoResult:
-        """Raises LimitError before any evaluation if no architecture meets the limit, SearchError
-        if every candidate failed."""
-        if self.limit is not None:
-            self.limit.witness()  # a limit that nothing meets is refused here
+        """Raises SearchError if every candidate failed."""
         self.initial.log()
         nsga2 = _import_nsga2()
-        survivors = nsga2.Survivors(
-            self.space,
-            size=self.population,
-            goals=1 + len(self.costs),
-            mutation_probability=self.mutation_probability,
-            attempts=ATTEMPTS,
-        )
+        survivors = None
         evaluations: list[Evaluation] = []
         stopped_because = None
         for generation in range(self.generations):
             rng = np.random.default_rng(np.random.SeedSequence([self.seed, generation]))
             seen = {e.architecture for e in evaluations}
-            population = self._next_population(survivors, seen, generation, rng)
+            population = list(self.initial.architectures)
+            if generation > 0:
+                population = nsga2.children(
+                    survivors,
+                    self.population,
+                    self.mutation_probability,
+                    lambda a, seen=seen: a not in seen and allows(self.limit, a),
+                    rng,
+                )
+            missing = self.population - len(population)
+            population += draw_unseen(self.space, missing, seen | set(population), self.limit, rng)
             if not population:
                 stopped_because = why_none_left(self.space, len(seen))
                 logger.info(
@@ -113,37 +113,25 @@ class ParetoSearch:
             evaluations += evaluated
             succeeded = [e for e in evaluated if e.ok]
             if succeeded:
-                survivors.add([e.architecture for e in succeeded], self._goals(succeeded), rng)
+                architectures = [e.architecture for e in succeeded]
+                goals = self._goals(succeeded)
+                survivors = nsga2.survive(survivors, architectures, goals, self.population, rng)
             elif generation == 0:  # the fault is not the candidates'
                 break
         result = make_result(best_of(evaluations), evaluations, stopped_because)
         succeeded = [e for e in evaluations if e.ok]
-        front = non_dominated(self._goals(succeeded))
-        return ParetoResult.of(result, self._trade_offs([succeeded[i] for i in front]))
-
-    def _next_population(
-        self, survivors: Any, seen: set[Architecture], generation: int, rng: np.random.Generator
-    ) -> list[Architecture]:
-        if generation == 0:
-            population = list(self.initial.architectures)
-        else:
-            population = survivors.children(lambda a: a not in seen and allows(self.limit, a), rng)
-        missing = self.population - len(population)
-        rest = draw_unseen(self.space, missing, seen | set(population), self.limit, rng)
-        return [*population, *rest]
+        trade_offs = [
+            TradeOff(e, {name: values[0].item() for name, values in self._costs([e]).items()})
+            for e in (succeeded[i] for i in non_dominated(self._goals(succeeded)))
+        ]
+        trade_offs.sort(key=lambda t: (*t.costs.values(), t.evaluation.architecture.choices))
+        return ParetoResult(**vars(result), front=tuple(trade_offs))
 
     def _goals(self, evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
         """(N, 1 + costs), less being better in each."""
         fitness = [e.fitness for e in evaluations]
         costs = self._costs(evaluations).values()
         return np.column_stack([-np.array(fitness, dtype=float), *costs])
-
-    def _trade_offs(self, evaluations: Sequence[Evaluation]) -> list[TradeOff]:
-        costs = {name: values.tolist() for name, values in self._costs(evaluations).items()}
-        return [
-            TradeOff(e, {name: values[i] for name, values in costs.items()})
-            for i, e in enumerate(evaluations)
-        ]
 
     def _costs(self, evaluations: Sequence[Evaluation]) -> dict[str, NDArray[Any]]:
         choices = np.array([e.architecture.choices for e in evaluations])

@@ -23,44 +23,31 @@ class Progress:
         self._total = total
         self._clock = clock
         self._started: float | None = None
-        self._done = 0
+        self._seen: list[Evaluation] = []
         self._measured = 0
-        self._best: Evaluation | None = None
 
     def begin_batch(self, known: Sequence[Evaluation]) -> None:
-        """A batch begins; `known` are those that the ledger has answered."""
         if self._started is None:
             self._started = self._clock()
+        self._seen += known
         if known:
-            self._done += len(known)
-            self._update_best(known)
-            done = f"{self._done}/{self._total}"
+            done = f"{len(self._seen)}/{self._total}"
             logger.info("%s: %d candidates are in the ledger already", done, len(known))
 
     def evaluated(self, evaluation: Evaluation) -> None:
-        """A candidate was evaluated and is in the ledger."""
-        self._done += 1
+        self._seen.append(evaluation)
         self._measured += 1
-        self._update_best([evaluation])
         logger.info("%s", self._line(evaluation))
 
-    def _update_best(self, evaluations: Sequence[Evaluation]) -> None:
-        self._best = best_of([*evaluations, *([self._best] if self._best is not None else [])])
-
-    def _line(self, evaluation: Evaluation) -> str:
+    def _line(self, last: Evaluation) -> str:
         outcome = (
-            f"fitness {evaluation.fitness:.4f}"
-            if evaluation.fitness is not None
-            else f"failed ({evaluation.error})"
+            f"failed ({last.error})" if last.fitness is None else f"fitness {last.fitness:.4f}"
         )
-        best = f"{self._best.fitness:.4f}" if self._best is not None else "none"
+        best = best_of(self._seen)
+        done, elapsed = len(self._seen), self._clock() - (self._started or 0)
+        left = elapsed / self._measured * max(self._total - done, 0)
         return (
-            f"{self._done}/{self._total}, generation {evaluation.generation}: {outcome}, "
-            f"best {best}, {evaluation.flops / 1e6:.1f}M multiply-adds, "
-            f"{duration(evaluation.seconds)}, {self._time_left()} left"
+            f"{done}/{self._total}, generation {last.generation}: {outcome}, best "
+            f"{'none' if best is None else f'{best.fitness:.4f}'}, {last.flops / 1e6:.1f}M "
+            f"multiply-adds, {duration(last.seconds)}, {duration(left)} left"
         )
-
-    def _time_left(self) -> str:
-        elapsed = self._clock() - self._started if self._started is not None else 0.0
-        left = elapsed / self._measured * max(self._total - self._done, 0)
-        return duration(left)

@@ -46,8 +46,6 @@ class RandomSearch:
 
     def run(self, evaluate: Evaluate) -> SearchResult:
         """As EvolutionarySearch.run, with its errors."""
-        if self.limit is not None:
-            self.limit.witness()  # a limit that nothing meets is refused here
         self.initial.log()
         first = self.initial.architectures
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, 0]))

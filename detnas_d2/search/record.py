@@ -38,20 +38,14 @@ class Evaluation:
     error: str | None = None
 
     def __post_init__(self) -> None:
-        if self.status == OK:
-            if self.fitness is None or not math.isfinite(self.fitness) or self.error is not None:
-                raise ValueError(
-                    f"status 'ok' needs a finite fitness and no error, got fitness "
-                    f"{self.fitness!r} and error {self.error!r}"
-                )
-        elif self.status == FAILED:
-            if self.fitness is not None or not isinstance(self.error, str):
-                raise ValueError(
-                    f"status 'failed' needs fitness None and the error as text, got fitness "
-                    f"{self.fitness!r} and error {self.error!r}"
-                )
-        else:
+        if self.status not in (OK, FAILED):
             raise ValueError(f"status must be 'ok' or 'failed', got {self.status!r}")
+        is_finite = self.fitness is None or math.isfinite(self.fitness)
+        if not is_finite or (self.fitness is None) == self.ok or (self.error is None) != self.ok:
+            raise ValueError(
+                "status 'ok' needs a finite fitness and no error, 'failed' an error and no "
+                f"fitness; got {self.status!r}, {self.fitness!r} and {self.error!r}"
+            )
 
     @property
     def ok(self) -> bool:
@@ -106,15 +100,10 @@ def rank(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     Equal fitness: fewer multiply-adds first, then the order of the choices, so that the ranking
     is a function of the set of evaluations alone.
     """
-    return sorted((e for e in evaluations if e.ok), key=_rank_key)
+    succeeded = (e for e in evaluations if e.ok)
+    return sorted(succeeded, key=lambda e: (-(e.fitness or 0), e.flops, e.architecture.choices))
 
 
 def best_of(evaluations: Iterable[Evaluation]) -> Evaluation | None:
     """The first of rank(evaluations); None if all failed."""
-    return min((e for e in evaluations if e.ok), key=_rank_key, default=None)
-
-
-def _rank_key(evaluation: Evaluation) -> tuple[float, int, tuple[int, ...]]:
-    if evaluation.fitness is None:
-        raise ValueError(f"{evaluation.architecture} failed and can't be ranked")
-    return (-evaluation.fitness, evaluation.flops, evaluation.architecture.choices)
+    return next(iter(rank(evaluations)), None)

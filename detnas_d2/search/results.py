@@ -1,12 +1,17 @@
-"""What a search found, as an object, as a file and as a table."""
+"""What a search found, as an object, as files and as tables."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tabulate import tabulate
 
 from ..files import write_atomically
 from .errors import SearchError
@@ -52,6 +57,59 @@ class SearchResult:
         return file
 
 
+@dataclass(frozen=True)
+class TradeOff:
+    """An architecture of the front; costs: by name, those that were weighed."""
+
+    evaluation: Evaluation
+    costs: Mapping[str, float] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class ParetoResult(SearchResult):
+    """front: the candidates that no other one dominates (nowhere worse in fitness and costs, and
+    somewhere better), cheapest first; equal ones are all in it."""
+
+    front: tuple[TradeOff, ...]
+
+    def write(self, folder: str | os.PathLike[str]) -> str:
+        """Write ``pareto_front.json`` too: the space's name, the names of the costs, and the list
+        ``front``, cheapest first, with architecture, fitness, flops, params and those costs."""
+        best_file = super().write(folder)
+        file = os.path.join(folder, "pareto_front.json")
+        names = list(self.front[0].costs)
+        record = {
+            "space": self.best.architecture.space.name,
+            "costs": names,
+            "front": [{**_brief(t.evaluation), **t.costs} for t in self.front],
+        }
+        write_atomically(file, json.dumps(record, allow_nan=False) + "\n")
+        rows = [
+            (
+                f"{t.evaluation.fitness:.4f}",
+                *(f"{c:,}" if isinstance(c, int) else f"{c:,.4f}" for c in t.costs.values()),
+                t.evaluation.generation,
+                t.evaluation.architecture,
+            )
+            for t in self.front
+        ]
+        table = _as_table(["fitness", *names, "generation", "architecture"], rows)
+        logger.info(f"The front, written to {file}:\n{table}")
+        return best_file
+
+
+def non_dominated(values: NDArray[np.float64]) -> list[int]:
+    """The rows of (N, goals) values, less being better in all, that no other row dominates.
+
+    A row dominates another where it is nowhere greater and somewhere less. Equal rows stay.
+    """
+    return [
+        i
+        for i, row in enumerate(values)
+        if not ((values <= row).all(axis=1) & (values < row).any(axis=1)).any()
+    ]
+
+
 def make_result(
     best: Evaluation | None, evaluations: Sequence[Evaluation], stopped_because: str | None
 ) -> SearchResult:
@@ -67,39 +125,38 @@ def make_result(
 
 def write_best(path: str | os.PathLike[str], best: Evaluation) -> None:
     """Write best_architecture.json, whole or not at all. Raises OSError."""
-    record = {
-        **best.architecture.to_json(),
-        "fitness": best.fitness,
-        "flops": best.flops,
-        "params": best.params,
-    }
+    record = {"space": best.architecture.space.name, **_brief(best)}
     write_atomically(path, json.dumps(record, allow_nan=False) + "\n")
 
 
 def format_top(evaluations: Iterable[Evaluation], count: int = 10) -> str:
-    """The best `count` as a table: rank, fitness, multiply-adds, parameters, generation, choices.
-
-    The figures are rounded for the reader, after the ranking.
-    """
-    head = ("rank", "fitness", "multiply-adds", "parameters", "generation", "architecture")
-    rows = [head] + [
+    """The best `count` as a table; the figures are rounded for the reader, after the ranking."""
+    head = ["rank", "fitness", "multiply-adds", "parameters", "generation", "architecture"]
+    rows = [
         (
-            str(place),
+            place,
             f"{e.fitness:.4f}",
             f"{e.flops / 1e6:.2f}M",
             f"{e.params / 1e6:.3f}M",
-            str(e.generation),
-            str(e.architecture),
+            e.generation,
+            e.architecture,
         )
         for place, e in enumerate(rank(evaluations)[:count], start=1)
     ]
-    return as_columns(rows)
+    return _as_table(head, rows)
 
 
-def as_columns(rows: Sequence[Sequence[str]]) -> str:
-    """Lines of cells, right-aligned below each other; the last cell of a row is left as it is."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    return "\n".join(
-        "  ".join([*(c.rjust(w) for c, w in zip(row, widths, strict=False)), row[-1]])
-        for row in rows
-    )
+def _brief(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "architecture": list(evaluation.architecture),
+        "fitness": evaluation.fitness,
+        "flops": evaluation.flops,
+        "params": evaluation.params,
+    }
+
+
+def _as_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Right-aligned columns but for the last."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    align = ["right"] * (len(head) - 1) + ["left"]
+    return str(tabulate(cells, head, "plain", disable_numparse=True, colalign=align))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Set
 
 import numpy as np
@@ -86,16 +87,9 @@ def _remaining(
     space: SearchSpace, seen: Set[Architecture], limit: Limit | None
 ) -> NDArray[np.int64]:
     """(N, L) choices of all architectures under the limit that are not in `seen`."""
-    # an architecture's code is its choices, counted among those that fit, as digits of a number
-    sizes = space.allowed.sum(axis=1)
-    place_values = np.append(np.cumprod(sizes[:0:-1])[::-1], 1)
-    is_left = np.ones(space.size, dtype=bool)
-    blocks = np.arange(space.num_blocks)
-    if seen:
-        digits = (space.allowed.cumsum(axis=1) - 1)[blocks, [a.choices for a in seen]]
-        is_left[digits @ place_values] = False
-    digits = np.flatnonzero(is_left)[:, None] // place_values % sizes
-    rows: NDArray[np.int64] = space.option_table[blocks, digits]
+    taken = {a.choices for a in seen}
+    left = [choices for choices in itertools.product(*space.options) if choices not in taken]
+    rows = np.array(left, dtype=np.int64).reshape(-1, space.num_blocks)
     return rows if limit is None else rows[limit.allows(rows)]
 
 

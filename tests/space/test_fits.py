@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from detnas_d2.search import CostLimit, CostLimits
-from detnas_d2.search.operators import crossover, mutate, random_architecture
+from detnas_d2.search.operators import crossover, mutate
 from detnas_d2.search.sampling import draw_unseen
 from detnas_d2.space import (
     Architecture,
@@ -135,7 +135,7 @@ def test_operators_and_random_draws_stay_inside():
     for first, second in zip(parents, reversed(parents), strict=True):
         for child in (mutate(first, 0.9, rng), crossover(first, second, rng)):
             assert child.choices in ALL
-    assert {random_architecture(SPACE, rng).choices for _ in range(2000)} == set(ALL)
+    assert {tuple(row) for row in SPACE.draw(rng, 2000).tolist()} == set(ALL)
 
 
 def test_unseen_are_drawn_until_none_is_left():
