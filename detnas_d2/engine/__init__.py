@@ -1,12 +1,12 @@
 """Training: configs, trainer, hooks and checkpoints."""
 
-from .checkpoint import CheckpointError, DetNASCheckpointer
+from .checkpoint import DetNASCheckpointer
+from .checkpoint_file import CheckpointError, StartingWeights, starting_weights
 from .config import ConfigError, backbone_key, backbone_node, load_config
 from .config_objects import plain_path
 from .evaluate import evaluate_checkpoint
 from .hooks import PathResampling, StepSeeding, require_supernet
 from .setup import setup
-from .starting import StartingWeights, starting_weights
 from .supernet_trainer import SupernetTrainer, build_trainer
 from .trainer import LazyTrainer
 
@@ -16,8 +16,8 @@ __all__ = [
     "DetNASCheckpointer",
     "LazyTrainer",
     "PathResampling",
-    "StepSeeding",
     "StartingWeights",
+    "StepSeeding",
     "SupernetTrainer",
     "backbone_key",
     "backbone_node",

@@ -6,7 +6,6 @@ import logging
 import os
 import pickle
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -21,10 +20,8 @@ from .checkpoint_file import CheckpointError, check_backbone, check_whole, named
 
 logger = logging.getLogger(__name__)
 
-
 _HOW_TO_CONVERT = """If you trust it, write its weights anew and load the result:
   python -c "import torch; {}\""""
-
 
 _PICKLES = (".pkl", ".pyth")  # Detectron2 unpickles files that end so
 
@@ -39,15 +36,14 @@ class DetNASCheckpointer(DetectionCheckpointer):
     * A checkpoint is written to another name, flushed and moved into place: a kill or a full
       disk while saving leaves the last good one, and ``last_checkpoint`` never points to a
       broken file.
-    * It stores which space and architecture its backbone is of (key ``detnas``), and a checkpoint
-      of another one is refused, not half loaded; and class names, where it was told them
-      (``categories``).
+    * It stores which space and architecture its backbone is of (key ``detnas``), and class names,
+      where it was told them (``categories``). A checkpoint of another network is refused, not half
+      loaded, and so is one that leaves the whole backbone as it was.
     * Loading slices a stand-alone network out of a supernet's weights, and a classification
       checkpoint fills a detector's backbone, whichever it is (``detnas_d2.modeling.load_weights``).
-    * A checkpoint that leaves the whole backbone as it was is refused.
-    * A file is data: it is read with weights_only, so that nothing in it is run. The .pkl files of
-      Detectron2's model zoo (detectron2://), which Detectron2 unpickles, come from where Detectron2
-      itself does; others are refused. ``last_checkpoint`` names files of its own folder only.
+    * A file is data: it is read with weights_only, so that nothing in it is run. Of pickles, only
+      those of Detectron2's model zoo (detectron2://) are read, as Detectron2 itself does.
+    * ``last_checkpoint`` names files of its own folder only.
 
     All else loads as Detectron2 does: detectors without a DetNAS backbone, the model zoo's weights
     by names alike. What did not fit is then a warning.
@@ -76,22 +72,11 @@ class DetNASCheckpointer(DetectionCheckpointer):
         self.tag_last_checkpoint(os.path.basename(path))
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
-        path = os.path.join(self.save_dir, "last_checkpoint")
-        _save(path, last_filename_basename)
+        _save(os.path.join(self.save_dir, "last_checkpoint"), last_filename_basename)
 
     def get_checkpoint_file(self) -> str:
-        """
-        Raises:
-            CheckpointError: as `named_last`.
-        """
+        """See `named_last`."""
         return named_last(self.save_dir)
-
-    def copy_last(self, name: str) -> None:
-        """Save the last checkpoint once more, under another name."""
-        path = os.path.join(self.save_dir, f"{name}.pth")
-        with open(self.get_checkpoint_file(), "rb") as last:
-            _save(path, lambda f: shutil.copyfileobj(last, f))
-        self.tag_last_checkpoint(os.path.basename(path))
 
     def load_initial(
         self, path: str, *, backbone_only: bool = False, path_only: bool = False
@@ -105,7 +90,7 @@ class DetNASCheckpointer(DetectionCheckpointer):
         try:
             self.load(path, checkpointables=[])
         finally:
-            self._part = type(self)._part
+            del self._part
 
     def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """See ``fvcore.common.checkpoint.Checkpointer.load``.
@@ -122,8 +107,17 @@ class DetNASCheckpointer(DetectionCheckpointer):
                 f"The checkpoint {path!r} does not exist on this machine. {self._remedy(path)} On "
                 "several machines the output folder has to lie on a shared file system."
             )
-        if path:  # before it is fetched: iopath would keep it where the zoo's files are looked for
-            self._refuse_pickle(urlparse(path).path)
+        if path and urlparse(path).path.endswith(_PICKLES) and not self._from_zoo:
+            # before it is fetched: iopath would keep it where the zoo's files are looked for
+            raise CheckpointError(
+                f"The checkpoint {path!r} is not read: Detectron2 unpickles such files, which runs "
+                "code of whoever wrote it. Only its own model zoo's are (detectron2://...). "
+                + _HOW_TO_CONVERT.format(
+                    "from detectron2.checkpoint import DetectionCheckpointer; "
+                    "c = DetectionCheckpointer(torch.nn.Module()); d = c._load_file('IN'); "
+                    "c._convert_ndarray_to_tensor(d['model']); torch.save(d, 'OUT.pth')"
+                )
+            )
         try:
             return super().load(path, *args, **kwargs)
         except pickle.UnpicklingError as e:  # whose own message advises against weights_only
@@ -152,14 +146,13 @@ class DetNASCheckpointer(DetectionCheckpointer):
         """Load all weights of a network that is to be evaluated, heads too.
 
         Raises:
-            CheckpointError: as ``load``; or it gives the model only its backbone, whose heads would
-                then be random, or holds a supernet, whose statistics are those of no single path.
+            CheckpointError: as ``load``, and as `check_whole`.
         """
         self._whole = True
         try:
             self.load(path, checkpointables=[])
         finally:
-            self._whole = False
+            del self._whole
 
     def _remedy(self, path: str) -> str:
         if "://" in path:
@@ -172,20 +165,7 @@ class DetNASCheckpointer(DetectionCheckpointer):
             "(train.init_checkpoint=...)."
         )
 
-    def _refuse_pickle(self, filename: str) -> None:
-        if filename.endswith(_PICKLES) and not self._from_zoo:
-            raise CheckpointError(
-                f"The checkpoint {filename!r} is not read: Detectron2 unpickles such files, which "
-                "runs code of whoever wrote it. Only its own model zoo's are (detectron2://...). "
-                + _HOW_TO_CONVERT.format(
-                    "from detectron2.checkpoint import DetectionCheckpointer; "
-                    "c = DetectionCheckpointer(torch.nn.Module()); d = c._load_file('IN'); "
-                    "c._convert_ndarray_to_tensor(d['model']); torch.save(d, 'OUT.pth')"
-                )
-            )
-
     def _load_file(self, filename: str) -> Any:
-        self._refuse_pickle(filename)
         if self._from_zoo and filename.endswith(_PICKLES):
             return super()._load_file(filename)
         loaded = torch.load(filename, map_location="cpu", weights_only=True)

@@ -1,17 +1,21 @@
-"""Which files are no checkpoint, or none of this network."""
+"""What a checkpoint file is of, and which are no checkpoint, or none of this network."""
 
 from __future__ import annotations
 
+import operator
 import os
+import pickle
 import zipfile
 from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from ..errors import DetNASError
 from ..modeling import backbone_prefix, describe
+from ..space import SPACES, SpaceError, get_space
 
 _STARTS = (b"\x80", b"PK")  # a pickle, as torch.save wrote before 1.6; a zip archive since
 _SHOWN = 40
@@ -63,10 +67,63 @@ def why_no_checkpoint(path: str) -> str | None:
     return None
 
 
+class StartingWeights(NamedTuple):
+    """Of which network a checkpoint's weights are.
+
+    Attributes:
+        space: its name, for a config's `space`; None without a checkpoint.
+        is_supernet: they are a supernet's, else those of `architecture`, or there are none.
+    """
+
+    space: str | None = None
+    architecture: list[int] | None = None
+    is_supernet: bool = False
+
+
+def starting_weights(path: str) -> StartingWeights:
+    """The space and the architecture of a checkpoint of this project; nothing for "".
+
+    Raises:
+        CheckpointError: a file that is missing or damaged, states no network, or is of a space that
+            is not one of the project's.
+    """
+    if not path:
+        return StartingWeights()
+    try:
+        stated = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["detnas"]
+        name, fingerprint = stated["space"], stated["fingerprint"]
+        architecture = stated["architecture"]
+        if architecture is not None:
+            # a part of the config, where text or a dict could be more than numbers
+            architecture = [operator.index(c) for c in architecture]
+    except FileNotFoundError as e:
+        raise CheckpointError(
+            f"weights is {path!r}, which is not there; give the checkpoint to start from, or '' "
+            "for none."
+        ) from e
+    except (
+        *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError),
+        *(TypeError, LookupError, AttributeError),
+    ) as e:
+        raise CheckpointError(
+            f"weights: {path!r} is damaged or does not state which network it is of "
+            f"({type(e).__name__}); expected a checkpoint of this project. Released files: "
+            "projects/DetNAS/paper/convert_weights.py."
+        ) from e
+    with suppress(SpaceError):
+        if get_space(str(name)).fingerprint == fingerprint:
+            return StartingWeights(name, architecture, architecture is None)
+    raise CheckpointError(
+        f"weights: {path!r} is of the space {name!r}, which is none of {', '.join(SPACES)}; "
+        "set the space and train.init_checkpoint in the config yourself."
+    )
+
+
 def check_whole(model: nn.Module, checkpoint: Mapping[str, Any]) -> None:
     """
     Raises:
-        CheckpointError: it lacks heads of the model, or is of a supernet where the model is not.
+        CheckpointError: it lacks heads of the model, which would be random, or is of a supernet
+            where the model is not: its statistics are those of no single path.
     """
     prefix = backbone_prefix(model)
     lacking = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,9 +46,9 @@ def require_supernet(model: torch.nn.Module, who: str) -> Supernet:
 class StepSeeding(HookBase):
     """Seed every generator before each step from (seed, iteration, rank).
 
-    RPN and ROI sampling, dropout and the like draw from global generators; with this hook what
-    they draw is a function of the iteration alone, so that no random state has to be saved, and
-    a resumed training draws what the uninterrupted one did.
+    So what RPN and ROI sampling, dropout and the like draw from global generators is a function of
+    the iteration alone, no random state has to be saved, and a resumed training draws what the
+    uninterrupted one did.
     """
 
     def __init__(self, seed: int) -> None:
@@ -71,20 +70,17 @@ class PathResampling(HookBase):
 
     Args:
         sampler: maps an iteration to an ``Architecture``.
-        model: the model that holds the supernet; by default the trainer's.
 
     Raises:
-        ConfigError: (before training starts) if the model holds no supernet, or one of another
-            space than the sampler's.
+        ConfigError: (before training starts) if the trainer's model holds no supernet, or one of
+            another space than the sampler's.
     """
 
-    def __init__(self, sampler: PathSampler, model: torch.nn.Module | None = None) -> None:
+    def __init__(self, sampler: PathSampler) -> None:
         self._sampler = sampler
-        self._model = model
 
     def before_train(self) -> None:
-        model = self._model if self._model is not None else self.trainer.model
-        self._supernet = require_supernet(model, "PathResampling")
+        self._supernet = require_supernet(self.trainer.model, "PathResampling")
         if self._sampler.space != self._supernet.space:
             raise ConfigError(
                 f"The path sampler draws from the space {self._sampler.space.name!r}, the supernet "
@@ -142,32 +138,23 @@ class Checkpointing(hooks.PeriodicCheckpointer):
 
     def before_train(self) -> None:
         super().before_train()
-        start = self.trainer.start_iter
-        files = self._numbered_files()
+        start, folder = self.trainer.start_iter, Path(self.checkpointer.save_dir)
+        names = f"{self.file_prefix}_{7 * '[0-9]'}.pth"
+        files = {str(f): int(f.stem[-7:]) for f in sorted(folder.glob(names))}
         # What GracefulStop saves out of turn: one too many; or, where a kill followed, one that
         # last_checkpoint does not name, or half of one. Nothing will write these two anew, as it
         # will all other files of later iterations, which are of another run.
-        lost = [files[i] for i in sorted(files) if i >= start and (i + 1) % self.period]
-        former = [*lost, *(files[i] for i in sorted(files) if i < start)]
+        lost = [f for f, i in files.items() if i >= start and (i + 1) % self.period]
+        former = [*lost, *(f for f, i in files.items() if i < start)]
         surplus = former[: -self.max_to_keep] if self.max_to_keep else []
         self.recent_checkpoints = former[len(surplus) :]
-        halves = Path(self.checkpointer.save_dir).glob(f"{self.file_prefix}_*{TEMPORARY}")
-        for file in [*surplus, *map(str, halves)]:
+        for file in [*surplus, *folder.glob(f"{self.file_prefix}_*{TEMPORARY}")]:
             os.remove(file)
         final = f"{self.file_prefix}_final"
         last = self.checkpointer.get_checkpoint_file()
         if 0 < start >= self.trainer.max_iter and not last.endswith(f"{final}.pth"):
-            self.checkpointer.copy_last(final)  # killed before the final one was saved
-
-    def _numbered_files(self) -> dict[int, str]:
-        folder = self.checkpointer.save_dir
-        pattern = re.compile(rf"{re.escape(self.file_prefix)}_(\d+)\.pth")
-        names = os.listdir(folder) if os.path.isdir(folder) else []
-        return {
-            int(match[1]): os.path.join(folder, match[0])
-            for match in map(pattern.fullmatch, names)
-            if match
-        }
+            # killed before the final one was saved
+            self.checkpointer.save(final, iteration=self.trainer.iter)
 
 
 class GracefulStop(HookBase):
@@ -207,8 +194,7 @@ class GracefulStop(HookBase):
             return
         received = max(comm.all_gather(self._signal))
         if received:
-            name = f"model_{self.trainer.iter:07d}"
-            self._checkpointer.save(name)
+            self._checkpointer.save(f"model_{self.trainer.iter:07d}")
             comm.synchronize()  # the first process that ends takes the others with it
             logger.warning(f"Stopped after iteration {self.trainer.iter}; go on with --resume.")
             raise SystemExit(128 + received)

@@ -15,7 +15,6 @@ from ..files import parse_json, write_atomically
 SMOOTHING_WINDOW = 20
 """Iterations over which Detectron2's writers take the median of a scalar."""
 
-
 TIMES = ("time", "data_time", "rank_data_time", "eta_seconds")
 """Scalars of Detectron2 that are no function of the step."""
 
@@ -31,20 +30,17 @@ class ResumableJSONWriter(EventWriter):
     Args:
         json_file: path of the file, one JSON object a line.
         start_iter: gives the first iteration; asked when the first metrics are written.
-        window_size: iterations of median smoothing.
     """
 
-    def __init__(
-        self, json_file: str, start_iter: Callable[[], int], window_size: int = SMOOTHING_WINDOW
-    ) -> None:
-        self._file, self._start_iter, self._window_size = json_file, start_iter, window_size
+    def __init__(self, json_file: str, start_iter: Callable[[], int]) -> None:
+        self._file, self._start_iter = json_file, start_iter
         self._last_write: int | None = None
 
     def write(self) -> None:
         if self._last_write is None:  # scalars up to here were written by the run before
             self._last_write = _keep_before(self._file, self._start_iter())
         lines: dict[int, dict[str, float]] = defaultdict(dict)
-        latest = get_event_storage().latest_with_smoothing_hint(self._window_size)
+        latest = get_event_storage().latest_with_smoothing_hint(SMOOTHING_WINDOW)
         for name, (value, iteration) in latest.items():
             if iteration > self._last_write:
                 lines[iteration][name] = value
@@ -76,12 +72,12 @@ def _keep_before(path: str, start_iter: int) -> int:
     return last
 
 
-def storage_state(storage: EventStorage, window_size: int = SMOOTHING_WINDOW) -> dict[str, Any]:
-    """The last `window_size` values of every scalar but times, as builtins for a checkpoint."""
+def storage_state(storage: EventStorage) -> dict[str, Any]:
+    """The last SMOOTHING_WINDOW values of every scalar but times, as builtins for a checkpoint."""
     hints = storage.smoothing_hints()
     return {
         name: {
-            "values": [(float(v), int(i)) for v, i in history.values()[-window_size:]],
+            "values": [(float(v), int(i)) for v, i in history.values()[-SMOOTHING_WINDOW:]],
             "smooth": bool(hints[name]),
         }
         for name, history in storage.histories().items()

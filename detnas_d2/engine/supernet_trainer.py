@@ -33,8 +33,7 @@ class SupernetTrainer(LazyTrainer):
         return instantiate(cfg.path_sampler)
 
     def build_hooks(self) -> list[HookBase | None]:
-        path = PathResampling(self.build_path_sampler(self.cfg), self.model)
-        return [path, *super().build_hooks()]
+        return [PathResampling(self.build_path_sampler(self.cfg)), *super().build_hooks()]
 
 
 def build_trainer(cfg: DictConfig) -> LazyTrainer:

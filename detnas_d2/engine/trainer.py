@@ -6,7 +6,6 @@ import copy
 import logging
 import os
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,11 +15,7 @@ from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, hooks
 from detectron2.evaluation import DatasetEvaluator, inference_on_dataset, print_csv_format
 from detectron2.solver import LRMultiplier
 from detectron2.utils import comm
-from detectron2.utils.events import (
-    CommonMetricPrinter,
-    EventWriter,
-    TensorboardXWriter,
-)
+from detectron2.utils.events import CommonMetricPrinter, EventWriter, TensorboardXWriter
 from detectron2.utils.file_io import PathManager
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
@@ -30,13 +25,7 @@ from ..data.seeding import seeded
 from ..errors import DetNASError
 from .checkpoint import DetNASCheckpointer
 from .checkpoint_file import check_optimizer
-from .hooks import (
-    Checkpointing,
-    GracefulStop,
-    LossNormalizer,
-    MetricsWriting,
-    StepSeeding,
-)
+from .hooks import Checkpointing, GracefulStop, LossNormalizer, MetricsWriting, StepSeeding
 from .metrics import ResumableJSONWriter, restore_storage, storage_state
 from .parallel import broadcast_model
 from .preflight import dataset_names
@@ -110,11 +99,7 @@ class LazyTrainer(DefaultTrainer):
 
     @classmethod
     def build_train_loader(cls, cfg: DictConfig) -> Iterable[Any]:
-        """Instantiate ``cfg.dataloader.train``.
-
-        Raises:
-            DataError: images without any object to learn.
-        """
+        """Instantiate ``cfg.dataloader.train``; DataError for images without an object to learn."""
         try:
             return instantiate(cfg.dataloader.train)
         except AssertionError as e:  # Detectron2's, of a data set that holds nothing
@@ -155,11 +140,12 @@ class LazyTrainer(DefaultTrainer):
         results = inference_on_dataset(model, cls.build_test_loader(cfg, name), evaluators)
         if comm.is_main_process():
             print_csv_format(results)
-        return results or OrderedDict()
+        return results or {}
 
     def build_hooks(self) -> list[HookBase | None]:
         """Hooks in their order; checkpoints come last, see ``Checkpointing``."""
         cfg, main = self.cfg.train, comm.is_main_process()
+        evaluates = self._evaluates and self.cfg.dataloader.get("evaluator") is not None
 
         def evaluate() -> dict[str, Any]:
             # the first process's running statistics are the ones that checkpoints hold
@@ -167,8 +153,6 @@ class LazyTrainer(DefaultTrainer):
             self._last_eval_results = self.test(self.cfg, self.model)
             return self._last_eval_results
 
-        evaluates = self._evaluates and self.cfg.dataloader.get("evaluator") is not None
-        checkpointing = Checkpointing(self.checkpointer, **cfg.checkpointer) if main else None
         return [
             hooks.IterationTimer(),
             StepSeeding(cfg.seed),
@@ -176,7 +160,7 @@ class LazyTrainer(DefaultTrainer):
             hooks.LRScheduler(),
             hooks.EvalHook(cfg.eval_period, evaluate) if evaluates else None,
             MetricsWriting(self.build_writers(), period=cfg.log_period) if main else None,
-            checkpointing,
+            Checkpointing(self.checkpointer, **cfg.checkpointer) if main else None,
             GracefulStop(self.checkpointer),
         ]
 
@@ -235,13 +219,10 @@ class LazyTrainer(DefaultTrainer):
         return self._last_eval_results
 
     def before_train(self) -> None:
+        # of a run resumed after its last iteration, as it was when that one ended
+        self.iter = min(self.iter, self.max_iter - 1)
         restore_storage(self.storage, self._restored_metrics)
         super().before_train()
-
-    def after_train(self) -> None:
-        # a run resumed after its last iteration counts one too far
-        self.iter = min(self.iter, self.max_iter)
-        super().after_train()
 
     def state_dict(self) -> dict[str, Any]:
         state = TrainerBase.state_dict(self)

@@ -73,7 +73,7 @@ class Trainer(DefaultTrainer):
         supernet = find_supernet(self.model)
         if supernet is not None:
             sampler = UniformPathSampler(supernet.space, max(self.cfg.SEED, 0))
-            hooks.insert(0, PathResampling(sampler, self.model))
+            hooks.insert(0, PathResampling(sampler))
         return hooks
 
     @classmethod

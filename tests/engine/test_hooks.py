@@ -82,41 +82,20 @@ class Never(HookBase):
 
 
 @pytest.mark.parametrize(
-    ("model", "message"),
+    ("architecture", "space", "message"),
     [
-        (lambda: nn.Linear(1, 1), "no DetNAS backbone"),
-        (
-            lambda: instantiate(tiny.classifier("", tiny.ARCHITECTURE).model),
-            "this one has StandAlone",
-        ),
+        (None, tiny.OTHER, "from the space 'other', the supernet is of .* 'tiny'"),
+        (tiny.ARCHITECTURE, tiny.SPACE, "needs a model with a Supernet.*this one has StandAlone"),
+        ("none", tiny.SPACE, "needs a model with a Supernet.*no DetNAS backbone"),
     ],
 )
-def test_a_model_without_a_supernet_is_refused_before_training(model, message):
-    hook = PathResampling(UniformPathSampler(tiny.SPACE, 0))
-    with pytest.raises(ConfigError, match=f"needs a model with a Supernet.*{message}"):
-        plain_trainer([hook, Never()], model()).train(0, 2)
-
-
-def test_another_space_is_refused_before_training():
-    hook = PathResampling(UniformPathSampler(tiny.OTHER, 0))
-    with pytest.raises(ConfigError, match="from the space 'other', the supernet is of .* 'tiny'"):
-        plain_trainer([hook, Never()]).train(0, 2)
-
-
-def test_a_model_can_be_handed_in():
-    class Wrapped(nn.Module):
-        def __init__(self, model):
-            super().__init__()
-            self.inner = [model]  # hidden from find_backbone, as behind a compiled wrapper
-            self.weight = nn.Parameter(torch.zeros(()))
-
-        def forward(self, batch):
-            return {k: v + 0 * self.weight for k, v in self.inner[0](batch).items()}
-
-    model = instantiate(tiny.classifier("unused").model)
-    sampler = UniformPathSampler(tiny.SPACE, 0)
-    plain_trainer([PathResampling(sampler, model)], Wrapped(model)).train(0, 2)
-    assert model.backbone.path == sampler(1)
+def test_what_has_no_such_paths_is_refused_before_training(architecture, space, message):
+    model = nn.Linear(1, 1)
+    if architecture != "none":
+        model = instantiate(tiny.classifier("", architecture).model)
+    hook = PathResampling(UniformPathSampler(space, 0))
+    with pytest.raises(ConfigError, match=message):
+        plain_trainer([hook, Never()], model).train(0, 2)
 
 
 class Saver:
@@ -128,51 +107,38 @@ class Saver:
 
 
 class Send(HookBase):
+    """Sends the signals before step 2."""
+
     def __init__(self, *signals):
-        self.signals = list(signals)
+        self.signals = signals
 
     def before_step(self):
-        if self.trainer.iter >= 2 and self.signals:
-            signal.raise_signal(self.signals.pop(0))
+        if self.trainer.iter == 2:
+            for number in self.signals:
+                signal.raise_signal(number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_iteration_saves_and_leaves(number):
-    saver, draws = Saver(), Draws()
+def interrupted(*signals, max_iter=6):
+    """What a training raises, the number of its steps, and what it saved on the way out."""
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
-    trainer = plain_trainer(
-        [
-            PathResampling(UniformPathSampler(tiny.SPACE, 0)),
-            draws,
-            Send(number),
-            GracefulStop(saver),
-        ]
-    )
-    with pytest.raises(SystemExit) as info:
-        trainer.train(0, 6)
-    assert info.value.code == 128 + number
-    assert saver.names == ["model_0000002"] and len(draws.paths) == 3
+    saver, draws = Saver(), Draws()
+    path = PathResampling(UniformPathSampler(tiny.SPACE, 0))
+    trainer = plain_trainer([path, draws, Send(*signals), GracefulStop(saver)])
+    raised = None
+    try:
+        trainer.train(0, max_iter)
+    except (SystemExit, KeyboardInterrupt) as error:
+        raised = error.code if isinstance(error, SystemExit) else type(error)
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+    return raised, len(draws.paths), saver.names
 
 
-def test_a_second_interrupt_stops_at_once():
-    saver = Saver()
-
-    class Twice(Send):
-        def before_step(self):
-            super().before_step()
-            super().before_step()
-
-    hooks = [Twice(signal.SIGINT, signal.SIGINT), GracefulStop(saver)]
-    trainer = plain_trainer([PathResampling(UniformPathSampler(tiny.SPACE, 0)), *hooks])
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train(0, 6)
-    assert saver.names == []
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_in_the_last_iteration_there_is_nothing_to_stop():
-    saver = Saver()
-    hooks = [PathResampling(UniformPathSampler(tiny.SPACE, 0)), Send(signal.SIGTERM)]
-    plain_trainer([*hooks, GracefulStop(saver)]).train(0, 3)
-    assert saver.names == []
+def test_a_signal_ends_the_iteration_saves_and_leaves():
+    saved = ["model_0000002"]
+    assert interrupted(signal.SIGINT) == (128 + signal.SIGINT, 3, saved)
+    assert interrupted(signal.SIGTERM) == (128 + signal.SIGTERM, 3, saved)
+    # another signal is the same wish; only a second Ctrl-C can't wait
+    assert interrupted(signal.SIGTERM, signal.SIGINT) == (128 + signal.SIGINT, 3, saved)
+    assert interrupted(signal.SIGINT, signal.SIGINT) == (KeyboardInterrupt, 2, [])
+    # in the last iteration there is nothing to stop
+    assert interrupted(signal.SIGTERM, max_iter=3) == (None, 3, [])

@@ -61,41 +61,42 @@ def test_backbone_only(one_network, tmp_path):
     assert torch.equal(trainer.model.fc.weight, head)
 
 
+SPACE = get_space("demo")
+STATED = {"space": SPACE.name, "fingerprint": SPACE.fingerprint, "architecture": None}
+
+
 @pytest.mark.parametrize("architecture", [None, [0, 1] * 5])
 def test_what_weights_are_of(tmp_path, architecture):
-    space = get_space("demo")
-    stated = {
-        "space": space.name,
-        "fingerprint": space.fingerprint,
-        "architecture": architecture,
-    }
     file = tmp_path / "weights.pth"
-    torch.save({"model": {}, "detnas": stated}, file)
+    torch.save({"model": {}, "detnas": {**STATED, "architecture": architecture}}, file)
     found = starting_weights(str(file))
-    assert get_space(found.space) == space
+    assert get_space(found.space) == SPACE
     assert (found.architecture, found.is_supernet) == (architecture, architecture is None)
-    torch.save({"model": {}, "detnas": {**stated, "fingerprint": "0"}}, file)
-    with pytest.raises(CheckpointError, match="which is none of 300m, 1.3g"):
+
+
+NOT_STATED = "does not state which network it is of .*convert_weights.py"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"detnas": {**STATED, "fingerprint": "0"}}, "which is none of 300m, 1.3g"),
+        # it would stand in the config, where these are calls and interpolations
+        ({"detnas": {**STATED, "architecture": [{"_target_": "os.system"}]}}, NOT_STATED),
+        ({"detnas": {**STATED, "architecture": {"_target_": "os.system"}}}, NOT_STATED),
+        ({"detnas": {**STATED, "architecture": "${oc.env:HOME}"}}, NOT_STATED),
+        ({"model": {}}, NOT_STATED),
+        ([1, 2], NOT_STATED),
+        (b"no checkpoint", f"is damaged or {NOT_STATED}"),
+        (None, "which is not there"),
+    ],
+)
+def test_weights_that_cannot_be_used(tmp_path, content, message):
+    file = tmp_path / "weights.pth"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    elif content is not None:
+        torch.save(content, file)
+    with pytest.raises(CheckpointError, match=message):
         starting_weights(str(file))
-    # it would stand in the config, where these are calls and interpolations
-    for evil in ([{"_target_": "os.system"}], {"_target_": "os.system"}, "${oc.env:HOME}"):
-        torch.save({"model": {}, "detnas": {**stated, "architecture": evil}}, file)
-        with pytest.raises(CheckpointError, match="does not state which network"):
-            starting_weights(str(file))
-
-
-def test_weights_that_cannot_be_used(tmp_path):
     assert starting_weights("").space is None
-    with pytest.raises(CheckpointError, match="which is not there"):
-        starting_weights(str(tmp_path / "none.pth"))
-    for content, message in (
-        ({"model": {}}, "does not state which network"),
-        ([1, 2], "does not state which network"),
-        (None, "could not be read"),
-    ):
-        file = tmp_path / "bad.pth"
-        file.write_bytes(b"no checkpoint")
-        if content is not None:
-            torch.save(content, file)
-        with pytest.raises(CheckpointError, match=f"{message}.*convert_weights.py"):
-            starting_weights(str(file))
