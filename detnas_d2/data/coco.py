@@ -16,7 +16,7 @@ from detnas_d2.data.categories import names_of_text
 from detnas_d2.data.coco_reader import load_json, order, read_coco, without_garbage_collection
 from detnas_d2.data.dataset import Box, Split, drop_damaged_boxes
 from detnas_d2.data.errors import DataError
-from detnas_d2.data.findings import Findings, Severity, report_once, require_clean
+from detnas_d2.data.findings import Findings, report_once, require_clean
 from detnas_d2.data.image_files import require_images
 
 logger = logging.getLogger(__name__)
@@ -97,12 +97,12 @@ def clean_records(
         DataError: something else was found, or an image has no size.
     """
     for image in split.images:
-        if image.size is None:
-            findings.add("image-entry", split.name, f"{image.file_name}: no width and height")
+        if not all(image.size):
+            findings.add("entry", split.name, f"{image.file_name}: no width and height")
     require_clean(split.file, findings, harmless)
     drop_damaged_boxes(split, findings)
     # VOC's own sets are full of difficult objects
-    report_once(split.name, [f for f in findings.of(*Severity) if f.code != "difficult"])
+    report_once(f for f in findings.of() if f.code != "difficult")
     return [
         {
             "file_name": str(image.path),
@@ -112,7 +112,6 @@ def clean_records(
             "annotations": [annotation(box) for box in image.boxes],
         }
         for image in split.images
-        if image.size is not None
     ]
 
 

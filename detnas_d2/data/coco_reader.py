@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from detnas_d2.data.masks import box_of_mask, has_right_mask
 from detnas_d2.data.values import identity, number, show, whole
 from detnas_d2.files import parse_json
 
+_IDS = ("image_id", "category_id")
 _LISTS = ("images", "annotations", "categories")
 _LARGEST_AREA = 1e10  # of COCO's evaluation, which passes over what is above
 _LARGEST = 2**31  # pixels
@@ -63,14 +64,11 @@ def read_coco(split: Split, content: Any, findings: Findings) -> bool:
     if wrong:
         return False
     reader = _Reader(split, findings)
-    for i, entry in enumerate(content["categories"]):
-        reader.read_class(entry, f"categories[{i}]")
+    reader.read_all(content, "categories", reader.read_class)
+    reader.read_all(content, "images", reader.read_image)
+    reader.read_all(content, "annotations", reader.read_box)
     split.classes = {key: split.classes[key] for key in sorted(split.classes, key=order)}
-    for i, entry in enumerate(content["images"]):
-        reader.read_image(entry, f"images[{i}]")
     split.images = [image for key, image in reader.images.items() if key not in reader.doubtful]
-    for i, entry in enumerate(content.get("annotations") or []):
-        reader.read_box(entry, f"annotations[{i}]")
     return True
 
 
@@ -100,116 +98,104 @@ class _Reader:
         self.images: dict[Any, Image] = {}
         self.doubtful: set[Any] = set()
         self._box_ids: set[Any] = set()
-        self._place: tuple[Image | None, str, dict[str, Any]] = (None, "", {})
 
-    def _note(self, code: str, place: str) -> None:
-        self._findings.add(code, self._split.name, place)
+    def read_all(self, content: Any, key: str, read: Callable[[dict[str, Any]], None]) -> None:
+        for i, entry in enumerate(content.get(key) or []):
+            entry = entry if isinstance(entry, dict) else {}
+            self._place: tuple[str, int, Any] = (key, i, entry.get("id"))
+            read(entry)
 
-    def _note_box(self, code: str, what: str = "") -> None:
-        """The place is put together here, for most of millions of boxes need none."""
-        image, place, entry = self._place
-        name = image.file_name if image else "no image"
-        place = f"{name}, {place} (id {show(entry.get('id'))})"
-        self._note(code, f"{place}: {what}" if what else place)
+    def _note(self, code: str, what: str, name: str = "") -> None:
+        """The place is put together here, for most of millions of entries need none."""
+        key, i, entry_id = self._place
+        place = f"{name}, " if name else ""
+        self._findings.add(
+            code, self._split.name, f"{place}{key}[{i}] (id {show(entry_id)}): {what}"
+        )
 
-    def read_class(self, entry: Any, place: str) -> None:
-        entry = entry if isinstance(entry, dict) else {}
+    def read_class(self, entry: dict[str, Any]) -> None:
         key, name = identity(entry.get("id")), entry.get("name")
-        if (
-            key is None
-            or key in self._split.classes
-            or not isinstance(name, str)
-            or not _bare(name)
-        ):
-            shown = f"id is {show(entry.get('id'))}, name is {show(name)}"
-            self._note("class-entry", f"{place}: {shown}; expected an id of its own and a text")
+        bare = " ".join(name.split()) if isinstance(name, str) else ""
+        if key is None or key in self._split.classes or not bare:
+            self._note("entry", f"{_shown(entry, 'name')}; expected an id of its own and a text")
             return
         if type(entry["id"]) is not int:
-            self._note("number", f"{place}: id is {show(entry['id'])}")
-        if name != _bare(name):
+            self._note("number", bare)
+        if name != bare:
             self._note("class-blanks", repr(name))
-        self._split.classes[key] = _bare(name)
+        self._split.classes[key] = bare
 
-    def read_image(self, entry: Any, place: str) -> None:
-        entry = entry if isinstance(entry, dict) else {}
+    def read_image(self, entry: dict[str, Any]) -> None:
         key, name = identity(entry.get("id")), entry.get("file_name")
         if key is None or not isinstance(name, str) or not name:
-            shown = f"id is {show(entry.get('id'))}, file_name is {show(name)}"
-            self._note("image-entry", f"{place}: {shown}; expected a number and a text")
+            self._note("entry", f"{_shown(entry, 'file_name')}; expected an id and a text")
             return
-        width, height = (whole(entry.get(side)) for side in ("width", "height"))
-        fits = width and height and 0 < width < _LARGEST and 0 < height < _LARGEST
-        if type(entry["id"]) is float or (fits and (width, height) != _typed_size(entry)):
-            shown = f"id {show(entry['id'])}, {show(entry.get('width'))} x "
-            self._note("number", f"{name}: {shown}{show(entry.get('height'))}")
+        sides = (entry.get("width"), entry.get("height"))
+        width, height = (whole(side) or 0 for side in sides)
+        if not (0 < width < _LARGEST and 0 < height < _LARGEST):
+            width = height = 0
+        if type(entry["id"]) is float or (width and any(type(side) is not int for side in sides)):
+            self._note("number", _shown(entry, "width", "height"), name)
             entry["id"] = key
-        size = (width, height) if width and height and fits else None
-        image = Image(name, self._split.image_folder / name, size, entry)
+        image = Image(name, self._split.image_folder / name, (width, height), entry)
         former = self.images.setdefault(key, image)
         if former is not image:
             same = former.file_name == name
-            self._note("image-twice" if same else "image-id-twice", f"{name}: id {key}")
+            self._note("image-twice" if same else "image-id-twice", f"id {key}", name)
             if not same:
                 self.doubtful.add(key)
 
-    def read_box(self, entry: Any, place: str) -> None:
-        entry = entry if isinstance(entry, dict) else {}
-        key = identity(entry.get("image_id"))
+    def read_box(self, entry: dict[str, Any]) -> None:
+        key, category = identity(entry.get("image_id")), identity(entry.get("category_id"))
         if key in self.doubtful:
             return  # its images are listed
         image = self.images.get(key)
-        category = identity(entry.get("category_id"))
-        self._place = (image, place, entry)
         if key is None or category is None:
-            shown = ", ".join(f"{k} is {show(entry.get(k))}" for k in ("image_id", "category_id"))
-            self._note_box("box-entry", f"{shown}")
+            self._note("entry", _shown(entry, *_IDS))
         elif image is None:
-            self._note_box("box-without-image", f"image_id {show(entry['image_id'])}")
+            self._note("box-without-image", _shown(entry, *_IDS))
         elif category not in self._split.classes:
-            self._note_box("class-unknown", f"category_id {show(entry['category_id'])}")
-        elif self._clean_values(entry):
+            self._note("class-unknown", _shown(entry, *_IDS), image.file_name)
+        elif self._clean_values(entry, image.file_name):
             if entry["image_id"] != image.entry["id"] or type(entry["category_id"]) is not int:
-                ids = f"image_id {show(entry['image_id'])}, category_id "
-                self._note_box("number", f"{ids}{show(entry['category_id'])}")
+                self._note("number", _shown(entry, *_IDS), image.file_name)
             entry["image_id"], entry["category_id"] = image.entry["id"], category
             box_id = identity(entry.get("id"))
             if box_id is None or box_id in self._box_ids:
-                self._note_box("id-twice")
+                self._note("id-twice", "expected an id of its own", image.file_name)
             self._box_ids.add(box_id)
             image.boxes.append(Box(self._split.classes[category], entry))
 
-    def _clean_values(self, entry: dict[str, Any]) -> bool:
+    def _clean_values(self, entry: dict[str, Any], name: str) -> bool:
         """Whether there is a box; its values are right then."""
         crowd, ignore = (whole(entry.get(key) or 0) for key in ("iscrowd", "ignore"))
         if crowd not in (0, 1) or ignore != 0:
-            shown = ", ".join(f"{k} is {show(entry.get(k))}" for k in ("iscrowd", "ignore"))
-            self._note_box("box-entry", f"{shown}; expected 0 or 1, and 0")
+            shown = _shown(entry, "iscrowd", "ignore")
+            self._note("entry", f"{shown}; expected 0 or 1, and 0", name)
             return False
         if type(entry.get("iscrowd", 0)) is not int:
-            self._note_box("number", f"iscrowd is {show(entry['iscrowd'])}")
+            self._note("number", _shown(entry, "iscrowd"), name)
         entry["iscrowd"] = crowd
         if not has_right_mask(entry):
-            self._note_box("mask")
+            self._note("mask", "removed", name)
             entry.pop("segmentation", None)
             entry.pop("keypoints", None)
         given = entry.get("bbox")
         numbers = [number(x) for x in given] if isinstance(given, list) else []
         box: list[float] = [x for x in numbers if x is not None]
         if len(box) != 4 or len(numbers) != 4:
-            from_mask = box_of_mask(entry.get("segmentation"))
-            if from_mask is None:
-                self._note_box("box-entry", f"bbox is {show(given)}, expected four numbers")
+            box = box_of_mask(entry.get("segmentation")) or []
+            if not box:
+                self._note("entry", f"{_shown(entry, 'bbox')}, expected four numbers", name)
                 return False
-            self._note_box("box-from-mask")
-            entry["bbox"] = box = from_mask
-        elif box != given:  # NaN is not equal to itself; such a box is left out later
-            if any(isinstance(x, str) for x in given or ()):
-                self._note_box("number", f"bbox is {show(given)}")
-            entry["bbox"] = box
+            self._note("box-from-mask", f"{box}", name)
+        elif any(isinstance(x, str) for x in given or ()):
+            self._note("number", _shown(entry, "bbox"), name)
+        entry["bbox"] = box
         area = entry.get("area")
         if not isinstance(area, (int, float)) or not 0 < area <= _LARGEST_AREA:
             if min(box[2:]) > 0:  # another one is left out
-                self._note_box("area", f"area is {show(area)}")
+                self._note("area", _shown(entry, "area"), name)
             entry["area"] = box[2] * box[3]
         return True
 
@@ -218,11 +204,5 @@ def order(key: Any) -> tuple[bool, Any]:
     return isinstance(key, str), key
 
 
-def _typed_size(entry: dict[str, Any]) -> Any:
-    """Width and height where they are whole numbers, as they have to be."""
-    sides = (entry.get("width"), entry.get("height"))
-    return sides if all(type(side) is int for side in sides) else None
-
-
-def _bare(name: str) -> str:
-    return " ".join(name.split())
+def _shown(entry: dict[str, Any], *keys: str) -> str:
+    return ", ".join(f"{key} is {show(entry.get(key))}" for key in keys)

@@ -36,14 +36,14 @@ class Image:
 
     Attributes:
         file_name: relative to the split's image folder.
-        size: (width, height) in pixels; None until the file was looked into, where the annotation
-            gives none.
+        size: (width, height) in pixels; (0, 0) until the file was looked into, where the
+            annotation gives none.
         entry: of a COCO file.
     """
 
     file_name: str
     path: Path
-    size: tuple[int, int] | None
+    size: tuple[int, int]
     entry: dict[str, Any]
     boxes: list[Box] = field(default_factory=list)
 
@@ -87,7 +87,7 @@ def drop_damaged_boxes(split: Split, findings: Findings) -> None:
     for image in split.images:
         kept = []
         for box in image.boxes:
-            damage = _damage(box.entry["bbox"], image.size or (math.inf, math.inf))
+            damage = _damage(box.entry["bbox"], image.size)
             if damage is None:
                 kept.append(box)
             else:
@@ -96,7 +96,7 @@ def drop_damaged_boxes(split: Split, findings: Findings) -> None:
         image.boxes = kept
 
 
-def _damage(box: list[float], size: tuple[float, float]) -> str | None:
+def _damage(box: list[float], size: tuple[int, int]) -> str | None:
     x, y, width, height = box
     if not all(map(math.isfinite, box)):
         return "not finite"

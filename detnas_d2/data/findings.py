@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -22,6 +23,9 @@ class Severity(enum.Enum):
     MENDED = "MENDED"
 
 
+_E, _W, _L, _M = Severity
+
+
 class Rule(NamedTuple):
     """A kind of finding: how bad, its title (in the plural), and what to do, if anything."""
 
@@ -30,13 +34,9 @@ class Rule(NamedTuple):
     advice: str = ""
 
 
-_E, _W, _L, _M = Severity
-
 # In the order in which they are reported.
 RULES = {
-    "file": Rule(
-        _E, "files that cannot be read", "correct the file at that place, or write it anew"
-    ),
+    "file": Rule(_E, "files that cannot be read", "correct it at that place, or write it anew"),
     "form": Rule(
         _E,
         "files that are not in the expected form",
@@ -129,12 +129,10 @@ RULES = {
     ),
     "image-missing": Rule(_L, "missing images"),
     "image-damaged": Rule(_L, "images that cannot be decoded"),
-    "image-entry": Rule(_L, "image entries that are incomplete"),
     "xml": Rule(_L, "images whose annotation file cannot be read"),
-    "class-entry": Rule(_L, "categories that are incomplete"),
+    "entry": Rule(_L, "entries of images, categories or boxes that are incomplete"),
     "class-empty": Rule(_L, "classes without any box"),
     "class-unknown": Rule(_L, "boxes of a category that the file does not define"),
-    "box-entry": Rule(_L, "annotations that are incomplete"),
     "box-without-image": Rule(_L, "annotations without image"),
     "box-damaged": Rule(_L, "boxes without area, outside their image, or not finite"),
     "box-twice": Rule(_L, "boxes that another entry of their image has"),
@@ -155,7 +153,8 @@ RULES = {
     ),
 }
 
-_SHOWN = 3
+_SHOWN = 3  # places
+_WIDTH = 92  # characters
 _reported: set[str] = set()
 
 
@@ -175,10 +174,19 @@ class Finding(NamedTuple):
         return sum(map(len, self.places.values()))
 
     def __str__(self) -> str:
-        """A line with the first places."""
-        places = [place for found in self.places.values() for place in found]
-        more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
-        return f"{self.rule.title} ({self.total}): {'; '.join(places[:_SHOWN])}{more}"
+        """How many in which split, the first places a line each, and what to do."""
+        counts = ", ".join(f"{len(found):,} in {split}" for split, found in self.places.items())
+        lines = [f"{self.rule.severity.value}: {self.rule.title}: {counts}"]
+        each = max(1, _SHOWN // len(self.places))
+        for split, found in self.places.items():
+            start = f"    {split}: " if len(self.places) > 1 else "    "
+            lines += [start + place for place in found[:each]]
+        if self.total > len(lines) - 1:
+            lines.append(f"    and {self.total - len(lines) + 1:,} more")
+        if self.rule.advice:
+            advice = textwrap.TextWrapper(_WIDTH, "    -> ", " " * 7, break_on_hyphens=False)
+            lines.append(advice.fill(self.rule.advice))
+        return "\n".join(lines)
 
 
 class Findings:
@@ -196,15 +204,12 @@ class Findings:
         """
         self._places[code][split].append(place)
 
-    def has(self, code: str, split: str) -> bool:
-        return split in self._places.get(code, ())
-
     def of(self, *severities: Severity) -> list[Finding]:
-        """In the order of RULES, which is by severity."""
+        """In the order of RULES, which is by severity; none given: of all."""
         return [
             Finding(code, rule, dict(self._places[code]))
             for code, rule in RULES.items()
-            if code in self._places and rule.severity in severities
+            if code in self._places and rule.severity in (severities or Severity)
         ]
 
 
@@ -218,19 +223,18 @@ def require_clean(source: object, findings: Findings, harmless: Iterable[str]) -
     Raises:
         DataError: anything else was found.
     """
-    wrong = [finding for finding in findings.of(*Severity) if finding.code not in harmless]
+    wrong = [str(finding) for finding in findings.of() if finding.code not in harmless]
     if wrong:
-        lines = "\n".join(f"  {finding}" for finding in wrong)
+        lines = "\n".join(wrong)
         raise DataError(
             f"{source} can't be used as it is:\n{lines}\nMend these, take the images out, or have "
             f"new ones written without these: python -m detnas_d2.data.check {source} --split OUT"
         )
 
 
-def report_once(name: str, findings: Iterable[Finding]) -> None:
+def report_once(findings: Iterable[Finding]) -> None:
     """A warning of each kind, once in a process however often the data set is loaded."""
-    for finding in findings:
-        message = f"Data set {name}: {finding.rule.severity.value.lower()} {finding}"
+    for message in map(str, findings):
         if message not in _reported:
             _reported.add(message)
             logger.warning(message)

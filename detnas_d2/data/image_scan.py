@@ -138,7 +138,7 @@ def _is_usable(image: Image, file: ImageFile, split: Split, findings: Findings) 
         code = "image-large" if file.too_large else "image-damaged"
         findings.add(code, split.name, f"{name}: {file.problem}")
         return False
-    if image.size is None:
+    if not all(image.size):
         findings.add("size", split.name, f"{name}: {size}")
         image.size = file.size
     if max(file.size) > _LONGEST * min(file.size):

@@ -169,12 +169,10 @@ def _is_trained(output: Path) -> bool:
 def _parts(source: Path, folders: list[Path], short_edge: int, folder: Path) -> OwnDataset:
     data = read_clean([source], folders, short_edge=short_edge)
     parts = data.own_parts()
-    errors = data.findings.of(Severity.ERROR)
     check = f"{_PROGRAM.replace('own', 'check')} {source}"
-    if errors:
-        lines = "\n".join(f"  {error}\n    {error.rule.advice}" for error in errors)
+    if errors := "\n".join(map(str, data.findings.of(Severity.ERROR))):
         raise DataError(
-            f"{source} can't be used:\n{lines}\nCorrect annotations or images in settings.py; all "
+            f"{source} can't be used:\n{errors}\nCorrect annotations or images in settings.py; all "
             f"findings: {check}"
         )
     if parts is None:
@@ -183,10 +181,8 @@ def _parts(source: Path, folders: list[Path], short_edge: int, folder: Path) -> 
             "train, val and test, or one split alone, which is then dealt out. New ones out of all "
             f"images: {check} --split FOLDER; then annotations = FOLDER."
         )
-    for finding in data.findings.of(*Severity):
-        logger.warning("%s: %s", finding.rule.severity.value.lower(), finding)
-        if finding.rule.advice:
-            logger.warning("  %s", finding.rule.advice)
+    for finding in data.findings.of():
+        logger.warning(str(finding))
     shutil.rmtree(folder, ignore_errors=True)  # without a record
     write_parts(parts, folder, data.findings)
     return _described(parts, folder)
@@ -200,7 +196,7 @@ def _described(parts: Parts, folder: Path) -> OwnDataset:
         str(parts.root),
         parts.classes,
         counts,
-        int(statistics.median(min(image.size or (1,)) for image in parts.images["train"])),
+        int(statistics.median(min(image.size) for image in parts.images["train"])),
     )
 
 

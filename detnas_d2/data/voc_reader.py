@@ -21,14 +21,14 @@ _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*encoding=["']([\w.-]+)["']""")
 def voc_parts(folder: Path) -> tuple[Path, Path] | None:
     """The folders of the XML files and of the images (where there is none: the former) of a VOC
     folder; None of another."""
-    there = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
-    found = [there[name] for name in ANNOTATION_FOLDERS if name in there]
-    annotations = next((f for f in found if next(listed(f, ".xml"), None)), None)
-    if annotations is None:
-        annotations = there.get("annotations") if "jpegimages" in there else None
-    if annotations is None:
-        return None
-    return annotations, next((there[n] for n in IMAGE_FOLDERS if n in there), annotations)
+    there = [path for path in folder.iterdir() if path.is_dir()]
+    named = [f for name in ANNOTATION_FOLDERS for f in there if f.name.lower() == name]
+    images = [f for name in IMAGE_FOLDERS for f in there if f.name.lower() == name]
+    for xml in named:
+        empty = xml.name == "Annotations" and images and images[0].name == "JPEGImages"
+        if empty or next(listed(xml, ".xml"), None):
+            return xml, images[0] if images else xml
+    return None
 
 
 def image_sets(folder: Path, annotations: Path, findings: Findings) -> dict[str, list[str]]:
@@ -46,23 +46,22 @@ def image_sets(folder: Path, annotations: Path, findings: Findings) -> dict[str,
             findings.add("file", file.stem, f"{file}: {error}")
             continue
         ids = [line.strip().strip("\"'") for line in lines if line.strip()]
-        if ids and not names & set(ids) and any(len(i.split()) > 1 for i in ids):
-            findings.add("skipped", folder.name, f"{file} (more than one column)")
-        elif ids:
-            sets[file.stem] = list(dict.fromkeys(ids))
-            if len(sets[file.stem]) < len(ids):
-                findings.add("image-twice", file.stem, f"{file}: {len(ids)} lines")
-        else:
-            findings.add("skipped", folder.name, f"{file} (it names no image)")
+        if not ids or (not names & set(ids) and any(len(i.split()) > 1 for i in ids)):
+            reason = "more than one column" if ids else "it names no image"
+            findings.add("skipped", folder.name, f"{file} ({reason})")
+            continue
+        sets[file.stem] = list(dict.fromkeys(ids))
+        if len(sets[file.stem]) < len(ids):
+            findings.add("image-twice", file.stem, f"{file}: {len(ids)} lines")
     for name, of_name in sorted(sets.items()):
         parts = {n: set(ids) for n, ids in sets.items() if set(ids) < set(of_name)}
-        if parts and set().union(*parts.values()) == set(of_name):
+        if set().union(*parts.values()) == set(of_name):
             joined = " and ".join(sorted(parts))
             findings.add("skipped", folder.name, f"{name}.txt ({joined} together)")
             del sets[name]
+    if not sets and names:
+        return {folder.resolve().name: sorted(names)}
     if not sets:
-        if names:
-            return {folder.resolve().name: sorted(names)}
         findings.add("form", folder.name, f"{annotations} holds no XML file")
     return sets
 
@@ -81,7 +80,6 @@ def read_voc(split: Split, annotations: Path, ids: list[str], findings: Findings
         if path is None:
             findings.add("image-missing", split.name, f"{image_id} in {split.image_folder}")
             continue
-        image = Image(path.name, path, None, {"id": image_id})
         file = annotations / f"{image_id}.xml"
         try:
             root, is_plain = parse_xml(file.read_bytes())
@@ -91,39 +89,35 @@ def read_voc(split: Split, annotations: Path, ids: list[str], findings: Findings
             continue
         if not is_plain:
             findings.add("encoding", split.name, str(file))
-        width, height = (whole(root.findtext(f"size/{side}")) for side in ("width", "height"))
-        image.size = (width, height) if width and height and min(width, height) > 0 else None
-        split.images.append(image)
+        width, height = (whole(root.findtext(f"size/{side}")) or 0 for side in ("width", "height"))
+        size = (width, height) if min(width, height) > 0 else (0, 0)
+        split.images.append(Image(path.name, path, size, {"id": image_id}))
         for i, item in enumerate(root.findall("object")):
-            _read_object(item, f"{file.name}, object {i + 1}", image, split.name, findings)
+            _read_object(item, f"{file.name}, object {i + 1}", split, findings)
     names = sorted({box.class_name for box in split.boxes})
     split.classes = dict(enumerate(names, 1))
 
 
-def _read_object(
-    item: ET.Element, place: str, image: Image, split: str, findings: Findings
-) -> None:
+def _read_object(item: ET.Element, place: str, split: Split, findings: Findings) -> None:
     given = item.findtext("name", "")
     name = " ".join(given.split())
     texts = [item.findtext(f"bndbox/{side}") for side in _SIDES]
     corners = [x for text in texts if (x := number(text)) is not None]
+    shown = ", ".join(f"{s} {t!r}" for s, t in zip(_SIDES, texts, strict=True))
     if not name or len(corners) < len(_SIDES):
-        shown = ", ".join(f"{s} {t!r}" for s, t in zip(_SIDES, texts, strict=True))
-        findings.add("box-entry", split, f"{place}: name {given!r}, {shown}")
+        findings.add("entry", split.name, f"{place}: name {given!r}, {shown}")
         return
     if given != name:
-        findings.add("class-blanks", split, f"{place}: {given!r}")
+        findings.add("class-blanks", split.name, f"{place}: {given!r}")
     x0, y0, x1, y1 = corners
     bbox = [x0 - 1, y0 - 1, x1 - x0 + 1, y1 - y0 + 1]
     entry = {"bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0}
-    image.boxes.append(Box(name, entry))
-    difficult = whole(item.findtext("difficult"))
-    if item.find("pose") is None or None in (difficult, whole(item.findtext("truncated"))):
-        findings.add("voc-evaluation", split, f"{place}: no pose, truncated or difficult")
-    elif not all(is_integer(text) for text in texts):
-        findings.add("voc-evaluation", split, f"{place}: {', '.join(map(str, texts))}")
-    if difficult:
-        findings.add("difficult", split, place)
+    split.images[-1].boxes.append(Box(name, entry))
+    flags = {flag: item.findtext(flag) for flag in ("pose", "truncated", "difficult")}
+    if None in flags.values() or not all(map(is_integer, [*texts, *[*flags.values()][1:]])):
+        findings.add("voc-evaluation", split.name, f"{place}: {shown}, {flags}")
+    if whole(flags["difficult"]):
+        findings.add("difficult", split.name, place)
 
 
 def parse_xml(data: bytes) -> tuple[ET.Element, bool]:

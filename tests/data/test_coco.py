@@ -97,10 +97,8 @@ def test_damaged_boxes_are_left_out_and_told_once(tmp_path, load, warnings, box,
     assert boxes == (others if reason else [box, *others])
     assert len(warnings()) == bool(reason)
     if reason:
-        start = (
-            "Data set read_coco: left out boxes without area, outside their image, or not finite"
-        )
-        assert warnings()[0].startswith(start) and "(1): 0.jpg: " in warnings()[0]
+        start = "LEFT OUT: boxes without area, outside their image, or not finite: 1 in read_coco"
+        assert warnings()[0].startswith(f"{start}\n    0.jpg: ")
         assert warnings()[0].endswith(f"({reason})")
 
 

@@ -88,7 +88,7 @@ def load_voc(folder, content: bytes) -> bool:
     (folder / "Annotations" / "1.xml").write_bytes(content)
     was_read = check(lambda: load_voc_folder(folder, "train", ["a", "b"]))
     with contextlib.suppress(DataError):
-        read_clean([folder], form="voc").own_parts()
+        read_clean([folder / "Annotations"]).own_parts()
     return was_read
 
 

@@ -68,7 +68,7 @@ ANNOTATIONS = [
     ),
     coco(
         "unknown class",
-        ("annotations[0] (id 1): category_id 99", "that the file does not define"),
+        ("annotations[0] (id 1): category_id is 99", "that the file does not define"),
         entry("annotations", category_id=99),
     ),
     coco("no box", ("annotations[0] (id 1): bbox is missing",), without("annotations", "bbox")),

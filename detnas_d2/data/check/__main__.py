@@ -12,6 +12,7 @@ Nothing that is there is changed. Ends with status 1 where training could not us
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +20,11 @@ from pathlib import Path
 from detnas_d2.commands import DEBUG, add_debug, command
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Severity
+from detnas_d2.files import write_atomically
 
 from .judge import SHORT_EDGE, read_clean
-from .mended import FRACTIONS, deal, write_parts
-from .report import as_data, as_text, check_target, split_text, summarise, verdict, write_data
+from .mended import FRACTIONS, deal, left_out, write_parts
+from .report import MARK, as_data, as_text, split_text, summarise, verdict
 
 _PROGRAM = "python -m detnas_d2.data.check"
 _WHOLE_SPLITS = ("file", "form", "image-folder")  # new splits would lack all of these
@@ -45,7 +47,6 @@ def _parser() -> argparse.ArgumentParser:
         help="what the file names are relative to: one for all, or one for each PATH (default: "
         "looked for near the file)",
     )
-    parser.add_argument("--form", choices=("coco", "voc"), help="where a folder has both")
     parser.add_argument(
         "--fast", action="store_true", help="read the headers of the images only, not the images"
     )
@@ -76,7 +77,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_options(args: argparse.Namespace) -> None:
-    """Options that would be ignored are refused."""
+    """Options that would be ignored are refused, and a report in the place of something else."""
+    if args.json is not None and args.json.exists():
+        with open(args.json, "rb") as stream:
+            if MARK.encode() not in stream.read(40):
+                raise DataError(f"--json {args.json}: it holds something else. Choose another.")
     if args.split is None:
         for option in ("seed", "fractions"):
             if getattr(args, option) is not None:
@@ -95,36 +100,35 @@ def main(argv: Sequence[str]) -> int:
     """
     args = _parser().parse_args(argv)
     _check_options(args)
-    if args.json is not None:
-        check_target(args.json)
-    data = read_clean(
-        args.paths, args.images, args.form, decode=not args.fast, short_edge=args.short_edge
-    )
-    findings, folder, ending = data.findings, None, ""
-    parts = data.own_parts() if args.split is None else None
+    data = read_clean(args.paths, args.images, decode=not args.fast, short_edge=args.short_edge)
+    findings, written = data.findings, {}
+    broken = any(f.code in _WHOLE_SPLITS for f in findings.of(Severity.ERROR))
     if args.split is None:
         arguments = [a for a in argv if a not in (DEBUG, "--fast")]  # neither goes with --split
-        ending = verdict(parts, findings, args.paths, args.images, arguments)
-    elif not any(f.code in _WHOLE_SPLITS for f in findings.of(Severity.ERROR)):
-        fractions = FRACTIONS if args.fractions is None else args.fractions
-        parts = deal(data.splits, data.hashes, findings, args.seed or 0, fractions)
+        ending = verdict(data.own_parts(), findings, args.paths, args.images, arguments)
+    elif broken:
+        ending = ""
+    else:
+        parts = deal(
+            data.splits, data.hashes, findings, args.seed or 0, args.fractions or FRACTIONS
+        )
         folder = write_parts(parts, args.split, findings)
         ending = split_text(parts, folder, findings)
+        written = {"image_folder": str(parts.root), "left_out": left_out(findings)}
+        written["files"] = {part: str(folder / f"{part}.json") for part in parts.images}
     summaries = [summarise(split) for split in data.splits]
-    _print(f"{as_text(summaries, findings, fast=args.fast)}\n\n{ending}".rstrip())
+    text = f"{as_text(summaries, findings, fast=args.fast)}\n\n{ending}".rstrip()
+    # names out of files may hold what no terminal can show (halves of surrogate pairs)
+    print(text.encode("utf-8", "backslashreplace").decode())
     if args.json is not None:
-        write_data(args.json, as_data(summaries, findings, parts, folder))
-    if args.split is not None and folder is None:
+        report = as_data(summaries, findings) | ({"written": written} if written else {})
+        write_atomically(args.json, json.dumps(report, indent=1) + "\n")
+    if args.split is not None and broken:
         raise DataError(
             "No splits were written, for whole files of the data would be missing in them: mend "
             "the first error above."
         )
-    return 1 if folder is None and findings.of(Severity.ERROR) else 0
-
-
-def _print(text: str) -> None:
-    """Names out of files may hold what no terminal can show (halves of surrogate pairs)."""
-    print(text.encode("utf-8", "backslashreplace").decode())
+    return 1 if not written and findings.of(Severity.ERROR) else 0
 
 
 if __name__ == "__main__":

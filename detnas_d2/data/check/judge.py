@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from detnas_d2.data.coco_reader import without_garbage_collection
-from detnas_d2.data.dataset import Image, Split, drop_damaged_boxes
+from detnas_d2.data.dataset import Box, Image, Split, drop_damaged_boxes
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings, Severity
-from detnas_d2.data.image_scan import ImageFile, read_files
+from detnas_d2.data.image_scan import read_files
 
 from .duplicates import byte_groups, check_duplicates
 from .mended import Parts, deal, keep
-from .sources import Sources, part_of
+from .sources import part_of, read_sources
 from .stratify import PARTS
 
 SHORT_EDGE = 240  # pixels, of the row "cpu" of configs/custom/machines.py
@@ -31,12 +31,10 @@ class Data:
     """What is usable of the data.
 
     Attributes:
-        files: what each image file holds.
         hashes: of the files whose bytes may be those of another.
     """
 
     splits: list[Split]
-    files: dict[Path, ImageFile]
     hashes: dict[Path, str]
     findings: Findings
 
@@ -54,7 +52,7 @@ class Data:
             except DataError as error:
                 self.findings.add("too-few", self.splits[0].name, str(error))
                 return None
-        named = {part_of(split.name): split for split in self.splits}
+        named = {part_of(split.name): [split] for split in self.splits}
         if len(self.splits) != len(PARTS) or set(named) != set(PARTS):
             return None
         return keep({part: named[part] for part in PARTS}, self.findings)
@@ -63,7 +61,6 @@ class Data:
 def read_clean(
     paths: Sequence[Path],
     images: Sequence[Path] = (),
-    form: str | None = None,
     *,
     decode: bool = True,
     short_edge: int = SHORT_EDGE,
@@ -71,103 +68,89 @@ def read_clean(
     """Reads all splits with what can't be used left out, and looks at what is left.
 
     Args:
-        paths, images, form: as of `Sources`.
+        paths, images: as of `read_sources`.
         decode: every image, as training does; else only the headers are read.
         short_edge: pixels of the images in training, where they are not smaller.
 
     Raises:
-        DataError: as `Sources.read`.
+        DataError: as `read_sources`.
     """
     findings = Findings()
     with without_garbage_collection():
-        splits = Sources(findings, images, form).read(paths)
+        splits = read_sources(paths, images, findings)
         files = read_files(splits, findings, decode=decode)
         for split in splits:
             drop_damaged_boxes(split, findings)
-    counts = {s.name: Counter(b.class_name for b in s.boxes if not b.is_crowd) for s in splits}
-    for split in splits:
-        _check_boxes(split, findings, short_edge)
-        _check_names(split, findings)
-    _drop_empty_classes(splits, findings)
-    _compare_classes(splits, counts, findings)
+            _check_boxes(split, findings, short_edge)
+    _check_classes(splits, findings)
     hashes = byte_groups(files)
     check_duplicates(splits, files, hashes, findings)
-    return Data(splits, files, hashes, findings)
+    return Data(splits, hashes, findings)
 
 
 def _check_boxes(split: Split, findings: Findings, short_edge: int) -> None:
-    every = [(image, box.entry["bbox"]) for image in split.images for box in image.boxes]
-    objects = [(image, box.entry["bbox"]) for image in split.images for box in image.objects]
+    every = [(image, box) for image in split.images for box in image.boxes]
+    objects = [(image, box) for image, box in every if not box.is_crowd]
     crowds = len(every) - len(objects)
-    if not objects and not findings.has("image-folder", split.name):
+    if any(split.name in error.places for error in findings.of(Severity.ERROR)):
+        return
+    if not objects:
         why = f"all {crowds} boxes are crowd regions (iscrowd 1)" if crowds else "none is left"
         findings.add("no-box", split.name, f"{split.file}, {len(split.images)} images: {why}")
-    elif objects and crowds >= _MANY * len(every):
+        return
+    if crowds >= _MANY * len(every):
         findings.add("crowd-many", split.name, f"{crowds} of {len(every)} boxes")
     far = [(image, box) for image, box in every if _reaches_out(image, box)]
     corners = sum(_fits_as_corners(image, box) for image, box in every)
-    if every and len(far) >= _MANY * len(every) and corners >= 0.95 * len(every):
-        place = f"{len(far)} of {len(every)} boxes, e.g. {far[0][0].file_name}: {far[0][1]}"
-        findings.add("box-corners", split.name, place)
+    if len(far) >= _MANY * len(every) and corners >= 0.95 * len(every):
+        findings.add("box-corners", split.name, _some(far, len(every)))
     tiny = [(i, box) for i, box in objects if _resized_side(i, box, short_edge) < _FEW_PIXELS]
-    if objects and len(tiny) >= _MANY * len(objects):
-        image, box = tiny[0]
-        side = _resized_side(image, box, short_edge)
-        findings.add(
-            "box-tiny",
-            split.name,
-            f"{len(tiny)} of {len(objects)} boxes are under {_FEW_PIXELS:g} pixels where the "
-            f"shorter edge is {short_edge}, e.g. {image.file_name}: {box}, {side:.1f} pixels",
-        )
+    if len(tiny) >= _MANY * len(objects):
+        place = f"{_some(tiny, len(objects))}, {_resized_side(*tiny[0], short_edge):.1f} pixels"
+        place += f"; under {_FEW_PIXELS:g} where the shorter edge is {short_edge}"
+        findings.add("box-tiny", split.name, place)
 
 
-def _reaches_out(image: Image, box: list[float]) -> bool:
-    width, height = image.size or (math.inf, math.inf)
-    return box[0] + box[2] > (1 + _FAR) * width or box[1] + box[3] > (1 + _FAR) * height
+def _some(found: list[tuple[Image, Box]], count: int) -> str:
+    image, box = found[0]
+    return f"{len(found)} of {count} boxes, e.g. {image.file_name}: {box.entry['bbox']}"
 
 
-def _fits_as_corners(image: Image, box: list[float]) -> bool:
-    width, height = image.size or (math.inf, math.inf)
-    return box[0] < box[2] <= width + 1 and box[1] < box[3] <= height + 1
+def _reaches_out(image: Image, box: Box) -> bool:
+    x, y, width, height = box.entry["bbox"]
+    return x + width > (1 + _FAR) * image.size[0] or y + height > (1 + _FAR) * image.size[1]
 
 
-def _resized_side(image: Image, box: list[float], short_edge: int) -> float:
-    size = image.size or (1, 1)
-    scale = min(1.0, short_edge / min(size), short_edge * _LONG_EDGE / max(size))
-    return scale * math.sqrt(box[2] * box[3])
+def _fits_as_corners(image: Image, box: Box) -> bool:
+    x0, y0, x1, y1 = box.entry["bbox"]
+    return x0 < x1 <= image.size[0] + 1 and y0 < y1 <= image.size[1] + 1
 
 
-def _check_names(split: Split, findings: Findings) -> None:
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in split.classes.values():
-        alike[name.lower()].append(name)
-    for names in alike.values():
-        if len(names) > 1:
-            findings.add("class-names", split.name, ", ".join(map(repr, names)))
+def _resized_side(image: Image, box: Box, short_edge: int) -> float:
+    shorter, longer = sorted(image.size)
+    scale = min(1.0, short_edge / shorter, short_edge * _LONG_EDGE / longer)
+    return scale * math.sqrt(box.entry["bbox"][2] * box.entry["bbox"][3])
 
 
-def _drop_empty_classes(splits: Sequence[Split], findings: Findings) -> None:
-    """Those without a box in any split, as the parent class of Roboflow's exports."""
+def _check_classes(splits: Sequence[Split], findings: Findings) -> None:
+    """Leaves out those without a box in any split, as the parent class of Roboflow's exports."""
     used = {box.class_name for split in splits for box in split.boxes}
-    for split in splits if used else ():
+    learned = {box.class_name for split in splits for box in split.boxes if not box.is_crowd}
+    for split in splits:
+        alike: dict[str, list[str]] = defaultdict(list)
         for key, name in [*split.classes.items()]:
-            if name not in used:
+            alike[name.lower()].append(name)
+            if used and name not in used:
                 findings.add("class-empty", split.name, name)
                 del split.classes[key]
-
-
-def _compare_classes(
-    splits: Sequence[Split], counts: dict[str, Counter[str]], findings: Findings
-) -> None:
-    total = sum(counts.values(), Counter[str]())
-    for split in splits:
-        names, first = list(split.classes.values()), list(splits[0].classes.values())
-        if split.form == "COCO" and names != first:
-            more, less = sorted(set(names) - set(first)), sorted(set(first) - set(names))
-            place = f"{split.file.name} has {', '.join(names[:9])}"
-            place += f"; {', '.join(more)} beside" if more else ""
-            place += f"; it lacks {', '.join(less)}" if less else ""
+        for names in alike.values():
+            if len(names) > 1:
+                findings.add("class-names", split.name, ", ".join(map(repr, names)))
+        if split.form == "COCO" and [*split.classes.values()] != [*splits[0].classes.values()]:
+            these, first = (", ".join([*s.classes.values()][:9]) for s in (split, splits[0]))
+            place = f"{split.file.name} has {these}; {splits[0].file.name} has {first}"
             findings.add("classes-differ", split.name, place)
-        for name in sorted(total) if "train" in split.name.lower() else ():
-            if not counts[split.name][name]:
+        if "train" in split.name.lower():
+            own = {box.class_name for box in split.boxes if not box.is_crowd}
+            for name in sorted(learned - own):
                 findings.add("class-untrained", split.name, name)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from detnas_d2.data.atomic import write_folder_once
-from detnas_d2.data.dataset import Box, Image, Split
+from detnas_d2.data.dataset import Image, Split
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings, Severity
 
@@ -53,37 +52,28 @@ def deal(
     Raises:
         DataError: nothing usable, fractions that are none, or images that are too few for them.
     """
-    root = _root(splits)
-    images = _joined(splits, root, findings)
-    if not any(image.objects for image in images):
-        raise DataError("There is no usable box in these annotations; nothing was written.")
+    whole = keep({"": splits}, findings)
     groups: dict[str, list[Image]] = {}
-    for image in images:
+    for image in whole.images[""]:
         groups.setdefault(hashes.get(image.path, image.file_name), []).append(image)
-    labels = [
-        {box.class_name for image in group for box in image.objects} for group in groups.values()
-    ]
+    labels = [{box.class_name for i in group for box in i.objects} for group in groups.values()]
+    if not any(labels):
+        raise DataError("There is no usable box in these annotations; nothing was written.")
     sizes = [len(group) for group in groups.values()]
     parts: dict[str, list[Image]] = {part: [] for part in PARTS[: len(fractions)]}
     for group, part in zip(groups.values(), assign(labels, sizes, fractions, seed), strict=True):
         parts[PARTS[part]] += group
     dealt = {part: sorted(found, key=lambda i: i.file_name) for part, found in parts.items()}
-    return Parts(dealt, _classes(splits), root, {"seed": seed, "fractions": list(fractions)})
+    return replace(whole, images=dealt, made_by={"seed": seed, "fractions": list(fractions)})
 
 
-def keep(splits: Mapping[str, Split], findings: Findings) -> Parts:
-    """The splits as they are, under the names that they are given by."""
-    root = _root(list(splits.values()))
-    images = {part: _joined([split], root, findings) for part, split in splits.items()}
-    return Parts(images, _classes(list(splits.values())), root, {})
-
-
-def _root(splits: Sequence[Split]) -> Path:
-    return Path(os.path.commonpath([split.image_folder.resolve() for split in splits]))
-
-
-def _classes(splits: Sequence[Split]) -> list[str]:
-    return list(dict.fromkeys(name for split in splits for name in split.classes.values()))
+def keep(splits: Mapping[str, Sequence[Split]], findings: Findings) -> Parts:
+    """The images of splits as they are, under the names that these are given by."""
+    every = [split for joined in splits.values() for split in joined]
+    root = Path(os.path.commonpath([split.image_folder.resolve() for split in every]))
+    classes = list(dict.fromkeys(name for split in every for name in split.classes.values()))
+    images = {part: _joined(joined, root, findings) for part, joined in splits.items()}
+    return Parts(images, classes, root, {})
 
 
 def _joined(splits: Sequence[Split], root: Path, findings: Findings) -> list[Image]:
@@ -124,57 +114,37 @@ def write_parts(parts: Parts, out: Path, findings: Findings) -> Path:
     Raises:
         DataError: OUT holds something else.
     """
-    listing = json.dumps(left_out(findings), indent=1) + "\n"
-
-    def contents() -> dict[str, Iterable[str]]:
-        texts: dict[str, Iterable[str]] = {LEFT_OUT: [listing]}
-        for part, images in parts.images.items():
-            texts[f"{part}.json"] = _coco_text(images, parts.classes, parts.root)
-        return texts
+    texts = {LEFT_OUT: json.dumps(left_out(findings), indent=1) + "\n"}
+    for part, images in parts.images.items():
+        texts[f"{part}.json"] = _coco_text(images, parts.classes, parts.root)
 
     def write(folder: Path) -> None:
-        for name, texts in contents().items():
-            with open(folder / name, "w", encoding="utf-8") as stream:
-                stream.writelines(texts)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
 
-    digests = {name: _digest(texts) for name, texts in contents().items()}
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     return write_folder_once(out, {**parts.made_by, "sha256": digests}, write)
 
 
-def _digest(texts: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.encode())
-    return digest.hexdigest()
-
-
-def _coco_text(images: Sequence[Image], classes: Sequence[str], root: Path) -> Iterator[str]:
-    """A COCO JSON file, one entry a line; in pieces, for the whole would be large."""
+def _coco_text(images: Sequence[Image], classes: Sequence[str], root: Path) -> str:
+    """A COCO JSON file, one entry a line."""
     numbers = {name: i for i, name in enumerate(classes, 1)}
+    entries: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
+    for image_id, image in enumerate(images, 1):
+        width, height = image.size or (0, 0)
+        own = {"id": image_id, "file_name": image.file_name, "width": width, "height": height}
+        entries.append({**image.entry, **own})
+        for box in image.boxes:
+            ids = {"image_id": image_id, "category_id": numbers[box.class_name]}
+            boxes.append({**box.entry, "id": len(boxes) + 1, **ids})
+    categories = [{"id": i, "name": name} for name, i in numbers.items()]
     info = json.dumps({"image_root": str(root)})  # for the check to find them again
-    categories = ({"id": i, "name": name} for name, i in numbers.items())
-    yield from _list(f'{{"info": {info},\n"categories": [', categories)
-    yield from _list('],\n"images": [', map(_image_entry, images, itertools.count(1)))
-    boxes = ((i, box) for i, image in enumerate(images, 1) for box in image.boxes)
-    annotations = (_box_entry(*of, number, numbers) for number, of in enumerate(boxes, 1))
-    yield from _list('],\n"annotations": [', annotations)
-    yield "]}\n"
+    return (
+        f'{{"info": {info},\n"categories": [{_lines(categories)}],\n"images": [{_lines(entries)}],'
+        f'\n"annotations": [{_lines(boxes)}]}}\n'
+    )
 
 
-def _list(head: str, entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    yield head
-    separator = "\n"
-    for entry in entries:
-        yield separator + json.dumps(entry)
-        separator = ",\n"
-
-
-def _image_entry(image: Image, number: int) -> dict[str, Any]:
-    width, height = image.size or (0, 0)
-    own = {"id": number, "file_name": image.file_name, "width": width, "height": height}
-    return {**image.entry, **own}
-
-
-def _box_entry(image: int, box: Box, number: int, classes: Mapping[str, int]) -> dict[str, Any]:
-    own = {"id": number, "image_id": image, "category_id": classes[box.class_name]}
-    return {**box.entry, **own}
+def _lines(entries: Iterable[Mapping[str, Any]]) -> str:
+    return ",".join("\n" + json.dumps(entry) for entry in entries)

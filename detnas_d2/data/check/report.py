@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,18 +11,14 @@ from typing import Any
 from tabulate import tabulate
 
 from detnas_d2.data.dataset import Split
-from detnas_d2.data.errors import DataError
-from detnas_d2.data.findings import Finding, Findings, Severity
-from detnas_d2.files import parse_json, write_atomically
+from detnas_d2.data.findings import Findings, Severity
 
 from .mended import LEFT_OUT, Parts, left_out
 from .stratify import PARTS
 
+MARK = "detnas_data_check"
 _SMALL, _LARGE = 32**2, 96**2  # COCO's limits of a box's area, in pixels of the original image
-_EXAMPLES = 3
-_WIDTH = 92  # characters
 _CLASSES = 24  # rows of the table of classes
-_MARK = "detnas_data_check"
 
 
 def summarise(split: Split) -> dict[str, Any]:
@@ -32,15 +26,9 @@ def summarise(split: Split) -> dict[str, Any]:
     objects = [box for box in split.boxes if not box.is_crowd]
     counts = Counter(box.class_name for box in objects)
     areas = [box.entry["bbox"][2] * box.entry["bbox"][3] for box in objects]
-    small, below_large = (sum(a < limit for a in areas) for limit in (_SMALL, _LARGE))
-    sizes = {
-        "small": small,
-        "medium": below_large - small,
-        "large": len(areas) - below_large,
-    }
-    ordered = sorted((i.size for i in split.images if i.size), key=lambda s: (s[0] * s[1], s))
+    sizes = Counter("small" if a < _SMALL else "medium" if a < _LARGE else "large" for a in areas)
+    ordered = sorted((i.size for i in split.images), key=lambda s: (s[0] * s[1], s))
     chosen = (ordered[0], ordered[len(ordered) // 2], ordered[-1]) if ordered else ()
-    names = ("smallest", "median", "largest")
     return {
         "name": split.name,
         "form": split.form,
@@ -51,18 +39,18 @@ def summarise(split: Split) -> dict[str, Any]:
         "images_without_boxes": sum(not image.objects for image in split.images),
         "boxes": len(objects),
         "crowd_regions": sum(box.is_crowd for box in split.boxes),
-        "boxes_by_size": sizes,
+        "boxes_by_size": {size: sizes[size] for size in ("small", "medium", "large")},
         "boxes_by_class": {name: counts[name] for name in split.classes.values()},
-        "image_sizes": {name: list(size) for name, size in zip(names, chosen, strict=False)},
+        "image_sizes": dict(zip(("smallest", "median", "largest"), chosen, strict=False)),
     }
 
 
 def as_text(summaries: Sequence[dict[str, Any]], findings: Findings, *, fast: bool) -> str:
     """What a user reads, but for the last lines (:func:`verdict`)."""
     lines: list[str] = []
-    for summary in summaries:
-        lines.append(f"{summary['name']}: {summary['file']} ({summary['form']})")
-        lines.append(f"  images in {summary['image_folder']} ({summary['image_folder_found']})")
+    for s in summaries:
+        lines.append(f"{s['name']}: {s['file']} ({s['form']})")
+        lines.append(f"  images in {s['image_folder']} ({s['image_folder_found']})")
     if summaries:
         lines += ["", _split_table(summaries), "", _class_table(summaries), ""]
         lines.append(
@@ -70,9 +58,7 @@ def as_text(summaries: Sequence[dict[str, Any]], findings: Findings, *, fast: bo
         )
     if fast:
         lines.append("The images were not decoded (--fast): damaged ones would not be seen.")
-    for finding in findings.of(*Severity):
-        lines += ["", *_finding(finding)]
-    return "\n".join(lines)
+    return "\n\n".join(["\n".join(lines), *map(str, findings.of())])
 
 
 def verdict(
@@ -93,13 +79,13 @@ def verdict(
         f"{sum(f.total for f in findings.of(severity)):,} {severity.value.lower()}"
         for severity in Severity
     )
-    command = shlex.join(["python", "-m", "detnas_d2.data.check", *arguments])
     if findings.of(Severity.ERROR):
         return (
             f"Result: {counts}. Training cannot use the data.\n"
             "Next: mend the first error above, and check again."
         )
     if parts is None or len(paths) > 1:
+        command = shlex.join(["python", "-m", "detnas_d2.data.check", *arguments])
         return (
             f"Result: {counts}. Training can use the data in three parts.\n"
             f"Next: configs/custom wants one folder with the splits {', '.join(PARTS)}. Put the "
@@ -127,15 +113,10 @@ def split_text(parts: Parts, folder: Path, findings: Findings) -> str:
     return "\n".join([*lines, _settings(folder, None)])
 
 
-def as_data(
-    summaries: Sequence[dict[str, Any]],
-    findings: Findings,
-    parts: Parts | None = None,
-    folder: Path | None = None,
-) -> dict[str, Any]:
-    """The same for programs, with all places; with `folder`, what was written there."""
-    data: dict[str, Any] = {
-        _MARK: 1,
+def as_data(summaries: Sequence[dict[str, Any]], findings: Findings) -> dict[str, Any]:
+    """The same for programs, with all places."""
+    return {
+        MARK: 1,
         **{s.name.lower(): sum(f.total for f in findings.of(s)) for s in Severity},
         "splits": list(summaries),
         "findings": [
@@ -147,50 +128,22 @@ def as_data(
                 "count": finding.total,
                 "places": finding.places,
             }
-            for finding in findings.of(*Severity)
+            for finding in findings.of()
         ],
     }
-    if parts is not None and folder is not None:
-        data["written"] = {
-            "files": {part: str(folder / f"{part}.json") for part in parts.images},
-            "image_folder": str(parts.root),
-            "left_out": left_out(findings),
-        }
-    return data
-
-
-def check_target(file: Path) -> None:
-    """
-    Raises:
-        DataError: the file is there and is no report of this command.
-    """
-    if not file.exists():
-        return
-    try:
-        ours = _MARK in parse_json(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
-        ours = False
-    if not ours:
-        raise DataError(f"--json {file}: it holds something else. Choose another name.")
-
-
-def write_data(file: Path, data: dict[str, Any]) -> None:
-    write_atomically(file, json.dumps(data, indent=1) + "\n")
 
 
 def _split_table(summaries: Sequence[dict[str, Any]]) -> str:
-    rows = []
-    for s in summaries:
-        sizes = s["boxes_by_size"]
-        rows.append(
-            [s["name"], s["images"], s["images_without_boxes"], s["boxes"], *sizes.values()]
-            + [_sizes(s["image_sizes"])]
-        )
     head = ["split", "images", "without boxes", "boxes", "small", "medium", "large", "image sizes"]
+    counts = ("name", "images", "images_without_boxes", "boxes")
+    rows = [
+        [*(s[key] for key in counts), *s["boxes_by_size"].values(), _sizes(s["image_sizes"])]
+        for s in summaries
+    ]
     return tabulate(rows, head, "simple", intfmt=",")
 
 
-def _sizes(sizes: dict[str, list[int]]) -> str:
+def _sizes(sizes: dict[str, tuple[int, int]]) -> str:
     if not sizes:
         return "unknown"
     smallest, median, largest = ("x".join(map(str, size)) for size in sizes.values())
@@ -198,32 +151,17 @@ def _sizes(sizes: dict[str, list[int]]) -> str:
 
 
 def _class_table(summaries: Sequence[dict[str, Any]]) -> str:
-    names = dict.fromkeys(name for s in summaries for name in s["boxes_by_class"])
+    """The most frequent classes, where they are many."""
     columns = [s["boxes_by_class"] for s in summaries]
+    names = list(dict.fromkeys(name for column in columns for name in column))
     if len(names) > _CLASSES:
-        total = {name: sum(column.get(name, 0) for column in columns) for name in names}
-        names = dict.fromkeys(sorted(names, key=lambda name: -total[name]))
-    rows = [[name, *(f"{c[name]:,}" if name in c else "-" for c in columns)] for name in names]
-    if len(rows) > _CLASSES:
-        half = _CLASSES // 2
-        rows[half:-half] = [[f"({len(rows) - 2 * half} more)", *[""] * len(columns)]]
+        names.sort(key=lambda name: -sum(column.get(name, 0) for column in columns))
+    rows = [[n, *(f"{c[n]:,}" if n in c else "-" for c in columns)] for n in names[:_CLASSES]]
+    if len(names) > _CLASSES:
+        rows.append([f"({len(names) - _CLASSES} more)"])
     head = ["class", *(f"boxes in {s['name']}" for s in summaries)]
     align = ("left", *["right"] * len(columns))
     return tabulate(rows, head, "simple", colalign=align, disable_numparse=True)
-
-
-def _finding(finding: Finding) -> list[str]:
-    rule = finding.rule
-    counts = [f"{len(places):,} in {split}" for split, places in finding.places.items()]
-    lines = [f"{rule.severity.value}: {rule.title}: {', '.join(counts)}"]
-    each = max(1, _EXAMPLES // len(finding.places))
-    shown = [(split, p) for split, places in finding.places.items() for p in places[:each]]
-    for split, place in shown:
-        lines.append("    " + (f"{split}: " if len(finding.places) > 1 else "") + place)
-    if finding.total > len(shown):
-        lines.append(f"    and {finding.total - len(shown):,} more (all with --json FILE)")
-    advice = textwrap.wrap(rule.advice, _WIDTH, break_long_words=False, break_on_hyphens=False)
-    return lines + [f"    {'  ' if i else '->'} {line}" for i, line in enumerate(advice)]
 
 
 def _settings(annotations: Path, images: Path | None) -> str:

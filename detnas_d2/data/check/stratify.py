@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence, Set
 
 import numpy as np
@@ -42,8 +41,40 @@ def assign(
             f"--fractions {given}: expected two or three numbers above 0 that sum to 1, for train, "
             "val and test, e.g. 0.7 0.15 0.15."
         )
-    dealer = _Dealer(labels, sizes, np.array(fractions), seed)
-    parts = dealer.deal()
+    drawn = np.random.default_rng(derive_seed(seed, _STRATIFY)).permutation(len(labels))
+    # large groups first: later there may be no room for them; a dict is an ordered set
+    left = dict.fromkeys(sorted(drawn.tolist(), key=lambda group: -sizes[group]))
+    waiting: dict[str, dict[int, None]] = {}  # groups of each class
+    for group in left:
+        for label in labels[group]:
+            waiting.setdefault(label, {})[group] = None
+    room = np.array(fractions) * sum(sizes)
+    lacking = {
+        label: np.array(fractions) * sum(sizes[group] for group in groups)
+        for label, groups in waiting.items()
+    }
+    without = {label: set(range(len(fractions))) for label in waiting}
+    parts = [-1] * len(labels)
+
+    def put(group: int, part: int) -> None:
+        parts[group] = part
+        room[part] -= sizes[group]
+        del left[group]
+        for label in labels[group]:
+            waiting[label].pop(group)
+            lacking[label][part] -= sizes[group]
+            without[label].discard(part)
+
+    while waiting:
+        label = min(waiting, key=lambda name: (len(waiting[name]), name))
+        while waiting[label]:
+            scarce = without[label] if len(waiting[label]) <= len(without[label]) else ()
+            among = sorted(scarce) or range(len(fractions))
+            best = max(among, key=lambda p: (lacking[label][p], room[p], -p))
+            put(next(iter(waiting[label])), best)
+        del waiting[label]
+    for group in [*left]:
+        put(group, int(np.argmax(room)))
     empty = [PARTS[p] for p in range(len(fractions)) if p not in parts]
     if empty:
         raise DataError(
@@ -51,50 +82,3 @@ def assign(
             f"{' and '.join(empty)} would have none. Add images."
         )
     return parts
-
-
-class _Dealer:
-    def __init__(
-        self, labels: Sequence[Set[str]], sizes: Sequence[int], fractions: np.ndarray, seed: int
-    ) -> None:
-        self._labels, self._sizes = labels, sizes
-        drawn = np.random.default_rng(derive_seed(seed, _STRATIFY)).permutation(len(labels))
-        # large groups first: later there may be no room for them
-        self._order = sorted(drawn.tolist(), key=lambda group: -sizes[group])
-        self._waiting: dict[str, dict[int, None]] = defaultdict(dict)  # groups of each class
-        for group in self._order:
-            for label in labels[group]:
-                self._waiting[label][group] = None
-        self._lacking = {
-            label: fractions * sum(sizes[group] for group in groups)
-            for label, groups in self._waiting.items()
-        }
-        self._without = {label: set(range(len(fractions))) for label in self._waiting}
-        self._room = fractions * sum(sizes)
-        self._parts = [-1] * len(labels)
-
-    def deal(self) -> list[int]:
-        while self._waiting:
-            label = min(self._waiting, key=lambda name: (len(self._waiting[name]), name))
-            for group in list(self._waiting[label]):
-                self._put(group, self._choose(label))
-            del self._waiting[label]
-        for group in self._order:
-            if self._parts[group] < 0:
-                self._put(group, int(np.argmax(self._room)))
-        return self._parts
-
-    def _choose(self, label: str) -> int:
-        without = self._without[label]
-        parts = list(range(len(self._room)))
-        if without and len(self._waiting[label]) <= len(without):
-            parts = sorted(without)
-        return max(parts, key=lambda p: (self._lacking[label][p], self._room[p], -p))
-
-    def _put(self, group: int, part: int) -> None:
-        self._parts[group] = part
-        self._room[part] -= self._sizes[group]
-        for label in self._labels[group]:
-            self._waiting[label].pop(group)
-            self._lacking[label][part] -= self._sizes[group]
-            self._without[label].discard(part)

@@ -89,7 +89,7 @@ def test_cocos_own_folder(tmp_path, check):
 
 def broken(tmp_path, case):
     coco = make_coco(tmp_path / "coco")
-    voc = make_voc(tmp_path / "voc", {"train": ["a"]})
+    make_voc(tmp_path / "voc", {"train": ["a"]})
     (tmp_path / "nothing").mkdir()
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "a.json").write_text("[]")
@@ -99,9 +99,7 @@ def broken(tmp_path, case):
         "no such images": ([coco, "--images", tmp_path / "phots"], "no such folder"),
         "no annotations": ([tmp_path / "nothing"], "has no annotations: expected"),
         "other JSON files": ([tmp_path / "other"], "no data set in"),
-        "both forms": ([tmp_path], "choose with --form coco or --form voc"),
-        "no VOC": ([coco.parent, "--form", "voc"], "no folder Annotations"),
-        "a part of VOC": ([voc / "Annotations"], "give the folder above"),
+        "both forms": ([tmp_path], "give .*/coco or .*/voc/Annotations"),
         "report over data": ([coco, "--json", coco], "holds something else"),
         "a seed alone": ([coco, "--seed", 0], "--seed belongs to --split"),
         "fractions alone": ([coco, "--fractions", 0.5, 0.5], "--fractions belongs to --split"),
@@ -118,8 +116,6 @@ def broken(tmp_path, case):
         "no annotations",
         "other JSON files",
         "both forms",
-        "no VOC",
-        "a part of VOC",
         "report over data",
         "a seed alone",
         "fractions alone",
@@ -133,7 +129,7 @@ def test_wrong_arguments_end_with_a_message(tmp_path, case):
 
 
 def test_both_forms_of_bccd_are_told_alike(bccd, check):
-    reports = [check(bccd, "--form", form, "--fast")[1] for form in ("coco", "voc")]
+    reports = [check(bccd / part, "--fast")[1] for part in ("annotations", "Annotations")]
     figures = ("name", "images", "boxes", "boxes_by_size", "image_sizes")
     coco, voc = ([{k: s[k] for k in figures} for s in r["splits"]] for r in reports)
     assert coco == voc
@@ -165,6 +161,6 @@ def test_the_command_reports_and_says_what_to_do(tmp_path):
         "LEFT OUT: boxes of a category that the file does not define: 1 in train",
     ]
     assert "    0.jpg" in lines
-    assert any("category_id 9" in line for line in lines)
+    assert any("category_id is 9" in line for line in lines)
     assert "configs/custom leaves out and mends what is listed above" in done.stdout
     assert lines[-2:] == [f"  annotations = {str(coco)!r}", "  images = ''"]
