@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from ..commands import add_debug, command
 from ..space_file import configured_input_size, load_space
@@ -14,15 +12,9 @@ from . import SPACES, Architecture, CostTable
 from .cost import FLOPS_CONVENTION, PARAMS_CONVENTION
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, exit status 2."""
-        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
-
-
 @command("python -m detnas_d2.space")
-def main(argv: Sequence[str]) -> int:
-    parser = _Parser(
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
         prog="python -m detnas_d2.space",
         description="Prints multiply-adds and parameters of an architecture by stage.",
     )
@@ -46,18 +38,10 @@ def main(argv: Sequence[str]) -> int:
         "the config file, or else 224)",
     )
     args = parser.parse_args(argv)
-    try:
-        space = load_space(args.space, trust=args.trust)
-        size = args.input_size or configured_input_size(args.space, trust=args.trust) or [224]
-        size = list(size) * 2 if len(size) == 1 else size
-        architecture = Architecture.parse(args.architecture, space)
-        cost = CostTable(space, size)
-    except ValueError as error:
-        if args.debug:
-            raise
-        parser.error(str(error))
-    print(_report(architecture, cost))
-    return 0
+    space = load_space(args.space, trust=args.trust)
+    size = args.input_size or configured_input_size(args.space, trust=args.trust) or [224]
+    cost = CostTable(space, list(size) * 2 if len(size) == 1 else size)
+    print(_report(Architecture.parse(args.architecture, space), cost))
 
 
 def _report(architecture: Architecture, cost: CostTable) -> str:
@@ -86,4 +70,4 @@ def _report(architecture: Architecture, cost: CostTable) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -103,9 +103,8 @@ class BlockCost(Generic[Number]):
                 f"of shape (N, {blocks}) for space {self.space.name!r}"
             )
         in_range = (choices >= 0) & (choices < options)
-        if not self.space.fits_all and in_range.all():
-            in_range = self.space.allowed[np.arange(blocks), choices]
-        wrong = np.argwhere(~in_range)
+        inside = np.where(in_range, choices, 0)
+        wrong = np.argwhere(~in_range | ~self.space.allowed[np.arange(blocks), inside])
         if len(wrong):
             row, block = wrong[0]
             try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -118,32 +117,58 @@ class Choice(ABC):
         return flops, params
 
 
-@dataclass(frozen=True)
-class ShuffleChoice(Choice):
-    """
-    ShuffleNetV2's block with a depthwise kernel of 3, 5 or 7 (any odd size is accepted).
+class _ShuffleBlock(Choice):
+    """The two forms of a ShuffleNetV2 block.
 
     At stride 1 one branch takes half of the channels and the other half passes by. At a greater
     stride the main branch makes out - in channels and the projection in.
     """
 
-    kernel_size: int = 3
-
     block = "detnas_d2.modeling.blocks.ShuffleBlock"
 
-    def __post_init__(self) -> None:
-        check_positive(self.kernel_size, "ShuffleChoice's kernel_size")
-        if self.kernel_size % 2 == 0:
+    @abstractmethod
+    def _main(self, inp: int, mid: int, out: int, stride: int) -> tuple[Conv, ...]:
+        """The main branch; the projection's kernel is that of its strided convolution."""
+
+    def branches(self, in_channels: int, out_channels: int, stride: int) -> Branches:
+        if out_channels % 2:
             raise SpaceError(
-                f"ShuffleChoice's kernel_size is {self.kernel_size}; expected an odd number"
+                f"{out_channels} output channels; expected an even number, since a ShuffleNetV2 "
+                "block halves them"
             )
+        mid = out_channels // 2
+        if stride == 1:
+            if in_channels != out_channels:
+                raise SpaceError(
+                    f"{in_channels} input and {out_channels} output channels at stride 1; expected "
+                    "equal numbers, since half of the channels pass by: give the stage stride 2 or "
+                    "the same channels"
+                )
+            return (self._main(mid, mid, mid, 1),)
+        if out_channels <= in_channels:
+            raise SpaceError(
+                f"{in_channels} input and {out_channels} output channels at stride {stride}; "
+                "expected more output channels, since the main branch adds out - in to the "
+                "projection's in"
+            )
+        main = self._main(in_channels, mid, out_channels - in_channels, stride)
+        (kernel,) = (conv.kernel_size for conv in main if conv.stride > 1)
+        projection = (
+            Conv(in_channels, in_channels, kernel, stride, in_channels, relu=False),
+            Conv(in_channels, in_channels),
+        )
+        return main, projection
+
+
+@dataclass(frozen=True)
+class ShuffleChoice(_ShuffleBlock):
+    """ShuffleNetV2's block with a depthwise kernel of 3, 5 or 7 (any odd size is accepted)."""
+
+    kernel_size: int = 3
 
     @property
     def name(self) -> str:
         return f"{self.kernel_size}x{self.kernel_size}"
-
-    def branches(self, in_channels: int, out_channels: int, stride: int) -> Branches:
-        return _shuffle_branches(self._main, in_channels, out_channels, stride, self.kernel_size)
 
     def _main(self, inp: int, mid: int, out: int, stride: int) -> tuple[Conv, ...]:
         return (
@@ -154,14 +179,10 @@ class ShuffleChoice(Choice):
 
 
 @dataclass(frozen=True)
-class XceptionChoice(Choice):
+class XceptionChoice(_ShuffleBlock):
     """ShuffleNetV2's block with three 3x3 separable convolutions in its main branch."""
 
     name = "xception"
-    block = "detnas_d2.modeling.blocks.ShuffleBlock"
-
-    def branches(self, in_channels: int, out_channels: int, stride: int) -> Branches:
-        return _shuffle_branches(self._main, in_channels, out_channels, stride, 3)
 
     def _main(self, inp: int, mid: int, out: int, stride: int) -> tuple[Conv, ...]:
         return (
@@ -172,40 +193,6 @@ class XceptionChoice(Choice):
             Conv(mid, mid, 3, groups=mid, relu=False),
             Conv(mid, out),
         )
-
-
-def _shuffle_branches(
-    main: Callable[[int, int, int, int], tuple[Conv, ...]],
-    in_channels: int,
-    out_channels: int,
-    stride: int,
-    projection_kernel: int,
-) -> Branches:
-    """The two forms of a ShuffleNetV2 block: split at stride 1, two branches at a greater one."""
-    if out_channels % 2:
-        raise SpaceError(
-            f"{out_channels} output channels; expected an even number, since a ShuffleNetV2 "
-            "block halves them"
-        )
-    mid = out_channels // 2
-    if stride == 1:
-        if in_channels != out_channels:
-            raise SpaceError(
-                f"{in_channels} input and {out_channels} output channels at stride 1; expected "
-                "equal numbers, since half of the channels pass by: give the stage stride 2 or "
-                "the same channels"
-            )
-        return (main(mid, mid, mid, 1),)
-    if out_channels <= in_channels:
-        raise SpaceError(
-            f"{in_channels} input and {out_channels} output channels at stride {stride}; expected "
-            "more output channels, since the main branch adds out - in to the projection's in"
-        )
-    projection = (
-        Conv(in_channels, in_channels, projection_kernel, stride, in_channels, relu=False),
-        Conv(in_channels, in_channels),
-    )
-    return main(in_channels, mid, out_channels - in_channels, stride), projection
 
 
 def check_positive(value: object, what: str) -> None:

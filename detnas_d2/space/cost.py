@@ -135,10 +135,9 @@ def _cost(choice: Choice, shape: tuple[int, ...]) -> tuple[int, int]:
 
 def checked_size(input_size: Sequence[int]) -> tuple[int, int]:
     """(height, width) as ints. Raises SpaceError for what isn't two positive integers."""
-    items = as_tuple(input_size)
-    numbers = [as_int(item) for item in items or ()]
-    sizes = [number for number in numbers if number is not None and number > 0]
-    if items is None or len(items) != 2 or len(sizes) != 2:
+    items = as_tuple(input_size) or ()
+    sizes = [n for n in map(as_int, items) if n is not None and n > 0]
+    if len(items) != 2 or len(sizes) != 2:
         raise SpaceError(
             f"the input size is {input_size!r}; expected (height, width), two positive integers"
         )

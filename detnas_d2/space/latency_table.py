@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
+from ..files import parse_json
+from ._values import as_tuple
 from .block_cost import BlockCost
-from .choices import check_positive
 from .cost import checked_size
 from .errors import SpaceError
 from .space import SearchSpace
@@ -55,14 +56,8 @@ class LatencyTable:
             )
         if size != self.input_size:
             raise SpaceError(
-                f"the latency table was measured at {_by(self.input_size)} pixels, but the search "
-                f"counts costs at {_by(size)} (search.input_size); make them equal"
-            )
-        shape = {len(row) for row in self.block_ms}
-        if len(self.block_ms) != space.num_blocks or shape != {space.num_choices}:
-            raise SpaceError(
-                f"the latency table has {len(self.block_ms)} rows of {sorted(shape)} figures; "
-                f"expected {space.num_blocks} of {space.num_choices}; {_HOW}"
+                f"the latency table was measured at {self.input_size} pixels, but the search "
+                f"counts costs at {size} (search.input_size); make them equal"
             )
         if [[n is not None for n in row] for row in self.block_ms] != space.allowed.tolist():
             raise SpaceError(f"the latency table has figures for other choices; {_HOW}")
@@ -78,22 +73,15 @@ class LatencyTable:
         """The table of a file.
 
         Raises:
-            SpaceError: it can't be read, or isn't what the command writes; it names the place.
+            SpaceError: it can't be read, or isn't what the command writes.
         """
-        name = os.fspath(path)
         try:
-            with open(path, encoding="utf-8") as file:
-                content = json.load(file)
-        except OSError as error:
+            return cls._parse(parse_json(Path(path).read_bytes()))
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             raise SpaceError(
-                f"the latency table {name!r} can't be read ({error.strerror}); {_HOW}"
+                f"the latency table {os.fspath(path)!r} can't be read ({reason}); {_HOW}"
             ) from None
-        except (ValueError, RecursionError) as error:
-            raise SpaceError(f"{name}: not a JSON file ({error}); {_HOW}") from None
-        try:
-            return cls._parse(content)
-        except SpaceError as error:
-            raise SpaceError(f"{name}: not a latency table: {error}; {_HOW}") from None
 
     @classmethod
     def _parse(cls, content: Any) -> LatencyTable:
@@ -101,35 +89,23 @@ class LatencyTable:
         if not isinstance(content, dict) or set(content) != names:
             found = sorted(content) if isinstance(content, dict) else type(content).__name__
             raise SpaceError(f"expected an object with the keys {sorted(names)}, got {found}")
-        values = dict(content)
-        for key in ("space", "fingerprint", "device", "device_name", "torch"):
-            if not isinstance(values[key], str):
-                raise SpaceError(f"{key} is {values[key]!r}; expected a text")
-        for key in ("batch_size", "threads"):
-            check_positive(values[key], key)
-        if not isinstance(values["check"], dict):
-            raise SpaceError(f"check is {values['check']!r}; expected an object")
-        values["input_size"] = checked_size(values["input_size"])
-        values["constant_ms"] = _milliseconds(values["constant_ms"], "constant_ms")
-        rows = values["block_ms"]
-        if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
-            raise SpaceError("block_ms isn't a list of lists")
-        values["block_ms"] = tuple(
-            tuple(
-                None if n is None else _milliseconds(n, f"block_ms[{i}][{j}]")
-                for j, n in enumerate(row)
-            )
+        if not isinstance(content["check"], dict):
+            raise SpaceError(f"check is {content['check']!r}; expected an object")
+        rows = [as_tuple(row) for row in as_tuple(content["block_ms"]) or ()]
+        figures = [
+            [n if n is None else _milliseconds(n, f"block_ms[{i}]") for n in row or ()]
             for i, row in enumerate(rows)
-        )
-        return cls(**values)
+        ]
+        read = {
+            "input_size": checked_size(content["input_size"]),
+            "constant_ms": _milliseconds(content["constant_ms"], "constant_ms"),
+            "block_ms": tuple(map(tuple, figures)),
+        }
+        return cls(**{**content, **read})
 
 
 def _milliseconds(value: Any, what: str) -> float:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not 0 <= value < math.inf:
-        raise SpaceError(f"{what} is {value!r}; expected a finite number of at least 0")
+        raise SpaceError(f"{what} has {value!r}; expected a finite number of at least 0")
     return float(value)
-
-
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"

@@ -87,24 +87,18 @@ class SearchSpace:
                 value = getattr(choice, attribute, None)
                 if not isinstance(value, str) or not value:
                     raise SpaceError(f"{what} has {attribute} {value!r}; expected a text")
-            if "." in choice.name:  # module names, and so state dict keys, are made of it
-                raise SpaceError(f"{what} is named {choice.name!r}; expected a name without dots")
-            if choice.name in names:
-                raise SpaceError(f"{what} is named {choice.name!r}, as is one before it")
+            if "." in choice.name or choice.name in names:
+                # module names, and so state dict keys, are made of it
+                expected = "expected a name without dots that no other choice has"
+                raise SpaceError(f"{what} is named {choice.name!r}; {expected}")
             names.add(choice.name)
             try:
                 plain(choice)
-            except TypeError as error:
-                raise SpaceError(
-                    f"{what}: a field can't be described: {error}; give numbers and texts, and the "
-                    "dotted path of a class instead of the class"
-                ) from None
-            try:
                 hash(choice)
             except TypeError as error:
                 raise SpaceError(
-                    f"{what}: a field can't be compared by value ({error}); make it a tuple in "
-                    "__post_init__"
+                    f"{what}: a field has no plain value ({error}); give numbers, texts and tuples "
+                    "(of a list, in __post_init__), and the dotted path of a class"
                 ) from None
             for block in dict.fromkeys(self.blocks):
                 try:

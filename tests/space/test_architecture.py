@@ -38,7 +38,6 @@ def test_every_form_round_trips(a):
     assert a == Architecture.parse(list(a), a.space)
     assert a == Architecture.parse(np.array(a.choices, dtype=np.int8), a.space)
     assert a == Architecture.parse(json.loads(json.dumps(a.to_json())), a.space)
-    assert a == Architecture.from_json(a.to_json(), a.space)
     assert a == pickle.loads(pickle.dumps(a)) == copy.deepcopy(a)
     assert hash(a) == hash(Architecture.parse(str(a), a.space))
 
@@ -74,56 +73,38 @@ def test_equality_means_the_same_network():
     assert len({a, b, Architecture(SPACE, PUBLISHED), Architecture(renamed(), PUBLISHED)}) == 3
 
 
-def test_list_config():
-    from omegaconf import OmegaConf
-
-    config = OmegaConf.create({"architecture": list(PUBLISHED), "all": {"architecture": "0"}})
-    assert Architecture.parse(config.architecture, SPACE).choices == PUBLISHED
-    config.all.architecture = list(PUBLISHED)
-    assert Architecture.parse(config.all, SPACE).choices == PUBLISHED
-
-
-@pytest.mark.parametrize("length", [0, 1, 19, 21, 40])
-def test_wrong_length(length):
-    message = rf"got {length} choices, expected 20 \(4\+4\+8\+4 blocks\)"
-    with pytest.raises(ArchitectureError, match=message):
-        Architecture(SPACE, (0,) * length)
-
-
 @pytest.mark.parametrize(
-    ("index", "where"),
+    ("value", "message"),
     [
-        (0, r"block 1 of 20 \(res2, its block 1\)"),
-        (3, r"block 4 of 20 \(res2, its block 4\)"),
-        (4, r"block 5 of 20 \(res3, its block 1\)"),
-        (19, r"block 20 of 20 \(res5, its block 4\)"),
-    ],
-)
-@pytest.mark.parametrize("value", [4, -1, 1.0, True, None, "1", 10**30])
-def test_wrong_choice_names_its_position(index, where, value):
-    choices = list(PUBLISHED)
-    choices[index] = value
-    message = rf"{where} has choice {value!r}; expected an integer from 0 to 3 \(0: 3x3, 1: 5x5, "
-    with pytest.raises(ArchitectureError, match=message):
-        Architecture(SPACE, choices)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "the text is empty"),
-        ("  \n", "the text is empty"),
+        *(
+            (f"{'0,' * n}", rf"got {n} choices, expected 20 \(4\+4\+8\+4 blocks\)")
+            for n in (0, 1, 21)
+        ),
+        (" \n", "got 0 choices"),
         ("[]", "got 0 choices"),
-        ("2 1 2 0", "position 1 of the list is '2 1 2 0'; expected an integer, with a comma"),
-        ("2,,1", "position 2 of the list is ''"),
-        ("2,1,[0", r"position 3 of the list is '\[0'"),
-        ("9" * 5000, "position 1 of the list"),
-        ("0,-1,0", r"block 2 of 20 .* has choice -1"),
+        *(
+            (text, "isn't a list of integers with a comma between two; give the choices as 2,1")
+            for text in ("2 1 2 0", "2,,1", "2,1,[0", "9" * 5000)
+        ),
+        (
+            "0,-1,0",
+            r"block 2 of 20 \(res2, its block 2\) has choice -1; expected one of those that",
+        ),
+        *(
+            (
+                (0, 1, 2, 3, value),
+                rf"block 5 of 20 \(res3, its block 1\) has choice {value!r}; expected"
+                r" one of those that fit its shape \(0: 3x3, 1: 5x5, 2: 7x7, 3: xception\)",
+            )
+            for value in (4, -1, 1.0, True, None, "1", 10**30)
+        ),
+        ((0,) * 19 + (4,), r"block 20 of 20 \(res5, its block 4\) has choice 4"),
+        (3, "3 isn't a list of choices"),
     ],
 )
-def test_wrong_text(text, message):
+def test_wrong_architectures_are_told_by_their_position(value, message):
     with pytest.raises(ArchitectureError, match=message):
-        Architecture.parse(text, SPACE)
+        Architecture.parse(value, SPACE)
 
 
 def write(path: Path, content) -> Path:
@@ -145,14 +126,10 @@ def test_files(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "isn't a JSON file"),
-        ("{", "isn't a JSON file"),
-        ("[" * 100_000, "isn't a JSON file"),
+        *((text, r"can't read .*no JSON: ") for text in ("", "{", "[" * 100_000)),
         ("3", "holds 3; expected an object with the key"),
         ({"fitness": 1}, r'no key "architecture" among its keys \(fitness\)'),
-        ({}, r"among its keys \(none\)"),
         ({"space": "1.3g", "architecture": []}, "got an architecture of space '1.3g'"),
-        ({"space": ["300m"], "architecture": []}, r"got an architecture of space \['300m'\]"),
         ({"architecture": "2,1"}, "'2,1' isn't a list of choices"),
         ({"architecture": [0] * 3}, "got 3 choices, expected 20"),
         ([0] * 19 + [9], "block 20 of 20"),
@@ -171,7 +148,7 @@ def test_unreadable_files(tmp_path):
     with pytest.raises(ArchitectureError, match=r"can't read .* \(Is a directory\)"):
         Architecture.parse(tmp_path, SPACE)
     (tmp_path / "model_final.pth").write_bytes(b"\x80\x02\xff\xfe")
-    with pytest.raises(ArchitectureError, match="model_final.pth' isn't a JSON file"):
+    with pytest.raises(ArchitectureError, match="can't read .*model_final.pth' .no JSON"):
         Architecture.parse(tmp_path / "model_final.pth", SPACE)
 
 
@@ -181,5 +158,3 @@ def test_architectures_of_another_space_are_refused():
     twin = SearchSpace("300m", SPACE.stem_channels + 2, SPACE.stages, SPACE.choices)
     with pytest.raises(ArchitectureError, match="of space '300m' with another definition"):
         Architecture.parse(Architecture(twin, PUBLISHED), SPACE)
-    with pytest.raises(TypeError, match="an Architecture's space is '300m'"):
-        Architecture("300m", PUBLISHED)  # type: ignore[arg-type]

@@ -18,7 +18,6 @@ from detnas_d2.space import (
     ArchitectureError,
     Choice,
     CostTable,
-    FlopsRangePathSampler,
     LatencyTable,
     SearchSpace,
     ShuffleChoice,
@@ -93,13 +92,11 @@ def test_architectures_of_choices_that_do_not_fit_are_refused():
         if a in ALL:
             assert Architecture(SPACE, a).choices == a
             continue
-        message = r"has choice 1 \(skip\), which doesn't fit its shape; expected one of 0: 3x3, 2:"
+        message = r"has choice 1; expected one of those that fit its shape \(0: 3x3, 2: 7x7\)"
         with pytest.raises(ArchitectureError, match=message):
             Architecture(SPACE, a)
-        with pytest.raises(ArchitectureError, match="row 1 of the array: .*block . of 5 .*skip"):
+        with pytest.raises(ArchitectureError, match="row 1 of the array: .*block . of 5 "):
             TABLE.flops(np.array([ALL[0], a]))
-    with pytest.raises(ArchitectureError, match=r"has choice 3; expected an integer from 0 to 2"):
-        Architecture(SPACE, (3, 0, 0, 0, 0))
 
 
 def test_costs_equal_plain_sums():
@@ -120,13 +117,6 @@ def test_draws_are_uniform_over_all_architectures():
     assert ((counts - expected) ** 2 / expected).sum() < 107 + 4 * np.sqrt(2 * 107)  # chi-square
     sampler = UniformPathSampler(SPACE, 0)
     assert {sampler(i).choices for i in range(2000)} == set(ALL)
-
-
-def test_a_range_has_its_paths():
-    expected = sorted(by_hand(a, "flops") for a in ALL)
-    sampler = FlopsRangePathSampler(SPACE, 0, expected[0], expected[len(ALL) // 3], (64, 64))
-    within = {a for a in ALL if by_hand(a, "flops") <= expected[len(ALL) // 3]}
-    assert {sampler(i).choices for i in range(2000)} == within
 
 
 def test_operators_and_random_draws_stay_inside():

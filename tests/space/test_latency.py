@@ -1,6 +1,5 @@
 """The reader of latency tables: what fits is a cost, all else is refused with its place."""
 
-import copy
 import json
 
 import pytest
@@ -45,18 +44,13 @@ def test_a_table_is_a_cost(write):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("space", 3, "space is 3; expected a text"),
-        ("torch", None, "torch is None; expected a text"),
         ("input_size", [64], r"the input size is \[64\]"),
         ("input_size", None, "the input size is None"),
-        ("batch_size", 0, "batch_size is 0; expected a positive integer"),
-        ("threads", 1.5, "threads is 1.5; expected a positive integer"),
-        ("constant_ms", float("nan"), "constant_ms is nan; expected a finite number"),
-        ("constant_ms", True, "constant_ms is True; expected a finite number"),
-        ("block_ms", [[0.5, 0.7], [0.1, float("inf")]], r"block_ms\[1\]\[1\] is inf"),
-        ("block_ms", [[0.5, 0.7], [-0.1, 1]], r"block_ms\[1\]\[0\] is -0.1; expected a finite"),
-        ("block_ms", [[0.5, "0.7"], [0.1, 1]], r"block_ms\[0\]\[1\] is '0.7'"),
-        ("block_ms", [0.5, 0.7], "block_ms isn't a list of lists"),
+        ("constant_ms", float("nan"), "constant_ms has nan; expected a finite number"),
+        ("constant_ms", True, "constant_ms has True; expected a finite number"),
+        ("block_ms", [[0.5, 0.7], [0.1, float("inf")]], r"block_ms\[1\] has inf"),
+        ("block_ms", [[0.5, 0.7], [-0.1, 1]], r"block_ms\[1\] has -0.1; expected a finite"),
+        ("block_ms", [[0.5, "0.7"], [0.1, 1]], r"block_ms\[0\] has '0.7'"),
         ("check", [], r"check is \[\]; expected an object"),
         ("colour", "red", "expected an object with the keys"),
     ],
@@ -69,20 +63,10 @@ def test_wrong_content_is_refused(write, key, value, message):
     assert "make it anew: python -m detnas_d2.evaluation.latency" in str(caught.value)
 
 
-@pytest.mark.parametrize("key", CONTENT)
-def test_every_key_is_needed(write, key):
-    content = copy.deepcopy(CONTENT)
-    del content[key]
-    with pytest.raises(SpaceError, match="expected an object with the keys"):
-        LatencyTable.read(write(content))
-
-
 def test_wrong_files_are_refused(write, tmp_path):
-    for content in ("", "{", "[" * 100_000, "\0"):
-        with pytest.raises(SpaceError, match="not a JSON file"):
-            LatencyTable.read(write(content))
-    for content in ("[]", "3", "null"):
-        with pytest.raises(SpaceError, match="not a latency table: expected an object"):
+    lacking = [{k: v for k, v in CONTENT.items() if k != key} for key in CONTENT]
+    for content in ("", "{", "[" * 100_000, "\0", "[]", "3", "null", *lacking):
+        with pytest.raises(SpaceError, match=r"latency.json' can't be read .*; make it anew"):
             LatencyTable.read(write(content))
     with pytest.raises(SpaceError, match=r"none.json' can't be read \(No such file"):
         LatencyTable.read(tmp_path / "none.json")
@@ -93,8 +77,8 @@ def test_a_table_of_something_else_is_refused(write):
     other = SearchSpace("s", 8, (Stage(16, 2),), (ShuffleChoice(3), ShuffleChoice(7)))
     with pytest.raises(SpaceError, match=f"is of space 's' .{SPACE.fingerprint}., not of 's'"):
         table.cost(other, (64, 96))
-    with pytest.raises(SpaceError, match="measured at 64x96 pixels, but .* at 96x64"):
+    with pytest.raises(SpaceError, match=r"measured at \(64, 96\) pixels, but .* at \(96, 64\)"):
         table.cost(SPACE, (96, 64))
-    for rows in ([[0.5, 0.75]], [[1, 2], [1, 2, 3]], [[1], [2]], []):
-        with pytest.raises(SpaceError, match=r"rows of .* figures; expected 2 of 2"):
+    for rows in ([[0.5, 0.75]], [[1, 2], [1, 2, 3]], [[1], [2]], [0.5, 0.7], [], 3):
+        with pytest.raises(SpaceError, match="has figures for other choices"):
             LatencyTable.read(write({**CONTENT, "block_ms": rows})).cost(SPACE, (64, 96))

@@ -191,6 +191,6 @@ def test_fields_that_have_no_plain_form_are_refused():
         activation: object = None
 
     for value, kind in ((len, "builtin_function_or_method"), (object(), "object")):
-        message = rf"choices\[0\] \(Odd\): a field can't be described: a {kind} has no plain form"
+        message = rf"choices\[0\] \(Odd\): a field has no plain value .a {kind} has no plain form"
         with pytest.raises(SpaceError, match=message):
             SearchSpace("s", 8, (Stage(16, 1),), (Odd("skip", activation=value),))
