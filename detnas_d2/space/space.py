@@ -97,8 +97,8 @@ class SearchSpace:
                 hash(choice)
             except TypeError as error:
                 raise SpaceError(
-                    f"{what}: a field has no plain value ({error}); give numbers, texts and tuples "
-                    "(of a list, in __post_init__), and the dotted path of a class"
+                    f"{what}: a field has no plain value ({error}); give numbers, texts, for a "
+                    "class its dotted path; of a list make it a tuple in __post_init__"
                 ) from None
             for block in dict.fromkeys(self.blocks):
                 try:

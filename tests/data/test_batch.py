@@ -92,12 +92,12 @@ def test_images_of_several_sizes_stay_a_list(records):
 def test_a_batch_of_a_worker_opens_one_file(records):
     def opened(mapper):
         stream = iter(train_loader(records, mapper, num_workers=1))
-        first, start = next(stream), len(os.listdir("/proc/self/fd"))
-        second = next(stream)
-        return len(os.listdir("/proc/self/fd")) - start, first, second
+        batches = [next(stream)]
+        before = len(os.listdir("/proc/self/fd"))
+        batches.append(next(stream))
+        return len(os.listdir("/proc/self/fd")) - before
 
-    assert opened(ClassificationMapper)[0] == 1
-    assert opened(Listed)[0] == 4
+    assert (opened(ClassificationMapper), opened(Listed)) == (1, 4)
 
 
 def test_a_classifier_takes_both_forms_alike(records):

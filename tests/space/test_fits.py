@@ -60,26 +60,19 @@ def by_hand(architecture, field):
     return total
 
 
+class Anywhere(Skip):
+    def fits(self, *shape):
+        return True
+
+
 def test_the_space_knows_what_fits():
     assert SPACE.size == len(ALL) == 2 * 3 * 2 * 3 * 3
     assert SPACE.options == ((0, 2), (0, 1, 2), (0, 2), (0, 1, 2), (0, 1, 2))
     assert SPACE.allowed.tolist() == [[c in o for c in range(3)] for o in SPACE.options]
     everywhere = dataclasses.replace(SPACE, choices=(ShuffleChoice(3), ShuffleChoice(7)))
     assert everywhere.fits_all and not SPACE.fits_all
-    assert len(json.dumps(SPACE.describe())) > 0
-
-
-def test_what_fits_counts_in_the_fingerprint():
-    class Anywhere(Skip):
-        def fits(self, *shape):
-            return True
-
-    assert (
-        SPACE.fingerprint
-        != dataclasses.replace(
-            SPACE, choices=(ShuffleChoice(3), Anywhere(), ShuffleChoice(7))
-        ).fingerprint
-    )
+    anywhere = (ShuffleChoice(3), Anywhere(), ShuffleChoice(7))
+    assert dataclasses.replace(SPACE, choices=anywhere).fingerprint != SPACE.fingerprint
 
 
 def test_a_block_without_any_choice_is_refused():
@@ -135,13 +128,6 @@ def test_unseen_are_drawn_until_none_is_left():
     wanted = {a for a in ALL[50:] if by_hand(a, "flops") <= middle}
     drawn = draw_unseen(SPACE, len(ALL), seen, limit, np.random.default_rng(0))
     assert len(drawn) == len(wanted) and {a.choices for a in drawn} == wanted
-
-
-def test_witnesses():
-    flops = by_hand(min(ALL, key=lambda a: by_hand(a, "flops")), "flops")
-    witness = CostLimits(SPACE, [CostLimit(TABLE.flops, flops)]).witness()
-    assert TABLE.flops(witness) == flops and witness.choices in ALL
-    assert CostLimits(SPACE, []).witness().choices in ALL
 
 
 def test_latency_tables_have_no_figure_where_a_choice_does_not_fit(tmp_path):

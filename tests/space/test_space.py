@@ -3,8 +3,6 @@
 import copy
 import json
 import pickle
-import subprocess
-import sys
 
 import pytest
 
@@ -68,39 +66,26 @@ def test_blocks_in_order():
 
 def test_equality_is_by_value():
     a, b = small(), small(stages=[Stage(16, 2), Stage(32, 1)], choices=list(small().choices))
-    assert a == b
-    assert hash(a) == hash(b)
-    assert a.fingerprint == b.fingerprint
-    assert a == pickle.loads(pickle.dumps(a)) == copy.deepcopy(a)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
+    assert a == b == pickle.loads(pickle.dumps(a)) == copy.deepcopy(a)
+    assert (hash(a), a.fingerprint) == (hash(b), b.fingerprint)
+    for changes in (
         {"name": "other"},
         {"stem_channels": 10},
         {"stages": (Stage(16, 2), Stage(32, 2))},
         {"choices": (XceptionChoice(), ShuffleChoice(3))},
         {"choices": (ShuffleChoice(5), XceptionChoice())},
-    ],
-)
-def test_every_change_makes_another_space(changes):
-    assert small(**changes) != small()
-    assert small(**changes).fingerprint != small().fingerprint
+    ):
+        assert small(**changes) != a and small(**changes).fingerprint != a.fingerprint
 
 
-def test_fingerprint_is_the_same_in_another_process():
-    code = "from detnas_d2.space import get_space; print(get_space('1.3g').fingerprint)"
-    for seed in ("1", "2"):
-        result = subprocess.run(
-            [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(filter(None, sys.path))},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert result.stdout.strip() == get_space("1.3g").fingerprint
-    assert len({space.fingerprint for space in SPACES.values()}) == len(SPACES)
+def test_fingerprints_stay():
+    """They stand in ledgers and latency tables."""
+    assert {name: space.fingerprint for name, space in SPACES.items()} == {
+        "300m": "9dd6e04466035082",
+        "1.3g": "a34157e69b9cf980",
+        "3.8g": "9fc8126d412d3767",
+        "demo": "b477c1c552773349",
+    }
 
 
 def test_description_is_json():
@@ -147,18 +132,11 @@ def test_wrong_spaces_are_refused(changes, message):
         small(**changes)
 
 
-@pytest.mark.parametrize("field", ["channels", "blocks", "stride"])
 @pytest.mark.parametrize("value", [0, -1, 2.0, "2", None, True])
-def test_wrong_stages_are_refused(field, value):
-    with pytest.raises(SpaceError, match=f"Stage's {field} is {value!r}; expected a positive"):
-        Stage(**{"channels": 16, "blocks": 2, field: value})
-
-
-def test_unknown_name_suggests_the_nearest():
-    with pytest.raises(SpaceError, match="no space '300M', only 300m, .*did you mean '300m'"):
-        get_space("300M")
-    with pytest.raises(SpaceError, match="no space 'zzzzzz', only 300m"):
-        resolve_space("zzzzzz")
+def test_wrong_stages_are_refused(value):
+    for field in ("channels", "blocks", "stride"):
+        with pytest.raises(SpaceError, match=f"Stage's {field} is {value!r}; expected a positive"):
+            Stage(**{"channels": 16, "blocks": 2, field: value})
 
 
 def test_channels_of_a_feature_map():
@@ -175,6 +153,10 @@ def test_resolve_space():
     assert resolve_space("demo") is SPACES["demo"]
     with pytest.raises(SpaceError, match="the space is 300; expected a SearchSpace or one of"):
         resolve_space(300)  # type: ignore[arg-type]
+    with pytest.raises(SpaceError, match="no space '300M', only 300m, .*did you mean '300m'"):
+        get_space("300M")
+    with pytest.raises(SpaceError, match="no space 'zzzzzz', only 300m, .* demo$"):
+        resolve_space("zzzzzz")
 
 
 def test_choices_and_spaces_from_lazy_config():
