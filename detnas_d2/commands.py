@@ -12,6 +12,7 @@ if __name__ == "__main__":
 from __future__ import annotations
 
 import argparse
+import errno
 import functools
 import logging
 import os
@@ -23,11 +24,12 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from .errors import DetNASError
-from .files import disk_errors
 
 DEBUG = "--debug"
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT."""
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 _Parser = TypeVar("_Parser", bound=argparse.ArgumentParser)
 _T = TypeVar("_T")
@@ -69,8 +71,8 @@ def command(
 def ending(program: str, *, debug: bool, interrupted: str = "stopped.") -> Iterator[None]:
     """Whatever is raised in it ends the process with a message and a status that is not 0.
 
-    A full or read-only disk is a DetNASError here. For an error that nobody foresaw, the message
-    names the log file that its traceback was added to; before there is one, `--debug` shows it.
+    For an error that nobody foresaw, the message names the log file that its traceback was added
+    to; before there is one, `--debug` shows it.
 
     Raises:
         SystemExit: with the message (status 1), or with status 130 after Ctrl-C, which says what
@@ -80,21 +82,14 @@ def ending(program: str, *, debug: bool, interrupted: str = "stopped.") -> Itera
     if not debug:
         threading.excepthook = functools.partial(_thread_ended, program)
     try:
-        with disk_errors():
-            yield
-    except DetNASError as error:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
         if debug:
             traceback.print_exc()
-        sys.exit(f"{program}: {error}")
-    except KeyboardInterrupt as error:
-        if debug:
-            traceback.print_exc()
-        print(f"{program}: {str(error) or interrupted}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except Exception as error:
-        if debug:
-            traceback.print_exc()
-        sys.exit(f"{program}: {_describe(error)}")
+        if isinstance(error, KeyboardInterrupt):
+            print(f"{program}: {str(error) or interrupted}", file=sys.stderr)
+            sys.exit(INTERRUPTED)
+        sys.exit(f"{program}: {error if isinstance(error, DetNASError) else _describe(error)}")
     finally:
         threading.excepthook = hook
 
@@ -108,6 +103,11 @@ def _thread_ended(program: str, args: threading.ExceptHookArgs) -> None:
 
 
 def _describe(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return (
+            f"can't write to {error.filename or 'the output folder'}: {error.strerror}. What was "
+            "saved before is untouched: make room, then go on with --resume."
+        )
     # of a process that it started, PyTorch gives the whole traceback as the message
     lines = str(error).strip().splitlines() or ["(no message)"]
     spawned = "Traceback (most recent call last):" in lines

@@ -9,7 +9,3 @@ class DetNASError(Exception):
     The command-line scripts print such an error as one message and end with status 1; anything
     else is a bug and keeps its traceback.
     """
-
-
-class DiskError(DetNASError):
-    """A full or read-only disk."""

@@ -1,16 +1,12 @@
-"""Files that are whole on the disk or not there at all, and what a full disk means."""
+"""Files that are whole on the disk or not there at all, and JSON of anyone."""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
-
-from .errors import DiskError
 
 TEMPORARY = ".tmp"
 """Ending of the other name under which a file is written."""
@@ -62,21 +58,3 @@ def parse_json(content: str | bytes) -> Any:
         return json.loads(content)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-
-
-@contextmanager
-def disk_errors() -> Iterator[None]:
-    """Whatever fails because a disk is full or read-only, fails with one clear error.
-
-    Raises:
-        DiskError: in the place of an OSError of that kind.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
-            raise
-        raise DiskError(
-            f"can't write to {error.filename or 'the output folder'}: {error.strerror}. What was "
-            "saved before is untouched: make room, then go on with --resume."
-        ) from error

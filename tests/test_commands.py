@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import re
 import sys
 import threading
@@ -33,7 +35,17 @@ def end(error: BaseException, *, debug: bool = False) -> str | int:
         (ValueError("odd"), r"prog: ValueError: odd\nThis was not foreseen .*--debug shows"),
         (ValueError(), r"prog: ValueError: \(no message\)\n.*--debug"),
         (FileNotFoundError(2, "No such file", "a.txt"), r"prog: No such file: 'a\.txt'\nCheck"),
-        (OSError(28, "No space left", "a.txt"), r"prog: can't write to a\.txt: .*make room"),
+        (
+            OSError(28, "No space left", "a.txt"),
+            r"prog: can't write to a\.txt: .*make room.*--resume",
+        ),
+        *(
+            (
+                OSError(code, os.strerror(code)),
+                r"prog: can't write to the output folder: .*make room",
+            )
+            for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+        ),
         (OutOfMemoryError("CUDA out of memory"), r"prog: Out.*CUDA out.*\n.*total_batch_size"),
         (MemoryError(), r"prog: MemoryError: .*\n.*smaller"),
         (
@@ -46,6 +58,15 @@ def end(error: BaseException, *, debug: bool = False) -> str | int:
 def test_an_error_is_one_message(capsys, error, message, debug):
     assert re.match(message, end(error, debug=debug), re.DOTALL)
     assert ("Traceback" in capsys.readouterr().err) == debug
+
+
+def test_a_disk_that_is_full_in_fact():
+    with (
+        pytest.raises(SystemExit, match="No space left"),
+        ending("prog", debug=False),
+        open("/dev/full", "w") as file,
+    ):
+        file.write("x")
 
 
 @pytest.mark.parametrize("message", ["", "stopped; go on with --resume."])

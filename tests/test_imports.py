@@ -17,8 +17,8 @@ _FREE = {"commands", "durations", "errors", "files", "own_modules", "space_file"
 MAY_IMPORT = {
     "errors": set(),
     "durations": set(),
-    "files": {"errors"},
-    "commands": {"errors", "files"},
+    "files": set(),
+    "commands": {"errors"},
     "trust": {"errors"},
     "own_modules": set(),
     "space_file": _FREE | {"space"},
