@@ -33,7 +33,7 @@ class Conv:
 
     def __post_init__(self) -> None:
         for name in ("in_channels", "out_channels", "kernel_size", "stride", "groups"):
-            check_positive(getattr(self, name), f"Conv's {name}")
+            checked_integer(getattr(self, name), f"Conv's {name}")
         if self.kernel_size % 2 == 0:
             raise SpaceError(f"Conv's kernel_size is {self.kernel_size}; expected an odd number")
         for name in ("in_channels", "out_channels"):
@@ -195,11 +195,12 @@ class XceptionChoice(_ShuffleBlock):
         )
 
 
-def check_positive(value: object, what: str) -> None:
-    """Raise SpaceError, naming `what`, unless the value is an integer of at least 1."""
+def checked_integer(value: object, what: str, least: int = 1) -> int:
+    """The value; raises SpaceError, naming `what`, unless it is an integer of at least `least`."""
     number = as_int(value)
-    if number is None or number < 1:
-        raise SpaceError(f"{what} is {value!r}; expected a positive integer")
+    if number is None or number < least:
+        raise SpaceError(f"{what} is {value!r}; expected an integer of at least {least}")
+    return number
 
 
 def check_branches(choice: Choice, in_channels: int, out_channels: int, stride: int) -> None:

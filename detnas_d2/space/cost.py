@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from ._values import as_int, as_tuple
 from .architecture import Architecture
 from .block_cost import BlockCost
-from .choices import Choice
 from .errors import SpaceError
-from .space import SearchSpace
-
-Cost = TypeVar("Cost")
+from .space import BlockSpec, SearchSpace
 
 FLOPS_CONVENTION = (
     "the body's convolutions, the first one in; no norm, no ReLU, no classifier and no last "
@@ -44,20 +40,21 @@ class CostTable:
     def __init__(self, space: SearchSpace, input_size: Sequence[int] = (224, 224)) -> None:
         self.space = space
         self.input_size = checked_size(input_size)
-        costs = cost_rows(space, self.input_size, _cost, (0, 0))
-        height, width = block_resolutions(space, self.input_size)[0]
+        resolutions = block_resolutions(space, self.input_size)
+        height, width = resolutions[0]
+        rows = [
+            [
+                _cost(space, block, i, size) if i in options else (0, 0)
+                for i in range(space.num_choices)
+            ]
+            for block, options, size in zip(space.blocks, space.options, resolutions, strict=True)
+        ]
+        flops, params = ([[cost[i] for cost in row] for row in rows] for i in (0, 1))
+        stem = space.stem
         self.flops: BlockCost[int] = BlockCost(
-            space,
-            "multiply-adds",
-            [[flops for flops, _ in row] for row in costs],
-            space.stem.weights * height * width,
+            space, "multiply-adds", flops, stem.weights * height * width
         )
-        self.params: BlockCost[int] = BlockCost(
-            space,
-            "parameters",
-            [[params for _, params in row] for row in costs],
-            space.stem.params,
-        )
+        self.params: BlockCost[int] = BlockCost(space, "parameters", params, stem.params)
         self.block_flops, self.block_params = self.flops.table, self.params.table
         self.stem_flops, self.stem_params = self.flops.constant, self.params.constant
         self.min_flops, self.max_flops = self.flops.minimum, self.flops.maximum
@@ -88,49 +85,24 @@ def block_resolutions(space: SearchSpace, input_size: Sequence[int]) -> list[tup
     return resolutions
 
 
-def cost_rows(
-    space: SearchSpace,
-    input_size: Sequence[int],
-    cost: Callable[[Choice, tuple[int, ...]], Cost],
-    nothing: Cost,
-) -> list[list[Cost]]:
-    """
-    What each choice (column) costs in each block (row); `nothing` where it doesn't fit.
-
-    Args:
-        cost: called with the choice, and with channels in and out, stride, height and width.
-
-    Raises:
-        SpaceError: what `cost` raises, with the place.
-    """
-    rows = []
-    resolutions = block_resolutions(space, input_size)
-    for block, options, resolution in zip(space.blocks, space.options, resolutions, strict=True):
-        shape = (block.in_channels, block.out_channels, block.stride, *resolution)
-        row = [nothing] * space.num_choices
-        for i in options:
-            choice = space.choices[i]
-            try:
-                row[i] = cost(choice, shape)
-            except ValueError as error:
-                place = f"block {block.index_in_stage + 1} of {space.stage_names[block.stage]}"
-                raise SpaceError(
-                    f"space {space.name!r}: choice {choice.name!r} in {place}: {error}"
-                ) from None
-        rows.append(row)
-    return rows
-
-
-def _cost(choice: Choice, shape: tuple[int, ...]) -> tuple[int, int]:
-    value = choice.cost(*shape)
-    numbers = [as_int(number) for number in as_tuple(value) or ()]
-    flops, params = numbers if len(numbers) == 2 else (None, None)
-    if flops is None or params is None or min(flops, params) < 0:
+def _cost(
+    space: SearchSpace, block: BlockSpec, number: int, resolution: tuple[int, int]
+) -> tuple[int, int]:
+    choice = space.choices[number]
+    try:
+        value = choice.cost(block.in_channels, block.out_channels, block.stride, *resolution)
+        numbers = [n for n in map(as_int, as_tuple(value) or ()) if n is not None and n >= 0]
+        if len(numbers) != 2 or len(value) != 2:
+            raise SpaceError(
+                f"its cost is {value!r}; expected (multiply-adds, parameters), two integers of at "
+                "least 0"
+            )
+    except ValueError as error:
         raise SpaceError(
-            f"its cost is {value!r}; expected (multiply-adds, parameters), two integers of at "
-            "least 0"
-        )
-    return flops, params
+            f"space {space.name!r}: choice {choice.name!r} in block {block.index_in_stage + 1} of "
+            f"{space.stage_names[block.stage]}: {error}"
+        ) from None
+    return numbers[0], numbers[1]
 
 
 def checked_size(input_size: Sequence[int]) -> tuple[int, int]:

@@ -16,8 +16,8 @@ from numbers import Real
 
 import numpy as np
 
-from ._values import as_int
 from .architecture import Architecture
+from .choices import checked_integer
 from .cost import CostTable
 from .errors import SpaceError
 from .space import SearchSpace
@@ -37,10 +37,11 @@ class PathSampler(ABC):
 
     def __init__(self, space: SearchSpace | str, seed: int) -> None:
         self.space = resolve_space(space)
-        self.seed = _non_negative(seed, "seed")
+        self.seed = checked_integer(seed, "the seed", least=0)
 
     def __call__(self, iteration: int) -> Architecture:
-        return Architecture(self.space, self._draw(_non_negative(iteration, "iteration")))
+        iteration = checked_integer(iteration, "the iteration", least=0)
+        return Architecture(self.space, self._draw(iteration))
 
     @abstractmethod
     def _draw(self, iteration: int) -> tuple[int, ...]:
@@ -92,9 +93,7 @@ class FlopsRangePathSampler(PathSampler):
                 raise SpaceError(f"{name} is {value!r}; expected a number of multiply-adds")
         if low > high:
             raise SpaceError(f"low is {low:,} and high {high:,}; expected low <= high")
-        number = as_int(bins)
-        if number is None or number < 1:
-            raise SpaceError(f"bins is {bins!r}; expected an integer of at least 1")
+        number = checked_integer(bins, "bins")
         self._cost = CostTable(self.space, input_size)
         edges = [low, *(low + (high - low) / number * i for i in range(1, number)), high]
         self._bins = list(pairwise(edges))
@@ -126,10 +125,3 @@ class FlopsRangePathSampler(PathSampler):
         flops = np.asarray(self._cost.flops(paths))
         fitting = paths[(flops >= low) & (flops <= high)]
         return tuple(fitting[0].tolist()) if len(fitting) else None
-
-
-def _non_negative(value: int, what: str) -> int:
-    number = as_int(value)
-    if number is None or number < 0:
-        raise SpaceError(f"the {what} is {value!r}; expected an integer of at least 0")
-    return number

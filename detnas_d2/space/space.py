@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._values import as_tuple, plain
-from .choices import Choice, Conv, check_branches, check_positive
+from .choices import Choice, Conv, check_branches, checked_integer
 from .errors import SpaceError
 
 
@@ -27,7 +27,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         for name in ("channels", "blocks", "stride"):
-            check_positive(getattr(self, name), f"Stage's {name}")
+            checked_integer(getattr(self, name), f"Stage's {name}")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class SearchSpace:
         if not isinstance(self.name, str) or not self.name.strip():
             raise SpaceError(f"the space's name is {self.name!r}; expected a text")
         what = f"space {self.name!r}: "
-        check_positive(self.stem_channels, what + "stem_channels")
+        checked_integer(self.stem_channels, what + "stem_channels")
         for field, kind in (("stages", Stage), ("choices", Choice)):
             items = as_tuple(getattr(self, field))
             if not items:

@@ -58,11 +58,11 @@ def test_impossible_channels_are_refused(choice, channels, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"in_channels": 0}, "Conv's in_channels is 0; expected a positive integer"),
+        ({"in_channels": 0}, "Conv's in_channels is 0; expected an integer of at least 1"),
         ({"stride": 1.5}, "Conv's stride is 1.5"),
         ({"kernel_size": 2}, "Conv's kernel_size is 2; expected an odd number"),
         *(
-            ({"kernel_size": k}, f"kernel_size is {k!r}; expected a pos")
+            ({"kernel_size": k}, f"kernel_size is {k!r}; expected an integer")
             for k in (0, True, "3", None)
         ),
         ({"groups": 3}, "Conv's in_channels is 8, which its 3 groups don't divide"),

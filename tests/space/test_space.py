@@ -100,7 +100,10 @@ def test_description_is_json():
     [
         ({"name": ""}, "the space's name is ''"),
         ({"name": 3}, "the space's name is 3"),
-        ({"stem_channels": 0}, "space 'small': stem_channels is 0; expected a positive integer"),
+        (
+            {"stem_channels": 0},
+            "space 'small': stem_channels is 0; expected an integer of at least 1",
+        ),
         ({"stem_channels": 8.0}, "stem_channels is 8.0"),
         ({"stages": ()}, "stages is .*expected a list of at least one Stage"),
         ({"stages": None}, "stages is None; expected a list of at least one Stage"),
@@ -135,7 +138,9 @@ def test_wrong_spaces_are_refused(changes, message):
 @pytest.mark.parametrize("value", [0, -1, 2.0, "2", None, True])
 def test_wrong_stages_are_refused(value):
     for field in ("channels", "blocks", "stride"):
-        with pytest.raises(SpaceError, match=f"Stage's {field} is {value!r}; expected a positive"):
+        with pytest.raises(
+            SpaceError, match=f"Stage's {field} is {value!r}; expected an integer of"
+        ):
             Stage(**{"channels": 16, "blocks": 2, field: value})
 
 
