@@ -125,25 +125,16 @@ def test_first_line_and_length(path):
 
 @pytest.mark.parametrize("path", CONFIGS)
 def test_what_is_read_is_written_by_a_step_before(path):
-    for file in files_read(path):
-        if file.startswith("detectron2://"):
-            continue
+    """And of the same space; the architecture too, where the command does not say which."""
+    cfg = load(path)
+    for file in (f for f in files_read(path) if not f.startswith("detectron2://")):
         before = writer(file)
         assert before in CONFIGS and written(before) == file
         assert Path(before).name[:5] <= Path(path).name[:5]
-
-
-@pytest.mark.parametrize("path", CONFIGS)
-def test_every_step_reads_one_and_the_same_network(path):
-    """Space and architecture of the checkpoint's config are those of this one, or a supernet's."""
-    cfg = load(path)
-    for file in files_read(path)[:1]:
-        if not file.endswith(".pth"):
-            continue
-        before = load(writer(file))
-        assert set(find(before.model, "space")) == set(find(cfg.model, "space"))
-        shared = "/imagenet/step4" in writer(file) or "digits/step4" in writer(file)
-        assert architecture(before) == architecture(cfg) or shared  # its command says which
+        if file.endswith(".pth"):
+            assert set(find(load(before).model, "space")) == set(find(cfg.model, "space"))
+            shared = "/imagenet/step4" in before or "digits/step4" in before
+            assert architecture(load(before)) == architecture(cfg) or shared
 
 
 @pytest.mark.parametrize("path", CONFIGS)
@@ -329,20 +320,6 @@ def test_published_search(path):
         assert CostTable(space).flops(net) <= cfg.search.flops_limit < CostTable(space).max_flops
 
 
-@pytest.mark.parametrize("path", [p for p in SEARCHES if "cls" in p or "classification" in p])
-def test_searches_for_classification_have_no_detectors_sizes(path):
-    """Images of one small size: as many a forward as the statistics take, in training mode."""
-    cfg = load(path)
-    search, loaders = cfg.search, cfg.dataloader
-    assert search.fitness.batch_size == loaders.calibration.total_batch_size == 64
-    if path.startswith("configs/imagenet"):
-        assert search.fitness.calibration_batches * 64 == 6400
-        # one in 25 of at most 1,300 images of each of 1,000 classes; all fit into the memory
-        images = 1000 * 1300 // 25 + 6400
-        size = loaders.test.mapper.augmentations.size
-        assert 0.9 < images * 3 * size**2 / 2**30 / search.fitness.cache_memory < 1
-
-
 @pytest.mark.parametrize("detector", BY_DETECTOR)
 def test_official_search(detector):
     """The settings of arch_search_config.py and test_server.py in the authors' code."""
@@ -352,8 +329,6 @@ def test_official_search(detector):
     calibration, train = cfg.dataloader.calibration, cfg.dataloader.train
     assert (cfg.search.fitness.calibration_batches, calibration.total_batch_size) == (500, 8)
     assert calibration.mapper.augmentations == train.mapper.augmentations
-    plain = load(f"configs/coco/step3_search_{detector}.py")
-    assert cfg.model == plain.model and cfg.dataloader.test == plain.dataloader.test
 
 
 @pytest.mark.parametrize("path", [p for p in SEARCHES if p != paper_search(p)])
@@ -401,14 +376,6 @@ def test_the_published_range_counts_the_classifier_too():
     sampler = cfg.path_sampler
     assert (sampler.low + rest, sampler.high + rest, sampler.bins) == (290e6, 360e6, 7)
     assert 290e6 <= whole <= 360e6
-
-
-@pytest.mark.parametrize("path", [p for p in PAPER if "/step1" in p and "300m" not in p])
-def test_large_spaces_have_no_published_range(path):
-    assert load(path).path_sampler == {
-        **load("configs/coco/step2_supernet_fpn_300m.py").path_sampler,
-        "space": load(path).model.backbone.space,
-    }
 
 
 @pytest.mark.parametrize("path", PAPER)
