@@ -148,12 +148,10 @@ def _short(value: Any) -> str:
 
 
 def _wrong_choice(space: SearchSpace, index: int, value: Any) -> str:
-    block = space.blocks[index]
     names = ", ".join(f"{i}: {space.choices[i].name}" for i in space.options[index])
     return (
-        f"block {index + 1} of {space.num_blocks} ({space.stage_names[block.stage]}, its block "
-        f"{block.index_in_stage + 1}) has choice {_short(value)}; expected one of those that fit "
-        f"its shape ({names})"
+        f"block {index + 1} of {space.num_blocks} ({space.blocks[index]}) has choice "
+        f"{_short(value)}; expected one of those that fit its shape ({names})"
     )
 
 

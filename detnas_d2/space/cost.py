@@ -90,7 +90,7 @@ def _cost(
 ) -> tuple[int, int]:
     choice = space.choices[number]
     try:
-        value = choice.cost(block.in_channels, block.out_channels, block.stride, *resolution)
+        value = choice.cost(*block.shape, *resolution)
         numbers = [n for n in map(as_int, as_tuple(value) or ()) if n is not None and n >= 0]
         if len(numbers) != 2 or len(value) != 2:
             raise SpaceError(
@@ -98,10 +98,8 @@ def _cost(
                 "least 0"
             )
     except ValueError as error:
-        raise SpaceError(
-            f"space {space.name!r}: choice {choice.name!r} in block {block.index_in_stage + 1} of "
-            f"{space.stage_names[block.stage]}: {error}"
-        ) from None
+        where = f"space {space.name!r}: choice {choice.name!r} in {block}"
+        raise SpaceError(f"{where}: {error}") from None
     return numbers[0], numbers[1]
 
 

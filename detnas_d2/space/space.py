@@ -7,7 +7,6 @@ import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +38,14 @@ class BlockSpec:
     in_channels: int
     out_channels: int
     stride: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels in and out, and the stride, as a choice's methods take them."""
+        return self.in_channels, self.out_channels, self.stride
+
+    def __str__(self) -> str:
+        return f"block {self.index_in_stage + 1} of {_stage_name(self.stage)}"
 
 
 @dataclass(frozen=True)
@@ -100,21 +107,19 @@ class SearchSpace:
                     f"{what}: a field has no plain value ({error}); give numbers, texts, for a "
                     "class its dotted path; of a list make it a tuple in __post_init__"
                 ) from None
-            for block in dict.fromkeys(self.blocks):
+            for block in self.blocks:
                 try:
-                    if _fits(choice, block):
-                        check_branches(choice, block.in_channels, block.out_channels, block.stride)
+                    if choice.fits(*block.shape):
+                        check_branches(choice, *block.shape)
                 except ValueError as error:
                     raise SpaceError(
-                        f"space {self.name!r}: choice {choice.name!r} can't be block "
-                        f"{block.index_in_stage + 1} of {self.stage_names[block.stage]}: {error}"
+                        f"space {self.name!r}: choice {choice.name!r} can't be {block}: {error}"
                     ) from None
         for block, options in zip(self.blocks, self.options, strict=True):
             if not options:
+                shape = "{} to {} channels, stride {}".format(*block.shape)
                 raise SpaceError(
-                    f"space {self.name!r}: no choice fits block {block.index_in_stage + 1} of "
-                    f"{self.stage_names[block.stage]} ({block.in_channels} to "
-                    f"{block.out_channels} channels, stride {block.stride}); add one that does"
+                    f"space {self.name!r}: no choice fits {block} ({shape}); add one that does"
                 )
 
     @property
@@ -137,7 +142,7 @@ class SearchSpace:
     @property
     def stage_names(self) -> tuple[str, ...]:
         """Detectron2's names of the stages: "res2", "res3" and so on."""
-        return tuple(f"res{i + 2}" for i in range(len(self.stages)))
+        return tuple(map(_stage_name, range(len(self.stages))))
 
     @cached_property
     def blocks(self) -> tuple[BlockSpec, ...]:
@@ -156,7 +161,7 @@ class SearchSpace:
         """The choices that fit each block, ascending: all of them, but for choices that are
         particular about shapes (`Choice.fits`)."""
         return tuple(
-            tuple(i for i, choice in enumerate(self.choices) if _fits(choice, block))
+            tuple(i for i, choice in enumerate(self.choices) if choice.fits(*block.shape))
             for block in self.blocks
         )
 
@@ -189,9 +194,12 @@ class SearchSpace:
         drawn_choices: NDArray[np.int64] = self.option_table[np.arange(self.num_blocks), drawn]
         return drawn_choices
 
-    def describe(self) -> dict[str, Any]:
-        """Everything that defines the space, in builtins that JSON can write."""
-        return {
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of all that defines the space: the same in every
+        process."""
+        shapes = [block.shape for block in self.blocks]
+        description = {
             "name": self.name,
             "stem": plain(self.stem),
             "stages": plain(self.stages),
@@ -201,22 +209,16 @@ class SearchSpace:
                     "block": choice.block,
                     "fields": plain(choice),
                     "branches": [
-                        plain(choice.branches(b.in_channels, b.out_channels, b.stride))
-                        if _fits(choice, b)
-                        else None
-                        for b in dict.fromkeys(self.blocks)
+                        plain(choice.branches(*shape)) if choice.fits(*shape) else None
+                        for shape in shapes
                     ],
                 }
                 for choice in self.choices
             ],
         }
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """16 hexadecimal digits of the description's SHA-256: the same in every process."""
-        text = json.dumps(self.describe(), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(description, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _fits(choice: Choice, block: BlockSpec) -> bool:
-    return choice.fits(block.in_channels, block.out_channels, block.stride)
+def _stage_name(stage: int) -> str:
+    return f"res{stage + 2}"

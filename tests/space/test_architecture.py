@@ -88,17 +88,17 @@ def test_equality_means_the_same_network():
         ),
         (
             "0,-1,0",
-            r"block 2 of 20 \(res2, its block 2\) has choice -1; expected one of those that",
+            r"block 2 of 20 \(block 2 of res2\) has choice -1; expected one of those that",
         ),
         *(
             (
                 (0, 1, 2, 3, value),
-                rf"block 5 of 20 \(res3, its block 1\) has choice {value!r}; expected"
+                rf"block 5 of 20 \(block 1 of res3\) has choice {value!r}; expected"
                 r" one of those that fit its shape \(0: 3x3, 1: 5x5, 2: 7x7, 3: xception\)",
             )
             for value in (4, -1, 1.0, True, None, "1", 10**30)
         ),
-        ((0,) * 19 + (4,), r"block 20 of 20 \(res5, its block 4\) has choice 4"),
+        ((0,) * 19 + (4,), r"block 20 of 20 \(block 4 of res5\) has choice 4"),
         (3, "3 isn't a list of choices"),
     ],
 )

@@ -190,7 +190,7 @@ def test_a_config_file_without_detectron2(config, monkeypatch):
         (("none.py", PUBLISHED), "there is no config file 'none.py'"),
         (("space.json", PUBLISHED), "isn't a LazyConfig file; expected a file that ends with .py"),
         (("README.yaml", PUBLISHED), "there is no space 'README.yaml'"),
-        (("300m", PUBLISHED[:-1] + "4"), "block 20 of 20 (res5, its block 4) has choice 4"),
+        (("300m", PUBLISHED[:-1] + "4"), "block 20 of 20 (block 4 of res5) has choice 4"),
         (("300m", PUBLISHED, "--input-size", "0"), "the input size is [0, 0]"),
         (("300m", PUBLISHED, "--input-size", "1", "2", "3"), "the input size is [1, 2, 3]"),
     ],
