@@ -17,16 +17,16 @@ import shutil
 import statistics
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from detectron2.config import LazyConfig
 
 from detnas_d2.commands import add_debug, command
 from detnas_d2.data.check.judge import SHORT_EDGE, read_clean
-from detnas_d2.data.check.mended import Parts, write_parts
+from detnas_d2.data.check.mended import write_parts
 from detnas_d2.data.check.sources import sources_of
-from detnas_d2.data.check.stratify import PARTS
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Severity
 from detnas_d2.data.own_settings import check_settings, own_settings
@@ -69,14 +69,12 @@ def own_dataset(annotations: str, images: str, name: str, output: str = "output"
         known = json.loads(record.read_text(encoding="utf-8"))
         made_of = known.pop("made_of")
         dataset = OwnDataset(**known)
+        same = made_of["annotations"], made_of["images"]
     except FileNotFoundError:
         raise DataError(f"There are no data in {record.with_suffix('')}. {command}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{record} can't be read ({error}). {command}") from error
-    # data of an earlier version have no path of the annotations
-    if made_of.get("annotations", _place(annotations)) != _place(annotations) or made_of.get(
-        "images"
-    ) != _place(images or annotations):
+    if same != (_place(annotations), _place(images or annotations)):
         raise DataError(f"{record} is of other data than settings.py names now. {command}")
     return dataset
 
@@ -107,18 +105,22 @@ def prepare(
             trained on. With nothing trained, the data are made anew.
     """
     check_settings(annotations, images, name)
-    record = _record(name, output)
+    record, source = _record(name, output), Path(annotations).expanduser()
     made_of = {
-        "source": _fingerprint(Path(annotations).expanduser()),
+        "source": _fingerprint(source),
         "annotations": _place(annotations),
         "images": _place(images or annotations),  # "": looked for there
     }
-    if not _is_made(record, made_of):
-        source = Path(annotations).expanduser()
-        folders = [Path(images).expanduser()] if images else []
-        parts = _parts(source, folders, short_edge, record.with_suffix(""))
-        text = json.dumps({**asdict(parts), "made_of": made_of}, indent=1)
-        write_atomically(record, text + "\n")
+    folder = record.with_suffix("")
+    is_there = record.is_file() and folder.is_dir()
+    known = json.loads(record.read_text(encoding="utf-8")) if is_there else None
+    # the same annotations may lie elsewhere now
+    if known and known["made_of"] | {"annotations": made_of["annotations"]} != made_of:
+        _forget(record, known["made_of"])
+        known = None
+    if known is None:
+        known = _make(source, images, short_edge, folder)
+    write_atomically(record, json.dumps({**known, "made_of": made_of}, indent=1) + "\n")
     return own_dataset(annotations, images, name, output)
 
 
@@ -130,44 +132,37 @@ def _place(path: str) -> str:
     return str(Path(path).expanduser().resolve())
 
 
-def _is_made(record: Path, made_of: dict[str, str]) -> bool:
-    """Whether it is there already; what was made of something else is refused, or removed."""
-    folder = record.with_suffix("")
-    if not (record.is_file() and folder.is_dir()):
-        return False
-    known = json.loads(record.read_text(encoding="utf-8"))
-    before = known.get("made_of", {})
-    if before.get("source") != made_of["source"]:
-        difference = "of other annotations than settings.py names now"
-    elif before["images"] != made_of["images"]:
-        difference = f"with images = {before['images']!r}, and it is {made_of['images']!r} now"
-    else:
-        if before != made_of:  # the same file elsewhere
-            write_atomically(record, json.dumps({**known, "made_of": made_of}, indent=1) + "\n")
-        return True
-    if _is_trained(folder.parent):
+def _fingerprint(path: Path) -> str:
+    """SHA-256 of what the annotation files hold, wherever they lie."""
+    digest = hashlib.sha256()
+    for file in sources_of(path):
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _forget(record: Path, made_of: dict[str, str]) -> None:
+    """Removes the record of other data and what was estimated with them, unless one has trained."""
+    output = record.parent
+    untrained = {file for pattern in _UNTRAINED for file in output.glob(pattern)}
+    others = {file for file in output.glob("[!.]*") if file.name not in ("data", "data.json")}
+    what = f"{record.with_suffix('')} was made of {made_of['annotations']}, images in "
+    what += f"{made_of['images']}: the annotations have changed, or settings.py names others now"
+    if others - untrained:
         raise DataError(
-            f"{folder} was made {difference}. Choose another name in settings.py, or remove "
-            f"{folder.parent} with all that was trained."
+            f"{what}. Choose another name in settings.py, or remove {output} with all that was "
+            "trained."
         )
-    logger.warning("%s was made %s: it is made anew.", folder, difference)
+    logger.warning("%s. They are made anew.", what)
     record.unlink()  # first: a folder without its record is made anew
-    for pattern in _UNTRAINED:
-        for file in folder.parent.glob(pattern):
-            file.unlink()
-    return False
+    for file in untrained:
+        file.unlink()
 
 
-def _is_trained(output: Path) -> bool:
-    others = (p for p in output.iterdir() if p.name not in ("data", "data.json"))
-    return any(
-        not path.name.startswith(".") and not any(path.match(pattern) for pattern in _UNTRAINED)
-        for path in others
+def _make(source: Path, images: str, short_edge: int, folder: Path) -> dict[str, Any]:
+    """Writes the folder; returns the fields of OwnDataset."""
+    data = read_clean(
+        [source], [Path(images).expanduser()] if images else [], short_edge=short_edge
     )
-
-
-def _parts(source: Path, folders: list[Path], short_edge: int, folder: Path) -> OwnDataset:
-    data = read_clean([source], folders, short_edge=short_edge)
     parts = data.own_parts()
     check = f"{_PROGRAM.replace('own', 'check')} {source}"
     if errors := "\n".join(map(str, data.findings.of(Severity.ERROR))):
@@ -185,27 +180,15 @@ def _parts(source: Path, folders: list[Path], short_edge: int, folder: Path) -> 
         logger.warning(str(finding))
     shutil.rmtree(folder, ignore_errors=True)  # without a record
     write_parts(parts, folder, data.findings)
-    return _described(parts, folder)
-
-
-def _described(parts: Parts, folder: Path) -> OwnDataset:
-    counts = {part: len(images) for part, images in parts.images.items()}
-    counts["train"] = sum(bool(image.objects) for image in parts.images["train"])
-    return OwnDataset(
-        {part: str(folder / f"{part}.json") for part in PARTS},
-        str(parts.root),
-        parts.classes,
-        counts,
-        int(statistics.median(min(image.size) for image in parts.images["train"])),
-    )
-
-
-def _fingerprint(path: Path) -> str:
-    """SHA-256 of what the annotation files hold, wherever they lie."""
-    digest = hashlib.sha256()
-    for file in sources_of(path):
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+    train = parts.images["train"]
+    counts = {part: len(found) for part, found in parts.images.items()}
+    return {
+        "files": {part: str(folder / f"{part}.json") for part in parts.images},
+        "image_root": str(parts.root),
+        "class_names": parts.classes,
+        "images": {**counts, "train": sum(bool(image.objects) for image in train)},
+        "short_edge": int(statistics.median(min(image.size) for image in train)),
+    }
 
 
 def prepare_folder(folder: Path) -> OwnDataset:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from detectron2.config import LazyConfig
 
 from detnas_d2.data.errors import DataError
-
-_NAME = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -55,31 +53,26 @@ def check_settings(
     Raises:
         DataError: naming every line that can't be used.
     """
-    wrong = list(_wrong_lines(annotations, images, name))
-    if machines and machine not in machines:
-        wrong.append(f"machine is {machine!r}; there are {', '.join(machines)}.")
-    if len(wrong) > 1:
-        lines = "\n".join(f"  {line}" for line in wrong)
-        raise DataError(f"{len(wrong)} lines of settings.py can't be used:\n{lines}\n")
-    if wrong:
-        raise DataError(f"settings.py: {wrong[0]}")
-
-
-def _wrong_lines(annotations: str, images: str, name: str) -> Iterator[str]:
+    here, wrong = f"(from {Path.cwd()})", []
     if not annotations:
-        yield (
+        wrong.append(
             "annotations is not set: in settings.py beside this config, give your COCO JSON file "
             "or VOC folder, the folder of the images, a name, and the machine (docs/own_data.md)."
         )
     elif not Path(annotations).expanduser().exists():
-        yield f"annotations is {annotations!r}, which is not there (from {Path.cwd()})."
+        wrong.append(f"annotations is {annotations!r}, which is not there {here}.")
     if images and not Path(images).expanduser().is_dir():
-        yield (
-            f"images is {images!r}, which is no folder (from {Path.cwd()}): it is what the file "
-            "names in the annotations are relative to."
+        wrong.append(
+            f"images is {images!r}, which is no folder {here}: it is what the file names in the "
+            "annotations are relative to."
         )
-    if not _NAME.fullmatch(name):
-        yield (
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        wrong.append(
             f"name is {name!r}; expected a name for your data, of letters, digits, '_', '-' and "
             "'.', for the folder output/<name>."
         )
+    if machines and machine not in machines:
+        wrong.append(f"machine is {machine!r}; there are {', '.join(machines)}.")
+    if wrong:
+        head = f"{len(wrong)} line{'s' * (len(wrong) > 1)} of settings.py can't be used:"
+        raise DataError("\n  ".join([head, *wrong]))

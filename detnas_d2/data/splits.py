@@ -71,7 +71,7 @@ def write_splits(
         content = parse_json(Path(annotations).read_bytes())
         images, objects = content["images"], content["annotations"]
         ids = [image["id"] for image in images]
-        owners = [o["image_id"] for o in objects]
+        owners = [annotation["image_id"] for annotation in objects]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{annotations} can't be read as a COCO JSON file ({type(error).__name__}: {error}). "
@@ -79,41 +79,46 @@ def write_splits(
             "instances_train2017.json out of annotations_trainval2017.zip of cocodataset.org."
         ) from error
     searched = search_ids(ids, search_images, seed)
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
     files = {}
     for part, name in SPLIT_FILES.items():
-        wanted = part == "search"
+        wanted = searched if part == "search" else set(ids) - searched
         half = {
             **content,
-            "images": [x for x, i in zip(images, ids, strict=True) if (i in searched) == wanted],
-            "annotations": [
-                x for x, i in zip(objects, owners, strict=True) if (i in searched) == wanted
-            ],
+            "images": [x for x in images if x["id"] in wanted],
+            "annotations": [x for x, i in zip(objects, owners, strict=True) if i in wanted],
         }
-        files[part] = out / name
+        files[part] = Path(out) / name
         write_atomically(files[part], json.dumps(half))
     return files
 
 
-@command("splits")
-def main(argv: Sequence[str]) -> None:
+def split_parser(program: str, description: str | None) -> argparse.ArgumentParser:
+    """What the commands for COCO and for VOC have in common."""
     parser = argparse.ArgumentParser(
-        prog="python -m detnas_d2.data.splits",
-        description=__doc__,
+        prog=f"python -m detnas_d2.data.{program}",
+        description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_debug(parser)
-    parser.add_argument("annotations", metavar="ANNOTATIONS", help="a COCO JSON file")
     parser.add_argument("--search-images", type=int, default=5000, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the two files")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
+    return parser
+
+
+def print_part(part: str, images: int, file: Path) -> None:
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    print(f"{part}: {images} images, {file}, sha256 {digest}")
+
+
+@command("splits")
+def main(argv: Sequence[str]) -> None:
+    parser = split_parser("splits", __doc__)
+    parser.add_argument("annotations", metavar="ANNOTATIONS", help="a COCO JSON file")
     args = parser.parse_args(argv)
     files = write_splits(args.annotations, args.out, args.search_images, args.seed)
     for part, file in files.items():
-        content = file.read_bytes()
-        images = len(json.loads(content)["images"])
-        print(f"{part}: {images} images, {file}, sha256 {hashlib.sha256(content).hexdigest()}")
+        print_part(part, len(json.loads(file.read_bytes())["images"]), file)
 
 
 if __name__ == "__main__":

@@ -9,20 +9,18 @@ with two image sets: search.txt, the search's validation images, and supernet.tx
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import logging
 import os
-import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
-from detnas_d2.commands import add_debug, command
+from detnas_d2.commands import command
 from detnas_d2.data.atomic import write_folder_once
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.image_files import find_image
-from detnas_d2.data.splits import search_ids
+from detnas_d2.data.splits import print_part, search_ids, split_parser
 from detnas_d2.data.voc import VOC_PARTS, image_ids
 from detnas_d2.data.voc_reader import is_integer, parse_xml
 
@@ -38,8 +36,6 @@ def write_mixed_years(
     out: str | Path,
     search_images: int = 5000,
     seed: int = 0,
-    *,
-    copy: bool = False,
 ) -> dict[str, Path]:
     """Mixes trainval of several years in one new folder; the same files each time, all or none.
 
@@ -48,7 +44,6 @@ def write_mixed_years(
 
     Args:
         years: folders in VOC's form with ImageSets/Main/trainval.txt.
-        copy: copies in place of links, for file systems that have none.
 
     Returns:
         the image set of each part, "supernet" and "search".
@@ -83,10 +78,10 @@ def write_mixed_years(
                 raise DataError(
                     f"{year / 'JPEGImages'} has no image {image_id}, which is in {_SET}."
                 )
-            _place(image, folder / "JPEGImages" / image.name, copy)
+            _link(image, folder / "JPEGImages" / image.name)
             text = mended(annotation)
             if text is None:
-                _place(annotation, folder / "Annotations" / annotation.name, copy)
+                _link(annotation, folder / "Annotations" / annotation.name)
             else:
                 (folder / "Annotations" / annotation.name).write_text(text, encoding="utf-8")
                 written_anew.append(annotation.name)
@@ -104,7 +99,6 @@ def write_mixed_years(
         "image_ids": hashlib.sha256("\n".join(sorted(sources)).encode()).hexdigest(),
         "search_images": search_images,
         "seed": seed,
-        "copy": copy,
     }
     # Resolved: a relative link leads astray where the path to it holds a link.
     folder = write_folder_once(Path(out).resolve(), parameters, write)
@@ -137,35 +131,18 @@ def mended(annotation: Path) -> str | None:
     return ET.tostring(root, encoding="unicode") if changed else None
 
 
-def _place(source: Path, target: Path, copy: bool) -> None:
-    if copy:
-        shutil.copyfile(source, target)
-        return
-    try:
-        target.symlink_to(os.path.relpath(source, target.parent))
-    except OSError as error:
-        raise DataError(f"Cannot make the link {target} ({error}): give --copy.") from error
+def _link(source: Path, target: Path) -> None:
+    target.symlink_to(os.path.relpath(source, target.parent))
 
 
 @command("voc_splits")
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m detnas_d2.data.voc_splits",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_debug(parser)
+    parser = split_parser("voc_splits", __doc__)
     parser.add_argument("years", nargs="+", metavar="YEAR", help="VOC2007 and VOC2012")
-    parser.add_argument("--search-images", type=int, default=5000, metavar="N")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to make")
-    parser.add_argument("--copy", action="store_true", help="copy the files, don't link them")
     args = parser.parse_args(argv)
-    sets = write_mixed_years(args.years, args.out, args.search_images, args.seed, copy=args.copy)
+    sets = write_mixed_years(args.years, args.out, args.search_images, args.seed)
     for part, file in sets.items():
-        content = file.read_bytes()
-        images = len(content.splitlines())
-        print(f"{part}: {images} images, {file}, sha256 {hashlib.sha256(content).hexdigest()}")
+        print_part(part, len(file.read_text().splitlines()), file)
 
 
 if __name__ == "__main__":

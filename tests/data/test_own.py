@@ -63,12 +63,14 @@ def test_one_file_is_dealt_out_once(data):
 
 def pop_annotation(data):
     change(data, lambda content: content["annotations"].pop())
-    return data.parent, "other annotations.*remove output/mine"
+    return data.parent, "made of .*the annotations have changed.*another name.*remove output/mine"
 
 
 def copy_images(data):
     shutil.copytree(data.parent, "copy")
-    return Path("copy"), "images = .*copy', and it is .*ü' now.*another name.*remove output/mine"
+    return Path(
+        "copy"
+    ), "images in .*copy: .*settings.py names others now.*another name.*remove output/mine"
 
 
 @pytest.mark.parametrize("change_", [pop_annotation, copy_images])
