@@ -2,7 +2,7 @@
 """Kill trainings and searches at random moments, go on with --resume, compare the results.
 
     python tools/chaos.py                      # make chaos: 100 kills of all kinds
-    python tools/chaos.py --short --kills 6    # as CI does: two steps, none started from scratch
+    python tools/chaos.py --short --kills 2    # as the tests do: two kinds, three steps
 
 Each step of tiny_steps.py is run uninterrupted first. Then, in other folders, it is killed with
 SIGKILL, gone on with, killed again, and so on, until a run comes to its end before its kill. What
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
@@ -64,42 +66,28 @@ class Kind(NamedTuple):
     Args:
         share: of the kills, beside those of the other kinds.
         steps: those that are killed so.
-        forked: whether the script runs in a fork of a process that has imported everything, or
-            from scratch, as a user starts it.
         writing: kill when a file has just appeared, grown, moved or gone; else at any moment.
         alone: kill the script alone, and not the workers that it started.
-        overrides: of the config, beside those of STEPS.
+        override: of the config, beside those of STEPS.
         warned: SIGTERM first, and SIGKILL when some more files have changed.
     """
 
     name: str
     share: int
     steps: tuple[str, ...]
-    forked: bool = True
     writing: bool = False
     alone: bool = False
-    overrides: tuple[str, ...] = ()
+    override: str = "train.seed=0"
     warned: bool = False
 
-    @property
-    def plain(self) -> bool:
-        """Whether it runs as long as the first, uninterrupted run."""
-        return self.forked and not self.overrides
 
-
-_DATA_WORKERS = ("dataloader.train.num_workers=2",)
-_RAY_WORKERS = ("search.executor.workers=2",)
-FULL = (
+DATA_WORKERS, RAY_WORKERS = "dataloader.train.num_workers=2", "search.executor.workers=2"
+KINDS = (
     Kind("any moment", 7, tuple(STEPS)),
     Kind("while it writes", 5, tuple(STEPS), writing=True),
     Kind("while it stops", 2, ("step1", "step2", "step4"), warned=True),
-    Kind("from scratch", 3, ("step2", "step3", "step4"), forked=False),
-    Kind("without its data workers", 2, ("step2", "step4"), alone=True, overrides=_DATA_WORKERS),
-    Kind("without its Ray workers", 1, ("step3",), False, alone=True, overrides=_RAY_WORKERS),
-)
-SHORT = (
-    Kind("any moment", 1, ("step2", "step3")),
-    Kind("while it writes", 1, ("step2", "step3"), writing=True),
+    Kind("without its data workers", 2, ("step2", "step4"), alone=True, override=DATA_WORKERS),
+    Kind("without its Ray workers", 1, ("step3",), alone=True, override=RAY_WORKERS),
 )
 
 
@@ -110,17 +98,16 @@ class Failure(Exception):
 class Run:
     """A run of a step, in a process group of its own, which ends with the context.
 
-    It goes on in this folder, which has configs and data. What it writes is in output/`name`, and
-    what it prints in `name`.txt.
+    It is a fork of this process, which has imported everything, and goes on in this folder, which
+    has configs and data. What it writes is in output/`name`, and what it prints in `name`.txt.
     """
 
     def __init__(self, step: str, kind: Kind, name: str, *, resume: bool = False) -> None:
         self.name, self.output, self.console = name, Path("output", name), Path(f"{name}.txt")
         script, overrides = STEPS[step]
-        arguments = ["--config-file", f"configs/tiny/{step}.py", *overrides, *kind.overrides]
-        arguments += [f"train.output_dir={self.output}", *(["--resume"] if resume else [])]
-        command = [str(ROOT / script), *arguments]
-        self.process = _fork.Process(target=_call, args=(self.console, command, kind.forked))
+        command = [str(ROOT / script), "--config-file", f"configs/tiny/{step}.py", *overrides]
+        command += [kind.override, f"train.output_dir={self.output}", *["--resume"] * resume]
+        self.process = _fork.Process(target=_call, args=(self.console, command))
         self._start = time.monotonic()
         self.process.start()
 
@@ -136,12 +123,21 @@ class Run:
         """Since its start."""
         return time.monotonic() - self._start
 
-    def running(self) -> bool:
-        """Whether it still runs, after a short wait."""
-        time.sleep(POLL)
-        if self.seconds > TOO_LONG:
-            raise Failure(f"{self.name} did not come to its end; its output is in {self.console}")
-        return self.process.exitcode is None
+    def changes(self) -> Iterator[int]:
+        """How often files of its output folder, logs aside, have changed so far, while it runs.
+
+        Raises:
+            Failure: it hangs.
+        """
+        count, before = 0, self._files()
+        while self.process.exitcode is None:
+            if self.seconds > TOO_LONG:
+                why = f"did not come to its end; its output is in {self.console}"
+                raise Failure(f"{self.name} {why}")
+            yield count
+            time.sleep(POLL)
+            now = self._files()
+            count, before = count + (now != before), now
 
     def kill(self, *, alone: bool = False) -> bool:
         """SIGKILL to it, and unless `alone` to all that it started; whether that ended it."""
@@ -156,8 +152,8 @@ class Run:
             self.process.join()
         return ran and self.process.exitcode == -signal.SIGKILL
 
-    def files(self) -> dict[str, tuple[int, int]]:
-        """Inode and bytes of each file in the output folder, but of logs."""
+    def _files(self) -> dict[str, tuple[int, int]]:
+        """Inode and bytes of each file."""
         found = {}
         with contextlib.suppress(FileNotFoundError), os.scandir(self.output) as entries:
             for entry in entries:
@@ -168,10 +164,7 @@ class Run:
         return found
 
     def check(self, step: str) -> None:
-        """
-        Raises:
-            Failure: it failed, found a lock, or left something else than the step `step` did.
-        """
+        """Raise Failure where it failed, found a lock, or left something else than `step` did."""
         lines = self.console.read_text(errors="replace").splitlines()
         if self.process.exitcode:
             why, lines = f"ended with status {self.process.exitcode}", lines[-15:]
@@ -184,14 +177,12 @@ class Run:
         raise Failure("\n    ".join([f"{self.name} {why}; see {self.console}", *lines]))
 
 
-def _call(console: Path, command: list[str], forked: bool) -> None:
+def _call(console: Path, command: list[str]) -> None:
     """In the child: become the script."""
     os.setsid()
     with open(console, "ab") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    if not forked:
-        os.execv(sys.executable, [sys.executable, *command])
     sys.argv = command
     runpy.run_path(command[0], run_name="__main__")
 
@@ -199,35 +190,28 @@ def _call(console: Path, command: list[str], forked: bool) -> None:
 def measure(step: str, kind: Kind, name: str) -> tuple[float, int]:
     """Run a step uninterrupted: its seconds, and how often its files change."""
     with Run(step, kind, name) as run:
-        changes, before = 0, run.files()
-        while run.running():
-            now = run.files()
-            changes, before = changes + (now != before), now
+        *_, changes = run.changes()
+        seconds = run.seconds
         run.check(step)
-        return run.seconds, changes
+    return seconds, changes
 
 
 def strike(run: Run, kind: Kind, length: tuple[float, int], rng: random.Random) -> bool:
     """Kill a run at a moment of that kind; False if it came to its end before."""
     moment, left = rng.uniform(0, length[0]), rng.randint(1, length[1])
-    warned, before = False, run.files()
-    while run.running():
-        now = run.files()
-        left, before = left - (now != before), now
-        due = left <= 0 if kind.writing or warned else run.seconds >= moment
+    warned = False
+    for changes in run.changes():
+        due = changes >= left if kind.writing or warned else run.seconds >= moment
         if due and kind.warned and not warned:
             run.process.terminate()
-            warned, left = True, rng.randint(1, WRITES)
+            warned, left = True, changes + rng.randint(1, WRITES)
         elif due and run.kill(alone=kind.alone):
             return True
     return False
 
 
-def chain(kind: Kind, step: str, count: int, seed: int, length: tuple[float, int] | None) -> int:
+def chain(kind: Kind, step: str, count: int, seed: int) -> int:
     """Kill a step `count` times, each time gone on with until it comes to its end.
-
-    Args:
-        length: what `measure` gives for this kind; None to measure it.
 
     Returns:
         `count`.
@@ -237,18 +221,17 @@ def chain(kind: Kind, step: str, count: int, seed: int, length: tuple[float, int
     """
     name = f"{step}_{kind.name.replace(' ', '_')}"
     rng = random.Random(f"{seed} {name}")
-    length = length or measure(step, kind, f"{name}_whole")
+    length = measure(step, kind, f"{name}_whole")
     done = 0
     for number in range(count + TOO_LATE):
-        resume = again = False
-        while again or not resume:
-            with Run(step, kind, f"{name}_{number}", resume=resume) as run:
+        for start in itertools.count():
+            with Run(step, kind, f"{name}_{number}", resume=start > 0) as run:
                 killed = done < count and strike(run, kind, length, rng)
-                while not killed and run.running():
-                    pass
+                if not killed:
+                    list(run.changes())  # to its end
             done += killed
-            again = killed or run.process.exitcode in STOPPED
-            resume = True
+            if not killed and run.process.exitcode not in STOPPED:
+                break
         run.check(step)
         shutil.rmtree(run.output)
         if done == count:
@@ -271,17 +254,15 @@ def main(count: int, seed: int, jobs: int, short: bool) -> bool:
     os.environ.update(OMP_NUM_THREADS="1", RAY_TMPDIR=str(folder / "ray"), PYTHONPATH=path)
     os.environ["DETECTRON2_DATASETS"] = str(folder / "datasets")
     register_builtin_datasets()
-    ways = [(kind, step) for kind in (SHORT if short else FULL) for step in kind.steps]
+    steps = list(STEPS)[: 3 if short else None]
+    ways = [(k, step) for k in KINDS[: 2 if short else None] for step in k.steps if step in steps]
     shares = [kind.share / len(kind.steps) for kind, _ in ways]
     kills = Counter(random.Random(seed).choices(ways, shares, k=count))
-    last = list(STEPS).index(max(step for _, step in ways))
-    lengths = {step: measure(step, FULL[0], step) for step in list(STEPS)[: last + 1]}
+    for step in steps:
+        measure(step, KINDS[0], step)
     survived, failures = 0, 0
     with ProcessPoolExecutor(jobs, mp_context=_fork) as pool:
-        waiting = [
-            pool.submit(chain, kind, step, number, seed, lengths[step] if kind.plain else None)
-            for (kind, step), number in kills.items()
-        ]
+        waiting = [pool.submit(chain, *way, number, seed) for way, number in kills.items()]
         for future in as_completed(waiting):
             try:
                 survived += future.result()
@@ -304,7 +285,7 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the moments")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side, a core each")
-    parser.add_argument("--short", action="store_true", help="kinds that take 2 seconds a kill")
+    parser.add_argument("--short", action="store_true", help="two kinds, three steps")
     args = add_debug(parser).parse_args()
     with ending("chaos.py", debug=args.debug):
         sys.exit(not main(args.kills, args.seed, args.jobs, args.short))
