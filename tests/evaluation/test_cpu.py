@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
-
-from detnas_d2.evaluation.cpu import keep_freed_memory
 
 COUNT_FAULTS = """
 import resource, torch
@@ -34,8 +31,3 @@ def test_freed_memory_is_used_again():
     text = subprocess.run(command, env=environment, capture_output=True, check=True).stdout
     before, after = map(int, text.split())
     assert after * 10 < before
-
-
-def test_another_c_library(monkeypatch):
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    assert keep_freed_memory() is None

@@ -8,12 +8,11 @@ import math
 
 import numpy as np
 import pytest
-import tiny
 import torch
-from detectron2.config import instantiate
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.evaluation import COCOEvaluator, inference_on_dataset
-from detectron2.structures import Boxes, BoxMode, Instances
+from detectron2.data.datasets import load_coco_json
+from detectron2.evaluation import COCOEvaluator
+from detectron2.structures import Boxes, Instances
 
 import detnas_d2.data  # noqa: F401  registers BCCD
 from detnas_d2.engine import ConfigError
@@ -138,36 +137,21 @@ def assert_equal(found, expected):
         assert all(type(value) is float for value in found[task].values())
 
 
-@pytest.mark.parametrize("split", ["val", "test"])
-def test_bccd_one_object_evaluates_many_times(split, bccd_images):
-    records = DatasetCatalog.get(f"bccd_{split}")
-    evaluator = FastCOCOEvaluator(f"bccd_{split}")
-    seen = set()
-    for seed in range(4):
+def test_bccd_one_object_evaluates_many_times(bccd_images):
+    records = DatasetCatalog.get("bccd_val")
+    evaluator = FastCOCOEvaluator("bccd_val")
+    for seed in range(2):
         rng = np.random.default_rng(seed)
         outputs = [
             {"instances": jittered(rng, [(a["bbox"], a["category_id"]) for a in r["annotations"]])}
             for r in records
         ]
         found = evaluate(evaluator, records, outputs)
-        assert_equal(found, reference(f"bccd_{split}", records, outputs))
-        seen.add(found["bbox"]["AP"])
-    assert len(seen) == 4 and min(seen) > 1
+        assert_equal(found, reference("bccd_val", records, outputs))
+        assert found["bbox"]["AP"] > 1
 
 
-def test_a_network_on_bccd(bccd_images):
-    cfg = tiny.detector("unused", tiny.ARCHITECTURE)
-    cfg.model.roi_heads.box_predictor.test_score_thresh = 0.0
-    torch.manual_seed(0)
-    model = instantiate(cfg.model).eval()
-    loader = instantiate(cfg.dataloader.test)
-    evaluators = FastCOCOEvaluator("bccd_val"), COCOEvaluator("bccd_val", use_fast_impl=False)
-    found, expected = (inference_on_dataset(model, loader, e) for e in evaluators)
-    assert len(expected["bbox"]) == 9
-    assert_equal(found, expected)
-
-
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(16))
 def test_random_data_sets(register, seed):
     rng = np.random.default_rng(seed)
     image_ids = [int(i) for i in rng.choice(1000, rng.integers(1, 9), replace=False)]
@@ -179,21 +163,6 @@ def test_random_data_sets(register, seed):
     assert_equal(
         evaluate(FastCOCOEvaluator(name), inputs, outputs), reference(name, inputs, outputs)
     )
-
-
-def test_the_random_data_sets_hold_what_they_should(register):
-    """Else the test above would show little."""
-    nan = crowds = many = ties = 0
-    for seed in range(40):
-        rng = np.random.default_rng(seed)
-        dataset = random_dataset(rng, range(5))
-        found = evaluate(FastCOCOEvaluator(register.with_json(dataset)), *detections(rng, dataset))
-        nan += any(map(math.isnan, found["bbox"].values()))
-        crowds += any(a["iscrowd"] for a in dataset["annotations"])
-        all_instances = [x["instances"] for x in detections(rng, dataset)[1]]
-        many += any(max(x.pred_classes.bincount(), default=0) > 100 for x in all_instances)
-        ties += any(len(x.scores.unique()) < len(x) for x in all_instances)
-    assert min(nan, crowds, many, ties) > 5
 
 
 def test_the_file_is_read_once_and_the_results_are_written_as_coco_does(register, tmp_path):
@@ -216,43 +185,16 @@ def test_the_file_is_read_once_and_the_results_are_written_as_coco_does(register
 
 def test_a_data_set_in_detectron2s_own_form(register, tmp_path):
     rng = np.random.default_rng(1)
-    records = []
-    for i in range(4):
-        boxes = rng.uniform(0, 200, (5, 4))
-        boxes[:, 2:] += boxes[:, :2]
-        records.append(
-            {
-                "file_name": "x",
-                "image_id": f"id{9 - i}",
-                "height": 480,
-                "width": 640,
-                "annotations": [
-                    {
-                        "bbox": b.tolist(),
-                        "bbox_mode": BoxMode.XYXY_ABS,
-                        "category_id": int(rng.integers(3)),
-                        "iscrowd": 0,
-                    }
-                    for b in boxes
-                ],
-            }
-        )
+    dataset = random_dataset(rng, [9, 8, 7])
+    inputs, outputs = detections(rng, dataset)
+    source = register.with_json(dataset)
+    records = load_coco_json(MetadataCatalog.get(source).json_file, "", source)
     name = register(thing_classes=list(CLASSES))
     DatasetCatalog.register(name, lambda: records)
-    outputs = [
-        {
-            "instances": instances(
-                [a["bbox"] for a in r["annotations"]] + rng.normal(0, 5, (5, 4)),
-                rng.random(5),
-                [a["category_id"] for a in r["annotations"]],
-            )
-        }
-        for r in records
-    ]
-    found = evaluate(FastCOCOEvaluator(name), records, outputs)
+    found = evaluate(FastCOCOEvaluator(name), inputs, outputs)
     assert not hasattr(MetadataCatalog.get(name), "json_file")
     assert found["bbox"]["AP"] > 10
-    assert_equal(found, reference(name, records, outputs, output_dir=str(tmp_path)))
+    assert_equal(found, reference(name, inputs, outputs, output_dir=str(tmp_path)))
 
 
 def test_classes_that_a_loader_has_not_set_yet(register):
@@ -297,7 +239,7 @@ def test_nothing_to_evaluate(register, tmp_path, caplog, case):
     assert not (tmp_path / "coco_instances_results.json").exists()
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(3))
 def test_nothing_detected_is_an_ap_of_0(register, tmp_path, caplog, seed):
     """As pycocotools has it for a detection that hits nothing; Detectron2 gives NaN for none."""
     caplog.set_level(logging.WARNING)
@@ -344,26 +286,17 @@ def test_one_class_has_no_figure_of_its_own(register):
     assert len(found["bbox"]) == 6 and found["bbox"]["AP"] > 1
 
 
-def test_masks_and_proposals_are_left_aside(register):
-    rng = np.random.default_rng(0)
-    dataset = random_dataset(rng, [1, 2, 3])
-    name = register.with_json(dataset)
-    inputs, outputs = detections(rng, dataset)
-    expected = reference(name, inputs, outputs)
-    for x in outputs:
-        x["instances"].pred_masks = torch.zeros(len(x["instances"]), 4, 4, dtype=torch.bool)
-        x["proposals"] = None
-    assert_equal(evaluate(FastCOCOEvaluator(name), inputs, outputs), expected)
-
-
-def test_an_annotation_of_id_0_counts_like_any_other(register):
-    """pycocotools takes id 0 for "no match"."""
+def test_masks_proposals_and_ids_of_0(register):
+    """The former are left aside; an annotation of id 0 counts, which pycocotools takes for none."""
     rng = np.random.default_rng(0)
     dataset = random_dataset(rng, [1, 2, 3])
     inputs, outputs = detections(rng, dataset)
     expected = reference(register.with_json(dataset), inputs, outputs)
     for i, a in enumerate(dataset["annotations"]):
         a["id"] = i
+    for x in outputs:
+        x["instances"].pred_masks = torch.zeros(len(x["instances"]), 4, 4, dtype=torch.bool)
+        x["proposals"] = None
     name = register.with_json(dataset)
     assert_equal(evaluate(FastCOCOEvaluator(name), inputs, outputs), expected)
 
