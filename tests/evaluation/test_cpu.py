@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 
+import detnas_d2.evaluation.cpu as cpu
+
 COUNT_FAULTS = """
-import resource, torch
-from detnas_d2.evaluation.cpu import keep_freed_memory
+import resource, runpy, sys, torch
 
 def faults():
     for _ in range(2):
@@ -19,15 +20,14 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 before = faults()
-keep_freed_memory()
+runpy.run_path(sys.argv[1])["keep_freed_memory"]()
 print(before, faults())
 """
 
 
 def test_freed_memory_is_used_again():
-    paths = os.pathsep.join(filter(None, sys.path))
-    command = [sys.executable, "-W", "ignore", "-c", COUNT_FAULTS]
-    environment = {**os.environ, "PYTHONPATH": paths, "MALLOC_MMAP_THRESHOLD_": "131072"}
+    command = [sys.executable, "-W", "ignore", "-c", COUNT_FAULTS, cpu.__file__]
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "131072"}
     text = subprocess.run(command, env=environment, capture_output=True, check=True).stdout
     before, after = map(int, text.split())
     assert after * 10 < before

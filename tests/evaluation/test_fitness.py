@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 
@@ -16,7 +17,7 @@ from detectron2.utils.logger import setup_logger
 from detnas_d2.engine import ConfigError, LazyTrainer, require_supernet
 from detnas_d2.evaluation import FastCOCOEvaluator, SupernetFitness, calibrated
 from detnas_d2.modeling import load_weights
-from detnas_d2.space import Architecture, UniformPathSampler
+from detnas_d2.space import UniformPathSampler
 
 ARCHITECTURES = [UniformPathSampler(tiny.SPACE, 1)(i) for i in range(4)]
 
@@ -34,11 +35,11 @@ def detector_cfg(architecture=None, make=tiny.detector):
     return cfg
 
 
-def retinanet_cfg(architecture=None):
-    return detector_cfg(architecture, tiny.retinanet)
-
-
-CFGS = {"classifier": classifier_cfg, "detector": detector_cfg, "retinanet": retinanet_cfg}
+CFGS = {
+    "classifier": classifier_cfg,
+    "detector": detector_cfg,
+    "retinanet": functools.partial(detector_cfg, make=tiny.retinanet),
+}
 
 
 def scorer(cfg, model, images=None):
@@ -57,7 +58,7 @@ def build(cfg, seed=0):
     return model
 
 
-@pytest.mark.parametrize("kind", list(CFGS))
+@pytest.mark.parametrize("kind", ["classifier", "retinanet"])
 def test_the_order_plays_no_part_and_the_model_is_left_as_it_was(kind, bccd_images):
     cfg = CFGS[kind]()
     model = build(cfg)
@@ -99,10 +100,9 @@ def test_the_network_alone_scores_the_same(kind, bccd_images):
     assert metrics == pytest.approx({f"bbox/{k}": v for k, v in results["bbox"].items()}, rel=1e-4)
 
 
-@pytest.mark.parametrize("kind", list(CFGS))
-def test_mixed_precision(kind, bccd_images):
+def test_mixed_precision(bccd_images):
     """Another rounding, and nothing else: of any order, and the model stays in float32."""
-    cfg = CFGS[kind]()
+    cfg = detector_cfg()
     model = build(cfg)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     exact = [scorer(cfg, model)(a)[0] for a in ARCHITECTURES[:2]]
@@ -124,12 +124,10 @@ def test_mixed_precision(kind, bccd_images):
     ("key", "amp", "device", "last"),
     [
         (None, False, "cpu", True),
-        (None, True, "cpu", True),
         (None, False, "meta", False),  # which stands for a GPU
         (None, True, "meta", True),
         (True, False, "meta", True),
         (False, False, "cpu", False),
-        (False, True, "meta", False),
     ],
 )
 def test_memory_layout(key, amp, device, last):
@@ -139,25 +137,21 @@ def test_memory_layout(key, amp, device, last):
         model.to(memory_format=before)
         fitness.lay_out(model)
         assert model.weight.is_contiguous(memory_format=torch.channels_last) == last
-        assert model.weight.is_contiguous() == (not last)
 
 
 def test_the_memory_layout_is_that_of_all_that_is_computed(bccd_images):
     """It changes no more than rounding."""
     cfg = classifier_cfg()
     model = build(cfg)
+    seen = set()
+    for m in model.modules():
+        if isinstance(m, torch.nn.Conv2d) and m.groups == 1 and m.kernel_size != (1, 1):
+            m.register_forward_hook(lambda m, x, y: seen.add(y.is_contiguous()))
     found = {}
     for last in (True, False):
+        seen.clear()
         cfg.search.fitness.channels_last = last
-        seen = set()
-        hooks = [
-            m.register_forward_hook(lambda m, x, y, seen=seen: seen.add(y.is_contiguous()))
-            for m in model.modules()
-            if isinstance(m, torch.nn.Conv2d) and m.groups == 1 and m.kernel_size != (1, 1)
-        ]
         found[last] = scorer(cfg, model)(ARCHITECTURES[0])[0]
-        for hook in hooks:
-            hook.remove()
         assert seen == {not last}
     assert found[False] == pytest.approx(found[True], rel=1e-4)
 
@@ -214,7 +208,7 @@ class Told(LazyTrainer):
     @classmethod
     def build_evaluator(cls, cfg, dataset_name):
         evaluator = tiny.OutputSum(dataset_name)
-        evaluator.evaluate = lambda: cls.results() if callable(cls.results) else cls.results
+        evaluator.evaluate = cls.results
         return evaluator
 
 
@@ -224,7 +218,7 @@ class ToldFitness(SupernetFitness):
 
 def told(monkeypatch, results):
     """A classifier, and what scores it by these results."""
-    monkeypatch.setattr(Told, "results", staticmethod(results) if callable(results) else results)
+    monkeypatch.setattr(Told, "results", results)
     cfg = classifier_cfg()
     cfg.search.fitness._target_ = ToldFitness
     model = build(cfg)
@@ -233,23 +227,19 @@ def told(monkeypatch, results):
 
 def test_a_users_trainer_builds_the_evaluation(monkeypatch):
     found = {"bbox": {"AP": float("nan"), "AP50": 2}}
-    value, metrics = told(monkeypatch, found)[1](ARCHITECTURES[0])
+    value, metrics = told(monkeypatch, lambda: found)[1](ARCHITECTURES[0])
     assert math.isnan(value) and math.isnan(metrics["bbox/AP"]) and metrics["bbox/AP50"] == 2.0
 
 
 def test_a_metric_that_is_missing(monkeypatch):
     with pytest.raises(ConfigError, match=r"search.fitness.metric is 'bbox/AP'.*segm/AP"):
-        told(monkeypatch, {"segm": {"AP": 1.0}})[1](ARCHITECTURES[0])
+        told(monkeypatch, lambda: {"segm": {"AP": 1.0}})[1](ARCHITECTURES[0])
     with pytest.raises(RuntimeError, match="The evaluator gives no metrics"):
-        told(monkeypatch, {})[1](ARCHITECTURES[0])
+        told(monkeypatch, dict)[1](ARCHITECTURES[0])
 
 
 def test_an_evaluator_that_fails_leaves_all_as_it_was(monkeypatch):
-    def fails():
-        print("half a report")
-        raise ZeroDivisionError
-
-    model, score = told(monkeypatch, fails)
+    model, score = told(monkeypatch, lambda: 1 / 0)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     modes = [m.training for m in model.modules()]
     with pytest.raises(ZeroDivisionError):
@@ -257,11 +247,6 @@ def test_an_evaluator_that_fails_leaves_all_as_it_was(monkeypatch):
     assert tiny.same(dict(model.state_dict()), before)
     assert [m.training for m in model.modules()] == modes
     assert require_supernet(model, "A search").path is None
-
-
-def test_an_architecture_of_another_space_is_refused(monkeypatch):
-    with pytest.raises(ValueError, match="other"):
-        told(monkeypatch, {})[1](Architecture(tiny.OTHER, (0,) * 5))
 
 
 class Empty(tiny.OutputSum):
@@ -294,52 +279,47 @@ def silent_detector(make, evaluator):
 )
 def test_nothing_detected_is_a_fitness_of_0(make, evaluator, bccd_images):
     cfg, model = silent_detector(make, evaluator)
-    fitness = scorer(cfg, model)
-    value, metrics = fitness(ARCHITECTURES[0])
+    images = instantiate(cfg.search.fitness).load(cfg)
+    value, metrics = scorer(cfg, model, images)(ARCHITECTURES[0])
     assert value == metrics["bbox/AP"] == 0.0
-    if evaluator is FastCOCOEvaluator:
-        assert metrics["bbox/AP-RBC"] == 0.0 and len(metrics) == 9
     # Detectron2 names no class where nothing was detected
     cfg.search.fitness.metric = "bbox/AP-RBC"
-    assert scorer(cfg, model)(ARCHITECTURES[0])[0] == 0.0
+    assert scorer(cfg, model, images)(ARCHITECTURES[0])[0] == 0.0
 
 
-@pytest.mark.parametrize("make", [tiny.detector, tiny.retinanet])
 @pytest.mark.parametrize(
-    ("part", "number"),
-    [("backbone", math.nan), ("head", math.inf), ("norm", math.nan), ("block", math.inf)],
+    ("make", "part", "number"),
+    [
+        (tiny.detector, "conv.weight", math.nan),
+        (tiny.detector, "box_predictor.bbox_pred.weight", math.inf),
+        (tiny.retinanet, "head.bbox_pred.weight", math.inf),
+        (tiny.retinanet, "norm.weight", math.nan),
+    ],
 )
 def test_nan_in_weights_is_no_such_thing(make, part, number, bccd_images):
     """Detectron2 drops what is not finite in silence, which would look like nothing detected."""
     cfg, model = silent_detector(make, FastCOCOEvaluator)
     supernet = require_supernet(model, "A search")
-    taken, other = ARCHITECTURES[0], ARCHITECTURES[1]
-    with supernet.use_path(taken):
-        inactive = {id(p) for block in supernet.inactive_blocks() for p in block.parameters()}
-    of_path = [(n, p) for n, p in model.named_parameters() if id(p) not in inactive]
+    taken, other = ARCHITECTURES[:2]
     with supernet.use_path(other):
         unused = {id(p) for block in supernet.inactive_blocks() for p in block.parameters()}
+    with supernet.use_path(taken):
+        unused -= {id(p) for block in supernet.inactive_blocks() for p in block.parameters()}
+    in_backbone = part.split(".")[0] in ("conv", "norm")  # of the one path alone
     with torch.no_grad():
-        if part == "backbone":
-            next(p for n, p in of_path if n.endswith("conv.weight")).view(-1)[0] = number
-        elif part == "head":
-            head = {tiny.detector: "box_predictor.bbox_pred", tiny.retinanet: "head.bbox_pred"}
-            next(p for n, p in of_path if head[make] in n).view(-1)[0] = number
-        elif part == "norm":
-            next(p for n, p in of_path if n.endswith("norm.weight")).view(-1)[-1] = number
-        else:
-            next(p for n, p in of_path if id(p) in unused).view(-1)[0] = number
+        for name, p in model.named_parameters():
+            if name.endswith(part) and (id(p) in unused or not in_backbone):
+                p.view(-1)[-1] = number
     fitness = scorer(cfg, model)
     with pytest.raises(FloatingPointError, match="NaN|not finite"):
         fitness(taken)
-    if part == "block":  # the other path does not use it
+    if in_backbone:
         assert fitness(other)[0] == 0.0
 
 
-@pytest.mark.parametrize("make", [tiny.detector, tiny.retinanet])
-def test_nan_for_one_image_is_no_such_thing_either(make, bccd_images):
+def test_nan_for_one_image_is_no_such_thing_either(bccd_images):
     """As numbers that leave float16 in mixed precision, whose boxes go in silence too."""
-    cfg, model = silent_detector(make, FastCOCOEvaluator)
+    cfg, model = silent_detector(tiny.retinanet, FastCOCOEvaluator)
     images = instantiate(cfg.search.fitness).load(cfg)
     assert len(images.validation) > 1
     assert scorer(cfg, model, images)(ARCHITECTURES[0])[0] == 0.0
