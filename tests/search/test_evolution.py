@@ -7,44 +7,48 @@ import itertools
 import numpy as np
 import pytest
 
-from detnas_d2.search import (
-    CostLimit,
-    EvolutionarySearch,
-    LimitError,
-    RandomSearch,
-    SearchError,
-)
-from detnas_d2.search.evolution import select_parents
+from detnas_d2.search import CostLimit, EvolutionarySearch, LimitError, RandomSearch, SearchError
 from detnas_d2.space import Architecture
+
+OFFICIAL = {"parents_from": "all", "mutations": 20, "crossovers": 20}  # the authors' code
+SMALL = {
+    EvolutionarySearch: {"population": 8, "generations": 3, "parents": 4},
+    RandomSearch: {"count": 24},
+}
+both = pytest.mark.parametrize("search", SMALL)
 
 
 @pytest.fixture
-def middle(cost):
-    """A limit that about half of a space meets."""
-
-    def make(space):
-        rng = np.random.default_rng(0)
-        drawn = rng.integers(space.num_choices, size=(1001, space.num_blocks))
-        return CostLimit(cost(space).flops, float(np.median(cost(space).flops(drawn))))
-
-    return make
+def middle(demo, cost):
+    """A limit that about half of the demo space meets."""
+    drawn = np.random.default_rng(0).integers(4, size=(1001, demo.num_blocks))
+    return CostLimit(cost(demo).flops, float(np.median(cost(demo).flops(drawn))))
 
 
 def distance(a, b):
     return sum(x != y for x, y in zip(a, b, strict=True))
 
 
-# --- the paper's size ------------------------------------------------------------------------
+def best(evaluations, count):
+    ranked = sorted((e for e in evaluations if e.ok), key=lambda e: -e.fitness)
+    return [e.architecture for e in ranked[:count]]
+
+
+def is_mix(child, parents):
+    """Whether a child consists of two of the parents."""
+    return any(
+        all(c in pair for c, *pair in zip(child, a, b, strict=True))
+        for a, b in itertools.combinations(parents, 2)
+    )
 
 
 def test_paper_settings_evaluate_a_thousand_under_the_limit(demo, instant, separable, cost, middle):
     evaluate, batches = instant(separable(demo).value)
-    limit = middle(demo)
-    result = EvolutionarySearch(demo, limit).run(evaluate)
+    result = EvolutionarySearch(demo, middle).run(evaluate)
     assert [(b.generation, len(b.architectures)) for b in batches] == [(g, 50) for g in range(20)]
     drawn = [a for b in batches for a in b.architectures]
     assert len(set(drawn)) == 1000
-    assert all(cost(demo).flops(a) <= limit.maximum for a in drawn)
+    assert all(cost(demo).flops(a) <= middle.maximum for a in drawn)
     assert [e.architecture for e in result.evaluations] == drawn
     assert result.stopped_because is None
     assert result.best.fitness == max(e.fitness for e in result.evaluations)
@@ -52,69 +56,80 @@ def test_paper_settings_evaluate_a_thousand_under_the_limit(demo, instant, separ
 
 def test_evolution_finds_the_optimum_and_random_search_does_not(demo, instant, separable):
     fitness = separable(demo)
-    optimum = sum(fitness.table.max(axis=1))
     for seed in range(2):
         evolved = EvolutionarySearch(demo, seed=seed).run(instant(fitness.value)[0])
         drawn = RandomSearch(demo, count=1000, seed=seed).run(instant(fitness.value)[0])
         assert evolved.best.architecture.choices == fitness.optimum
-        assert drawn.best.fitness < evolved.best.fitness == pytest.approx(optimum)
+        assert drawn.best.fitness < evolved.best.fitness
+
+
+@both
+def test_same_seed_same_search_and_other_seed_another(demo, instant, separable, middle, search):
+    def run(seed):
+        evaluate, batches = instant(separable(demo).value)
+        search(demo, middle, seed=seed, **SMALL[search]).run(evaluate)
+        return [b.architectures for b in batches]
+
+    assert run(3) == run(3) != run(4)
 
 
 # --- the algorithm's lines -------------------------------------------------------------------
 
 
-def test_children_descend_from_the_parents_half_by_half(demo, instant, separable):
+@pytest.mark.parametrize(
+    "settings, mutated, crossed", [({}, 25, 25), (OFFICIAL, 20, 20), ({"crossovers": 0}, 25, 0)]
+)
+def test_a_population_is_mutations_crossovers_and_random_ones(
+    demo, instant, separable, settings, mutated, crossed
+):
     evaluate, batches = instant(separable(demo).value)
-    result = EvolutionarySearch(
-        demo, population=40, generations=2, parents=4, mutation_probability=0.1
-    ).run(evaluate)
-    parents = [p.choices for p in select_parents(result.evaluations[:40], 4)]
-    children = [a.choices for a in batches[1].architectures]
-    mutated, crossed = children[:20], children[20:]
-    # a mutation with probability 0.1 over 10 blocks is near one parent
-    assert np.mean([min(distance(c, p) for p in parents) for c in mutated]) < 2
-    for child in crossed:  # a crossover consists of two of the parents
-        assert any(
-            all(c in pair for c, *pair in zip(child, a, b, strict=True))
-            for a, b in itertools.combinations(parents, 2)
-        )
-    # and it is a mix: some child takes at least three blocks from outside of its nearest parent
-    assert max(min(distance(c, p) for p in parents) for c in crossed) >= 3
+    search = EvolutionarySearch(demo, generations=3, **settings)
+    result = search.run(evaluate)
+    assert [len(b.architectures) for b in batches] == [50] * 3 and search.candidates == 150
+    assert len({e.architecture for e in result.evaluations}) == 150
+    for generation in (1, 2):
+        so_far = result.evaluations[: 50 * generation]
+        parents = best(so_far if settings == OFFICIAL else so_far[-50:], 10)
+        children = batches[generation].architectures
+        nearest = [min(distance(child, p) for p in parents) for child in children]
+        # a mutation with probability 0.1 over 10 blocks is near one parent
+        assert np.mean(nearest[:mutated]) < 2
+        crossovers = children[mutated:][:crossed]
+        assert all(is_mix(child, parents) for child in crossovers)
+        # some take at least three blocks from outside of the nearest parent
+        assert max(nearest[mutated:][:crossed], default=3) >= 3
+        # each of 10 blocks of a random one differs from a given parent's with probability 3/4
+        rest = nearest[mutated + crossed :]
+        assert len(rest) == 50 - mutated - crossed and np.mean(rest or [5]) > 4
 
 
-def test_parents_are_of_the_present_population_only(demo, instant):
-    """The first population is the best ever; its networks must not come back as parents."""
-    evaluate, batches = instant(lambda a: 1.0)
-    calls = []
+@pytest.mark.parametrize("parents_from", ["population", "all"])
+def test_where_parents_are_from(demo, instant, parents_from):
+    """Each candidate is worse than the one before: the best of all stay those of the first."""
+    evaluate, batches = instant(lambda a: 0.0)
+    order = itertools.count()
 
     def declining(architectures, generation):
-        calls.append(generation)
         out = evaluate(architectures, generation)
-        return [type(e)(**{**e.__dict__, "fitness": 10.0 - generation}) for e in out]
+        return [type(e)(**{**e.__dict__, "fitness": -float(next(order))}) for e in out]
 
-    search = EvolutionarySearch(
-        demo, population=20, generations=3, parents=5, mutation_probability=0.0
-    )
-    result = search.run(declining)
-    assert result.best.generation == 0
-    # without mutation every crossover of generation 2 consists of generation 1's parents
-    parents = [p.choices for p in select_parents(result.evaluations[20:40], 5)]
-    blocks = [set(column) for column in zip(*parents, strict=True)]
-    children = batches[2].architectures
-    descended = [c for c in children if all(x in s for x, s in zip(c, blocks, strict=True))]
-    assert len(descended) >= 10 - 1
+    sizes = {"population": 12, "generations": 4, "parents": 4, "mutations": 0, "crossovers": 6}
+    EvolutionarySearch(demo, **sizes, parents_from=parents_from).run(declining)
+    for before, batch in itertools.pairwise(batches):
+        source = before if parents_from == "population" else batches[0]
+        parents = source.architectures[:4]
+        # the first ones, until the crossovers of few parents are used up
+        assert all(is_mix(child, parents) for child in batch.architectures[:3])
 
 
-def test_same_seed_same_search_and_other_seed_another(demo, instant, separable, middle):
-    def run(seed, search=EvolutionarySearch, **kwargs):
-        evaluate, batches = instant(separable(demo).value)
-        search(demo, middle(demo), seed=seed, **kwargs).run(evaluate)
-        return [b.architectures for b in batches]
-
-    small = {"population": 10, "generations": 4, "parents": 4}
-    assert run(3, **small) == run(3, **small) != run(4, **small)
-    assert run(3, RandomSearch, count=20) == run(3, RandomSearch, count=20)
-    assert run(3, RandomSearch, count=20) != run(4, RandomSearch, count=20)
+def test_random_ones_do_not_depend_on_the_fitness(demo, instant):
+    drawn = []
+    for fitness in (lambda a: float(a[0]), lambda a: -float(sum(a))):
+        evaluate, batches = instant(fitness)
+        settings = {**SMALL[EvolutionarySearch], "mutations": 0, "crossovers": 0}
+        EvolutionarySearch(demo, **settings).run(evaluate)
+        drawn.append([b.architectures for b in batches])
+    assert drawn[0] == drawn[1]
 
 
 # --- failures --------------------------------------------------------------------------------
@@ -128,12 +143,8 @@ def test_failed_candidates_are_recorded_and_passed_over(demo, instant, separable
 
     evaluate, batches = instant(one_choice_fails)
     result = EvolutionarySearch(demo, population=20, generations=8, parents=5).run(evaluate)
-    failed = [e for e in result.evaluations if not e.ok]
-    assert failed and len(result.evaluations) == 160
+    assert any(not e.ok for e in result.evaluations) and len(result.evaluations) == 160
     assert result.best.ok
-    parents = select_parents(result.evaluations, 160)
-    assert len(parents) == 160 - len(failed)
-    assert not {e.architecture for e in failed} & set(parents)
     # crossovers of parents that did not fail never have the choice that fails (later, when the
     # parents are alike and their crossovers used up, random networks fill the place)
     crossed = [a for b in batches[1:5] for a in b.architectures[10:]]
@@ -143,89 +154,75 @@ def test_failed_candidates_are_recorded_and_passed_over(demo, instant, separable
 def test_population_that_failed_as_a_whole_is_followed_by_a_random_one(demo, instant):
     count = itertools.count()
     evaluate, batches = instant(lambda a: None if 8 <= next(count) < 16 else float(a[0]))
-    result = EvolutionarySearch(demo, population=8, generations=3, parents=4).run(evaluate)
+    result = EvolutionarySearch(demo, **SMALL[EvolutionarySearch]).run(evaluate)
     assert [len(b.architectures) for b in batches] == [8, 8, 8]
     assert result.best.fitness == max(e.fitness for e in result.evaluations if e.ok)
 
 
-@pytest.mark.parametrize("search", [EvolutionarySearch, RandomSearch])
+@both
 def test_all_fail_names_the_last_error(demo, instant, search):
     evaluate, batches = instant(lambda a: None)
-    small = (
-        {"count": 8}
-        if search is RandomSearch
-        else {"population": 4, "generations": 2, "parents": 2}
-    )
     # the evolution ends after its first population: the fault is not the candidates'
-    tried = 8 if search is RandomSearch else 4
+    tried = 24 if search is RandomSearch else 8
     with pytest.raises(SearchError, match=f"all {tried} candidates failed") as caught:
-        search(demo, **small).run(evaluate)
+        search(demo, **SMALL[search]).run(evaluate)
     assert f"ValueError: bad {batches[-1].architectures[-1]}" in str(caught.value)
 
 
 # --- limits and exhaustion -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("search", [EvolutionarySearch, RandomSearch])
-def test_impossible_limit_is_refused_before_any_evaluation(demo, instant, cost, search):
-    evaluate, batches = instant(lambda a: 1.0)
+@both
+def test_impossible_limit_is_refused_at_once(demo, cost, search):
     minimum = cost(demo).min_flops
     with pytest.raises(LimitError, match=f"{minimum:,}"):
-        search(demo, CostLimit(cost(demo).flops, minimum - 1)).run(evaluate)
-    assert batches == []
+        search(demo, CostLimit(cost(demo).flops, minimum - 1))
 
 
-def test_exhausted_small_space_ends_early_and_says_why(tiny, instant, separable):
-    fitness = separable(tiny)
-    evaluate, batches = instant(fitness.value)
-    result = EvolutionarySearch(tiny, population=8, generations=20, parents=4).run(evaluate)
-    everything = set(itertools.product(range(3), repeat=3))
-    assert [e.architecture.choices for e in result.evaluations] != []
-    assert sorted(e.architecture.choices for e in result.evaluations) == sorted(everything)
-    assert [len(b.architectures) for b in batches] == [8, 8, 8, 3]
-    assert "'tiny' has no more than 27 architectures" in result.stopped_because
-    assert result.best.architecture.choices == fitness.optimum
-
-
-def test_exhausted_under_a_limit_finds_the_constrained_optimum(tiny, instant, separable, cost):
+@pytest.mark.parametrize("is_limited", [False, True])
+def test_exhausted_small_space_ends_early_at_its_optimum(
+    tiny, instant, separable, cost, is_limited
+):
     table, fitness = cost(tiny), separable(tiny)
     every = [Architecture(tiny, c) for c in itertools.product(range(3), repeat=3)]
-    limit = CostLimit(table.flops, sorted(table.flops(a) for a in every)[9])
+    limit = CostLimit(table.flops, sorted(table.flops(a) for a in every)[9 if is_limited else -1])
     allowed = [a for a in every if table.flops(a) <= limit.maximum]
-    evaluate, _ = instant(fitness.value)
-    result = EvolutionarySearch(tiny, limit, population=4, parents=2).run(evaluate)
-    assert {e.architecture for e in result.evaluations} == set(allowed)
+    evaluate, batches = instant(fitness.value)
+    result = EvolutionarySearch(tiny, limit, population=8, parents=4).run(evaluate)
+    evaluated = [e.architecture for e in result.evaluations]
+    assert len(evaluated) == len(allowed) and set(evaluated) == set(allowed)
+    assert all(len(b.architectures) == 8 for b in batches[:-1])
     assert result.best.fitness == max(fitness.value(a) for a in allowed)
-    assert f"no more than {len(allowed)}" in result.stopped_because
+    assert f"'tiny' has no more than {len(allowed)} architectures" in result.stopped_because
 
 
-def test_limit_that_one_of_a_million_meets(demo, instant, cost):
-    evaluate, _ = instant(lambda a: 1.0)
+@both
+def test_limit_that_one_of_a_million_meets(demo, instant, cost, search):
     limit = CostLimit(cost(demo).flops, cost(demo).min_flops)
-    result = EvolutionarySearch(demo, limit).run(evaluate)
+    result = search(demo, limit).run(instant(lambda a: 1.0)[0])
     assert [e.architecture for e in result.evaluations] == [cost(demo).cheapest()]
-    assert "262,144 random draws" in result.stopped_because
-    assert "'demo', after 1" in result.stopped_because
-    result = RandomSearch(demo, limit).run(evaluate)
-    assert result.best.architecture == cost(demo).cheapest() and result.stopped_because
-
-
-# --- settings --------------------------------------------------------------------------------
+    assert "262,144 random draws from space 'demo', after 1" in result.stopped_because
 
 
 @pytest.mark.parametrize(
-    ("search", "name", "value"),
+    ("search", "name", "settings"),
     [
-        (EvolutionarySearch, "population", 1),
-        (EvolutionarySearch, "parents", 0),
-        (EvolutionarySearch, "parents", 51),
-        (EvolutionarySearch, "mutation_probability", 1.1),
-        (EvolutionarySearch, "mutation_probability", float("nan")),
-        (EvolutionarySearch, "generations", 0),
-        (EvolutionarySearch, "seed", -1),
-        (RandomSearch, "count", 0),
+        (EvolutionarySearch, "population", {"population": 1}),
+        (EvolutionarySearch, "parents", {"parents": 0}),
+        (EvolutionarySearch, "parents", {"parents": 51}),
+        (EvolutionarySearch, "parents_from", {"parents_from": "everywhere"}),
+        (EvolutionarySearch, "mutation_probability", {"mutation_probability": 1.1}),
+        (EvolutionarySearch, "mutation_probability", {"mutation_probability": float("nan")}),
+        (EvolutionarySearch, "mutations", {"mutations": 51}),
+        (EvolutionarySearch, "mutations", {"mutations": -1}),
+        (EvolutionarySearch, "crossovers", {"mutations": 20, "crossovers": 31}),
+        (EvolutionarySearch, "crossovers", {"crossovers": 26}),
+        (EvolutionarySearch, "mutations", {"population": 12, **OFFICIAL}),
+        (EvolutionarySearch, "generations", {"generations": 0}),
+        (EvolutionarySearch, "seed", {"seed": -1}),
+        (RandomSearch, "count", {"count": 0}),
     ],
 )
-def test_settings_that_can_not_work_are_refused(demo, search, name, value):
-    with pytest.raises(SearchError, match=f"{name} .*{value}.*expected"):
-        search(demo, **{name: value})
+def test_settings_that_can_not_work_are_refused(demo, search, name, settings):
+    with pytest.raises(SearchError, match=f"^{name} .* is {settings[name]}; expected"):
+        search(demo, **settings)
