@@ -1,4 +1,4 @@
-"""What a search begins with: given architectures, and the best of another search's ledger."""
+"""Architectures that someone names: those that a search begins with, and those alone."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ import pytest
 from detnas_d2.search import (
     CostLimit,
     EvolutionarySearch,
+    GivenArchitectures,
     LedgerError,
     ParetoSearch,
     RandomSearch,
     SearchError,
 )
-from detnas_d2.space import Architecture, ArchitectureError, get_space
+from detnas_d2.space import Architecture, ArchitectureError
 
 SMALL = {
     EvolutionarySearch: {"population": 8, "generations": 3, "parents": 4},
     ParetoSearch: {"population": 8, "generations": 3},
     RandomSearch: {"count": 24},
 }
-ROOM = {EvolutionarySearch: 8, ParetoSearch: 8, RandomSearch: 24}
 GIVEN = ["3,3,3,3,3,3,3,3,3,3", [2] * 10]
+EVERY_FORM = ("text", "list", "file", "path", "mapping", "object")
 
 
 @pytest.fixture(params=SMALL, ids=lambda search: search.__name__)
 def build(request, demo, cost):
-    """build(...) -> a search of that class."""
+    """build(...) -> a search of that class; build.room: how many it begins with at most."""
 
     def build(limit=None, **settings):
         extra = {"costs": {"flops": cost(demo).flops}} if request.param is ParetoSearch else {}
         return request.param(demo, limit, **SMALL[request.param], **extra, **settings)
 
-    build.room = ROOM[request.param]
+    build.room = SMALL[request.param].get("population", 24)
     return build
 
 
@@ -51,7 +52,6 @@ def former(demo, make_evaluator, separable, tmp_path):
 
     evaluate = make_evaluator(demo, some_fail, seed=77)
     result = RandomSearch(demo, count=40, seed=5).run(evaluate)
-    evaluate._ledger.close()
     (tmp_path / "ledger.jsonl").rename(tmp_path / "former.jsonl")
     assert sum(not e.ok for e in result.evaluations) == 6
     return tmp_path / "former.jsonl", result.evaluations
@@ -62,51 +62,51 @@ def best_first(evaluations):
     return [e.architecture for e in ranked]
 
 
-def test_given_ones_come_first(build, demo, instant, separable):
+def given_as(form, choices, demo, tmp_path):
+    file = tmp_path / "best_architecture.json"
+    file.write_text(json.dumps({"space": "demo", "architecture": choices, "fitness": 3.0}))
+    return {
+        "text": ",".join(map(str, choices)),
+        "list": choices,
+        "file": str(file),
+        "path": file,
+        "mapping": {"space": "demo", "architecture": choices},
+        "object": Architecture(demo, tuple(choices)),
+    }[form]
+
+
+@pytest.mark.parametrize("form", EVERY_FORM)
+def test_any_form_once_each_in_their_order(demo, instant, tmp_path, form):
+    given = given_as(form, [1] * 10, demo, tmp_path)
+    for initial in (given, [given], [given, "1,1,1,1,1,1,1,1,1,1"]):
+        search = RandomSearch(demo, count=5, initial=initial)
+        assert [a.choices for a in search.initial.architectures] == [(1,) * 10]
+    evaluate, batches = instant(lambda a: float(sum(a)))
+    search = GivenArchitectures(demo, architectures=[GIVEN[0], given, [0] * 10, [1] * 10])
+    result = search.run(evaluate)
+    (batch,) = batches
+    assert [a[0] for a in batch.architectures] == [3, 1, 0] and search.candidates == 3
+    assert result.best.architecture.choices == (3,) * 10
+
+
+def test_given_ones_come_first(build, instant, separable, demo):
     evaluate, batches = instant(separable(demo).value)
     result = build(initial=GIVEN).run(evaluate)
     first = batches[0].architectures
     assert [a.choices for a in first[:2]] == [(3,) * 10, (2,) * 10]
     assert len(first) == build.room and len(result.evaluations) == 24
     assert len({e.architecture for e in result.evaluations}) == 24
-    # without them, the rest is what is drawn otherwise
-    evaluate, plain = instant(separable(demo).value)
-    build().run(evaluate)
-    assert len(plain[0].architectures) == build.room
-    assert not {(3,) * 10, (2,) * 10} & {a.choices for a in plain[0].architectures}
 
 
-@pytest.mark.parametrize("form", ["text", "list", "file", "path", "mapping", "object"])
-def test_a_single_one_in_any_form(demo, tmp_path, form):
-    file = tmp_path / "best_architecture.json"
-    file.write_text(json.dumps({"space": "demo", "architecture": [1] * 10, "fitness": 3.0}))
-    given = {
-        "text": "1," * 9 + "1",
-        "list": [1] * 10,
-        "file": str(file),
-        "path": file,
-        "mapping": {"space": "demo", "architecture": [1] * 10},
-        "object": Architecture(demo, (1,) * 10),
-    }[form]
-    for initial in (given, [given], [given, "1,1,1,1,1,1,1,1,1,1"]):
-        search = RandomSearch(demo, count=5, initial=initial)
-        assert [a.choices for a in search.initial.architectures] == [(1,) * 10]
-
-
-def test_the_best_of_a_ledger_fill_the_first_population(build, demo, instant, former):
+def test_the_best_of_a_ledger_fill_the_first_population(build, instant, former):
     path, records = former
-    evaluate, batches = instant(lambda a: 1.0)
-    build(initial_ledger=path).run(evaluate)
     ranked = best_first(records)
-    expected = ranked[: build.room]
-    assert batches[0].architectures[: len(expected)] == expected
-    # given ones go before, and are not repeated
     evaluate, batches = instant(lambda a: 1.0)
+    # given ones go before, and are not repeated
     build(initial=[ranked[3], GIVEN[0]], initial_ledger=str(path)).run(evaluate)
-    rest = [a for a in ranked if a != ranked[3]]
     first = batches[0].architectures
     assert first[0] == ranked[3] and first[1].choices == (3,) * 10
-    assert first[2:] == rest[: build.room - 2]
+    assert first[2:] == [a for a in ranked if a != ranked[3]][: build.room - 2]
     assert len(set(first)) == len(first) == build.room
 
 
@@ -131,59 +131,58 @@ def test_those_of_a_ledger_over_the_limit_are_passed_over(
     ) in caplog.messages
 
 
-def test_given_ones_over_the_limit_are_named(build, demo, cost):
-    table = cost(demo)
-    limit = CostLimit(table.flops, table.flops([2] * 10) - 1)
-    with pytest.raises(SearchError) as caught:
-        build(limit, initial=[[0] * 10, *GIVEN])
-    over = [a for a in ((3,) * 10, (2,) * 10) if table.flops(list(a)) > limit.maximum]
-    assert over and all(",".join(map(str, a)) in str(caught.value) for a in over)
-    assert "over the search's limit" in str(caught.value)
-    assert ",".join(["0"] * 10) not in str(caught.value)
-
-
 @pytest.mark.parametrize(
-    "initial, error, message",
+    "given, error, message",
     [
         ([[0] * 9], ArchitectureError, "got 9 choices, expected 10"),
         ("0,1", ArchitectureError, "got 2 choices, expected 10"),
         (["nowhere.json"], ArchitectureError, "there is no file 'nowhere.json'"),
-        ([[0] * 9 + [i // 4] if i % 4 == 0 else [0] * 8 + [i % 4, i // 4] for i in range(16)]
-         + [[1] * 9 + [i] for i in range(4)] + [[2] * 9 + [i] for i in range(4)]
-         + [[3] * 9 + [i] for i in range(4)],
-         SearchError, r"has 28 architectures, but the first population has room for (8|24)"),
+        (
+            [[0] * 10, *GIVEN],
+            SearchError,
+            r"over the search's limit: architecture 3,3,3,3,3,3,3,3,3,3; 2,2,2,2,2,2,2,2,2,2\.",
+        ),
     ],
-)  # fmt: skip
-def test_wrong_ones_are_refused_at_once(build, initial, error, message):
+)
+def test_wrong_ones_are_refused_at_once(build, demo, cost, given, error, message):
+    limit = CostLimit(cost(demo).flops, cost(demo).flops([0] * 10))
     with pytest.raises(error, match=message):
-        build(initial=initial)
+        build(limit, initial=given)
+    with pytest.raises(error, match=message):
+        GivenArchitectures(demo, limit, architectures=given)
+
+
+def test_too_few_and_too_many_are_refused(build, demo):
+    with pytest.raises(SearchError, match=r"search\.algorithm\.architectures is empty"):
+        GivenArchitectures(demo, architectures=[])
+    room = build.room
+    many = [[i // 4, i % 4, *[0] * 8] for i in range(16)] + [[1] * 9 + [i] for i in range(4)]
+    many += [[2] * 9 + [i] for i in range(4)] + [[3] * 9 + [i] for i in range(4)]
+    with pytest.raises(
+        SearchError, match=f"has 28 architectures, but the first population has room for {room}"
+    ):
+        build(initial=many)
 
 
 def test_wrong_ledgers_are_refused_at_once(build, former, tiny, tmp_path):
     path, _ = former
-    with pytest.raises(SearchError, match=r"search\.initial_ledger: can't read .*nowhere"):
-        build(initial_ledger=tmp_path / "nowhere.jsonl")
-    with pytest.raises(SearchError, match=r"search\.initial_ledger: can't read .*directory"):
-        build(initial_ledger=tmp_path)
     (tmp_path / "no_ledger.jsonl").write_text('{"architecture": [0]}\n')
-    with pytest.raises(LedgerError, match="line 1 is not the header"):
-        build(initial_ledger=tmp_path / "no_ledger.jsonl")
     lines = path.read_text().splitlines(keepends=True)
     lines[5] = lines[5].replace('"status"', '"stetus"')
     (tmp_path / "damaged.jsonl").write_text("".join(lines))
-    with pytest.raises(LedgerError, match=r"damaged\.jsonl, line 6 is damaged"):
-        build(initial_ledger=tmp_path / "damaged.jsonl")
-
-
-def test_a_ledger_of_another_space_is_refused(former, tiny):
-    path, _ = former
+    for name, error, message in (
+        ("nowhere.jsonl", SearchError, r"search\.initial_ledger: can't read .*nowhere"),
+        (".", SearchError, r"search\.initial_ledger: can't read .*directory"),
+        ("no_ledger.jsonl", LedgerError, "line 1 is not the header"),
+        ("damaged.jsonl", LedgerError, r"damaged\.jsonl, line 6 is damaged"),
+    ):
+        with pytest.raises(error, match=message):
+            build(initial_ledger=tmp_path / name)
     with pytest.raises(LedgerError, match="of a search in space 'demo', defined otherwise .*tiny"):
         RandomSearch(tiny, count=3, initial_ledger=path)
-    with pytest.raises(LedgerError, match="of a search in space 'demo'"):
-        RandomSearch(get_space("300m"), count=3, initial_ledger=path)
 
 
-def test_the_header_knows_what_the_search_begins_with(build, demo, former):
+def test_the_header_knows_what_a_search_begins_with(build, demo, former, tmp_path):
     path, _ = former
     assert "initial" not in build().depends_on
     by_list = build(initial=GIVEN).depends_on["initial"]
@@ -194,29 +193,47 @@ def test_the_header_knows_what_the_search_begins_with(build, demo, former):
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:20]))  # the file changes
     assert by_ledger != build(initial_ledger=path).depends_on["initial"]
+    headers = []
+    for choice in (1, 2):
+        file = given_as("file", [choice] * 10, demo, tmp_path)
+        headers.append(GivenArchitectures(demo, architectures=[file]).depends_on)
+    assert headers[0] != headers[1]
 
 
-def test_resumed_with_its_ledger_it_is_the_same_search(
+def test_stopped_anywhere_and_resumed_it_is_the_same_search(
     build, demo, make_evaluator, separable, former, tmp_path
 ):
+    """Some candidates fail; the order of the ledger's lines is that of the evaluations."""
     path, _ = former
-    ledgers = []
-    for stop in (24, 5):
+
+    def run(stop=None, resume=False):
         fitness = separable(demo)
 
-        def stopping(architecture, fitness=fitness, stop=stop):
+        def some_fail(a):
             if len(fitness.calls) == stop:
                 raise KeyboardInterrupt
-            return fitness(architecture)
+            if sum(a) % 5 == 0:
+                fitness.calls.append(a)
+                raise ValueError("no")
+            return fitness(a)
 
-        evaluate = make_evaluator(demo, stopping)
+        evaluate = make_evaluator(demo, some_fail, resume=resume)
         try:
-            build(initial_ledger=path, initial=GIVEN).run(evaluate)
+            result = build(initial_ledger=path, initial=GIVEN, seed=4).run(evaluate)
         except KeyboardInterrupt:
-            evaluate._ledger.close()
-            evaluate = make_evaluator(demo, separable(demo), resume=True)
-            build(initial_ledger=path, initial=GIVEN).run(evaluate)
-        ledgers.append({e.architecture for e in evaluate._ledger})
-        evaluate._ledger.close()
+            result = None
+        return result, [(e.architecture, e.status, e.generation) for e in evaluate._ledger]
+
+    reference, ledger = run()
+    assert len(ledger) == 24 and {status for _, status, _ in ledger} == {"ok", "failed"}
+    for stop in (0, 1, 7, 8, 9, 20, 23):
         (tmp_path / "ledger.jsonl").unlink()
-    assert ledgers[0] == ledgers[1] and len(ledgers[0]) == 24
+        assert run(stop)[0] is None
+        result, lines = run(resume=True)
+        assert lines == ledger
+        assert [e.architecture for e in result.evaluations] == [a for a, *_ in ledger]
+        assert front_of(result) == front_of(reference)
+
+
+def front_of(result):
+    return [t.evaluation.architecture for t in getattr(result, "front", ())]
