@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import Counter
 from unittest.mock import patch
@@ -24,14 +25,13 @@ class HostSyncs(TorchDispatchMode):
         self.found = Counter()
 
     def __enter__(self):
-        self._patches = [patch.object(torch.Tensor, n, self._counted(n)) for n in METHODS]
-        for p in self._patches:
-            p.start()
+        self._patches = contextlib.ExitStack()
+        for name in ("cpu", "numpy", "tolist"):
+            self._patches.enter_context(patch.object(torch.Tensor, name, self._counted(name)))
         return super().__enter__()
 
     def __exit__(self, *args):
-        for p in self._patches:
-            p.stop()
+        self._patches.close()
         return super().__exit__(*args)
 
     def _counted(self, name):
@@ -49,16 +49,12 @@ class HostSyncs(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-METHODS = ("cpu", "numpy", "tolist")
-
-
 def _waits(func, args):
     if func.namespace == "torchvision":
         return "nms" in func.name()
     if func._schema.name in ("aten::index", "aten::index_put", "aten::index_put_"):
         return any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in args[1])
-    tags = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
-    return any(tag in func.tags for tag in tags)
+    return {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(func.tags)
 
 
 def _asking():

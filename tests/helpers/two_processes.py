@@ -1,26 +1,158 @@
-"""Run by tests/engine/test_distributed.py: trainings and evaluators on several gloo processes.
+"""Run by tests/engine/test_parallel.py: trainings, gradients, evaluators on gloo processes.
 
 python two_processes.py FOLDER PROCESSES
 """
 
 from __future__ import annotations
 
+import copy
+import itertools
 import json
 import signal
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import tiny
 import torch
+import torch.distributed as dist
 from detectron2.config import LazyCall as L
+from detectron2.config import instantiate
 from detectron2.data import MetadataCatalog
 from detectron2.engine import HookBase, launch
+from detectron2.layers import NaiveSyncBatchNorm
 from detectron2.structures import Boxes, Instances
 from detectron2.utils import comm
+from detectron2.utils.events import EventStorage
+from host_syncs import HostSyncs
+from torch import nn
+from torch.utils.checkpoint import checkpoint
 
-from detnas_d2.engine import build_trainer
+from detnas_d2.engine import build_trainer, parallel
+from detnas_d2.engine.parallel import averaged_gradients, broadcast_model, gradient_group
+from detnas_d2.engine.train_step import PathwiseStep
 from detnas_d2.evaluation import ClassificationEvaluator, FastCOCOEvaluator
-from detnas_d2.files import write_atomically
+from detnas_d2.modeling import find_supernet
+
+# gradients
+
+
+def detector():
+    """Faster R-CNN whose losses of several images average to the loss of the whole batch.
+
+    RPN's losses are sums over an equal number of anchors of each image, drawn at random: here
+    all of them count. The losses of the ROI heads are means over all proposals, drawn at random:
+    here each image has 10 (nothing is suppressed, 10 are kept) besides its 2 boxes, and all
+    count. Images are of one size, so that the norms average equal shares. Proposals are ranked,
+    and a rounding that swaps two of them would change the loss by a jump: so the scores are
+    spread.
+    """
+    model = tiny.detector("unused").model
+    model.proposal_generator.batch_size_per_image = 10**6
+    model.proposal_generator.nms_thresh = 1.1
+    model.proposal_generator.post_nms_topk = (10, 10)
+    model.roi_heads.batch_size_per_image = 10**6
+    torch.manual_seed(0)
+    model = instantiate(model)
+    with torch.no_grad():
+        model.proposal_generator.rpn_head.objectness_logits.weight *= 100
+    find_supernet(model).set_path(tiny.ARCHITECTURE)
+    return model
+
+
+def running_parameters(model):
+    idle = {id(p) for p in find_supernet(model).inactive_parameters()}
+    return [p for p in model.parameters() if id(p) not in idle]
+
+
+def step(model):
+    """The gradients after a step, on this process's part of four images, that moves no weight."""
+    mapper = tiny.NoiseMapper(size=96, augment=False, boxes=2)
+    share = [mapper(r) for r in tiny.records("train", 4)][comm.get_rank() :: comm.get_world_size()]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    with EventStorage(), torch.random.fork_rng():
+        torch.manual_seed(0)
+        PathwiseStep(model, itertools.repeat(share), optimizer).run_step()
+    return {n: None if p.grad is None else p.grad.clone() for n, p in model.named_parameters()}
+
+
+def sent(model):
+    """Of each all-reduce of the gradients: bytes, and how many of the path still lack theirs."""
+    found = []
+    all_reduce = dist.all_reduce
+    running = running_parameters(model)
+
+    def counted(tensor, *args, **kwargs):
+        if kwargs.get("async_op"):  # the norms' are not
+            missing = sum(p.grad is None for p in running)
+            found.append((tensor.numel() * tensor.element_size(), missing))
+        return all_reduce(tensor, *args, **kwargs)
+
+    with patch.object(dist, "all_reduce", counted), patch.object(parallel, "BUCKET_ELEMENTS", 1000):
+        step(model)
+    return found
+
+
+def host_syncs(model):
+    """Who makes the host wait in a step."""
+    with HostSyncs() as syncs:
+        step(model)
+    return dict(syncs.found)
+
+
+def partial():
+    """One parameter is used everywhere, one on the last rank only, one nowhere, one is frozen."""
+    everywhere, last, nowhere, frozen = (nn.Parameter(torch.ones(2)) for _ in range(4))
+    frozen.requires_grad_(False)
+    rank, size = comm.get_rank(), comm.get_world_size()
+    loss = (everywhere * (rank + 1)).sum()
+    if rank == size - 1:
+        loss = loss + (last * 6).sum()
+    parameters, group = [everywhere, last, nowhere, frozen], gradient_group(loss.device)
+    with HostSyncs() as syncs, averaged_gradients(parameters, group):
+        loss.backward()
+    return [everywhere.grad, last.grad, nowhere.grad, frozen.grad], syncs.found.total()
+
+
+def head_without_object():
+    """A head without gradient on the first rank, in front of norms that synchronise in backward."""
+    torch.manual_seed(0)
+    body = nn.Sequential(*(NaiveSyncBatchNorm(3) for _ in range(4)))
+    head = nn.Conv2d(3, 3, 1)
+    x = body(torch.rand(2, 3, 4, 4) + comm.get_rank())
+    loss = x.square().mean()
+    if comm.get_rank() == comm.get_world_size() - 1:
+        loss = loss + head(x).square().mean()
+    parameters, group = [*body.parameters(), *head.parameters()], gradient_group(loss.device)
+    with patch.object(parallel, "BUCKET_ELEMENTS", 3), averaged_gradients(parameters, group):
+        loss.backward()
+    return [p.grad for p in parameters]
+
+
+def twice():
+    """What is said of a parameter that backward comes to twice, inside of two checkpoints."""
+    layer = nn.Linear(2, 2)
+    x = torch.ones(1, 2, requires_grad=True)
+    for _ in range(2):
+        x = checkpoint(layer, x, use_reentrant=True)
+    try:
+        with averaged_gradients(layer.parameters(), gradient_group(x.device)):
+            x.sum().backward()
+    except ValueError as e:
+        return str(e)
+    return None
+
+
+def broadcast():
+    torch.manual_seed(comm.get_rank())
+    norm = nn.BatchNorm1d(3)
+    nn.init.normal_(norm.weight)
+    norm.running_mean.fill_(comm.get_rank())
+    broadcast_model(norm)
+    return norm.state_dict()
+
+
+# trainings
 
 
 def classifier(folder, architecture=None, norm="naiveSyncBN"):
@@ -64,27 +196,27 @@ def interrupted(cfg):
 
 def stopped(cfg, folder):
     """SIGTERM on one rank ends all of them, after the same iteration."""
-    cfg.train.max_iter = 45
-    trainer = build_trainer(cfg)
+    cfg.train.max_iter = 25
 
     class Term(HookBase):
         def before_step(self):
-            if self.trainer.iter == 25 and comm.get_rank() == comm.get_world_size() - 1:
+            if self.trainer.iter == 5 and comm.get_rank() == comm.get_world_size() - 1:
                 signal.raise_signal(signal.SIGTERM)
 
-    trainer.register_hooks([Term()])
     try:
-        trainer.train()
+        train(cfg, Term())
     except SystemExit as e:
-        return e.code, trainer.iter, (Path(folder) / "last_checkpoint").read_text()
+        return e.code, (Path(folder) / "last_checkpoint").read_text()
     return None
+
+
+# evaluators
 
 
 def accuracy():
     """Each rank has a share of ten images; the labels are the images' numbers modulo 3."""
     evaluator = ClassificationEvaluator("set", topk=(1, 2))
-    generator = torch.Generator().manual_seed(0)
-    scores = torch.rand(10, 4, generator=generator)
+    scores = torch.rand(10, 4, generator=torch.Generator().manual_seed(0))
     mine = range(comm.get_rank(), 10, comm.get_world_size())
     evaluator.process([{"category_id": i % 3} for i in mine], [{"scores": scores[i]} for i in mine])
     return evaluator.evaluate()
@@ -102,8 +234,9 @@ def box_ap(folder):
             for i, box in enumerate(boxes)
         ],
     }
+    folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"rank{comm.get_rank()}.json"
-    write_atomically(file, json.dumps(dataset))
+    file.write_text(json.dumps(dataset))
     metadata = {"thing_classes": ["a", "b"], "thing_dataset_id_to_contiguous_id": {1: 0, 2: 1}}
     MetadataCatalog.get("gathered").set(json_file=str(file), **metadata)
     evaluator = FastCOCOEvaluator("gathered", output_dir=str(folder))
@@ -121,11 +254,20 @@ def box_ap(folder):
 def work(folder: str) -> None:
     torch.set_num_threads(1)
     world, rank = comm.get_world_size(), comm.get_rank()
-    out = Path(folder) / f"of{world}"
-    result = {"accuracy": accuracy(), "box_ap": box_ap(out)}
-    paths = Paths()
-    result["weights"] = train(classifier(out / "supernet"), paths)
-    result["paths"] = paths.paths
+    out, paths, model = Path(folder) / f"of{world}", Paths(), detector()
+    result = {
+        "step": step(copy.deepcopy(model)),
+        "syncs": host_syncs(copy.deepcopy(model)),
+        "sent": sent(model),
+        "partial": partial(),
+        "late": head_without_object(),
+        "twice": twice(),
+        "broadcast": broadcast(),
+        "weights": train(classifier(out / "supernet"), paths),
+        "paths": paths.paths,
+        "accuracy": accuracy(),
+        "box_ap": box_ap(out),
+    }
     if world > 1:
         result["resumed"] = interrupted(classifier(out / "resumed"))
         # running statistics of plain BN differ between the ranks
