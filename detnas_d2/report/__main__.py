@@ -11,18 +11,13 @@ from .page import write_report
 
 @command("python -m detnas_d2.report")
 def main(argv: Sequence[str]) -> None:
-    parser = add_debug(
-        argparse.ArgumentParser(
-            prog="python -m detnas_d2.report",
-            description="Writes OUTPUT/report/index.html, a page that opens from disk with no "
-            "network, and its charts as PNG files beside it. Works while a search runs, too.",
-        )
+    text = (
+        "Writes OUTPUT/report/index.html, a page that opens from disk with no network, and its "
+        "charts as PNG files beside it. Works while a search runs, too."
     )
-    parser.add_argument(
-        "output",
-        metavar="OUTPUT",
-        help="the output folder of a search, or one that holds those of several steps",
-    )
+    parser = argparse.ArgumentParser(prog="python -m detnas_d2.report", description=text)
+    more = "the output folder of a search, or one that holds those of several steps"
+    add_debug(parser).add_argument("output", metavar="OUTPUT", help=more)
     print(write_report(parser.parse_args(argv).output))
 
 

@@ -2,75 +2,48 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..engine.evaluate import EVALUATION_FILE
-from ..errors import DetNASError
 from ..files import parse_json
 from ..steps import DONE_FILE
 from ..trust import TrustError, read_yaml
+from .texts import attempt
 
-LEDGER, BEST, CONFIG, METRICS = (
-    "ledger.jsonl",
-    "best_architecture.json",
-    "config.yaml",
-    "metrics.json",
-)
-_STEP_FILES = (LEDGER, CONFIG, METRICS, EVALUATION_FILE, BEST)
+LEDGER, BEST = "ledger.jsonl", "best_architecture.json"
+CONFIG, METRICS = "config.yaml", "metrics.json"
 
 
 @dataclass(frozen=True)
 class StepFolder:
     """A step's output folder, read as far as it can be.
 
-    kind: "search", "train", "test" or None where nothing tells. config: config.yaml as plain
-    containers, interpolations unresolved; empty where it can't be read. problems: what could not
-    be read, and why.
+    path: absolute. config: config.yaml as plain containers, interpolations unresolved; empty where
+    it can't be read. metrics: the lines of metrics.json that can be read. seconds: wall time, where
+    tools/run_steps.py or its like ran the step. problems: what could not be read, and why.
     """
 
     path: Path
     config: Mapping[str, Any]
+    metrics: list[dict[str, Any]]
     evaluation: Mapping[str, Any] | None
-    done: Mapping[str, Any]
-    problems: tuple[str, ...] = field(default=())
+    seconds: float | None
+    problems: list[str]
 
     @property
     def name(self) -> str:
-        return self.path.resolve().name
+        return self.path.name
 
     @property
-    def kind(self) -> str | None:
+    def kind(self) -> str:
         if "search" in self.config or (self.path / LEDGER).is_file():
             return "search"
-        if (self.path / METRICS).is_file():
-            return "train"  # its test too, where there is one
-        return "test" if self.evaluation is not None else "train" if self.config else None
-
-    @property
-    def seconds(self) -> float | None:
-        """Wall time, where the step was run by tools/run_steps.py or its like."""
-        seconds = self.done.get("seconds")
-        return float(seconds) if isinstance(seconds, (int, float)) else None
-
-    @cached_property
-    def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.json that can be read."""
-        lines = []
-        for line in _text(self.path / METRICS).splitlines():
-            try:
-                record = parse_json(line)
-            except ValueError:
-                continue  # torn, or of a run that is just writing it
-            if isinstance(record, dict) and isinstance(record.get("iteration"), int):
-                lines.append(record)
-        return lines
+        if self.evaluation is not None and not self.metrics:
+            return "test"
+        return "train" if self.config or self.metrics else "unknown"
 
     def setting(self, key: str) -> Any:
         """A value of the config by its dotted key; None where there is none."""
@@ -79,51 +52,34 @@ class StepFolder:
             node = node.get(part) if isinstance(node, Mapping) else None
         return node
 
-    @property
-    def architecture(self) -> Any:
-        """As the config of a retraining or test names it."""
-        for key in ("model.backbone.architecture", "model.backbone.bottom_up.architecture"):
-            value = self.setting(key)
-            if value is not None:
-                return value
-        return None
-
 
 def read_step(path: Path) -> StepFolder:
     """What lies in a folder; never fails for what is in it."""
+    path = path.resolve()
     problems: list[str] = []
     config: dict[Any, Any] = {}
-    if (path / CONFIG).is_file():
+    if (path / CONFIG).exists():
         try:
             config = read_yaml(str(path / CONFIG))
         except TrustError:
-            problems.append(
-                f"{CONFIG} is not read: it holds tags that make objects of Python's, or values "
-                "without end"
-            )
-        except (DetNASError, OSError, ValueError, yaml.YAMLError) as error:
+            what = "tags that make objects of Python's, or values without end"
+            problems.append(f"{CONFIG} is not read: it holds {what}")
+        except Exception as error:
             problems.append(f"{CONFIG} can't be read: {' '.join(str(error).split())}")
-    return StepFolder(
-        path,
-        config,
-        _json_object(path / EVALUATION_FILE, problems),
-        _json_object(path / DONE_FILE, problems) or {},
-        tuple(problems),
-    )
+    evaluation = _json_object(path / EVALUATION_FILE, problems)
+    seconds = (_json_object(path / DONE_FILE, problems) or {}).get("seconds")
+    seconds = seconds if isinstance(seconds, (int, float)) else None
+    return StepFolder(path, config, list(_lines(path / METRICS)), evaluation, seconds, problems)
 
 
 def is_step(path: Path) -> bool:
     """Whether a step has written to the folder."""
-    return any((path / name).is_file() for name in _STEP_FILES)
+    return any((path / n).is_file() for n in (LEDGER, CONFIG, METRICS, EVALUATION_FILE, BEST))
 
 
 def steps_in(root: Path) -> list[StepFolder]:
     """The steps whose folders lie in `root`, by name."""
-    try:
-        paths = sorted(p for p in root.iterdir() if p.is_dir() and is_step(p))
-    except OSError:
-        return []
-    return [read_step(p) for p in paths]
+    return [read_step(p) for p in sorted(root.iterdir()) if p.is_dir() and is_step(p)]
 
 
 def related_steps(search: StepFolder) -> list[StepFolder]:
@@ -133,47 +89,33 @@ def related_steps(search: StepFolder) -> list[StepFolder]:
     where the folders were moved, to the folder beside it of that name.
     """
     before = list(_ancestors(search))
-    known = [*before, search]
-    paths = {s.path.resolve() for s in known}
-    following = []
-    candidates = [
-        s for s in steps_in(search.path.resolve().parent) if s.path.resolve() not in paths
-    ]
-    descendants = {search.path.resolve()}
-    grown = True
-    while grown:  # a retraining's test, and what was trained from its weights
-        grown = False
-        for step in candidates:
-            if step.path not in descendants and _reads_from(step, descendants, search):
-                descendants.add(step.path)
-                following.append(step)
-                grown = True
-    return [*before[::-1], search, *sorted(following, key=lambda s: s.name)]
+    known = {s.path for s in (search, *before)}
+    best = (_json_object(search.path / BEST, []) or {}).get("architecture")
+    beside = [s for s in steps_in(search.path.parent) if s.path not in known]
+    return [*before[::-1], search, *(s for s in beside if _is_of_best(s, search, best))]
 
 
-def _reads_from(step: StepFolder, folders: set[Path], search: StepFolder) -> bool:
-    architecture = step.architecture
-    if isinstance(architecture, list):
-        best = _json_object(search.path / BEST, []) or {}
-        return architecture == best.get("architecture")
-    if isinstance(architecture, str) and architecture.endswith(BEST):
-        found = _find(step, architecture)
-        return found is not None and found.parent == search.path.resolve()
-    checkpoint = step.setting("train.init_checkpoint")
-    found = _find(step, checkpoint) if isinstance(checkpoint, str) and checkpoint else None
-    return found is not None and found.parent in folders - {search.path.resolve()}
+def _is_of_best(step: StepFolder, search: StepFolder, best: Any) -> bool:
+    for part in ("", ".bottom_up"):
+        architecture = step.setting(f"model.backbone{part}.architecture")
+        if isinstance(architecture, str) and architecture.endswith(BEST):
+            found = _find(step, architecture)
+            return found is not None and found.parent == search.path
+        if isinstance(architecture, list) and architecture == best:
+            return True
+    return False
 
 
 def _ancestors(step: StepFolder) -> Iterator[StepFolder]:
     """The steps whose checkpoints it begins with, the nearest first."""
-    seen = {step.path.resolve()}
+    seen = {step.path}
     while True:
         checkpoint = step.setting("train.init_checkpoint")
         found = _find(step, checkpoint) if isinstance(checkpoint, str) and checkpoint else None
         if found is None or found.parent in seen or not is_step(found.parent):
             return
         step = read_step(found.parent)
-        seen.add(found.parent)
+        seen.add(step.path)
         yield step
 
 
@@ -181,7 +123,7 @@ def _find(step: StepFolder, named: str) -> Path | None:
     """Where a file that a step's config names lies, or would lie; None if its folder is gone."""
     if "://" in named:
         return None
-    folder, here = step.path.resolve(), Path(named)
+    folder, here = step.path, Path(named)
     output = Path(str(step.setting("train.output_dir") or ""))
     beside = folder.parent / here.parent.name / here.name
     if output.is_absolute():
@@ -194,21 +136,18 @@ def _find(step: StepFolder, named: str) -> Path | None:
 
 
 def _json_object(path: Path, problems: list[str]) -> dict[str, Any] | None:
-    if not path.is_file():
+    if not path.exists():
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        problems.append(f"{path.name} can't be read: {error}")
-        return None
-    if isinstance(content, dict):
-        return content
-    problems.append(f"{path.name} holds no JSON object")
-    return None
+    failure = f"{path.name} can't be read"
+    return attempt(failure, lambda: dict(parse_json(path.read_bytes())), None, problems)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Those of metrics.json that are whole: the last may be torn, or just being written."""
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        try:
+            record = parse_json(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and isinstance(record.get("iteration"), int):
+            yield record

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader
 
+from .. import __version__
 from ..durations import duration
 from ..errors import DetNASError
 from ..files import write_atomically
 from .folders import StepFolder, is_step, read_step, related_steps, steps_in
-from .search_folder import SearchRecord, read_search
-from .search_part import SearchPart, search_part
-from .style import Chart, chart_style
+from .search_folder import read_search
+from .search_part import search_part
+from .style import COLOURS, Chart, chart_style
 from .texts import attempt
 from .training_chart import metric_names, training_chart
 
-FOLDER, PAGE = "report", "index.html"
-_MOST_SEARCHES, _MOST_TRAININGS = 6, 12
 _CHARTS = re.compile(
     r"^training_.*\.png$|(^|_)(fitness(_[a-z]+)?|network|top_choices|generations|detections)\.png$"
 )
-_COLUMNS = ("iterations", "batch", "seed", "device", "checkpoint", "result", "seconds")
-_PACKAGES = ("detnas-d2", "torch", "detectron2", "numpy", "matplotlib")
 _NO_SEARCH = (
     "There is no ledger.jsonl in this folder, nor in one that lies in it. python search_net.py "
     "--config-file … writes it, to its train.output_dir."
@@ -61,7 +57,7 @@ def write_report(output: str | os.PathLike[str]) -> Path:
             f"There is no folder {str(root)!r}; give the output folder of a search (its "
             "train.output_dir), or the folder that holds those of several steps."
         )
-    folder = root / FOLDER
+    folder = root / "report"
     if folder.is_symlink():
         raise ReportError(
             f"{str(folder)!r} is a link, and files of a report are written and removed there; "
@@ -69,52 +65,46 @@ def write_report(output: str | os.PathLike[str]) -> Path:
         )
     problems: list[str] = []
     steps = _steps(root, problems)
-    searches = [s for s in steps if s.kind == "search"]
-    records = [read_search(s) for s in searches[:_MOST_SEARCHES]]
+    searches = {s.name: read_search(s) for s in steps if s.kind == "search"}
     folder.mkdir(exist_ok=True)
     for png in folder.glob("*.png"):
         if _CHARTS.search(png.name):  # of an earlier report
             png.unlink()
     with chart_style():
         parts = [
-            search_part(r, _png(folder, r.step.name if len(searches) > 1 else "")) for r in records
+            search_part(r, folder, f"{name}_" if len(searches) > 1 else "")
+            for name, r in searches.items()
         ]
-        trainings = [(s, s.metrics) for s in steps if s.metrics and s.kind != "search"]
-        charts = _training_charts(trainings, folder, problems)
+        charts = [(s.name, _curves(s, folder, problems)) for s in steps if s.kind != "search"]
     if not parts:
-        parts = [SearchPart(root.resolve().name, "missing", "No search here.", "", [], _NO_SEARCH)]
-        parts[0].missing_detections = _NO_SEARCH
-    rows = [
-        attempt(
-            f"The row of {s.name}",
-            partial(_row, s, next((r for r in records if r.step is s), None)),
-            {**dict.fromkeys(_COLUMNS, ""), "name": s.name, "kind": s.kind or "unknown"},
-            problems,
-        )
-        for s in steps
-    ]
+        parts = [{"name": root.name, "state": "missing", "headline": "No search here."}]
+        parts[0]["missing"] = _NO_SEARCH
+    rows = []
+    for s in steps:
+        search, reached = searches.get(s.name), ""
+        if search and search.told and search.ranked:
+            reached = f"{search.told.metric} {search.ranked[0].fitness:.2f} (supernet)"
+        default = {"name": s.name, "kind": s.kind}
+        failure = f"The row of {s.name} could not be made"
+        rows.append(attempt(failure, partial(_row, s, reached), default, problems))
     problems += [f"{s.name}: {p}" for s in steps if s.kind != "search" for p in s.problems]
-    environment = Environment(
-        loader=PackageLoader("detnas_d2.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template("template.html").render(
+    loader = PackageLoader("detnas_d2.report", ".")
+    jinja = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    text = jinja.get_template("template.html").render(
         title=root.resolve().name,
         folder=str(root.resolve()),
         written=time.strftime("%Y-%m-%d %H:%M"),
-        versions=_versions(),
+        version=__version__,
+        colours=COLOURS,
         searches=parts,
-        other_searches=[s.name for s in searches[_MOST_SEARCHES:]],
-        trainings=charts,
-        more_trainings=max(len(trainings) - _MOST_TRAININGS, 0),
+        trainings=[(name, chart) for name, chart in charts if chart is not None],
         steps=rows,
         problems=problems,
-        below=[] if steps else [p.name for p in sorted(root.iterdir()) if steps_in(p)],
+        below=[]
+        if steps
+        else [p.name for p in sorted(root.iterdir()) if p.is_dir() and steps_in(p)],
     )
-    page = folder / PAGE
+    page = folder / "index.html"
     write_atomically(page, text)
     return page
 
@@ -126,101 +116,57 @@ def _steps(root: Path, problems: list[str]) -> list[StepFolder]:
     step = read_step(root)
     if step.kind != "search":
         return [step]
-    return attempt("The list of its trainings", lambda: related_steps(step), [step], problems)
+    failure = "The list of its trainings could not be made"
+    return attempt(failure, lambda: related_steps(step), [step], problems)
 
 
-def _png(folder: Path, search: str) -> Callable[[str], Path]:
-    return lambda name: folder / (f"{search}_{name}.png" if search else f"{name}.png")
+def _curves(step: StepFolder, folder: Path, problems: list[str]) -> Chart | None:
+    def draw() -> Chart | None:
+        return training_chart(step.metrics, step.name, folder / f"training_{step.name}.png")
+
+    return attempt(f"The curves of {step.name} could not be made", draw, None, problems)
 
 
-def _training_charts(
-    trainings: Sequence[tuple[StepFolder, list[dict[str, Any]]]],
-    folder: Path,
-    problems: list[str],
-) -> list[tuple[str, Chart]]:
-    drawn = [
-        (
-            s.name,
-            attempt(
-                f"The curves of {s.name}",
-                partial(training_chart, lines, s.name, folder / f"training_{s.name}.png"),
-                None,
-                problems,
-            ),
-        )
-        for s, lines in trainings[:_MOST_TRAININGS]
-    ]
-    return [(name, chart) for name, chart in drawn if chart is not None]
-
-
-def _row(step: StepFolder, search: SearchRecord | None) -> dict[str, Any]:
-    lines = step.metrics if step.kind != "search" else []
-    names = [n for n in metric_names(lines) if any(n in line for line in lines)][:1]
-    result = ""
+def _row(step: StepFolder, reached: str) -> dict[str, Any]:
+    """Of the table of steps. reached: the best fitness, of a search."""
+    lines, is_training = step.metrics, step.kind == "train"
     if step.evaluation is not None:
-        name = next(iter(metric_names([step.evaluation])), None)
-        value = step.evaluation.get(name) if name else None
-        result = f"{name} {value:.2f}" if isinstance(value, (int, float)) else "no metrics"
-    elif names:
-        value = [line[names[0]] for line in lines if names[0] in line][-1]
-        result = f"{names[0]} {value:.2f}" if isinstance(value, (int, float)) else ""
-    elif search is not None and search.best is not None:
-        result = f"{search.metric} {search.best.fitness:.2f} (supernet)"
+        reached = _result([step.evaluation]) or "no metrics"
+    elif not reached:
+        reached = _result(lines)
     scored_on = step.setting("dataloader.test.dataset.names")  # validation and test are not alike
     if step.evaluation is not None:
         scored_on = step.setting("dataloader.final_test") or scored_on
-    if result and isinstance(scored_on, str):
-        result += f" on {scored_on}"
-    estimated = _estimated(lines) if search is None else _estimated_search(search)
-    iterations = step.setting("train.max_iter") if step.kind == "train" else None
-    iterations = iterations if type(iterations) is int else None  # a text, an interpolation
-    done = max((line["iteration"] for line in lines), default=None)
-    count = "" if iterations is None else f"{iterations:,}"
-    if iterations is not None and done is not None and done + 1 < iterations:
-        count = f"{done + 1:,} of {count}"
+    if reached and isinstance(scored_on, str):
+        reached += f" on {scored_on}"
+    iterations = step.setting("train.max_iter") if is_training else None
+    done = max((line["iteration"] + 1 for line in lines), default=0)
+    count = ""
+    if type(iterations) is int:  # no text, no interpolation
+        count = f"{done:,} of {iterations:,}" if 0 < done < iterations else f"{iterations:,}"
+    checkpoint = Path(str(step.setting("train.init_checkpoint") or ""))
     return {
         "name": step.name,
-        "kind": step.kind or "unknown",
+        "kind": step.kind,
         "iterations": count,
-        "batch": _text(step.setting("dataloader.train.total_batch_size"), step.kind == "train"),
-        "seed": _text(step.setting("search.seed" if step.kind == "search" else "train.seed")),
-        "device": _text(step.setting("train.device")),
-        "checkpoint": _begins_with(step),
-        "result": result,
-        "seconds": duration(step.seconds) if step.seconds is not None else estimated,
+        "batch": step.setting("dataloader.train.total_batch_size") if is_training else None,
+        "seed": step.setting(f"{'search' if step.kind == 'search' else 'train'}.seed"),
+        "device": step.setting("train.device"),
+        "checkpoint": checkpoint.parent.name or checkpoint.name,
+        "result": reached,
+        "seconds": _estimated(lines) if step.seconds is None else duration(step.seconds),
     }
 
 
-def _begins_with(step: StepFolder) -> str:
-    checkpoint = str(step.setting("train.init_checkpoint") or "")
-    return Path(checkpoint).parent.name or checkpoint
+def _result(lines: Sequence[Mapping[str, Any]]) -> str:
+    """The last value of the main metric."""
+    for name in metric_names(lines)[:1]:
+        value = [line[name] for line in lines if name in line][-1]
+        return f"{name} {value:.2f}" if isinstance(value, (int, float)) else ""
+    return ""
 
 
 def _estimated(lines: Sequence[dict[str, Any]]) -> str:
-    """Of a training that nobody timed: seconds an iteration, times iterations."""
-    times = sorted(line["time"] for line in lines if isinstance(line.get("time"), (int, float)))
-    if not times:
-        return ""
-    return f"about {duration(times[len(times) // 2] * (lines[-1]['iteration'] + 1))}"
-
-
-def _estimated_search(search: SearchRecord) -> str:
-    """Of a search that nobody timed: its candidates' time, shared by the workers."""
-    seconds = sum(e.seconds for e in search.evaluations)
-    workers = search.step.setting("search.executor.workers")
-    workers = workers if isinstance(workers, int) and workers > 0 else 1
-    return f"about {duration(seconds / workers)}" if seconds else ""
-
-
-def _text(value: Any, applies: bool = True) -> str:
-    return "" if value is None or not applies else str(value)
-
-
-def _versions() -> list[tuple[str, str]]:
-    found = [("Python", platform.python_version())]
-    for package in _PACKAGES:
-        try:
-            found.append((package, version(package)))
-        except PackageNotFoundError:
-            continue
-    return found
+    """Of a training that nobody timed: the median time of an iteration, times iterations."""
+    times = [line["time"] for line in lines if isinstance(line.get("time"), (int, float))]
+    return f"about {duration(median(times) * (lines[-1]['iteration'] + 1))}" if times else ""

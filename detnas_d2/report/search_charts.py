@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from ..search import Evaluation, non_dominated, rank
-from .figures import choice_shares, runs_of, shares_by_generation, top_of
+from ..search import Evaluation, non_dominated
 from .search_file import Cost, StageShape
 from .style import (
     ACCENT,
@@ -47,33 +48,31 @@ def fitness_chart(evaluations: Sequence[Evaluation], metric: str, png: Path) -> 
     places = np.arange(1, len(values) + 1)
     best = np.fmax.accumulate(values)
     _points(axes, places, values)
-    runs = runs_of(evaluations)
-    for k, run in enumerate(runs):
-        label = "generation's median" if k == 0 else None
-        axes.plot(
-            [run.first - 0.4, run.last + 0.4], [run.median] * 2, color=WARM, lw=1.6, label=label
-        )
-        if k:
-            axes.axvline(run.first - 0.5, color=LINE, lw=0.6, zorder=0)
+    ticks, first, label = [], 0, "generation's median"
+    for generation, group in itertools.groupby(e.generation for e in evaluations):
+        last = first + len(list(group))
+        found = values[first:last][~np.isnan(values[first:last])]
+        if len(found):
+            axes.plot([first + 0.6, last + 0.4], [np.median(found)] * 2, color=WARM, label=label)
+            label = ""
+        if first:
+            axes.axvline(first + 0.5, color=LINE, lw=0.6, zorder=0)
+        ticks.append(((first + 1 + last) / 2, str(generation)))
+        first = last
     axes.plot(places, best, color=ACCENT, drawstyle="steps-post", label="best so far")
     failed = places[np.isnan(values)]
     if len(failed):
         bottom = np.full(len(failed), np.nanmin(values))
-        label = f"failed ({len(failed)})"
-        axes.plot(failed, bottom, "x", color=INK, ms=4, mew=0.9, label=label)
-    if len(runs) > 1:  # numbers along the upper edge, as many as there is room for
+        axes.plot(failed, bottom, "x", color=INK, ms=4, label=f"failed ({len(failed)})")
+    if len(ticks) > 1:  # numbers along the upper edge, as many as there is room for
         upper = axes.secondary_xaxis("top")
-        shown = runs[:: -(-len(runs) // 12)]
-        middles = [(run.first + run.last) / 2 for run in shown]
-        upper.set_xticks(middles, [str(run.generation) for run in shown])
+        upper.set_xticks(*zip(*ticks[:: -(-len(ticks) // 12)], strict=True))
         upper.set_xlabel("generation", color=MUTED)
-        upper.tick_params(length=0, pad=1)
-        upper.spines["top"].set_visible(False)
+        quiet_axes(upper)
     axes.set(xlabel="candidates, in the order of their evaluation", ylabel=f"fitness: {metric}")
     axes.grid(axis="x", visible=False)
-    axes.set_xlim(0.5 - 0.01 * len(values), len(values) + 0.5 + 0.01 * len(values))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    _legend_below(figure, axes)
+    _legend_below(axes)
     return finish(
         figure,
         png,
@@ -85,25 +84,17 @@ def fitness_chart(evaluations: Sequence[Evaluation], metric: str, png: Path) -> 
     )
 
 
-def cost_chart(evaluations: Sequence[Evaluation], cost: Cost, metric: str, png: Path) -> Chart:
-    """Fitness against a cost, with the Pareto front and the limit."""
+def cost_chart(ranked: Sequence[Evaluation], cost: Cost, metric: str, png: Path) -> Chart:
+    """Fitness of candidates, best first, against a cost, with the Pareto front and the limit."""
     label, factor = _LABELS.get(cost.name, (f"{cost.name}, {cost.unit}", 1.0))
     figure = new_figure(2.9)
     axes = figure.add_subplot()
-    ranked = rank(evaluations)
-    in_ledger = cost.name in ("flops", "params")
-    costs = [getattr(e, cost.name) if in_ledger else cost(e.architecture) for e in ranked]
-    values = factor * np.array(costs, dtype=float)
+    values = factor * np.array([cost(e.architecture) for e in ranked])
     fitness = _fitness(ranked)
     front = sorted(non_dominated(np.column_stack([values, -fitness])), key=values.__getitem__)
     _points(axes, values, fitness)
-    axes.plot(
-        *(values[front], fitness[front], "o-"),
-        color=ACCENT,
-        drawstyle="steps-post",
-        ms=4,
-        label=f"Pareto front ({len(front)})",
-    )
+    look: dict[str, Any] = {"color": ACCENT, "drawstyle": "steps-post", "ms": 4}
+    axes.plot(values[front], fitness[front], "o-", label=f"Pareto front ({len(front)})", **look)
     axes.plot(values[:1], fitness[:1], "D", color=WARM, mec=PAPER, ms=7, label="best", zorder=5)
     limit = ""
     if cost.limit is not None:
@@ -111,7 +102,7 @@ def cost_chart(evaluations: Sequence[Evaluation], cost: Cost, metric: str, png: 
         axes.axvline(factor * cost.limit, color=INK, lw=1, ls=(0, (4, 3)), label=limit)
         limit = f", the {limit}"
     axes.set(xlabel=label, ylabel=f"fitness: {metric}")
-    _legend_below(figure, axes)
+    _legend_below(axes)
     return finish(
         figure,
         png,
@@ -123,39 +114,33 @@ def cost_chart(evaluations: Sequence[Evaluation], cost: Cost, metric: str, png: 
 
 
 def top_choices_chart(
-    evaluations: Sequence[Evaluation], stages: Sequence[StageShape], png: Path
+    ranked: Sequence[Evaluation], stages: Sequence[StageShape], png: Path
 ) -> Chart:
-    """How often each choice stands in each block among the best."""
-    top = top_of(evaluations)
-    space = top[0].architecture.space
-    shares = choice_shares(top)
+    """How often each choice stands in each block of the best tenth, but of ten at the least."""
+    top = ranked[: max(10, math.ceil(len(ranked) / 10))]
+    names = [short(c.name) for c in top[0].architecture.space.choices]
+    shares = _shares(top)
     blocks, options = shares.shape
     figure = new_figure(0.95 + 0.26 * options)
     axes = figure.add_subplot()
-    for b in range(blocks):
-        for c in range(options):
-            share = shares[b, c]
-            axes.add_patch(Rectangle((b, c), 0.92, 0.92, fc=LINE, alpha=0.4, lw=0))
-            if share:
-                axes.add_patch(Rectangle((b, c), 0.92, 0.92, fc=ACCENT, alpha=share, lw=0))
-            if share and blocks <= 24:
-                colour = PAPER if share > 0.65 else INK
-                axes.text(b + 0.46, c + 0.5, f"{100 * share:.0f}", color=colour, **_CENTRED)
-        axes.add_patch(
-            Rectangle((b, top[0].architecture[b]), 0.92, 0.92, fill=False, ec=WARM, lw=1.5)
-        )
+    for (b, c), share in np.ndenumerate(shares):
+        axes.add_patch(Rectangle((b, c), 0.92, 0.92, fc=LINE, alpha=0.4, lw=0))
+        axes.add_patch(Rectangle((b, c), 0.92, 0.92, fc=ACCENT, alpha=share, lw=0))
+        if share and blocks <= 24:
+            colour = PAPER if share > 0.65 else INK
+            axes.text(b + 0.46, c + 0.5, f"{100 * share:.0f}", color=colour, **_CENTRED)
+    for b, c in enumerate(top[0].architecture):
+        axes.add_patch(Rectangle((b, c), 0.92, 0.92, fill=False, ec=WARM, lw=1.5))
     first = 0
     for stage in stages:
         if first:
             axes.axvline(first - 0.04, color=INK, lw=0.8)
-        middle = first + stage.blocks / 2
-        axes.text(middle, -0.25, stage.name, color=MUTED, ha="center", fontsize=7)
+        axes.text(first + stage.blocks / 2, -0.25, stage.name, color=MUTED, ha="center", fontsize=7)
         first += stage.blocks
     axes.set(xlim=(-0.1, blocks), ylim=(options, -0.7), xlabel="block, from the stem on")
-    step = 1 if blocks <= 24 else 4
-    ticks = np.arange(0, blocks, step)
+    ticks = np.arange(0, blocks, 1 if blocks <= 24 else 4)
     axes.set_xticks(ticks + 0.46, [str(t + 1) for t in ticks])
-    axes.set_yticks(np.arange(options) + 0.5, [short(c.name) for c in space.choices])
+    axes.set_yticks(np.arange(options) + 0.5, names)
     quiet_axes(axes)
     return finish(
         figure,
@@ -170,33 +155,27 @@ def top_choices_chart(
 
 def generations_chart(evaluations: Sequence[Evaluation], png: Path) -> Chart:
     """The choices' shares of all blocks, generation by generation."""
-    space = evaluations[0].architecture.space
-    shares = shares_by_generation(evaluations)
+    choices = evaluations[0].architecture.space.choices
+    generations = sorted({e.generation for e in evaluations})
+    shares = np.array(
+        [_shares([e for e in evaluations if e.generation == g]).mean(axis=0) for g in generations]
+    )
     figure = new_figure(2.4)
     axes = figure.add_subplot()
     bottom = np.zeros(len(shares))
-    for c, choice in enumerate(space.choices):
-        height = 100 * np.array([s[c] for s in shares.values()])
-        axes.bar(
-            range(len(shares)),
-            height,
-            bottom=bottom,
-            width=0.86,
-            color=category(c),
-            label=short(choice.name),
-        )
-        bottom += height
+    for c, choice in enumerate(choices):
+        look: dict[str, Any] = {"color": category(c), "label": short(choice.name), "width": 0.86}
+        axes.bar(range(len(shares)), 100 * shares[:, c], bottom=bottom, **look)
+        bottom += 100 * shares[:, c]
     axes.set(xlabel="generation", ylabel="% of all blocks", ylim=(0, 100))
     axes.set_xlim(-0.6, max(len(shares), 6) - 0.4)
-    step = max(1, len(shares) // 12)
-    ticks = range(0, len(shares), step)
-    axes.set_xticks(ticks, [str(list(shares)[t]) for t in ticks])
+    ticks = range(0, len(shares), max(1, len(shares) // 12))
+    axes.set_xticks(ticks, [str(generations[t]) for t in ticks])
     axes.grid(axis="x", visible=False)
-    _legend_below(figure, axes)
-    first, last = (100 * list(shares.values())[i] for i in (0, -1))
+    _legend_below(axes)
     changes = ", ".join(
-        f"{choice.name} from {a:.0f} to {b:.0f} %"
-        for choice, a, b in zip(space.choices, first, last, strict=True)
+        f"{choice.name} from {100 * a:.0f} to {100 * b:.0f} %"
+        for choice, a, b in zip(choices, shares[0], shares[-1], strict=True)
     )
     return finish(
         figure,
@@ -205,6 +184,13 @@ def generations_chart(evaluations: Sequence[Evaluation], png: Path) -> Chart:
         "Which share of all blocks has each choice. The first generation is random, but for the "
         "limit; what grows from there on is what the search prefers.",
     )
+
+
+def _shares(evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
+    """(L, C): the share of the architectures that have choice c in block l."""
+    choices = np.array([e.architecture.choices for e in evaluations])
+    options = np.arange(evaluations[0].architecture.space.num_choices)
+    return (choices[:, :, None] == options).mean(axis=0)
 
 
 def _fitness(evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
@@ -218,8 +204,7 @@ def _points(axes: Axes, x: Any, y: Any) -> None:
     axes.plot(x, y, "o", rasterized=len(x) > _MANY, **look)
 
 
-def _legend_below(figure: Any, axes: Axes) -> None:
+def _legend_below(axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(len(labels), 4), columnspacing=1.2
-    )
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": min(len(labels), 4)}
+    axes.figure.legend(handles, labels, columnspacing=1.2, **place)

@@ -11,15 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..driver.retraining import Retraining
-from ..errors import DetNASError
 from ..files import parse_json
 from ..space import Architecture, Choice, SearchSpace, Stage
-
-SEARCH = "search.json"
-# what a file of any content makes fail
-UNREADABLE: tuple[type[Exception], ...] = (DetNASError, OSError, ValueError, LookupError)
-UNREADABLE += (TypeError, AttributeError, ArithmeticError)
-_MOST = 1000  # blocks or choices that a ledger alone may tell
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ class Cost:
     limit: float | None
     stem: float
     blocks: NDArray[np.float64]
-    is_weighed: bool = False
+    is_weighed: bool
 
     def __call__(self, network: Iterable[int]) -> float:
         return self.stem + float(self.of_blocks(network).sum())
@@ -56,10 +49,6 @@ class Cost:
         return costs
 
 
-FLOPS_ALONE = Cost("flops", "multiply-adds", None, 0.0, np.zeros((0, 0)))
-"""Without search.json; the ledger has the multiply-adds of each network."""
-
-
 @dataclass(frozen=True)
 class StageShape:
     """Blocks of a stage (0: the stem), and what it gives out: channels, height and width."""
@@ -67,7 +56,7 @@ class StageShape:
     name: str
     blocks: int
     channels: int
-    size: tuple[int, int]
+    size: str
 
 
 @dataclass(frozen=True)
@@ -77,7 +66,7 @@ class SearchFile:
 
     metric: str
     candidates: int
-    input_size: tuple[int, int]
+    input_size: str
     space: SearchSpace
     stages: Sequence[StageShape]
     baseline: Architecture
@@ -85,32 +74,32 @@ class SearchFile:
     retrain: Sequence[Retraining]
 
 
-def read_search_file(folder: Path) -> SearchFile:
+def read_search_file(file: Path) -> SearchFile:
     """
     Raises:
-        any of UNREADABLE: there is none, or it holds something else.
+        any Exception: there is none, or it holds something else.
     """
-    content = parse_json((folder / SEARCH).read_bytes())
+    content = parse_json(file.read_bytes())
     described = content["space"]
     stages = [
-        StageShape(str(s["name"]), int(s.get("blocks", 0)), int(s["channels"]), _size(s))
+        StageShape(
+            str(s["name"]), int(s.get("blocks", 0)), int(s["channels"]), _size(s["resolution"])
+        )
         for s in (described["stem"], *described["stages"])
     ]
-    length = sum(s.blocks for s in stages)
     names = [str(name) for name in described["choices"]]
-    costs = {c.name: c for c in map(_cost, content["costs"])}
-    if any(c.blocks.shape != (length, len(names)) for c in costs.values()):
-        raise ValueError(f"costs are not of {length} blocks with {len(names)} choices each")
+    shape = (sum(s.blocks for s in stages), len(names))
     space = SearchSpace(
         str(described["name"]),
         stages[0].channels,
         tuple(Stage(s.channels, s.blocks) for s in stages[1:]),
         tuple(map(NamedChoice, names)),
     )
+    costs = {c.name: c for c in (_cost(entry, shape) for entry in content["costs"])}
     return SearchFile(
         str(content["metric"]),
         int(content["candidates"]),
-        _size({"resolution": content["input_size"]}),
+        _size(content["input_size"]),
         space,
         stages,
         Architecture(space, tuple(content["baseline"])),
@@ -119,27 +108,11 @@ def read_search_file(folder: Path) -> SearchFile:
     )
 
 
-def space_of_ledger(records: Sequence[Any]) -> SearchSpace:
-    """The space as far as the architectures of a ledger tell it: choices are called by numbers.
-
-    Raises:
-        ValueError: there is no architecture in it.
-    """
-    rows = [r["architecture"] for r in records if isinstance(r, dict) and "architecture" in r]
-    rows = [r for r in rows if isinstance(r, list) and {type(c) for c in r} == {int}]
-    count = 1 + max((max(row) for row in rows), default=_MOST)
-    if count > _MOST:
-        raise ValueError("no line of it has an architecture")
-    choices = tuple(NamedChoice(f"choice {i}") for i in range(count))
-    return SearchSpace("of the ledger", 1, (Stage(1, len(rows[0])),), choices)
-
-
-def _cost(entry: Mapping[str, Any]) -> Cost:
-    limit = entry["limit"]
+def _cost(entry: Mapping[str, Any], shape: tuple[int, int]) -> Cost:
+    limit = None if entry["limit"] is None else float(entry["limit"])
     blocks = np.array(entry["blocks"], dtype=float)
-    if not np.isfinite(blocks).all():
-        raise ValueError(f"the cost {entry['name']!r} is not finite")
-    limit = None if limit is None else float(limit)
+    if blocks.shape != shape or not np.isfinite(blocks).all():
+        raise ValueError(f"the cost {entry['name']!r} has no finite figure of each choice")
     names, stem = (str(entry["name"]), str(entry["unit"])), float(entry["stem"])
     return Cost(*names, limit, stem, blocks, bool(entry.get("weighed")))
 
@@ -149,6 +122,6 @@ def _retraining(entry: Mapping[str, Any]) -> Retraining:
     return Retraining(**{**fields, "moved": bool(entry.get("moved"))})
 
 
-def _size(entry: Mapping[str, Any]) -> tuple[int, int]:
-    height, width = entry["resolution"]
-    return int(height), int(width)
+def _size(size: Sequence[int]) -> str:
+    height, width = map(int, size)
+    return f"{height}×{width}"

@@ -13,33 +13,31 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..files import write_atomically
 
-# light and dark; in an SVG each light colour becomes a CSS variable
-PAPER, INK, MUTED, LINE, ACCENT, WARM = (
-    "#fdfdfb",
-    "#1b1d22",
-    "#666973",
-    "#dddee2",
-    "#1f5f9f",
-    "#c2410c",
-)
+PAPER, INK, MUTED, LINE = "#fdfdfb", "#1b1d22", "#666973", "#dddee2"
+ACCENT, WARM, SOFT = "#1f5f9f", "#c2410c", "#f3f3f0"
 # Okabe and Ito's palette for colour-blind readers, without yellow (faint on paper) and black
 CATEGORIES = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8a8d94")
-DARK = {
-    PAPER: "#16181d",
-    INK: "#e8e9ec",
-    MUTED: "#a0a3ad",
-    LINE: "#363943",
-    ACCENT: "#74aee8",
-    WARM: "#f2894f",
-    "#0072b2": "#3d9ade",
+_SCHEME = {  # name in CSS: light and dark
+    "paper": (PAPER, "#16181d"),
+    "ink": (INK, "#e8e9ec"),
+    "muted": (MUTED, "#a0a3ad"),
+    "line": (LINE, "#363943"),
+    "accent": (ACCENT, "#74aee8"),
+    "warm": (WARM, "#f2894f"),
+    "soft": (SOFT, "#1f2229"),
+    "blue": (CATEGORIES[0], "#3d9ade"),
 }
+_LIGHT, _DARK = (
+    ":root{" + "".join(f"--{name}:{pair[i]};" for name, pair in _SCHEME.items()) + "}"
+    for i in (0, 1)
+)
+COLOURS = f"{_LIGHT}@media(prefers-color-scheme:dark){{{_DARK}}}"
+"""CSS that gives --paper, --ink and the others, of the page and of each chart."""
 WIDTH = 4.8  # inches of a chart, 480 px of the page's
-_PNG_DPI = 200
 _FONTS = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
 _SETTINGS: Any = {
     "svg.fonttype": "none",
@@ -47,29 +45,18 @@ _SETTINGS: Any = {
     "text.parse_math": False,  # names of choices and classes are anyone's
     "font.family": "DejaVu Sans",
     "font.size": 8,
-    "figure.facecolor": PAPER,
-    "axes.facecolor": PAPER,
-    "savefig.facecolor": PAPER,
-    "text.color": INK,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
     "axes.titlesize": 8.5,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "axes.grid": True,
-    "grid.color": LINE,
     "grid.linewidth": 0.5,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
     "legend.frameon": False,
-    "legend.labelcolor": INK,
-    "lines.linewidth": 1.4,
-    "lines.solid_capstyle": "round",
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), PAPER),
+    **dict.fromkeys(("text.color", "axes.titlecolor", "legend.labelcolor"), INK),
+    **dict.fromkeys(("axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), MUTED),
+    **dict.fromkeys(("axes.edgecolor", "grid.color", "xtick.color", "ytick.color"), LINE),
 }
 
 
@@ -96,9 +83,9 @@ def chart_style() -> Iterator[None]:
         yield
 
 
-def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """A figure of that size in inches; nothing has to be closed."""
-    return Figure(figsize=(width, height), layout="constrained")
+def new_figure(height: float) -> Figure:
+    """A figure of WIDTH and that height in inches; nothing has to be closed."""
+    return Figure(figsize=(WIDTH, height), layout="constrained")
 
 
 def category(index: int) -> str:
@@ -112,26 +99,22 @@ def finish(figure: Figure, png: Path, alt: str, caption: str) -> Chart:
     Raises:
         OSError: the file can't be written.
     """
-    write_atomically(png, lambda stream: figure.savefig(stream, format="png", dpi=_PNG_DPI))
+    write_atomically(png, lambda stream: figure.savefig(stream, format="png", dpi=200))
     text = io.StringIO()
     empty = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(text, format="svg", metadata=empty)
-    source = "data:image/svg+xml;base64," + base64.b64encode(
-        themed(text.getvalue()).encode()
-    ).decode("ascii")
+    svg = _themed(text.getvalue()).encode()
+    source = "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
     width, height = figure.get_size_inches() * 100
     return Chart(source, alt, caption, round(width), round(height))
 
 
-def themed(svg: str) -> str:
+def _themed(svg: str) -> str:
     """matplotlib's SVG with the page's fonts, and with other colours in a dark scheme."""
-    svg = svg[svg.index("<svg") :]
-    light = "".join(f"--c{colour[1:]}:{colour};" for colour in DARK)
-    dark = "".join(f"--c{colour[1:]}:{other};" for colour, other in DARK.items())
-    style = f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
-    svg = re.sub("|".join(DARK), lambda m: f"var(--c{m[0][1:]})", svg)
+    names = {light: name for name, (light, _) in _SCHEME.items()}
+    svg = re.sub("|".join(names), lambda m: f"var(--{names[m[0]]})", svg[svg.index("<svg") :])
     svg = svg.replace("'DejaVu Sans'", _FONTS)
-    return svg.replace('<style type="text/css">', f'<style type="text/css">{style}', 1)
+    return svg.replace('<style type="text/css">', f'<style type="text/css">{COLOURS}', 1)
 
 
 def short(name: str, length: int = 16) -> str:
@@ -139,9 +122,8 @@ def short(name: str, length: int = 16) -> str:
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
-def quiet_axes(axes: Axes) -> None:
+def quiet_axes(axes: Any) -> None:
     """Without ticks, grid and frame."""
     axes.grid(False)
     axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)

@@ -23,21 +23,19 @@ def training_chart(lines: Sequence[Mapping[str, Any]], name: str, png: Path) -> 
     evaluated = [key for key in metric_names(lines)[:2] if len(_curve(lines, key))]
     several = bool(evaluated) and len(_curve(lines, evaluated[0])) > 1
     lr = _curve(lines, "lr")
-    panels = ["loss", *(["metric"] if several else []), *(["lr"] if len(lr) else [])]
-    heights = {"loss": 1.7, "metric": 0.9, "lr": 0.6}
-    figure = new_figure(0.6 + sum(heights[p] for p in panels))
-    found = figure.subplots(
-        len(panels), 1, sharex=True, squeeze=False, height_ratios=[heights[p] for p in panels]
-    )
-    axes: dict[str, Axes] = dict(zip(panels, found[:, 0], strict=True))
-    _losses(axes["loss"], lines, total)
+    heights = [1.7, *([0.9] if several else []), *([0.6] if len(lr) else [])]
+    figure = new_figure(0.6 + sum(heights))
+    losses, *below = figure.subplots(
+        len(heights), 1, sharex=True, squeeze=False, height_ratios=heights
+    )[:, 0]
+    _losses(losses, lines, total)
     if several:
-        _metrics(axes["metric"], lines, evaluated)
+        _metrics(below[0], lines, evaluated)
     if len(lr):
-        axes["lr"].plot(*lr.T, color=INK, lw=1)
-        axes["lr"].set_ylabel("learning\nrate")
-        axes["lr"].set_ylim(bottom=0)
-    axes[panels[-1]].set_xlabel("iterations")
+        below[-1].plot(*lr.T, color=INK, lw=1)
+        below[-1].set_ylabel("learning\nrate")
+        below[-1].set_ylim(bottom=0)
+    [losses, *below][-1].set_xlabel("iterations")
     last = max(int(line["iteration"]) for line in lines) + 1
     results = "".join(f" {key}: {_curve(lines, key)[-1, 1]:.2f} at the end." for key in evaluated)
     return finish(

@@ -119,7 +119,7 @@ def test_damage_is_told(folder, without_drawing):
     (folder / "ledger.jsonl").write_bytes(b"".join(lines))
     for front in ([3], [{"architecture": 3}], [None]):
         (folder / "pareto_front.json").write_text(json.dumps({"front": front}))
-        assert "1 entries of pareto_front.json are no networks" in html_of(folder)
+        assert "The front in pareto_front.json could not be made" in html_of(folder)
     for name in ("best_architecture.json", "ledger.jsonl"):
         (folder / name).unlink()
     assert "Not begun: there is no ledger.jsonl." in html_of(folder)

@@ -28,7 +28,7 @@ def write_steps(root):
     write_made_training(root / "step4", backbone=best)
     found = list(rank(evaluations)[0].architecture)
     write_made_training(root / "step4_by_hand", backbone={"architecture": found})
-    write_made_training(root / "step5", str(root / "step4" / "model_final.pth"))
+    write_made_training(root / "step5", str(root / "step4" / "model_final.pth"), backbone=best)
     (root / "step5" / "metrics.json").unlink()
     (root / "step5" / "evaluation.json").write_text(json.dumps({"bbox/AP": 42.0}))
     config = yaml.safe_load((root / "step5" / "config.yaml").read_text())

@@ -90,8 +90,7 @@ def test_a_search_that_runs(tmp_path):
     assert "Running, 37 of 120 candidates" in page.text
     assert "writes detections.json when the search ends" in page.text
     assert str(best.architecture) in page.text and f"{best.fitness:.2f}" in page.text
-    # its time by its candidates and workers, and what the best reached: 37 * 1.5 s / 2
-    assert f"about 28 s bbox/AP {best.fitness:.2f} (supernet)" in page.text
+    assert f"bbox/AP {best.fitness:.2f} (supernet)" in page.text
     charts = ("fitness.png", "fitness_flops.png", "network.png", "top_choices.png")
     assert {p.name for p in (folder / "report").iterdir()} == {
         *("index.html", "generations.png", *charts)
@@ -208,14 +207,11 @@ def test_an_empty_and_a_missing_folder(tmp_path):
 
 
 def test_a_search_of_before(tmp_path):
-    """Without search.json: what the ledger has is drawn, the page says what is missing."""
+    """Without search.json nothing of it is shown, and the page says what to do."""
     folder = write_made_search(tmp_path / "s", made_evaluations(SPACE, 11), SPACE)
     (folder / "search.json").unlink()
     page = report(folder)
-    assert "this search is of an older version" in page.text and "Running, 11 c" in page.text
-    assert "costs of its blocks are not known without search.json" in page.text
-    assert len(page.all("img")) == 4
-    assert [c for c in page.copied if "train_net" in c] == []
+    assert "search_net.py --resume writes it anew" in page.text and page.all("img") == []
 
 
 def test_costs_and_front_of_a_pareto_search(tmp_path):
