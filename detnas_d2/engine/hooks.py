@@ -148,8 +148,8 @@ class Checkpointing(hooks.PeriodicCheckpointer):
         former = [*lost, *(f for f, i in files.items() if i < start)]
         surplus = former[: -self.max_to_keep] if self.max_to_keep else []
         self.recent_checkpoints = former[len(surplus) :]
-        for file in [*surplus, *folder.glob(f"{self.file_prefix}_*{TEMPORARY}")]:
-            os.remove(file)
+        for file in [*map(Path, surplus), *folder.glob(f"{self.file_prefix}_*{TEMPORARY}")]:
+            file.unlink()
         final = f"{self.file_prefix}_final"
         last = self.checkpointer.get_checkpoint_file()
         if 0 < start >= self.trainer.max_iter and not last.endswith(f"{final}.pth"):
