@@ -34,7 +34,6 @@ def test_every_form_round_trips(a):
     assert a == Architecture.parse(a, a.space)
     assert a == Architecture.parse(str(a), a.space)
     assert a == Architecture.parse(str(list(a)), a.space)
-    assert a == Architecture.parse(str(tuple(a)), a.space)
     assert a == Architecture.parse(list(a), a.space)
     assert a == Architecture.parse(np.array(a.choices, dtype=np.int8), a.space)
     assert a == Architecture.parse(json.loads(json.dumps(a.to_json())), a.space)
@@ -55,13 +54,10 @@ def test_text_with_blanks_and_brackets():
     assert str(Architecture.parse(text, SPACE)) == "2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2"
 
 
-def test_it_is_an_immutable_sequence_of_ints():
+def test_it_is_a_sequence_of_ints():
     a = Architecture(SPACE, np.array(PUBLISHED))
     assert (len(a), list(a), a[0], a[-1]) == (20, list(PUBLISHED), 2, 2)
     assert all(type(choice) is int for choice in a)
-    assert not hasattr(a, "__dict__")
-    with pytest.raises(AttributeError):
-        a.choices = ()  # type: ignore[misc]
 
 
 def test_equality_means_the_same_network():
@@ -107,20 +103,18 @@ def test_wrong_architectures_are_told_by_their_position(value, message):
         Architecture.parse(value, SPACE)
 
 
-def write(path: Path, content) -> Path:
+def write(folder: Path, content) -> Path:
+    path = folder / "best_architecture.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
 
 
 def test_files(tmp_path):
     a = Architecture(SPACE, PUBLISHED)
-    best = {**a.to_json(), "fitness": 0.3, "flops": 288_082_368, "params": 1}
-    path = write(tmp_path / "best_architecture.json", best)
-    assert Architecture.parse(path, SPACE) == a
-    assert Architecture.parse(str(path), SPACE) == a
-    assert Architecture.parse(str(write(tmp_path / "list.json", list(PUBLISHED))), SPACE) == a
     line = {"architecture": list(PUBLISHED), "status": "ok"}
-    assert Architecture.parse(str(write(tmp_path / "line.json", line)), SPACE) == a
+    for content in ({**a.to_json(), "fitness": 0.3}, list(PUBLISHED), line):
+        path = write(tmp_path, content)
+        assert Architecture.parse(path, SPACE) == Architecture.parse(str(path), SPACE) == a
 
 
 @pytest.mark.parametrize(
@@ -136,7 +130,7 @@ def test_files(tmp_path):
     ],
 )
 def test_wrong_files_are_named(tmp_path, content, message):
-    path = write(tmp_path / "best_architecture.json", content)
+    path = write(tmp_path, content)
     with pytest.raises(ArchitectureError, match=message) as caught:
         Architecture.parse(str(path), SPACE)
     assert str(path) in str(caught.value)

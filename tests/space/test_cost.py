@@ -31,9 +31,8 @@ def test_published_figures(space, architecture, flops):
     table = CostTable(get_space(space))
     a = Architecture.parse(architecture, table.space)
     assert table.flops(a) == flops
-    assert table.flops(a.choices) == flops
-    assert table.flops(np.array(a.choices)) == flops
-    assert table.flops(np.array([a.choices])).tolist() == [flops]
+    assert table.flops(a.choices) == table.flops(np.array(a.choices, np.uint8)) == flops
+    assert table.flops(np.array([a.choices] * 2, np.uint8)).tolist() == [flops] * 2
     assert sum(f for _, f, _ in table.by_stage(a)) == flops
 
 
@@ -96,20 +95,6 @@ def test_stages_add_up():
     assert CostTable(table.space, (64, 96)).params(a) == table.params(a)
 
 
-def test_arrays_equal_single_look_ups_and_leave_the_type():
-    table = CostTable(get_space("1.3g"), (320, 256))
-    choices = np.random.default_rng(0).integers(4, size=(50, 40))
-    for look_up in (table.flops, table.params):
-        many = look_up(choices)
-        assert isinstance(many, np.ndarray)
-        assert many.dtype == np.int64
-        singles = [look_up(Architecture(table.space, tuple(row))) for row in choices]
-        assert many.tolist() == singles
-        assert all(type(single) is int for single in singles)
-    assert table.flops(choices.astype(np.uint8)).tolist() == table.flops(choices).tolist()
-    assert table.flops(choices[:0]).tolist() == []
-
-
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -121,21 +106,12 @@ def test_arrays_equal_single_look_ups_and_leave_the_type():
         (np.zeros((2, 2, 20), int), "block 1 of 20"),
         (np.array(3), "isn't a list of choices"),
         (None, "isn't a list of choices"),
+        (Architecture.parse(LARGE, get_space("1.3g")), "an architecture of space '1.3g'"),
     ],
 )
 def test_wrong_architectures_are_refused(value, message):
-    table = CostTable(get_space("300m"))
-    for look_up in (table.flops, table.params):
-        with pytest.raises(ArchitectureError, match=message):
-            look_up(value)
-
-
-def test_architectures_of_another_space_are_refused():
-    table = CostTable(get_space("3.8g"))
-    other = Architecture.parse(LARGE, get_space("1.3g"))
-    for look_up in (table.flops, table.by_stage):
-        with pytest.raises(ArchitectureError, match="got an architecture of space '1.3g'"):
-            look_up(other)
+    with pytest.raises(ArchitectureError, match=message):
+        CostTable(get_space("300m")).flops(value)
 
 
 @pytest.mark.parametrize(

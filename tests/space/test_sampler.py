@@ -20,12 +20,6 @@ from detnas_d2.space import (
 
 SMALL = SearchSpace("small", 4, (Stage(8, 2), Stage(20, 2)), (ShuffleChoice(3), XceptionChoice()))
 RANGE = (256_863_360, 326_863_360)  # that of the published ImageNet supernet, in seven bins
-PUBLISHED = [
-    "2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2",  # COCO, FPN
-    "2,3,1,1,3,2,1,3,3,1,1,1,3,3,2,0,3,3,3,3",  # COCO, RetinaNet
-    "2,1,0,3,1,3,0,3,2,0,1,1,3,3,3,3,3,3,3,1",  # VOC, FPN
-]
-VOC_RETINANET = "1,3,0,0,2,3,3,3,2,3,3,3,3,2,2,0,2,3,1,1"
 
 
 def chi_square(counts, expected):
@@ -65,18 +59,6 @@ def test_order_and_other_random_numbers_do_not_matter():
         assert all(isinstance(a, Architecture) and a.space == first.space for a in forward)
 
 
-def test_uniform_over_each_block_and_over_pairs_of_blocks():
-    sampler = UniformPathSampler("300m", 0)
-    paths = np.array([sampler(i).choices for i in range(4000)])
-    per_block = [chi_square(np.bincount(column, minlength=4), 1000) for column in paths.T]
-    assert sum(per_block) < 99.6  # 99.9% quantile of chi-square with 20 * 3 degrees of freedom
-    pairs = [
-        chi_square(np.bincount(paths[:, i] * 4 + paths[:, i + 1], minlength=16), 250)
-        for i in range(0, 20, 2)
-    ]
-    assert sum(pairs) < 209.3  # 10 * 15 degrees
-
-
 def flops_of_all():
     table = CostTable(SMALL, (64, 96))
     paths = itertools.product(range(2), repeat=4)
@@ -113,11 +95,6 @@ def test_the_published_range_and_its_space():
     flops = table.flops(table.space.draw(np.random.default_rng(0), 20_000))
     assert abs(np.mean((low <= flops) & (flops <= high)) - 0.9972) < 0.002
     assert abs(np.mean(flops <= 300_000_000) - 0.68) < 0.02
-    for architecture in PUBLISHED:
-        assert low <= table.flops(Architecture.parse(architecture, table.space)) <= high
-    # this one lies 0.2% above it, and its makers' sampler never drew it from a bin
-    above = table.flops(Architecture.parse(VOC_RETINANET, table.space)) - high
-    assert above == 625_984
 
 
 @pytest.mark.parametrize(
@@ -135,10 +112,7 @@ def test_the_published_range_and_its_space():
         ),
         (237_222_721, 237_222_722, 1, "none of 256,000 random paths of space '300m' has from"),
         (300e6, 290e6, 1, "low is 300,000,000.0 and high 290,000,000.0; expected low <= high"),
-        ("290M", 300e6, 1, "low is '290M'; expected a number of multiply-adds"),
-        (0, float("inf"), 1, "high is inf"),
-        (float("nan"), 1, 1, "low is nan"),
-        (True, 1, 1, "low is True"),
+        *((low, 1, 1, f"low is {low!r}; expected a num") for low in ("290M", float("nan"), True)),
         *((*RANGE, n, f"bins is {n!r}; expected an integer of") for n in (0, 1.5, "7", True)),
     ],
 )
