@@ -37,9 +37,8 @@ def register_coco(
 ) -> None:
     """Registers a COCO JSON file for training and Detectron2's COCO evaluator.
 
-    Unlike Detectron2's ``register_coco_instances``, damaged boxes are reported once and left out,
-    a file that the evaluator would read otherwise is refused, a missing one says what has to lie
-    there, and a second registration is handled alike on every version (:func:`register_dataset`).
+    Unlike with Detectron2's ``register_coco_instances``, damaged boxes are reported once and left
+    out, and a file that the evaluator would read otherwise is refused.
 
     Args:
         class_names: in the order of the category ids, a list or its text in JSON; read from the

@@ -106,16 +106,15 @@ def _empty_square(
 ) -> tuple[float, float, float] | None:
     """Centre and side of a square as large as one of the boxes' crops that no box covers."""
     height, width = shape
+    corners = np.array(boxes)
     for _ in range(_TRIES):
         x0, y0, x1, y1 = boxes[int(rng.integers(len(boxes)))]
         side = min(max(x1 - x0, y1 - y0) * (1 + 2 * _MARGIN), height, width)
         left, top = rng.uniform(0, width - side), rng.uniform(0, height - side)
-        shares = [
-            max(0.0, min(b[2], left + side) - max(b[0], left))
-            * max(0.0, min(b[3], top + side) - max(b[1], top))
-            / side**2
-            for b in boxes
-        ]
-        if max(shares) < _COVERED:
+        low, high = (
+            np.maximum(corners[:, :2], (left, top)),
+            np.minimum(corners[:, 2:], (left + side, top + side)),
+        )
+        if np.max(np.prod(np.clip(high - low, 0, None), axis=1) / side**2) < _COVERED:
             return left + side / 2, top + side / 2, side
     return None

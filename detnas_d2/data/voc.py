@@ -27,10 +27,8 @@ def load_voc_folder(
 ) -> list[dict[str, Any]]:
     """Reads Annotations/, ImageSets/Main/<split>.txt and JPEGImages/ into Detectron2's form.
 
-    Beyond Detectron2's ``load_voc_instances``: images may be of any suffix, a split may hold one
-    image, damaged boxes are left out and told once, and what is wrong in a file is said with its
-    name. Boxes come out as that function gives them: XYXY_ABS, VOC's 1-based inclusive
-    [xmin, xmax] becoming [xmin - 1, xmax).
+    As Detectron2's ``load_voc_instances``, VOC's 1-based inclusive [xmin, xmax] becoming
+    [xmin - 1, xmax), but with images of any suffix, and without damaged boxes, which are told once.
 
     Objects marked difficult are loaded and trained on, as by that function (the authors' code
     trains without them). Detectron2's evaluator takes them out of the figure: they are no ground
@@ -77,17 +75,18 @@ def image_ids(dirname: str | Path, split: str) -> list[str]:
             f"Cannot read the image set {split_file} ({what}). Expected the image ids, one a line."
         ) from error
     ids = [line.strip() for line in lines if line.strip()]
+    if not ids:
+        raise DataError(f"{split_file} names no image. Write the image ids into it, one a line.")
+    seen: set[str] = set()
     for image_id in ids:
         if len(image_id.split()) > 1:
             # Detectron2's evaluator separates its columns by blanks, and takes whole lines.
             raise DataError(
                 f"{split_file} has to hold one image id without blanks a line, got {image_id!r}."
             )
-    if not ids:
-        raise DataError(f"{split_file} names no image. Write the image ids into it, one a line.")
-    if len(set(ids)) < len(ids):
-        twice = next(i for i in ids if ids.count(i) > 1)
-        raise DataError(f"{split_file} names image {twice} twice; delete one of the lines.")
+        if image_id in seen:
+            raise DataError(f"{split_file} names image {image_id} twice; delete one of the lines.")
+        seen.add(image_id)
     return ids
 
 

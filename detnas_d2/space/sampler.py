@@ -98,17 +98,15 @@ class FlopsRangePathSampler(PathSampler):
         edges = [low, *(low + (high - low) / number * i for i in range(1, number)), high]
         self._bins = list(pairwise(edges))
         for i, (start, end) in enumerate(self._bins, 1):
-            drawn = 0
-            if start <= self._cost.max_flops and end >= self._cost.min_flops:
-                if any(self._attempt(0, n, start, end) is not None for n in range(_ATTEMPTS)):
-                    continue
-                drawn = _BATCH * _ATTEMPTS
+            overlaps = start <= self._cost.max_flops and end >= self._cost.min_flops
+            if overlaps and any(self._attempt(0, n, start, end) for n in range(_ATTEMPTS)):
+                continue
+            none = f"none of {_BATCH * _ATTEMPTS:,} random paths" if overlaps else "no path"
             height, width = self._cost.input_size
             which = f" (bin {i} of {number}: take fewer, or another range)" if number > 1 else ""
             raise SpaceError(
-                f"{f'none of {drawn:,} random paths' if drawn else 'no path'} of space "
-                f"{self.space.name!r} has from {start:,} to {end:,} multiply-adds at "
-                f"{height}x{width}{which}; its paths have from {self._cost.min_flops:,} to "
+                f"{none} of space {self.space.name!r} has from {start:,} to {end:,} multiply-adds "
+                f"at {height}x{width}{which}; its paths have from {self._cost.min_flops:,} to "
                 f"{self._cost.max_flops:,}"
             )
 
