@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from detnas_d2.report import boxes, page, search_part
 from detnas_d2.report.style import Chart
@@ -130,6 +131,18 @@ def write_made_training(folder: Path, checkpoint: str = "", **model: Any) -> Pat
     lines.append({"iteration": 200, "bbox/AP": 31.5, "bbox/AP50": 60.0})
     (folder / "metrics.json").write_text("".join(json.dumps(x) + "\n" for x in lines))
     return folder
+
+
+def write_made_detections(folder: Path, *more: dict[str, Any], **content: Any) -> dict[str, Any]:
+    """detections.json and a.png: what was found on it, and on it with other keys (`more`)."""
+    Image.new("RGB", (40, 30), "tan").save(folder / "a.png")
+    box = {"bbox": [1, 1, 20, 20], "class": 0}
+    image = {"file": str(folder / "a.png"), "width": 40, "height": 30, "ground_truth": [box]}
+    image["detections"] = [{**box, "score": 0.5}]
+    content = {"images": [image, *({**image, **m} for m in more)], **content}
+    made = {"classes": ["a"], "dataset": "d", "calibration_batches": [1, 1], "least_score": 0.3}
+    (folder / "detections.json").write_text(json.dumps({**made, **content}))
+    return image
 
 
 def draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

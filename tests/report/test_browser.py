@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 
 import pytest
-from made_search import made_evaluations, space_of, write_made_search
+from made_search import made_evaluations, space_of, write_made_detections, write_made_search
 from PIL import Image
 
 from detnas_d2.report import write_report
@@ -43,23 +42,7 @@ def page_file(tmp_path_factory):
     evaluations = made_evaluations(space, 60, failing=[5])
     write_made_search(folder, evaluations, space)
     write_best(folder / "best_architecture.json", rank(evaluations)[0])
-    Image.new("RGB", (120, 80), "tan").save(folder / "image.png")
-    box = {"bbox": [10, 10, 60, 40], "class": 0}
-    image = {
-        "file": str(folder / "image.png"),
-        "width": 120,
-        "height": 80,
-        "ground_truth": [box],
-        "detections": [{**box, "score": 0.75}],
-    }
-    content = {
-        "classes": ["<Zelle> ü"],
-        "images": [image, {**image, "file": str(folder / "gone.png")}],
-        "dataset": "made_val",
-        "calibration_batches": [2, 4],
-        "least_score": 0.3,
-    }
-    (folder / "detections.json").write_text(json.dumps(content))
+    write_made_detections(folder, {"file": str(folder / "gone.png")}, classes=["<Zelle> ü"])
     return write_report(folder), rank(evaluations)
 
 

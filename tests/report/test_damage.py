@@ -10,12 +10,11 @@ from made_search import (
     draw_nothing,
     made_evaluations,
     space_of,
-    told_of,
+    write_made_detections,
     write_made_search,
     write_made_training,
 )
 from payloads import changed
-from PIL import Image
 
 from detnas_d2.report import write_report
 from detnas_d2.report.page import ReportError
@@ -23,15 +22,6 @@ from detnas_d2.search import rank, write_best
 
 SPACE = space_of(2, (1, 1))
 EVALUATIONS = made_evaluations(SPACE, 3)
-BOX = {"bbox": [1, 1, 20, 20], "class": 0, "score": 0.5}
-IMAGE = {"width": 40, "height": 30, "ground_truth": [BOX], "detections": [BOX]}
-DETECTIONS = {
-    "classes": ["a"],
-    "images": [IMAGE],
-    "dataset": "d",
-    "calibration_batches": [1, 1],
-    "least_score": 0.3,
-}
 UNREAD = "no detections.json that could be read"
 
 
@@ -42,9 +32,7 @@ def folder(tmp_path):
     write_best(folder / "best_architecture.json", rank(EVALUATIONS)[0])
     entry = {"architecture": list(EVALUATIONS[0].architecture), "latency": 1.5}
     (folder / "pareto_front.json").write_text(json.dumps({"front": [entry]}))
-    Image.new("RGB", (40, 30)).save(folder / "a.png")
-    images = [{**IMAGE, "file": str(folder / "a.png")}]
-    (folder / "detections.json").write_text(json.dumps({**DETECTIONS, "images": images}))
+    write_made_detections(folder)
     return folder
 
 
@@ -84,25 +72,21 @@ def test_any_content(folder, without_drawing, name):
     html_of(folder)
 
 
-VALUES = [None, "x", "${x}", "\x00", float("nan"), [0, 0], [[]], {"a": 1}, -1, 10**400]
-KEYS = [
-    *("metric", "candidates", "input_size", "space", "baseline", "costs", "retrain"),
-    *("space.name", "space.choices", "space.stem", "space.stages"),
-]
+VALUES = [None, "${x}", "\x00", float("nan"), [[]], {"a": 1}, -1]
+KEYS = {
+    "search.json": (
+        *("metric", "candidates", "input_size", "space", "baseline", "costs", "retrain"),
+        *("space.name", "space.choices", "space.stem", "space.stages"),
+    ),
+    "config.yaml": ("search", "search.seed", "train"),
+}
 
 
-@pytest.mark.parametrize("key", KEYS)
-def test_any_value_of_search_json(folder, without_drawing, key):
+@pytest.mark.parametrize(("name", "key"), [(name, key) for name in KEYS for key in KEYS[name]])
+def test_any_value(folder, without_drawing, name, key):
+    content = yaml.safe_load((folder / name).read_text())  # JSON, too
     for value in VALUES:
-        (folder / "search.json").write_text(json.dumps(changed(told_of(SPACE), key, value)))
-        html_of(folder)
-
-
-@pytest.mark.parametrize("key", ["search", "search.seed", "search.executor.workers", "train"])
-def test_any_setting(folder, without_drawing, key):
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    for value in VALUES[:-1]:
-        (folder / "config.yaml").write_text(yaml.safe_dump(changed(config, key, value)))
+        (folder / name).write_text(json.dumps(changed(content, key, value)))
         html_of(folder)
 
 
@@ -125,33 +109,29 @@ def test_damage_is_told(folder, without_drawing):
     assert "Not begun: there is no ledger.jsonl." in html_of(folder)
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
+def test_damaged_detections(folder, without_drawing):
+    box = {"bbox": [1], "class": 0, "score": 0.5}
+    for key, value in (
         *(("width", v) for v in (0, None, "x")),
-        *(("detections", v) for v in ([{}], [3], None, [{**BOX, "bbox": [1]}])),
-        *(("file", 3), ("ground_truth", [{**BOX, "class": []}])),
-    ],
-)
-def test_damaged_detections(folder, without_drawing, path, value):
-    content = json.loads((folder / "detections.json").read_text())
-    content["images"][0][path] = value
-    (folder / "detections.json").write_text(json.dumps(content))
-    assert UNREAD in html_of(folder)
+        *(("detections", v) for v in ([{}], [3], None, [box])),
+        *(("file", 3), ("ground_truth", [{**box, "class": []}])),
+    ):
+        write_made_detections(folder, {key: value})
+        assert UNREAD in html_of(folder)
 
 
-@pytest.mark.parametrize("value", [None, "x", "${x}", float("nan"), [1], 10**400, -1, True])
-def test_damaged_trainings(tmp_path, without_drawing, value):
+def test_damaged_trainings(tmp_path, without_drawing):
     folder = write_made_training(tmp_path / "step")
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    for key in ("train.max_iter", "train.init_checkpoint", "train.seed"):
-        config = changed(config, key, value)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    (folder / "done.json").write_text(json.dumps({"seconds": value}))
-    (folder / "evaluation.json").write_text(json.dumps({"bbox/AP": value}))
-    line = {"iteration": 3, "total_loss": value, "time": value, "lr": value, "bbox/AP": value}
-    (folder / "metrics.json").write_text(json.dumps(line) + "\n")
-    assert "step" in html_of(folder)
+    for value in (*VALUES, 10**400):
+        for key in ("train.max_iter", "train.init_checkpoint", "train.seed"):
+            config = changed(config, key, value)
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        (folder / "done.json").write_text(json.dumps({"seconds": value}))
+        (folder / "evaluation.json").write_text(json.dumps({"bbox/AP": value}))
+        line = {"iteration": 3, **dict.fromkeys(("total_loss", "time", "lr", "bbox/AP"), value)}
+        (folder / "metrics.json").write_text(json.dumps(line) + "\n")
+        assert "step" in html_of(folder)
 
 
 def test_one_section_fails(folder, monkeypatch):
