@@ -71,41 +71,20 @@ class Planted:
 
 def targets(p: Planted) -> dict[str, Any]:
     """Nodes that run something when they are made."""
-    command = f"touch {p.trace}"
-    touch = {"_target_": "os.system", "command": command}
+    touch = {"_target_": "os.system", "command": f"touch {p.trace}"}
     yacs = get_cfg()
     yacs.MODEL.BACKBONE.NAME, yacs.MODEL.DETNAS.ARCHITECTURE = "build_detnas_backbone", "0,1"
     yacs.MODEL.DETNAS.SPACE = p.program
     return {
         "os": touch,
-        "process": {"_target_": "subprocess.check_call", "args": command, "shell": True},
         "open": {"_target_": "builtins.open", "file": str(p.trace), "mode": "w"},
         "a made target": {**touch, "_target_": {"_target_": "pydoc.locate", "path": "os.system"}},
         "a module of the folder": {"_target_": f"{p.module}.Own"},
-        "a program": {"_target_": "runpy.run_path", "path_name": p.program},
-        "an import": {"_target_": "importlib.import_module", "name": p.module},
-        "torch": {"_target_": "torch.load", "f": p.file("bomb.pth"), "weights_only": False},
-        "a config": {"_target_": "detectron2.config.LazyConfig.load", "filename": p.program},
         "our config": {"_target_": "detnas_d2.engine.load_config", "path": p.program},
-        "our space": {"_target_": "detnas_d2.space_file.load_space", "value": p.program},
-        "our file": {
-            "_target_": "detnas_d2.files.write_atomically",
-            "path": str(p.trace),
-            "write": "",
-        },
-        "a folder": {
-            "_target_": "detectron2.utils.file_io.PathManager.mkdirs",
-            "path": str(p.trace),
-        },
         "proposals": {
             "_target_": "detectron2.data.get_detection_dataset_dicts",
             "names": [DATA_SET],
             "proposal_files": [p.file("bomb.pkl")],
-        },
-        "unpickled": {
-            "_target_": "detectron2.data.build.load_proposals_into_dataset",
-            "dataset_dicts": [],
-            "proposal_file": p.file("bomb.pkl"),
         },
         "yacs in a node": {
             "_target_": "detectron2.modeling.GeneralizedRCNN",
