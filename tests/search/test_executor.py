@@ -24,37 +24,72 @@ def test_measure_keeps_the_fitness_unrounded_and_plain(tiny):
     assert result.error is None and result.architecture == a and result.seconds >= 0
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_fitness_that_is_not_finite_is_a_failure(tiny, value):
-    (a,) = architectures(tiny, (0, 1, 2))
-    result = measure(lambda _: (value, {"bbox/AP": value, "bbox/APs": 1.0}), a)
-    assert result.fitness is None and "NotFinite" in result.error
-    assert result.metrics == {"bbox/AP": None, "bbox/APs": 1.0}
-
-
 @pytest.mark.parametrize(
-    "bad", [3.0, (3.0,), (1.0, {"AP": "high"}), ("high", {}), (None, {}), None]
+    "answer, error",
+    [
+        ((float("nan"), {}), "NotFinite: the fitness is nan"),
+        ((-float("inf"), {}), "NotFinite: the fitness is -inf"),
+        (3.0, "TypeError: "),
+        ((3.0,), "ValueError: "),
+        ((1.0, {"AP": "high"}), "ValueError: "),
+        ((None, {}), "TypeError: "),
+    ],
 )
-def test_fitness_function_that_breaks_its_contract_is_a_failure(tiny, bad):
+def test_what_is_no_finite_fitness_is_a_failure(tiny, answer, error):
     (a,) = architectures(tiny, (0, 1, 2))
-    assert measure(lambda _: bad, a).error is not None
+    result = measure(lambda _: answer, a)
+    assert result.fitness is None and result.error.startswith(error)
+    figures = {"bbox/AP": float("inf"), "bbox/APs": 1.0}
+    assert measure(lambda _: (1.0, figures), a).metrics == {"bbox/AP": None, "bbox/APs": 1.0}
+
+
+def test_failing_candidate_is_tried_again(tiny, caplog):
+    """As often as stated; what counts is the last attempt."""
+    outcomes = {
+        (0, 0, 0): [ValueError("no"), 3.0],
+        (0, 0, 1): [float("nan"), ValueError("first"), ValueError("last")],
+        (0, 0, 2): [ValueError("no"), ValueError("no"), float("nan"), 1.0],
+        (0, 1, 0): [4.0],
+    }
+
+    def fitness(a):
+        outcome = outcomes[a.choices].pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome, {}
+
+    results = list(InProcessExecutor(fitness, retries=2).run(architectures(tiny, *outcomes)))
+    assert [(r.fitness, r.error) for r in results] == [
+        (3.0, None),
+        (None, "ValueError: last (after 3 attempts)"),
+        (None, "NotFinite: the fitness is nan (after 3 attempts)"),
+        (4.0, None),
+    ]
+    assert outcomes[(0, 0, 2)] == [1.0]
+    assert "0,0,1 failed in attempt 2 of 3: ValueError: first\nTraceback" in caplog.text
+    assert caplog.text.count("in fitness") == 5  # the traceback of each exception
+    outcomes[(0, 1, 0)].append(float("inf"))
+    (once,) = InProcessExecutor(fitness).run(architectures(tiny, (0, 1, 0)))
+    assert once.error == "NotFinite: the fitness is inf (after 1 attempt)"
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, DetNASError])
-def test_interrupts_pass_through_and_lose_nothing(tiny, make_evaluator, open_ledger, interrupt):
+def test_interrupts_pass_through_and_lose_nothing(tiny, make_evaluator, tmp_path, interrupt):
+    lines = []
+
     def fitness(a):
-        if a.choices == (0, 0, 1):
+        lines.append((tmp_path / "ledger.jsonl").read_text().count("\n"))
+        if a.choices == (0, 0, 2):
             raise interrupt
         return 1.0, {}
 
     evaluate = make_evaluator(tiny, fitness)
     with pytest.raises(interrupt):
         evaluate(architectures(tiny, (0, 0, 0), (0, 0, 1), (0, 0, 2)), 0)
-    evaluate._ledger.close()
-    assert [e.architecture.choices for e in open_ledger(tiny, resume=True)] == [(0, 0, 0)]
+    assert lines == [1, 2, 3]  # each is in the ledger before the next begins
 
 
-def test_nothing_is_evaluated_twice(tiny, make_evaluator, separable, cost, open_ledger):
+def test_nothing_is_evaluated_twice(tiny, make_evaluator, separable, cost):
     fitness = separable(tiny)
     a, b, c = architectures(tiny, (0, 0, 0), (1, 0, 0), (2, 0, 0))
     evaluate = make_evaluator(tiny, fitness)
@@ -66,42 +101,9 @@ def test_nothing_is_evaluated_twice(tiny, make_evaluator, separable, cost, open_
     assert [e.generation for e in second] == [1, 0]
     assert [e.flops for e in first] == [cost(tiny).flops(x) for x in (a, b, a)]
     assert [e.params for e in first] == [cost(tiny).params(x) for x in (a, b, a)]
-    evaluate._ledger.close()
     again = make_evaluator(tiny, fitness, resume=True)
     assert again([b, a, c], 2) == [first[1], first[0], second[0]]
     assert fitness.calls == [a, b, c]
-
-
-def test_failing_candidate_is_tried_again(tiny, caplog):
-    """As often as stated; what counts is the last attempt."""
-    outcomes = {
-        (0, 0, 0): [ValueError("no"), 3.0],
-        (0, 0, 1): [float("nan"), ValueError("first"), ValueError("last")],
-        (0, 0, 2): [ValueError("no"), ValueError("no"), float("nan"), 1.0],
-        (0, 1, 0): [4.0],
-    }
-    waiting = {choices: list(values) for choices, values in outcomes.items()}
-
-    def fitness(a):
-        outcome = waiting[a.choices].pop(0)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome, {}
-
-    results = list(InProcessExecutor(fitness, retries=2).run(architectures(tiny, *outcomes)))
-    assert [r.fitness for r in results] == [3.0, None, None, 4.0]
-    assert [r.error for r in results] == [
-        None,
-        "ValueError: last (after 3 attempts)",
-        "NotFinite: the fitness is nan (after 3 attempts)",
-        None,
-    ]
-    assert waiting[(0, 0, 2)] == [1.0]
-    assert "0,0,1 failed in attempt 2 of 3: ValueError: first\nTraceback" in caplog.text
-    assert caplog.text.count("in fitness") == 5  # the traceback of each exception
-    waiting[(0, 1, 0)].append(float("inf"))
-    (once,) = InProcessExecutor(fitness).run(architectures(tiny, (0, 1, 0)))
-    assert once.error == "NotFinite: the fitness is inf (after 1 attempt)"
 
 
 def test_failed_are_taken_up_again(tiny, make_evaluator, cost, open_ledger):
@@ -115,9 +117,7 @@ def test_failed_are_taken_up_again(tiny, make_evaluator, cost, open_ledger):
             raise ValueError("no")
         return 1.0, {}
 
-    evaluate = make_evaluator(tiny, fitness)
-    assert [e.ok for e in evaluate([a, b], 0)] == [False, False]
-    evaluate._ledger.close()
+    assert [e.ok for e in make_evaluator(tiny, fitness)([a, b], 0)] == [False, False]
     failing.discard(a)
     calls.clear()
     ledger = open_ledger(tiny, resume=True)
@@ -128,15 +128,25 @@ def test_failed_are_taken_up_again(tiny, make_evaluator, cost, open_ledger):
     assert [(e.architecture, e.ok) for e in ledger] == [(c, False), (a, True), (b, False)]
 
 
-def test_each_result_is_in_the_ledger_before_the_next_begins(tiny, make_evaluator, tmp_path):
-    lines = []
+@pytest.mark.parametrize("succeeds", [None, 19])
+def test_many_failures_in_a_row_end_the_search(demo, open_ledger, cost, succeeds):
+    rows = np.random.default_rng(0).integers(4, size=(60, demo.num_blocks))
+    drawn = architectures(demo, *map(tuple, rows.tolist()))
+    works = {drawn[succeeds]} if succeeds is not None else set()
 
     def fitness(a):
-        lines.append(len((tmp_path / "ledger.jsonl").read_text().splitlines()))
+        if a not in works:
+            raise RuntimeError("CUDA error")
         return 1.0, {}
 
-    make_evaluator(tiny, fitness)(architectures(tiny, (0, 0, 0), (0, 0, 1), (0, 0, 2)), 0)
-    assert lines == [1, 2, 3]
+    ledger = open_ledger(demo)
+    executor = InProcessExecutor(fitness)
+    with pytest.raises(SearchError, match="20 candidates in a row failed.*RuntimeError: CUDA err"):
+        Evaluator(executor, cost(demo), ledger)(drawn, 3)
+    assert len(ledger) == (20 if succeeds is None else 40)
+    works.update(drawn)  # mended
+    evaluations = Evaluator(executor, cost(demo), ledger, retry_failed=True)(drawn, 3)
+    assert all(e.ok for e in evaluations) and len(ledger) == 60
 
 
 def test_progress_counts_and_estimates(tiny, record, caplog):
@@ -144,7 +154,7 @@ def test_progress_counts_and_estimates(tiny, record, caplog):
     now = 1000.0
     progress = Progress(total=10, clock=lambda: now)
     progress.begin_batch([record(tiny, (0, 0, 0), 3.0), record(tiny, (0, 0, 1), None)])
-    assert "2/10" in caplog.messages[-1] and "2 candidates" in caplog.messages[-1]
+    assert caplog.messages[-1] == "2/10: 2 candidates are in the ledger already"
     now += 600
     progress.evaluated(record(tiny, (0, 1, 0), 2.5, generation=4, flops=288_082_368, seconds=600))
     # 7 left of 600 s each: the two of the ledger are no part of the mean
@@ -154,29 +164,6 @@ def test_progress_counts_and_estimates(tiny, record, caplog):
     )
     progress.begin_batch([])
     progress.evaluated(record(tiny, (0, 1, 1), None))
-    assert "4/10" in caplog.messages[-1] and "ValueError: no" in caplog.messages[-1]
-    assert "best 3.0000" in caplog.messages[-1]
+    assert "4/10, generation 0: failed (ValueError: no), best 3.0000, " in caplog.messages[-1]
     progress.evaluated(record(tiny, (0, 1, 2), 3.5))
     assert "best 3.5000" in caplog.messages[-1]
-
-
-@pytest.mark.parametrize("succeeds", [None, 19])
-def test_many_failures_in_a_row_end_the_search(demo, open_ledger, cost, succeeds):
-    rows = np.random.default_rng(0).integers(4, size=(60, demo.num_blocks))
-    architectures = [Architecture(demo, tuple(row.tolist())) for row in rows]
-    works = None if succeeds is None else architectures[succeeds]
-    broken = True
-
-    def fitness(a):
-        if broken and a != works:
-            raise RuntimeError("CUDA error")
-        return 1.0, {}
-
-    ledger = open_ledger(demo)
-    executor = InProcessExecutor(fitness)
-    with pytest.raises(SearchError, match="20 candidates in a row failed.*RuntimeError: CUDA err"):
-        Evaluator(executor, cost(demo), ledger)(architectures, 3)
-    assert len(ledger) == (20 if succeeds is None else 40)
-    broken = False  # mended
-    evaluations = Evaluator(executor, cost(demo), ledger, retry_failed=True)(architectures, 3)
-    assert all(e.ok for e in evaluations) and len(ledger) == 60
