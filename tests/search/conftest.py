@@ -78,16 +78,12 @@ def separable() -> type[Separable]:
 @pytest.fixture
 def open_ledger(tmp_path: Path) -> Callable[..., Ledger]:
     """open_ledger(space, resume=..., seed=...) -> the ledger of this test's folder."""
-    opened = []
 
     def get(space: SearchSpace, *, resume: bool = False, seed: int = 0) -> Ledger:
         header = make_header(space, "c0ffee", "5eed", seed)
-        opened.append(Ledger(tmp_path / "ledger.jsonl", header, space, resume=resume))
-        return opened[-1]
+        return Ledger(tmp_path / "ledger.jsonl", header, space, resume=resume)
 
-    yield get
-    for ledger in opened:
-        ledger.close()
+    return get
 
 
 @pytest.fixture
@@ -100,24 +96,26 @@ def make_evaluator(open_ledger, cost) -> Callable[..., Evaluator]:
     return make
 
 
+def made(architecture: Architecture, fitness: float | None, **kwargs) -> Evaluation:
+    fields = {
+        "status": "ok" if fitness is not None else "failed",
+        "metrics": {} if fitness is None else {"bbox/AP": fitness},
+        "flops": 100,
+        "params": 10,
+        "generation": 0,
+        "seconds": 0.125,
+        "error": None if fitness is not None else "ValueError: no",
+        **kwargs,
+    }
+    return Evaluation(architecture=architecture, fitness=fitness, **fields)
+
+
 @pytest.fixture
 def record() -> Callable[..., Evaluation]:
     """record(space, choices, fitness, ...) -> an Evaluation with made-up figures."""
 
     def make(space: SearchSpace, choices, fitness: float | None = 1.0, **kwargs) -> Evaluation:
-        fields = {
-            "status": "ok" if fitness is not None else "failed",
-            "metrics": {} if fitness is None else {"bbox/AP": fitness},
-            "flops": 100,
-            "params": 10,
-            "generation": 0,
-            "seconds": 0.125,
-            "error": None if fitness is not None else "ValueError: no",
-            **kwargs,
-        }
-        return Evaluation(
-            architecture=Architecture(space, tuple(choices)), fitness=fitness, **fields
-        )
+        return made(Architecture(space, tuple(choices)), fitness, **kwargs)
 
     return make
 
@@ -134,13 +132,8 @@ def instant():
             out = []
             for a in architectures:
                 value = fitness(a)
-                ok = value is not None
-                out.append(
-                    Evaluation(
-                        a, "ok" if ok else "failed", value, {}, flops(a), 1, generation, 0.0,
-                        None if ok else f"ValueError: bad {a}",
-                    )
-                )  # fmt: skip
+                error = {} if value is not None else {"error": f"ValueError: bad {a}"}
+                out.append(made(a, value, flops=flops(a), generation=generation, **error))
             return out
 
         return evaluate, batches

@@ -33,38 +33,25 @@ def totals(cost: BlockCost) -> list[float]:
     ]
 
 
-def table_of(numbers):
-    """Rows of which some are equal, as the blocks of a stage are."""
-    row = st.lists(numbers, min_size=3, max_size=3)
-    rows = st.tuples(row, row)
-    places = st.lists(st.integers(0, 1), min_size=5, max_size=5)
-    return st.builds(lambda pair, which: [pair[i] for i in which], rows, places)
-
-
 INTEGERS = st.one_of(st.integers(0, 6), st.integers(0, 10**9))
 FLOATS = st.floats(0, 50)
 
 
 @st.composite
-def costs(draw):
-    numbers = draw(st.sampled_from([INTEGERS, FLOATS]))
-    rows, constant = draw(table_of(numbers)), draw(numbers)
-    return BlockCost(SPACE, "units", rows, constant)
-
-
-@st.composite
 def limits(draw):
     """Limits between which some architecture's cost lies, and a little beside it."""
-    chosen = draw(st.lists(costs(), min_size=1, max_size=4))
     found = []
-    for cost in chosen:
+    for _ in range(draw(st.integers(1, 4))):
+        numbers = draw(st.sampled_from([INTEGERS, FLOATS]))
+        rows = draw(st.lists(st.tuples(*[numbers] * 3), min_size=5, max_size=5))
+        cost = BlockCost(SPACE, "units", rows, draw(numbers))
         values = sorted(set(totals(cost)))
         maximum = values[draw(st.integers(0, len(values) - 1))]
         found.append(CostLimit(cost, maximum + draw(st.sampled_from([0, 0.5, -1e-6]))))
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(limits())
 def test_allows_and_witness_against_every_architecture(chosen):
     every = [totals(limit.cost) for limit in chosen]
@@ -74,7 +61,6 @@ def test_allows_and_witness_against_every_architecture(chosen):
     ]
     limit = CostLimits(SPACE, chosen)
     assert limit.allows(EVERY).tolist() == expected
-    assert [bool(limit.allows(row[None])[0]) for row in EVERY[:20]] == expected[:20]
     assert [limit.meets(Architecture(SPACE, tuple(row))) for row in EVERY.tolist()] == expected
     if any(expected):
         assert expected[EVERY.tolist().index(list(limit.witness()))]
@@ -83,27 +69,18 @@ def test_allows_and_witness_against_every_architecture(chosen):
             limit.witness()
 
 
-@pytest.fixture(scope="module")
-def million():
-    """All of the demo space, with its costs and a latency of its own."""
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.3])
+def test_real_costs_against_a_million_architectures(share):
+    """Each limit at a share of its cost's range: jointly infeasible, then tight, then loose."""
     space = get_space("demo")
     table = CostTable(space)
-    rng = np.random.default_rng(3)
-    latency = BlockCost(space, "ms of latency", rng.uniform(0.2, 2, (10, 4)).tolist(), 1.5)
+    rows = np.random.default_rng(3).uniform(0.2, 2, (10, 4)).tolist()
+    costs = [table.flops, table.params, BlockCost(space, "ms of latency", rows, 1.5)]
+    limit = CostLimits(
+        space, [CostLimit(c, c.minimum + share * (c.maximum - c.minimum)) for c in costs]
+    )
     choices = np.indices((4,) * 10, dtype=np.int8).reshape(10, -1).T
-    limited = [table.flops, table.params, latency]
-    return space, choices, limited, [cost(choices) for cost in limited]
-
-
-@pytest.mark.parametrize("share", [0.001, 0.05, 0.1, 0.15, 0.3])
-def test_real_costs_against_a_million_architectures(million, share):
-    """Each limit at a share of its cost's range: jointly infeasible, then tight, then loose."""
-    space, choices, limited, every = million
-    limits = [CostLimit(c, c.minimum + share * (c.maximum - c.minimum)) for c in limited]
-    meets = [values <= limit.maximum for values, limit in zip(every, limits, strict=True)]
-    limit = CostLimits(space, limits)
-    assert np.array_equal(limit.allows(choices), np.logical_and.reduce(meets))
-    if np.logical_and.reduce(meets).any():
+    if limit.allows(choices).any():
         assert limit.allows(np.array([limit.witness().choices])).all()
     else:
         with pytest.raises(LimitError, match="draws, though each alone can be met"):
