@@ -9,3 +9,7 @@ class DetNASError(Exception):
     The command-line scripts print such an error as one message and end with status 1; anything
     else is a bug and keeps its traceback.
     """
+
+
+class ConfigError(DetNASError, ValueError):
+    """A config, an override or a setting that cannot be used."""

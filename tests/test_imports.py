@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "detnas_d2"
 
 # What each room may import besides itself. These are files that all may use.
-_FREE = {"commands", "durations", "errors", "files", "own_modules", "space_file", "trust"}
+_FREE = {"commands", "durations", "errors", "files", "own_modules", "rules", "settings"}
+_FREE |= {"space_file", "trust"}
 MAY_IMPORT = {
     "errors": set(),
     "durations": set(),
@@ -21,6 +22,8 @@ MAY_IMPORT = {
     "commands": {"errors"},
     "trust": {"errors"},
     "own_modules": set(),
+    "rules": {"errors"},
+    "settings": {"rules"},
     "space_file": _FREE | {"space"},
     "space": _FREE,
     "modeling": _FREE | {"space"},

@@ -1,20 +1,15 @@
-"""Settings of the search (Algorithm 2)."""
+"""Settings of the search (Algorithm 2): docs/config.md says what each key means."""
 
 from detectron2.config import LazyCall as L
 
 from detnas_d2.driver import DefaultExecutor
 from detnas_d2.evaluation import SupernetFitness
 from detnas_d2.search import EvolutionarySearch
+from detnas_d2.settings import Search, defaults
 
+# limits of what a candidate may cost and all else that is no node: docs/config.md
 search = dict(
-    seed=0,
-    # What a candidate may cost, in multiply-adds of the backbone's convolutions, parameters, and
-    # milliseconds; all that are not None have to be met.
-    flops_limit=300_000_000,
-    params_limit=None,
-    latency_limit=None,
-    latency_table=None,  # a file; python -m detnas_d2.evaluation.latency measures it
-    input_size=(224, 224),  # (height, width) of the image that costs are counted for
+    **defaults(Search),
     # How a candidate is scored. One of your own: docs/extending.md
     fitness=L(SupernetFitness)(
         metric="bbox/AP",  # among the metrics of dataloader.evaluator
@@ -38,9 +33,4 @@ search = dict(
     algorithm=L(EvolutionarySearch)(
         population=50, generations=20, parents=10, mutation_probability=0.1
     ),
-    # Architectures that the search begins with, [2,1,2,0,...] or a best_architecture.json each; and
-    # another search's ledger.jsonl, whose best fill the first population. All are evaluated anew.
-    initial=None,
-    initial_ledger=None,
-    retrain=[],  # configs that train the best network, for the commands printed at the end
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from omegaconf.errors import OmegaConfBaseException
 
 from detnas_d2.data.errors import DataError, MissingDatasetError
+from detnas_d2.rules import did_you_mean
 
 ROOT_VARIABLE = "DETECTRON2_DATASETS"
 IMAGE_FOLDER = (
@@ -103,8 +103,7 @@ def missing_datasets(names: str | Iterable[str]) -> list[MissingDataset]:
     missing = []
     for name in names:
         if name not in DatasetCatalog:
-            close = difflib.get_close_matches(name, DatasetCatalog.list(), n=3)
-            hint = f" Did you mean {' or '.join(close)}?" if close else ""
+            hint = did_you_mean(name, DatasetCatalog.list())
             raise DataError(f"No data set is registered as {name!r}.{hint}")
         first = _builtin.get(name, {})
         required = {**first, **_in_metadata(name), **first}  # in this order, and with its texts

@@ -27,19 +27,15 @@ def build_limit(cfg: DictConfig, space: SearchSpace) -> tuple[CostTable, CostLim
     ``params_limit`` and ``latency_limit`` that are not null.
 
     Raises:
-        ConfigError: a limit that is no positive number, or one of latency without a table.
+        ConfigError: a limit of latency without a table.
         SpaceError: a latency table that is damaged, or was measured for something else.
         LimitError: no architecture meets them; it names the nearest feasible values.
     """
     limits = []
     for name in COSTS:
-        key = f"{name}_limit"
-        maximum = cfg.search.get(key)
-        if maximum is None:
-            continue
-        if isinstance(maximum, bool) or not isinstance(maximum, (int, float)) or not maximum > 0:
-            raise ConfigError(f"search.{key} is {maximum!r}; expected a number above 0, or null.")
-        limits.append(CostLimit(build_cost(cfg, space, name), maximum))
+        maximum = cfg.search.get(f"{name}_limit")
+        if maximum is not None:
+            limits.append(CostLimit(build_cost(cfg, space, name), maximum))
     file = cfg.search.get("latency_table")
     if file is not None:
         table = LatencyTable.read(file)

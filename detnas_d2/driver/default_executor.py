@@ -14,9 +14,9 @@ from torch import nn
 
 from ..engine import ConfigError
 from ..engine.machines import gpu_name, wrong_device
-from ..engine.settings import Whole, require
 from ..evaluation import CandidateFitness
 from ..evaluation.cpu import keep_freed_memory, with_threads
+from ..rules import number, require, whole
 from ..search import Executor, InProcessExecutor, RayExecutor
 from .workers import is_cuda, make_fitness, worker_environment, worker_parts
 
@@ -90,14 +90,11 @@ class DefaultExecutor(CandidateExecutor):
     ) -> None:
         require(
             "search.executor",
-            workers=(workers, Whole(0)),
-            retries=(retries, Whole(0)),
-            threads=(threads, Whole(1, may_be_null=True)),
+            workers=(workers, whole(0)),
+            retries=(retries, whole(0)),
+            threads=(threads, whole(1).or_null()),
+            time_limit=(time_limit, number("seconds").or_null()),
         )
-        if time_limit is not None and not (type(time_limit) in (int, float) and time_limit > 0):
-            raise ConfigError(
-                f"search.executor.time_limit is {time_limit!r}; expected seconds above 0, or null."
-            )
         for name, value in (("address", address), ("time_limit", time_limit)):
             if value is not None and not workers:
                 raise ConfigError(

@@ -1,9 +1,9 @@
 """Training: configs, trainer, hooks and checkpoints."""
 
+from ..errors import ConfigError
 from .checkpoint import DetNASCheckpointer
 from .checkpoint_file import CheckpointError, StartingWeights, starting_weights
-from .config import ConfigError, backbone_key, backbone_node, load_config
-from .config_objects import plain_path
+from .config import backbone_key, backbone_node, load_config, plain_path
 from .evaluate import evaluate_checkpoint
 from .hooks import PathResampling, StepSeeding, require_supernet
 from .setup import setup

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +10,7 @@ from detectron2.utils.registry import locate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from ..own_modules import DECORATOR, lacks_decorator, why_not_found
+from ..rules import did_you_mean
 
 
 def wrong_calls(node: Any, key: str) -> Iterator[str]:
@@ -49,12 +49,9 @@ def _call(node: DictConfig, key: str) -> Iterator[str]:
     for given in map(str, node):
         if given in names or given == "_target_":
             continue
-        near = difflib.get_close_matches(given, names, n=3)
-        yield (
-            f"{key}.{given}: {getattr(target, '__name__', target)} takes no {given!r}; it takes "
-            f"{', '.join(near or names) or 'nothing'}."
-            + (f" {DECORATOR}" if lacks_decorator(target) else "")
-        )
+        advice = did_you_mean(given, names) or f" It takes {', '.join(names) or 'nothing'}."
+        advice += f" {DECORATOR}" if lacks_decorator(target) else ""
+        yield f"{key}.{given}: {getattr(target, '__name__', target)} takes no {given!r}.{advice}"
 
 
 def _arguments(target: Any) -> list[str] | None:

@@ -10,10 +10,10 @@ from detectron2.evaluation.testing import flatten_results_dict
 from detectron2.utils import comm
 from omegaconf import DictConfig
 
+from ..errors import ConfigError
 from ..files import write_atomically
 from ..modeling import find_supernet
 from .checkpoint import DetNASCheckpointer
-from .config import ConfigError
 from .trainer import LazyTrainer
 
 EVALUATION_FILE = "evaluation.json"

@@ -15,9 +15,9 @@ from detectron2.engine import HookBase, hooks
 from detectron2.utils import comm
 
 from ..data.seeding import derive_seed
+from ..errors import ConfigError
 from ..files import TEMPORARY
 from ..modeling import Supernet, find_backbone, find_supernet
-from .config import ConfigError
 
 if TYPE_CHECKING:
     from ..space import PathSampler

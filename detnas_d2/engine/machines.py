@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import torch
 from omegaconf import DictConfig
 
-from .config import ConfigError
+from ..errors import ConfigError
 
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 """The devices that this project runs on."""
@@ -72,26 +72,20 @@ class Processes:
             yield f"--dist-url is {self.url!r}; {example}, e.g. tcp://127.0.0.1:29500."
             return
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            (family, *_), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as e:
             yield f"--dist-url is {self.url!r}, but the host {host!r} is not known here ({e})."
             return
-        if self.rank == 0 and _is_taken(found[0]):
-            yield (
-                f"--dist-url is {self.url!r}, but port {port} is in use, perhaps by processes of "
-                "an earlier run; stop them, or give another port (one machine: --dist-url auto)."
-            )
-
-
-def _is_taken(address: tuple[int, int, int, str, tuple[object, ...]]) -> bool:
-    with socket.socket(*address[:3]) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as PyTorch's does
         try:
-            listener.bind(address[4])
-            listener.listen(1)
+            if self.rank == 0:
+                socket.create_server((host, port), family=family).close()
         except OSError as e:
-            return e.errno == errno.EADDRINUSE
-    return False
+            if e.errno == errno.EADDRINUSE:
+                yield (
+                    f"--dist-url is {self.url!r}, but port {port} is in use, perhaps by processes "
+                    "of an earlier run; stop them, or give another port (one machine: --dist-url "
+                    "auto)."
+                )
 
 
 def visible_gpus(for_workers: bool = False) -> int:

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from detectron2.utils import comm
 from torch import nn
 
-from .config import ConfigError
+from ..errors import ConfigError
 
 # 4 MB of float32: what is still to be sent when backward ends is one bucket
 BUCKET_ELEMENTS = 2**20

@@ -9,32 +9,37 @@ from typing import Any
 
 from detectron2.config import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ..data import DataError, describe_missing, missing_datasets
+from ..errors import ConfigError
+from ..rules import number, whole, why_wrong
+from ..settings import KEYS
 from ..space import Architecture, ArchitectureError, SpaceError, resolve_space
 from .calls import wrong_calls
 from .checkpoint_file import why_no_checkpoint
-from .config import ConfigError
 from .machines import Processes, wrong_device
-from .settings import wrong_settings
 
-_ALWAYS = ("model", "train.seed", "train.device", "train.output_dir")
-_TRAINING = ("max_iter", "amp", "checkpointer", "eval_period", "log_period")
-REQUIRED = {
-    "train": (
-        *_ALWAYS,
-        *(f"train.{key}" for key in _TRAINING),
-        *("optimizer", "lr_multiplier", "dataloader.train"),
-    ),
-    "test": (*_ALWAYS, "train.init_checkpoint", "dataloader.test", "dataloader.evaluator"),
-    "search": (
-        *_ALWAYS,
-        *("train.init_checkpoint", "search", "search.fitness", "search.executor"),
-        *("dataloader.test", "dataloader.evaluator"),
-        "dataloader.calibration",
-    ),
+_TESTED = ("dataloader.test", "dataloader.evaluator", "train.init_checkpoint")
+_NEEDED = {
+    "train": ("optimizer", "lr_multiplier", "dataloader.train"),
+    "test": _TESTED,
+    "search": ("search", "dataloader.calibration", *_TESTED),
 }
-"""Keys that must be there and not null, by kind of run."""
+"""What must be there and not null, besides the model and settings that can't be null."""
+_SEEDED = {"num_workers": whole(0), "total_batch_size": whole(1), "seed": whole(0)}
+_PARTS = {
+    "optimizer": {"lr": number(), "momentum": number(zero=True), "weight_decay": number(zero=True)},
+    "dataloader.train": _SEEDED,
+    "dataloader.calibration": _SEEDED,
+    "dataloader.test": {"batch_size": whole(1), "num_workers": whole(0)},
+    "model": {"num_classes": whole(1)},
+    "model.roi_heads": {"num_classes": whole(1)},
+}
+_RULES = {key: field.metadata["rule"] for key, field in KEYS.items()} | {
+    f"{part}.{key}": rule for part, rules in _PARTS.items() for key, rule in rules.items()
+}
+"""What a value has to be, where the config has the key."""
 PURPOSE = {
     "train": "a training (train_net.py; steps 1, 2 and 4)",
     "test": "a test (train_net.py --eval-only; step 5)",
@@ -65,8 +70,12 @@ def check_run(
     Raises:
         ConfigError: with every problem found, each with what to do.
     """
-    missing = [key for key in REQUIRED[kind] if OmegaConf.select(cfg, key) in (None, "")]
-    missing = [key for key in missing if key.rpartition(".")[0] not in missing]
+    needed = ["model", *_NEEDED[kind], "train"]
+    needed += [
+        k for k, f in KEYS.items() if kind in f.metadata["runs"] and not _RULES[k].allows(None)
+    ]
+    missing = [key for key in needed if OmegaConf.select(cfg, key) in (None, "")]
+    missing = [key for key in missing if not any(key.startswith(f"{m}.") for m in missing)]
     if missing:
         raise ConfigError(
             f"The config lacks {', '.join(missing)}; it is not a config of {PURPOSE[kind]}. Start "
@@ -75,7 +84,7 @@ def check_run(
     processes = Processes(gpus, machines, rank, url)
     problems = [
         *processes.problems(),
-        *wrong_settings(cfg, kind),
+        *_values(cfg),
         *_calls(cfg, kind),
         *_datasets(cfg, kind),
         *(wrong_device(cfg, max(gpus, 1), 0) if kind != "search" else ()),  # the executor's
@@ -94,6 +103,17 @@ def check_run(
     if problems:
         lines = [f"  {i}. {p}" for i, p in enumerate(problems, 1)]
         raise ConfigError("The run cannot start:\n" + "\n".join(lines))
+
+
+def _values(cfg: DictConfig) -> Iterator[str]:
+    for key, rule in _RULES.items():
+        parent, _, leaf = key.rpartition(".")
+        try:
+            node = OmegaConf.select(cfg, parent)
+            if isinstance(node, DictConfig) and leaf in node and not rule.allows(node[leaf]):
+                yield why_wrong(key, node[leaf], rule)
+        except OmegaConfBaseException as e:
+            yield f"{key}: {e}"
 
 
 def _datasets(cfg: DictConfig, kind: str) -> Iterator[str]:
@@ -137,7 +157,7 @@ def dataset_names(node: Any) -> Iterator[str]:
 
 
 def _calls(cfg: DictConfig, kind: str) -> Iterator[str]:
-    parts = ["model", *(key for key in REQUIRED[kind] if key.startswith("dataloader."))]
+    parts = ["model", *(key for key in _NEEDED[kind] if key.startswith("dataloader."))]
     parts += {"train": ["optimizer", "lr_multiplier", "path_sampler"], "search": ["search"]}.get(
         kind, []
     )

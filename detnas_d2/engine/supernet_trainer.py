@@ -7,9 +7,9 @@ from detectron2.data import MetadataCatalog
 from detectron2.engine import HookBase
 from omegaconf import DictConfig, OmegaConf
 
+from ..errors import ConfigError
 from ..modeling import find_supernet
 from ..space import PathSampler
-from .config import ConfigError
 from .hooks import PathResampling
 from .preflight import dataset_names
 from .trainer import LazyTrainer

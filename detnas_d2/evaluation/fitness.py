@@ -12,16 +12,17 @@ from omegaconf import DictConfig
 from torch import nn
 
 from ..data.seeding import seeded
-from ..engine import ConfigError, require_supernet
-from ..engine.settings import Flag, Real, Whole, require
+from ..engine import require_supernet
 from ..engine.trainer import LazyTrainer
 from ..modeling import folded
+from ..rules import FLAG, Rule, number, require, whole
 from ..space import Architecture
 from .batch_norm import calibrated
 from .images import SearchImages, load_images
 from .inference import evaluate_images, quiet
 from .metric import check_metric, require_metric
 
+_METRIC = Rule("the name of a metric, such as bbox/AP", lambda v: isinstance(v, str) and v != "")
 # architecture -> (fitness, more is better; every figure by name)
 Score: TypeAlias = Callable[[Architecture], tuple[float, dict[str, float]]]
 
@@ -93,18 +94,17 @@ class SupernetFitness(CandidateFitness):
         channels_last: bool | None = None,
         cache_memory: float = 8,
     ) -> None:
-        if not isinstance(metric, str) or not metric:
-            raise ConfigError(
-                f"search.fitness.metric is {metric!r}; expected the name of a metric, such as "
-                "bbox/AP."
-            )
         require(
             "search.fitness",
-            calibration_batches=(calibration_batches, Whole(1)),
-            batch_size=(batch_size, Whole(1)),
-            amp=(amp, Flag()),
-            channels_last=(channels_last, Flag(may_be_null=True)),
-            cache_memory=(cache_memory, Real(positive=False, unit="GiB")),
+            metric=(
+                metric,
+                Rule("the name of a metric, such as bbox/AP", lambda v: v and type(v) is str),
+            ),
+            calibration_batches=(calibration_batches, whole(1)),
+            batch_size=(batch_size, whole(1)),
+            amp=(amp, FLAG),
+            channels_last=(channels_last, FLAG.or_null()),
+            cache_memory=(cache_memory, number("GiB", zero=True)),
         )
         self.metric = metric
         self.calibration_batches = calibration_batches

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from ..commands import add_debug, command
-from ..engine.config import ConfigError
+from ..errors import ConfigError
 from ..files import write_atomically
 from ..space import LatencyTable
 from ..space_file import configured_input_size, load_space

@@ -12,8 +12,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from ..engine import ConfigError, backbone_key, backbone_node, load_config
-from ..engine.config import apply_overrides
 from ..engine.fingerprint import config_differences, config_hash, file_hash
+from ..engine.overrides import apply_overrides
 from ..files import parse_json
 from ..trust import called_by, read_config
 

@@ -22,7 +22,10 @@ CPU, GPU = (OmegaConf.create({"train": {"device": device}}) for device in ("cpu"
         ({"workers": True}, "search.executor.workers is True"),
         ({"retries": 0.5}, "search.executor.retries is 0.5"),
         ({"threads": 0}, "search.executor.threads is 0; expected a whole number from 1, or null"),
-        ({"workers": 1, "time_limit": 0}, "time_limit is 0; expected seconds above 0"),
+        (
+            {"workers": 1, "time_limit": 0},
+            "is 0; expected a finite number above 0, in seconds",
+        ),
         ({"time_limit": 60}, "search.executor.time_limit needs workers"),
         ({"address": "auto"}, "search.executor.address needs workers"),
     ],

@@ -6,20 +6,24 @@ import json
 import textwrap
 
 import pytest
-from detectron2.config import LazyConfig
+from detectron2.config import LazyCall as L
+from detectron2.config import LazyConfig, instantiate
 from omegaconf import OmegaConf
 
 from detnas_d2.engine import ConfigError, load_config
+from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.errors import DetNASError
+from detnas_d2.space import SearchSpace, ShuffleChoice, Stage, XceptionChoice, get_space
 
 CONFIG = """
 from detectron2.config import LazyCall as L
 from torch import nn
 
 train = dict(
-    max_iter=10, lr=0.1, device="cpu", output_dir="output", init_checkpoint=None,
-    amp=dict(enabled=False), names=["a", "b", "c"], checkpointer=dict(period=5, max_to_keep=2),
+    max_iter=10, device="cpu", output_dir="output", init_checkpoint=None,
+    amp=dict(enabled=False), checkpointer=dict(period=5, max_to_keep=2),
 )
+own = dict(lr=0.1, names=["a", "b", "c"], missing="???", list=["${.missing}"])
 model = L(nn.Linear)(in_features=3, out_features="???", bias=True)
 backbone = dict(architecture="some/best_architecture.json", waiting="${nowhere.else}")
 copy = dict(amp="${train.amp}", seed="${train.max_iter}")
@@ -40,14 +44,14 @@ def plain(cfg):
     "overrides",
     [
         [],
-        ["train.max_iter=20", "train.lr=0.5", "train.lr=1"],
+        ["train.max_iter=20", "own.lr=0.5", "own.lr=1"],
         ["train.device=cuda:1", "train.output_dir=/tmp/a-b_c.d/e", "train.output_dir=''"],
         ["train.amp.enabled=true", "model.bias=False"],
         ["train.init_checkpoint=model.pth", "train.init_checkpoint=null"],
-        ["train.names=[x,y,z]", "backbone.architecture=other/best_architecture.json"],
-        ["+train.extra=3", "+new.key.below='a b'"],
+        ["own.names=[x,y,z]", "backbone.architecture=other/best_architecture.json"],
+        ["+own.extra=3", "+new.key.below='a b'"],
         ["train.amp={enabled: true}", "copy.seed=4"],
-        ["train.lr=1e-3", "train.output_dir='\"quoted = text\"'"],
+        ["own.lr=1e-3", "train.output_dir='\"quoted = text\"'"],
     ],
 )
 def test_harmless_overrides_do_what_detectron2s_do(path, overrides):
@@ -77,9 +81,9 @@ def test_an_architecture_from_a_file(path, tmp_path):
 
 
 def test_a_list_replaces_the_list(path):
-    cfg = load_config(path, ["train.names=[d]", "+train.more=[1,2,3]"])
-    assert cfg.train.names == ["d"] and cfg.train.more == [1, 2, 3]
-    assert load_config(path, ["train.names=[]"]).train.names == []
+    cfg = load_config(path, ["own.names=[d]", "+own.more=[1,2,3]"])
+    assert cfg.own.names == ["d"] and cfg.own.more == [1, 2, 3]
+    assert load_config(path, ["own.names=[]"]).own.names == []
 
 
 def test_text_that_looks_like_a_number_stays_text(path):
@@ -102,20 +106,20 @@ def test_text_that_looks_like_a_number_stays_text(path):
         ("train.max_iter=[1,2]", "type int .* of type list"),
         ("train.max_iter=true", "type int .*True of type bool"),
         ("train.max_iter=1,2", "type int .* of type list"),
-        ("train.lr=fast", "type float"),
+        ("own.lr=fast", "type float"),
         ("train.amp.enabled=1", "type bool \\(now False\\), got 1 of type int"),
         ("train.amp={enabled: 1}", "type bool"),
         ("train.checkpointer={period: {a: 1}}", "type int"),
-        ("train=5", "that key is a group; set one of its keys: max_iter, lr"),
+        ("train=5", "that key is a group; set one of its keys: max_iter, device"),
         ("model=[1]", "that key is a group"),
         ("train.max_iter", "has no '='.*train.max_iter=100"),
         ("--num-gpus", "is an option; .* before the overrides"),
         ("--num-gpus=2", "is an option; .* before the overrides"),
-        ("~train.lr", "can't be deleted; set the key to null"),
-        ("~train.lr=0.1", "can't be deleted"),
+        ("~own.lr", "can't be deleted; set the key to null"),
+        ("~own.lr=0.1", "can't be deleted"),
         ("train.device=cpu,cuda", "a list is written \\[a,b\\]"),
         ("train.output_dir=a=b", "cannot be parsed.*quotes"),
-        ("train.names=[a", "cannot be parsed"),
+        ("own.names=[a", "cannot be parsed"),
     ],
 )
 def test_refused_overrides(path, override, message):
@@ -127,7 +131,7 @@ def test_refused_overrides(path, override, message):
 
 def test_the_first_override_that_is_wrong_stops(path):
     with pytest.raises(ConfigError, match="train.nothing"):
-        load_config(path, ["train.lr=1", "train.nothing=1", "train.none=1"])
+        load_config(path, ["own.lr=1", "train.nothing=1", "train.none=1"])
 
 
 # files
@@ -139,7 +143,7 @@ def test_a_missing_file_names_those_near(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for wrong in ("step1_supernt.py", "sub/step1_supernet.py", str(tmp_path / "step1_supernt.py")):
         with pytest.raises(
-            ConfigError, match=r"does not exist\. Did you mean step1_supernet\.py\?$"
+            ConfigError, match=r"does not exist\. Did you mean 'step1_supernet\.py'\?$"
         ):
             load_config(wrong)
 
@@ -205,9 +209,8 @@ def test_classes_of_config_files_are_named_once(tmp_path, imported, message):
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("metric", "sets search.metric, which is search.fitness.metric now"),
-        ("workers", "sets search.workers, which is search.executor.workers now"),
-        ("memory_limit", "sets search.memory_limit, which is no more"),
+        ("workers", "sets search.workers, .* does not have.*docs/config.md has all keys"),
+        ("flop_limit", "sets search.flop_limit, .*Did you mean 'search.flops_limit'"),
     ],
 )
 def test_keys_of_a_search_of_before(tmp_path, key, message):
@@ -216,3 +219,40 @@ def test_keys_of_a_search_of_before(tmp_path, key, message):
     file.write_text(f"search: {{seed: 0, {key}: 1}}\n")
     with pytest.raises(ConfigError, match=message):
         load_config(str(file))
+
+
+# objects in a file
+
+OBJECTS = """from detectron2.config import LazyCall as L
+from detnas_d2.space import SearchSpace, ShuffleChoice, Stage, UniformPathSampler, XceptionChoice
+space = SearchSpace("own", 8, [Stage(12, 2), Stage(16, 1)], [ShuffleChoice(5), XceptionChoice()])
+path_sampler = L(UniformPathSampler)(space=space, seed="${train.seed}")
+train = dict(seed=3)
+own = dict(spaces=[space])
+"""
+SPACE = SearchSpace("own", 8, (Stage(12, 2), Stage(16, 1)), (ShuffleChoice(5), XceptionChoice()))
+
+
+def test_an_instance_is_what_its_node_is(tmp_path):
+    file = tmp_path / "config.py"
+    file.write_text(OBJECTS)
+    cfg = load_config(str(file))
+    nodes = OmegaConf.create(
+        {
+            "space": L(SearchSpace)(
+                name="own",
+                stem_channels=8,
+                stages=[
+                    L(Stage)(channels=12, blocks=2, stride=2),
+                    L(Stage)(channels=16, blocks=1, stride=2),
+                ],
+                choices=[L(ShuffleChoice)(kernel_size=5), L(XceptionChoice)()],
+            )
+        }
+    )
+    assert config_hash(cfg.path_sampler, ["space"]) == config_hash(nodes, ["space"])
+    assert cfg.own.spaces[0] == cfg.path_sampler.space
+    LazyConfig.save(cfg, str(tmp_path / "config.yaml"))
+    again = load_config(str(tmp_path / "config.yaml"))
+    sampler = instantiate(again.path_sampler)
+    assert sampler.space == SPACE != get_space("demo") and sampler.seed == 3

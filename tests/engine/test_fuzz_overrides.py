@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from detnas_d2.engine import ConfigError
-from detnas_d2.engine.config import apply_overrides
+from detnas_d2.engine.overrides import apply_overrides
 
 CONFIG = {
     "train": {"max_iter": 8, "output_dir": "output", "amp": {"enabled": False}, "eval": None},

@@ -44,11 +44,14 @@ def test_what_is_no_training(cfg, key):
     assert key in refusal(cfg).partition("; it is")[0]
 
 
-@pytest.mark.parametrize("key", ["seed", "amp", "checkpointer"])
-def test_settings_that_are_missing_or_null(cfg, key):
+@pytest.mark.parametrize(
+    ("key", "lacks"),
+    [("seed", "seed"), ("amp", "amp.enabled"), ("checkpointer", "checkpointer.period")],
+)
+def test_settings_that_are_missing_or_null(cfg, key, lacks):
     cfg.train[key] = None
     message = refusal(cfg)
-    assert f"lacks train.{key};" in message and "configs/common/train.py" in message
+    assert f"lacks train.{lacks};" in message and "configs/common/train.py" in message
     del cfg.train[key]
     assert refusal(cfg) == message
 

@@ -163,7 +163,7 @@ def test_the_memory_layout_is_that_of_all_that_is_computed(bccd_images):
         ({"calibration_batches": 0}, "calibration_batches is 0; expected a whole number from 1"),
         ({"batch_size": 2.0}, "search.fitness.batch_size is 2.0"),
         ({"amp": "yes"}, "search.fitness.amp is 'yes'; expected True or False"),
-        ({"channels_last": "auto"}, "is 'auto'; expected True, False or null"),
+        ({"channels_last": "auto"}, "is 'auto'; expected True or False, or null"),
         ({"cache_memory": -1}, "search.fitness.cache_memory is -1; expected a finite number"),
     ],
 )

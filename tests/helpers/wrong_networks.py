@@ -209,9 +209,13 @@ SEARCHES = [
     Wrong(
         "layout",
         f"{STEP3} search.fitness.channels_last=auto",
-        ("search.fitness.channels_last is 'auto'", "True, False or null"),
+        ("search.fitness.channels_last is 'auto'", "True or False, or null"),
     ),
-    Wrong("input size", f"{STEP3} search.input_size=[0,0]", ("input size is (0, 0)", "positive")),
+    Wrong(
+        "input size",
+        f"{STEP3} search.input_size=[0,0]",
+        ("is [0, 0]", "[height, width]"),
+    ),
     Wrong("initial", f"{STEP3} search.initial=[[0,1]]", ("got 2 choices, expected 5",)),
     Wrong(
         "initial over the limit",

@@ -79,7 +79,7 @@ OVERRIDES = [
     Wrong(
         "unknown data set",
         f"{STEP2} dataloader.train.dataset.names=digit_train",
-        ("No data set is registered as 'digit_train'", "Did you mean digits_train"),
+        ("No data set is registered as 'digit_train'", "Did you mean 'digits_train'"),
     ),
     Wrong(
         "absent data set",
@@ -114,7 +114,7 @@ CONFIGS = [
     Wrong(
         "no such file",
         "train_net.py --config-file configs/tiny/stpe2.py",
-        ("'configs/tiny/stpe2.py' does not exist", "Did you mean configs/tiny/step2.py"),
+        ("'configs/tiny/stpe2.py' does not exist", "Did you mean 'configs/tiny/step2.py'"),
     ),
     Wrong("a folder", "train_net.py --config-file configs/tiny", ("'configs/tiny'", "step2.py")),
     Wrong(
@@ -142,7 +142,7 @@ CONFIGS = [
     Wrong("its code", C, ("ZeroDivisionError", "line 3"), write("c.py", "\n\nx = 1 / 0\n")),
     Wrong("its files", C, ("'/nowhere/x'", "line 1"), write("c.py", "open('/nowhere/x')\n")),
     Wrong("bytes", C, ("c.py", "UnicodeDecodeError"), write("c.py", b"\x00\xff\x00")),
-    Wrong("empty", C, ("lacks model, train.seed", "Start from one"), write("c.py", "")),
+    Wrong("empty", C, ("lacks model, optimizer", "train", "Start from one"), write("c.py", "")),
     Wrong(
         "search's to train",
         f"train_net.py @step3 {NEW}",

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from released_nets import OPERATIONS, PUBLISHED, Weights
 
 from detnas_d2.engine import DetNASCheckpointer, load_config
-from detnas_d2.engine.config_objects import describe_objects
+from detnas_d2.engine.config import describe_objects
 from detnas_d2.modeling import (
     Classifier,
     Norm,

@@ -1,0 +1,164 @@
+"""``key=value`` overrides of a config, with their typos and wrong types refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ..errors import ConfigError
+from ..rules import did_you_mean
+
+_INT_LIST = re.compile(r"^\d+(,\d+)+$")
+
+
+def apply_overrides(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Apply ``key=value`` overrides to a config, as `load_config` does; returns it.
+
+    Raises:
+        ConfigError: naming the key, and the nearest existing one.
+    """
+    for text in overrides:
+        _apply(cfg, text)
+    return cfg
+
+
+def _apply(cfg: DictConfig, text: str) -> None:
+    override = _parse(text)
+    if override.is_sweep_override():
+        raise ConfigError(f"Override {text!r}: several values; a list is written [a,b].")
+    key, value = override.key_or_group, override.value()
+    current = _current(cfg, key)
+    if type(current) is int and isinstance(value, float) and value.is_integer():
+        value = int(value)  # 3e8
+    if isinstance(current, str) and isinstance(value, (bool, int, float)):
+        value = text.partition("=")[2]  # output_dir=2026 is a name
+    _check(cfg, text, key, value, override.is_add())
+    try:
+        # a whole list or node is replaced, never merged element by element
+        OmegaConf.update(cfg, key, value, merge=not isinstance(value, list))
+    except OmegaConfBaseException as e:
+        raise ConfigError(f"Override {text!r} cannot be applied: {e}") from e
+
+
+_ABSENT = object()
+
+
+def _current(cfg: DictConfig, key: str) -> Any:
+    """The value of a key; None where it waits for one ("???"), _ABSENT without such a key."""
+    try:
+        parent, _, leaf = key.rpartition(".")
+        node = OmegaConf.select(cfg, parent) if parent else cfg
+        if isinstance(node, DictConfig) and OmegaConf.is_missing(node, leaf):
+            return None
+        return OmegaConf.select(cfg, key, default=_ABSENT)
+    except OmegaConfBaseException:  # an interpolation to something unset
+        return None
+
+
+def _check(cfg: DictConfig, text: str, key: str, value: Any, add: bool) -> None:
+    """Refuse a key that the config lacks, or a value of another type, also inside a dict."""
+    _refuse_alias(cfg, text, key)
+    current = _current(cfg, key)
+    if current is not _ABSENT:
+        _check_type(text, current, value)
+        if isinstance(current, DictConfig) and isinstance(value, dict):
+            for name, item in value.items():
+                _check(cfg, text, f"{key}.{name}", item, add)
+        return
+    if not add:
+        raise ConfigError(
+            f"Override {text!r}: the config has no key {key!r}."
+            f"{did_you_mean(key, all_keys(cfg))} To add a key on purpose, write '+{key}=...'."
+        )
+    parent = key.rpartition(".")[0]
+    while parent:
+        above = _current(cfg, parent)
+        if not (above is _ABSENT or isinstance(above, (DictConfig, ListConfig))):
+            raise ConfigError(
+                f"Override {text!r}: {parent!r} holds the value {above!r}; no key can be added "
+                "below it."
+            )
+        parent = parent.rpartition(".")[0]
+
+
+def _refuse_alias(cfg: DictConfig, text: str, key: str) -> None:
+    """Refuse a key that leads through an interpolation: setting it would cut the node off."""
+    parts = key.split(".")
+    for i, part in enumerate(parts[:-1]):
+        node = OmegaConf.select(cfg, ".".join(parts[:i])) if i else cfg
+        if not isinstance(node, DictConfig) or part not in node:
+            return
+        if OmegaConf.is_interpolation(node, part):
+            raw = OmegaConf.to_container(node, resolve=False)
+            raise ConfigError(
+                f"Override {text!r}: {'.'.join(parts[: i + 1])!r} stands for "
+                f"{raw[part]}, as seen from where it is; override that key."  # type: ignore[index,call-overload]
+            )
+
+
+def _parse(text: str) -> Override:
+    if text.startswith("~"):
+        raise ConfigError(f"Override {text!r}: keys can't be deleted; set the key to null instead.")
+    if text.startswith("--"):
+        raise ConfigError(
+            f"Override {text!r} is an option; options with a value go before the overrides."
+        )
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"Override {text!r} has no '='; overrides look like train.max_iter=100.")
+    if _INT_LIST.match(value):
+        text = f"{key}=[{value}]"
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException as e:
+        raise ConfigError(
+            f"Override {text!r} cannot be parsed: {str(e).splitlines()[0]} "
+            "Values with special characters need quotes: key='\"a b\"'."
+        ) from e
+
+
+def _check_type(text: str, current: Any, value: Any) -> None:
+    """Refuse a value that is not of the type of the one it replaces."""
+    if current is None or value is None:
+        return
+    # architectures are files, text or lists of numbers; any of them may replace another
+    is_architecture = text.partition("=")[0].rpartition(".")[2] == "architecture"
+    if isinstance(current, DictConfig):
+        if not isinstance(value, dict):
+            keys = ", ".join(str(k) for k in list(current)[:8])
+            raise ConfigError(
+                f"Override {text!r}: that key is a group; set one of its keys: {keys}"
+            )
+    elif isinstance(current, ListConfig):
+        if not isinstance(value, (list, str)):
+            raise ConfigError(
+                f"Override {text!r}: expected a list (now {list(current)}), got {value!r}; a list "
+                "is written [a,b]."
+            )
+    elif (
+        type(current) in (bool, int, float, str)  # and no class, which a _target_ may be
+        and type(value) is not type(current)
+        and (type(current), type(value)) != (float, int)
+        and not (isinstance(current, str) and isinstance(value, list) and is_architecture)
+    ):
+        raise ConfigError(
+            f"Override {text!r}: expected a value of type {type(current).__name__} "
+            f"(now {current!r}), got {value!r} of type {type(value).__name__}."
+        )
+
+
+def all_keys(node: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted keys of a config, groups included; not what lies behind an interpolation."""
+    if isinstance(node, DictConfig):
+        for key in map(str, node):
+            name = f"{prefix}{key}"
+            yield name
+            if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
+                yield from all_keys(node[key], f"{name}.")
