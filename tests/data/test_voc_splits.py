@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
-import xml.etree.ElementTree as ET
-from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
+from data_to_check import feed_truth, make_voc, run_the_command_of
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets.pascal_voc import CLASS_NAMES, load_voc_instances
 from detectron2.evaluation import PascalVOCDetectionEvaluator
 from detectron2.evaluation.pascal_voc_evaluation import parse_rec
-from detectron2.structures import Boxes, Instances
 
 from detnas_d2.data import (
     DataError,
     MissingDatasetError,
     load_voc_folder,
     missing_datasets,
-    register_builtin_datasets,
     register_voc_folder,
     unregister_dataset,
 )
@@ -126,16 +119,6 @@ def test_a_root_behind_a_link(years, tmp_path):
     assert len(load_voc_folder(link / "VOC0712", "supernet", BCCD_CLASSES)) == 252
 
 
-def test_a_kill_leaves_nothing(years, monkeypatch):
-    def killed(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Path, "rename", killed)
-    with pytest.raises(KeyboardInterrupt):
-        write_mixed_years(years, years[0].parent / "VOC0712", SEARCH_IMAGES, SEED)
-    assert {p.name for p in years[0].parent.iterdir()} == {"VOC2007", "VOC2012", ".VOC0712.lock"}
-
-
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -153,80 +136,15 @@ def test_refused(years, damage, message):
     assert not out.exists()
 
 
-# Evaluation
-
-
-def truth(year_folders: list[Path], image_ids: list[str]) -> dict[str, dict[str, list]]:
-    """class -> image -> inclusive boxes, out of the years' own files, damaged ones included."""
-    found: dict[str, dict[str, list]] = {c: {} for c in BCCD_CLASSES}
-    for i in image_ids:
-        (file,) = [p for y in year_folders if (p := y / f"Annotations/{i}.xml").exists()]
-        for item in ET.parse(file).getroot().iter("object"):
-            box = [float(x.text) for x in item.find("bndbox")]
-            found[item.findtext("name")].setdefault(i, []).append(box)
-    return found
-
-
-def overlap(a, b) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0]) + 1
-    height = min(a[3], b[3]) - max(a[1], b[1]) + 1
-    area = sum((c[2] - c[0] + 1) * (c[3] - c[1] + 1) for c in (a, b))
-    inside = max(width, 0) * max(height, 0)
-    return inside / (area - inside)
-
-
-def eleven_points(boxes: dict[str, list], detections: list[tuple]) -> float:
-    """VOC 2007's AP at IoU 0.5 of one class, in plain loops. detections: (score, image, box)."""
-    total, right, taken, curve = sum(map(len, boxes.values())), 0, set(), []
-    for number, (_, image, box) in enumerate(sorted(detections, reverse=True), 1):
-        overlaps = [overlap(box, b) for b in boxes.get(image, [])]
-        best = int(np.argmax(overlaps)) if overlaps else -1
-        if best >= 0 and overlaps[best] > 0.5 and (image, best) not in taken:
-            taken.add((image, best))
-            right += 1
-        curve.append((right / total, right / number))
-    points = [max((p for r, p in curve if r >= 0.1 * t), default=0) for t in range(11)]
-    return 100 * sum(points) / 11
-
-
-def evaluate(folder: Path, part: str, move) -> tuple[float, float, Counter]:
-    """AP50 by Detectron2's evaluator on the mixed folder and by the loops above on the years.
-
-    move: (box, random generator) -> the box that is predicted, in whole numbers; or None.
-
-    Returns:
-        both figures, and how many boxes of each class were not predicted.
-    """
+def score(folder: Path, part: str, move=lambda box: box) -> float:
+    """AP50 of the boxes themselves, by Detectron2's evaluator."""
     register_voc_folder("mixed_voc", folder, part, BCCD_CLASSES, 2007)
     try:
-        rng = np.random.default_rng(0)
-        records = DatasetCatalog.get("mixed_voc")
-        left = [rng.permutation(np.arange(1, 1000)).tolist() for _ in BCCD_CLASSES]
+        parse_rec.cache_clear()  # it reads each file once in a process
         evaluator = PascalVOCDetectionEvaluator("mixed_voc")
-        evaluator.reset()
-        detections: dict[str, list[tuple]] = {c: [] for c in BCCD_CLASSES}
-        for record in records:
-            moved = [(a["category_id"], move(a["bbox"], rng)) for a in record["annotations"]]
-            classes, boxes = zip(*(m for m in moved if m[1] is not None), strict=True)
-            scores = [left[c].pop() / 1000 for c in classes]  # no two alike in a class
-            for c, score, (x0, y0, x1, y1) in zip(classes, scores, boxes, strict=True):
-                detections[BCCD_CLASSES[c]].append(
-                    (score, record["image_id"], (x0 + 1, y0 + 1, x1, y1))
-                )
-            instances = Instances((record["height"], record["width"]))
-            instances.pred_boxes = Boxes(torch.tensor(boxes).reshape(-1, 4))
-            instances.pred_classes = torch.tensor(classes)
-            instances.scores = torch.tensor(scores)
-            evaluator.process([record], [{"instances": instances}])
-        found = evaluator.evaluate()["bbox"]["AP50"]
+        return feed_truth(evaluator, "mixed_voc", move)["AP50"]
     finally:
         unregister_dataset("mixed_voc")
-    wanted = truth(
-        [folder.parent / "VOC2007", folder.parent / "VOC2012"], [r["image_id"] for r in records]
-    )
-    aps = [eleven_points(wanted[c], detections[c]) for c in BCCD_CLASSES]
-    missing = {c: sum(map(len, wanted[c].values())) - len(detections[c]) for c in BCCD_CLASSES}
-    return float(found), float(np.mean(aps)), Counter(missing)
 
 
 def test_perfect_predictions_lose_the_damaged_box_alone(mixed):
@@ -234,20 +152,7 @@ def test_perfect_predictions_lose_the_damaged_box_alone(mixed):
 
     It takes the last of 11 points from its class, one of three.
     """
-    found, expected, missing = evaluate(mixed, "search", lambda box, rng: box)
-    assert sum(missing.values()) == 1
-    assert found == pytest.approx(expected) == pytest.approx(100 - 100 / 11 / 3)
-
-
-def test_moved_predictions_score_as_plain_loops_say(mixed):
-    def move(box, rng):
-        x0, y0, x1, y1 = box
-        x = float(round(rng.uniform(0, 0.6) * (x1 - x0)))
-        return [x0 + x, y0, x1 + x, y1]
-
-    found, expected, _ = evaluate(mixed, "search", move)
-    assert 20 < expected < 80
-    assert found == pytest.approx(expected)
+    assert score(mixed, "search") == pytest.approx(100 - 100 / 11 / 3)
 
 
 def edit(year: Path, image_id: str, old: str, new: str) -> None:
@@ -261,31 +166,18 @@ def test_what_the_evaluator_cannot_read_is_mended(years, caplog):
     """As 2011_003353 and 2011_006777 of VOC 2012, which hold a ymin of 45.70000076293945."""
     edit(years[0], "BloodImage_00000", "<ymin>177</ymin>", "<ymin>177.70000076293945</ymin>")
     edit(years[0], "BloodImage_00001", "<pose>Unspecified</pose>", "")
-    register_voc_folder("year_voc", years[0], "trainval", BCCD_CLASSES, 2007)
-    try:
-        evaluator = PascalVOCDetectionEvaluator("year_voc")
-        evaluator.reset()
-        with pytest.raises(ValueError, match=r"int\(\) with base 10: '177\.70"):
-            evaluator.evaluate()
-    finally:
-        unregister_dataset("year_voc")
+    with pytest.raises(ValueError, match=r"int\(\) with base 10: '177\.70"):
+        score(years[0], "trainval")
     out = years[0].parent / "VOC0712"
     write_mixed_years(years, out, SEARCH_IMAGES, SEED)
-    assert "2 annotation files have" in caplog.text
     assert "BloodImage_00000.xml, BloodImage_00001.xml" in caplog.text
     plain = [p.name for p in (out / "Annotations").iterdir() if not p.is_symlink()]
     assert sorted(plain) == ["BloodImage_00000.xml", "BloodImage_00001.xml"]
     assert "177.7" in (years[0] / "Annotations/BloodImage_00000.xml").read_text()
-
-    some = names(years[0], "trainval")[:20]
-    assert some[:2] == ["BloodImage_00000", "BloodImage_00001"]
-    (out / "ImageSets/Main/some.txt").write_text("\n".join(some))
-    records = load_voc_folder(out, "some", BCCD_CLASSES)
-    originals = load_voc_folder(years[0], "trainval", BCCD_CLASSES)[:20]
-    assert originals[0]["annotations"][0]["bbox"] == [259, 176.70000076293945, 491, 376]
-    originals[0]["annotations"][0]["bbox"][1] = 177
-    assert [r["annotations"] for r in records] == [r["annotations"] for r in originals]
-    assert evaluate(out, "some", lambda box, rng: box)[0] == pytest.approx(100)
+    (out / "ImageSets/Main/some.txt").write_text("\n".join(names(years[0], "trainval")[:20]))
+    first = load_voc_folder(out, "some", BCCD_CLASSES)[0]["annotations"][0]
+    assert first["bbox"] == [259, 177, 491, 376]
+    assert score(out, "some") == pytest.approx(100)
 
 
 def test_difficult_objects_are_loaded_and_not_scored(years):
@@ -294,66 +186,42 @@ def test_difficult_objects_are_loaded_and_not_scored(years):
     six = names(years[0], "trainval")[:6]
     (years[0] / "ImageSets/Main/trainval.txt").write_text("\n".join(six))
 
-    def score(move):
-        return evaluate(years[0], "trainval", move)[0]
-
-    def without_first(box, rng):
+    def without_first(box):
         return None if box == first else box
 
-    assert six[0] == "BloodImage_00000"
-    assert score(without_first) < 99
-    parse_rec.cache_clear()  # the evaluator reads each file once in a process
-    edit(years[0], six[0], "<difficult>0</difficult>", "<difficult>1</difficult>")
-    assert score(without_first) == score(lambda box, rng: box) == pytest.approx(100)
+    assert score(years[0], "trainval", without_first) < 99
+    edit(years[0], "BloodImage_00000", "<difficult>0</difficult>", "<difficult>1</difficult>")
+    assert score(years[0], "trainval", without_first) == pytest.approx(100)
+    assert score(years[0], "trainval") == pytest.approx(100)
     records = load_voc_folder(years[0], "trainval", BCCD_CLASSES)
     assert records[0]["annotations"][0]["bbox"] == first
     assert records == load_voc_instances(str(years[0]), "trainval", BCCD_CLASSES)
 
 
-def test_the_command_of_the_error_makes_the_data_sets(tmp_path, monkeypatch):
+def test_the_command_of_the_error_makes_the_data_sets(tmp_path, datasets, capsys):
     """Without the folder, the error names the command; that command makes both sets loadable."""
-    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
-    register_builtin_datasets()
+    datasets(tmp_path)
     sets = ["voc_0712_detnas_supernet", "voc_0712_detnas_search"]
-    try:
-        with pytest.raises(MissingDatasetError) as error:
-            DatasetCatalog.get("voc_0712_detnas_search")
-        assert str(tmp_path / "VOC0712") in str(error.value)
-        xml = (
-            "<annotation><size><width>50</width><height>40</height></size><object>"
-            "<name>tvmonitor</name><pose>Left</pose><truncated>0</truncated>"
-            "<difficult>0</difficult><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax>"
-            "<ymax>20</ymax></bndbox></object></annotation>"
-        )
-        for year, ids in (
-            ("VOC2007", [f"{i:06}" for i in range(15)]),
-            ("VOC2012", [f"2008_{i:06}" for i in range(20)]),
-        ):
-            for sub in ("Annotations", "JPEGImages", "ImageSets/Main"):
-                (tmp_path / year / sub).mkdir(parents=True)
-            for i in ids:
-                (tmp_path / year / f"Annotations/{i}.xml").write_text(xml)
-                (tmp_path / year / f"JPEGImages/{i}.jpg").touch()
-            (tmp_path / year / "ImageSets/Main/trainval.txt").write_text("\n".join(ids) + "\n")
-        (command,) = [x for x in str(error.value).splitlines() if "python -m" in x]
-        assert "--search-images 5000 " in command
-        words = command[command.index("python -m") :].replace(" 5000 ", " 25 ").split()
-        done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True)
-        assert done.returncode == 0 and "RuntimeWarning" not in done.stderr, done.stderr
-        assert "search: 25 images" in done.stdout and "supernet: 10 images" in done.stdout
+    with pytest.raises(MissingDatasetError) as error:
+        DatasetCatalog.get("voc_0712_detnas_search")
+    assert str(tmp_path / "VOC0712") in str(error.value)
+    make_voc(tmp_path / "VOC2007", {"trainval": [f"{i:06}" for i in range(15)]})
+    make_voc(tmp_path / "VOC2012", {"trainval": [f"2008_{i:06}" for i in range(20)]})
+    for file in tmp_path.rglob("*.xml"):
+        file.write_text(file.read_text().replace("cell", "tvmonitor"))
+    run_the_command_of(error.value, main, ("--search-images 5000", "--search-images 25"))
+    printed = capsys.readouterr().out
+    assert "search: 25 images" in printed and "supernet: 10 images" in printed
 
-        assert missing_datasets(sets) == []
-        supernet, search = (DatasetCatalog.get(name) for name in sets)
-        assert (len(supernet), len(search)) == (10, 25)
-        assert not {r["image_id"] for r in supernet} & {r["image_id"] for r in search}
-        for name in sets:
-            ours, theirs = MetadataCatalog.get(name), MetadataCatalog.get("voc_2007_test")
-            assert ours.thing_classes == theirs.thing_classes == list(CLASS_NAMES)
-            assert (ours.year, ours.evaluator_type) == (theirs.year, theirs.evaluator_type)
-        assert search[0]["annotations"][0]["category_id"] == 19
-        (tmp_path / "VOC0712/ImageSets/Main/search.txt").unlink()
-        with pytest.raises(MissingDatasetError, match=r"search\.txt\n.*voc_splits"):
-            DatasetCatalog.get("voc_0712_detnas_search")
-    finally:
-        monkeypatch.undo()
-        register_builtin_datasets()
+    assert missing_datasets(sets) == []
+    supernet, search = (DatasetCatalog.get(name) for name in sets)
+    assert (len(supernet), len(search)) == (10, 25)
+    assert not {r["image_id"] for r in supernet} & {r["image_id"] for r in search}
+    for name in sets:
+        ours, theirs = MetadataCatalog.get(name), MetadataCatalog.get("voc_2007_test")
+        assert ours.thing_classes == theirs.thing_classes == list(CLASS_NAMES)
+        assert (ours.year, ours.evaluator_type) == (theirs.year, theirs.evaluator_type)
+    assert search[0]["annotations"][0]["category_id"] == 19
+    (tmp_path / "VOC0712/ImageSets/Main/search.txt").unlink()
+    with pytest.raises(MissingDatasetError, match=r"search\.txt\n.*voc_splits"):
+        DatasetCatalog.get("voc_0712_detnas_search")
