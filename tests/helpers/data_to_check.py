@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -73,6 +74,17 @@ VOC_XML = f"""<annotation>
  </object>
 </annotation>
 """
+
+
+def boxes_of(file: Path) -> list[tuple[Any, ...]]:
+    """(file name, class name, x, y, width, height, area) of every annotation of a COCO file."""
+    content = json.loads(file.read_text(encoding="utf-8"))
+    names = {c["id"]: c["name"] for c in content["categories"]}
+    files = {i["id"]: Path(i["file_name"]).name for i in content["images"]}
+    return sorted(
+        (files[a["image_id"]], names[a["category_id"]], *a["bbox"], a["area"])
+        for a in content["annotations"]
+    )
 
 
 @contextmanager
