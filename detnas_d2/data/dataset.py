@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from detnas_d2.data.findings import Findings
 
 MIN_SIDE = 1.0  # pixels; a box must be wider and higher than this
@@ -39,6 +41,9 @@ class Image:
         size: (width, height) in pixels; (0, 0) until the file was looked into, where the
             annotation gives none.
         entry: of a COCO file.
+        length: of the file, in bytes, once it was looked into.
+        digest: of its bytes, where another file has that length.
+        thumbnail: (16, 16) uint8, grey; None where it was not decoded.
     """
 
     file_name: str
@@ -46,6 +51,9 @@ class Image:
     size: tuple[int, int]
     entry: dict[str, Any]
     boxes: list[Box] = field(default_factory=list)
+    length: int = 0
+    digest: str = ""
+    thumbnail: np.ndarray | None = None
 
     @property
     def objects(self) -> list[Box]:

@@ -65,20 +65,15 @@ class ImageRecords(Sequence[Record], Dataset[Record]):
     """
 
     def __init__(self, root: Path, split: str, files: Iterable[tuple[str, Sequence[str]]]) -> None:
-        self._folders: list[tuple[str, str]] = []
-        blob, lengths, counts = bytearray(), [], []
+        self._root = root
+        self._classes: list[tuple[str, np.ndarray]] = []
         for name, names in files:
-            encoded = [os.fsencode(file) for file in names]
-            blob += b"".join(encoded)
-            lengths.append(np.fromiter(map(len, encoded), np.int64, len(encoded)))
-            counts.append(len(encoded))
-            self._folders.append((str(root / split / name), f"{split}/{name}"))
-        self._names = bytes(blob)
-        self._ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *lengths]))
-        self._class_ends = np.cumsum(counts)
+            encoded = np.array([os.fsencode(file) for file in names], dtype=np.bytes_)
+            self._classes.append((f"{split}/{name}", encoded))
+        self._ends = np.cumsum([len(encoded) for _, encoded in self._classes])
 
     def __len__(self) -> int:
-        return len(self._ends) - 1
+        return int(self._ends[-1]) if self._classes else 0
 
     @overload
     def __getitem__(self, index: int) -> Record: ...
@@ -92,11 +87,11 @@ class ImageRecords(Sequence[Record], Dataset[Record]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         i = range(len(self))[index]
-        label = int(np.searchsorted(self._class_ends, i, side="right"))
-        file = os.fsdecode(self._names[self._ends[i] : self._ends[i + 1]])
-        folder, below = self._folders[label]
+        label = int(np.searchsorted(self._ends, i, side="right"))
+        folder, names = self._classes[label]
+        image_id = f"{folder}/{os.fsdecode(names[i - self._ends[label]])}"
         return {
-            "file_name": f"{folder}/{file}",
+            "file_name": f"{self._root}/{image_id}",
             "category_id": label,
-            "image_id": f"{below}/{file}",
+            "image_id": image_id,
         }

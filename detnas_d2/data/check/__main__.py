@@ -109,9 +109,7 @@ def main(argv: Sequence[str]) -> int:
     elif broken:
         ending = ""
     else:
-        parts = deal(
-            data.splits, data.hashes, findings, args.seed or 0, args.fractions or FRACTIONS
-        )
+        parts = deal(data.splits, findings, args.seed or 0, args.fractions or FRACTIONS)
         folder = write_parts(parts, args.split, findings)
         ending = split_text(parts, folder, findings)
         written = {"image_folder": str(parts.root), "left_out": left_out(findings)}

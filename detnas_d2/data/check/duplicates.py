@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
@@ -13,31 +12,23 @@ import numpy as np
 
 from detnas_d2.data.dataset import Image, Split
 from detnas_d2.data.findings import Findings
-from detnas_d2.data.image_scan import ImageFile
 
 _BITS = 3  # of 64 that may differ
 _GREY_LEVELS = 4.0  # mean difference of two thumbnails that look alike
 _CONTRAST = 8.0  # standard deviation of grey levels below which a picture has no looks
 
 
-def byte_groups(files: dict[Path, ImageFile]) -> dict[Path, str]:
-    """The hash of the bytes, of the files that have the length of another file."""
-    lengths: dict[int, set[Path]] = defaultdict(set)
-    for path, file in files.items():
-        lengths[file.length].add(path)
-    hashes = {}
-    for path in (path for same in lengths.values() if len(same) > 1 for path in same):
-        with contextlib.suppress(OSError):  # it is among the damaged ones then
-            hashes[path] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return hashes
+def find_copies(splits: Iterable[Split]) -> None:
+    """Sets the hash of the bytes, of the files that have the length of another file."""
+    lengths: dict[int, list[Image]] = defaultdict(list)
+    for image in (image for split in splits for image in split.images):
+        lengths[image.length].append(image)
+    for same in lengths.values():
+        for image in same if len(same) > 1 else ():
+            image.digest = hashlib.sha256(image.path.read_bytes()).hexdigest()
 
 
-def check_duplicates(
-    splits: Iterable[Split],
-    files: dict[Path, ImageFile],
-    hashes: dict[Path, str],
-    findings: Findings,
-) -> None:
+def check_duplicates(splits: Iterable[Split], findings: Findings) -> None:
     """Each image against all before it; the first kind that applies is reported.
 
     Copies within a split are no finding: --split keeps them together.
@@ -46,8 +37,8 @@ def check_duplicates(
     seen, thumbnails = [], []
     for split in splits:
         for image in split.images:
-            path, thumbnail = image.path.resolve(), files[image.path].thumbnail
-            keys = [path, hashes.get(image.path, path)]
+            path, thumbnail = image.path.resolve(), image.thumbnail
+            keys = [path, image.digest or path]
             other = next((before[key] for key in keys if key in before), None)
             if other is not None and other[0] is not split:
                 findings.add("leak", split.name, _pair(image, other))

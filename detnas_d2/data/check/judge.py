@@ -14,7 +14,7 @@ from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings, Severity
 from detnas_d2.data.image_scan import read_files
 
-from .duplicates import byte_groups, check_duplicates
+from .duplicates import check_duplicates, find_copies
 from .mended import Parts, deal, keep
 from .sources import part_of, read_sources
 from .stratify import PARTS
@@ -28,14 +28,9 @@ _FAR = 0.05  # share of an image's side by which a box reaches far out
 
 @dataclass(frozen=True)
 class Data:
-    """What is usable of the data.
-
-    Attributes:
-        hashes: of the files whose bytes may be those of another.
-    """
+    """What is usable of the data."""
 
     splits: list[Split]
-    hashes: dict[Path, str]
     findings: Findings
 
     def own_parts(self) -> Parts | None:
@@ -48,7 +43,7 @@ class Data:
             return None
         if len(self.splits) == 1:
             try:
-                return deal(self.splits, self.hashes, self.findings)
+                return deal(self.splits, self.findings)
             except DataError as error:
                 self.findings.add("too-few", self.splits[0].name, str(error))
                 return None
@@ -78,14 +73,14 @@ def read_clean(
     findings = Findings()
     with without_garbage_collection():
         splits = read_sources(paths, images, findings)
-        files = read_files(splits, findings, decode=decode)
+        read_files(splits, findings, decode=decode)
         for split in splits:
             drop_damaged_boxes(split, findings)
             _check_boxes(split, findings, short_edge)
     _check_classes(splits, findings)
-    hashes = byte_groups(files)
-    check_duplicates(splits, files, hashes, findings)
-    return Data(splits, hashes, findings)
+    find_copies(splits)
+    check_duplicates(splits, findings)
+    return Data(splits, findings)
 
 
 def _check_boxes(split: Split, findings: Findings, short_edge: int) -> None:

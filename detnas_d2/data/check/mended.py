@@ -39,15 +39,11 @@ class Parts:
 
 def deal(
     splits: Sequence[Split],
-    hashes: Mapping[Path, str],
     findings: Findings,
     seed: int = 0,
     fractions: Sequence[float] = FRACTIONS,
 ) -> Parts:
     """Deals out the images of all splits anew, every class in its share, copies of one together.
-
-    Args:
-        hashes: of the files whose bytes may be those of another.
 
     Raises:
         DataError: nothing usable, fractions that are none, or images that are too few for them.
@@ -55,7 +51,7 @@ def deal(
     whole = keep({"": splits}, findings)
     groups: dict[str, list[Image]] = {}
     for image in whole.images[""]:
-        groups.setdefault(hashes.get(image.path, image.file_name), []).append(image)
+        groups.setdefault(image.digest or image.file_name, []).append(image)
     labels = [{box.class_name for i in group for box in i.objects} for group in groups.values()]
     if not any(labels):
         raise DataError("There is no usable box in these annotations; nothing was written.")
