@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -70,15 +69,10 @@ def test_masks_and_keypoints_are_kept_for_a_mapper_that_uses_them(records):
 def test_the_mapped_images_are_those_of_the_whole_records(records, masks):
     own = mapper(use_instance_mask=masks)
     expected = {record["image_id"]: own(record)["instances"] for record in records}
-    seen = 0
-    for batch in islice(build_train_loader(records, own, 2), 4):
-        for image in batch:
-            instances = expected[image["image_id"]]
-            assert set(image["instances"].get_fields()) == set(instances.get_fields())
-            assert image["instances"].has("gt_masks") == masks
-            assert tiny.same(image["instances"].gt_boxes.tensor, instances.gt_boxes.tensor)
-            if masks:
-                polygons = [x.get("gt_masks").polygons for x in (image["instances"], instances)]
-                assert all(np.array_equal(a, b) for a, b in zip(*polygons, strict=True))
-            seen += 1
-    assert seen == 8
+    for image in next(iter(build_train_loader(records, own, 4))):
+        found, instances = image["instances"], expected[image["image_id"]]
+        assert set(found.get_fields()) == set(instances.get_fields())
+        assert found.has("gt_masks") == masks
+        assert tiny.same(found.gt_boxes.tensor, instances.gt_boxes.tensor)
+        if masks:
+            assert tiny.same(found.gt_masks.area(), instances.gt_masks.area())

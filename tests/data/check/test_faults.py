@@ -52,27 +52,19 @@ JSON_EDITS = {
     "nothing": (lambda content: None, None),
     "no images": (lambda c: c.pop("images"), "form"),
     "no categories": (lambda c: c.pop("categories"), "form"),
-    "images empty": (put("images", []), "form"),
-    "images an object": (put("images", {"0": {}}), "form"),
-    "annotations a text": (put("annotations", "none"), "form"),
     "annotations empty": (put("annotations", []), "no-box"),
     "all boxes crowds": (every("annotations", iscrowd=1), "no-box"),
     "all images missing": (every("images", file_name="other.jpg"), "image-folder"),
-    "image a text": (lambda c: c["images"].append("5.jpg"), "entry"),
     "image without id": (first("images", id=...), "entry"),
-    "image id a list": (first("images", id=[1]), "entry"),
     "image with a number as name": (first("images", file_name=7), "entry"),
     "image without width": (first("images", width=...), "size"),
-    "image of height 0": (first("images", height=0), "size"),
     "image of width 64.0": (first("images", width=64.0), "number"),
-    "image with a text as width": (first("images", width="64"), "number"),
     "image of another size": (first("images", width=48, height=64), "image-size"),
     "image ids all texts": (image_ids_as_texts, None),
     "image id of another": (first("images", id=3), "image-id-twice"),
     "image twice": (append("images", id=77), "image-twice"),
     "image missing": (first("images", file_name="other.jpg"), "image-missing"),
     "image with a null byte as name": (first("images", file_name="\0.jpg"), "image-missing"),
-    "image with half a character": (first("images", file_name="\ud800"), "image-missing"),
     "category with half a character": (first("categories", name="\ud800"), None),
     "category without name": (first("categories", name=None), "entry"),
     "category id twice": (append("categories", name="third"), "entry"),
@@ -92,13 +84,10 @@ JSON_EDITS = {
     "annotation without id": (first("annotations", id=...), "id-twice"),
     "annotation id twice": (append("annotations"), "id-twice"),
     "annotation without image": (first("annotations", image_id=None), "entry"),
-    "annotation a number": (lambda c: c["annotations"].append(5), "entry"),
     "annotation of no image": (first("annotations", image_id=99), "box-without-image"),
     "annotation of no category": (first("annotations", category_id=99), "class-unknown"),
     "box null": (first("annotations", bbox=None), "entry"),
-    "box of three": (first("annotations", bbox=[1, 2, 3]), "entry"),
     "box of words": (first("annotations", bbox=["1", "2", "3", "a"]), "entry"),
-    "box too large to count": (first("annotations", bbox=[1, 2, 3, 10**400]), "entry"),
     "box of texts": (first("annotations", bbox=["1", "2", "9", "9.5"]), "number"),
     "box missing, a polygon": (
         first("annotations", bbox=..., segmentation=SQUARE),
@@ -113,26 +102,20 @@ JSON_EDITS = {
         "box-from-mask",
     ),
     "box NaN": (first("annotations", bbox=[1, 2, math.nan, 4]), "box-damaged"),
-    "box infinite": (first("annotations", bbox=[1, 2, 4, math.inf]), "box-damaged"),
     "box negative": (first("annotations", bbox=[30, 20, -9, 9]), "box-damaged"),
     "box of a pixel": (first("annotations", bbox=[30, 20, 1, 1]), "box-damaged"),
     "box outside": (first("annotations", bbox=[64, 20, 9, 9]), "box-damaged"),
     "box partly outside": (first("annotations", bbox=[60, 20, 9, 9]), None),
     "crowd": (first("annotations", iscrowd=1), None),
     "crowd null": (first("annotations", iscrowd=None), "number"),
-    "crowd a text": (first("annotations", iscrowd="0"), "number"),
-    "crowd true": (first("annotations", iscrowd=False), "number"),
     "crowd 2": (first("annotations", iscrowd=2), "entry"),
     "ignore": (first("annotations", ignore=1), "entry"),
     "no area": (first("annotations", area=...), "area"),
-    "area NaN": (first("annotations", area=math.nan), "area"),
     "area a text": (first("annotations", area="big"), "area"),
     "polygon": (first("annotations", segmentation=SQUARE), None),
     "polygon of two points": (first("annotations", segmentation=[[1, 1, 9, 1]]), "mask"),
-    "polygon flat": (first("annotations", segmentation=[1, 1, 9, 1, 9, 9]), "mask"),
     "mask": (first("annotations", segmentation={"counts": [9, 9], "size": [3, 6]}), None),
     "mask without size": (first("annotations", segmentation={"counts": [9]}), "mask"),
-    "keypoints": (first("annotations", keypoints=[1, 2, 2]), None),
     "keypoints texts": (first("annotations", keypoints=["a", 2, 2]), "mask"),
 }
 
@@ -162,7 +145,6 @@ def write_folder(photos: Path) -> None:
 FILE_EDITS = {
     "image truncated": (write_truncated, "image-damaged"),
     "image empty": (lambda photos: (photos / "0.jpg").write_bytes(b""), "image-damaged"),
-    "image a text": (lambda photos: (photos / "0.jpg").write_text("no image"), "image-damaged"),
     "image a folder": (write_folder, "image-missing"),
     "image turned on its side": (write_turned, "image-size"),
     "image upside down": (lambda photos: write_turned(photos, 3), "image-turned"),
@@ -186,8 +168,7 @@ def holds(check, code: str | None, path: Path, refusal: Exception | None) -> Non
         with pytest.raises(SystemExit, match="No splits were written|no usable box"):
             main([str(path), "--split", str(path.parent / "mended")])
         return
-    if refusal is not None:  # as it is, training by other configs refuses it
-        assert code is not None
+    assert refusal is None or code  # as it is, training by other configs refuses it
     out = path.parent / "mended"
     status, report = check(path, "--split", out)
     images = Path(report["written"]["image_folder"])
@@ -199,32 +180,28 @@ def holds(check, code: str | None, path: Path, refusal: Exception | None) -> Non
         assert refusal_of_coco(out / f"{part}.json", images) is None
 
 
-@pytest.mark.parametrize("name", JSON_EDITS)
-def test_edited_json(tmp_path, check, name):
-    edit, code = JSON_EDITS[name]
+@pytest.mark.parametrize("name", [*JSON_EDITS, *FILE_EDITS])
+def test_edited_coco(tmp_path, check, name):
+    edit, code = (JSON_EDITS | FILE_EDITS)[name]
     coco = make_coco(tmp_path / "coco", 12)
-    content = json.loads(coco.read_text())
-    edit(content)
-    coco.write_text(json.dumps(content))
+    if name in FILE_EDITS:
+        edit(coco.parent / "photos")
+    else:
+        content = json.loads(coco.read_text())
+        edit(content)
+        coco.write_text(json.dumps(content))
     holds(check, code, coco, refusal_of_coco(coco, coco.parent / "photos"))
 
 
-@pytest.mark.parametrize("name", FILE_EDITS)
-def test_edited_images(tmp_path, check, name):
-    edit, code = FILE_EDITS[name]
-    coco = make_coco(tmp_path / "coco", 12)
-    edit(coco.parent / "photos")
-    holds(check, code, coco, refusal_of_coco(coco, coco.parent / "photos"))
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_headers_alone_tell_how_an_image_is_turned(coco, check, orientation):
+@pytest.mark.parametrize(
+    ("orientation", "code"),
+    [(1, None), (2, "image-turned"), (4, "image-turned"), (8, "image-size")],
+)
+def test_headers_alone_tell_how_an_image_is_turned(coco, check, orientation, code):
     write_turned(coco.parent / "photos", orientation)
     reports = [check(coco, *options)[1] for options in ((), ("--fast",))]
     assert reports[0]["findings"] == reports[1]["findings"]
-    expected = {1: None, 2: "image-turned", 3: "image-turned", 4: "image-turned"}
-    found = codes(reports[1]) & {"image-turned", "image-size"}
-    assert found == {expected.get(orientation, "image-size")} - {None}
+    assert codes(reports[1]) & {"image-turned", "image-size"} == {code} - {None}
 
 
 @pytest.mark.parametrize(
