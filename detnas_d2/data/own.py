@@ -24,7 +24,7 @@ from typing import Any
 from detectron2.config import LazyConfig
 
 from detnas_d2.commands import add_debug, command
-from detnas_d2.data.check.judge import SHORT_EDGE, read_clean
+from detnas_d2.data.check.judge import SHORT_EDGE, own_parts, read_clean
 from detnas_d2.data.check.mended import write_parts
 from detnas_d2.data.check.sources import sources_of
 from detnas_d2.data.errors import DataError
@@ -160,26 +160,25 @@ def _forget(record: Path, made_of: dict[str, str]) -> None:
 
 def _make(source: Path, images: str, short_edge: int, folder: Path) -> dict[str, Any]:
     """Writes the folder; returns the fields of OwnDataset."""
-    data = read_clean(
-        [source], [Path(images).expanduser()] if images else [], short_edge=short_edge
-    )
-    parts = data.own_parts()
+    folders = [Path(images).expanduser()] if images else []
+    splits, findings = read_clean([source], folders, short_edge=short_edge)
+    parts = own_parts(splits, findings)
     check = f"{_PROGRAM.replace('own', 'check')} {source}"
-    if errors := "\n".join(map(str, data.findings.of(Severity.ERROR))):
+    if errors := "\n".join(map(str, findings.of(Severity.ERROR))):
         raise DataError(
             f"{source} can't be used:\n{errors}\nCorrect annotations or images in settings.py; all "
             f"findings: {check}"
         )
     if parts is None:
         raise DataError(
-            f"{source} has the splits {', '.join(split.name for split in data.splits)}; expected "
+            f"{source} has the splits {', '.join(split.name for split in splits)}; expected "
             "train, val and test, or one split alone, which is then dealt out. New ones out of all "
             f"images: {check} --split FOLDER; then annotations = FOLDER."
         )
-    for finding in data.findings.of():
+    for finding in findings.of():
         logger.warning(str(finding))
     shutil.rmtree(folder, ignore_errors=True)  # without a record
-    write_parts(parts, folder, data.findings)
+    write_parts(parts, folder, findings)
     train = parts.images["train"]
     counts = {part: len(found) for part, found in parts.images.items()}
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import reprlib
 from typing import Any
 
 
@@ -36,11 +36,5 @@ def identity(value: Any) -> Any:
 
 
 def show(value: Any) -> str:
-    """A JSON value for a message: a text in quotes, at most 60 characters."""
-    if value is None:
-        return "missing"
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    """A value for a message, cut where it is long."""
+    return "missing" if value is None else reprlib.repr(value)

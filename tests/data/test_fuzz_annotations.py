@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from detnas_d2.data import DataError, ImageReadError, load_voc_folder
-from detnas_d2.data.check.judge import read_clean
+from detnas_d2.data.check.judge import own_parts, read_clean
 from detnas_d2.data.coco import _load
 from detnas_d2.data.loader import SeededMapDataset
 from detnas_d2.errors import DetNASError
@@ -81,7 +81,7 @@ def load_coco(folder, content: bytes) -> bool:
     path.write_bytes(content)
     was_read = check(lambda: _load(path, folder / "JPEGImages", "fuzz"))
     with contextlib.suppress(DataError):
-        read_clean([path], [folder / "JPEGImages"]).own_parts()  # nor has that another error
+        own_parts(*read_clean([path], [folder / "JPEGImages"]))  # nor has that another error
     return was_read
 
 
@@ -89,7 +89,7 @@ def load_voc(folder, content: bytes) -> bool:
     (folder / "Annotations" / "1.xml").write_bytes(content)
     was_read = check(lambda: load_voc_folder(folder, "train", ["a", "b"]))
     with contextlib.suppress(DataError):
-        read_clean([folder / "Annotations"]).own_parts()
+        own_parts(*read_clean([folder / "Annotations"]))
     return was_read
 
 

@@ -16,13 +16,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from detnas_d2.commands import DEBUG, add_debug, command
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Severity
 from detnas_d2.files import write_atomically
 
-from .judge import SHORT_EDGE, read_clean
+from .judge import SHORT_EDGE, own_parts, read_clean
 from .mended import FRACTIONS, deal, left_out, write_parts
 from .report import MARK, as_data, as_text, split_text, summarise, verdict
 
@@ -83,9 +84,8 @@ def _check_options(args: argparse.Namespace) -> None:
             if MARK.encode() not in stream.read(40):
                 raise DataError(f"--json {args.json}: it holds something else. Choose another.")
     if args.split is None:
-        for option in ("seed", "fractions"):
-            if getattr(args, option) is not None:
-                raise DataError(f"--{option} belongs to --split: add --split OUT, or leave it out.")
+        if (args.seed, args.fractions) != (None, None):
+            raise DataError("--seed and --fractions belong to --split: add --split OUT.")
     elif args.fast:
         raise DataError(
             "--split decodes every image, to leave out the damaged ones: leave --fast out."
@@ -100,21 +100,23 @@ def main(argv: Sequence[str]) -> int:
     """
     args = _parser().parse_args(argv)
     _check_options(args)
-    data = read_clean(args.paths, args.images, decode=not args.fast, short_edge=args.short_edge)
-    findings, written = data.findings, {}
+    splits, findings = read_clean(
+        args.paths, args.images, decode=not args.fast, short_edge=args.short_edge
+    )
+    written: dict[str, Any] = {}
     broken = any(f.code in _WHOLE_SPLITS for f in findings.of(Severity.ERROR))
     if args.split is None:
         arguments = [a for a in argv if a not in (DEBUG, "--fast")]  # neither goes with --split
-        ending = verdict(data.own_parts(), findings, args.paths, args.images, arguments)
+        ending = verdict(own_parts(splits, findings), findings, args.paths, args.images, arguments)
     elif broken:
         ending = ""
     else:
-        parts = deal(data.splits, findings, args.seed or 0, args.fractions or FRACTIONS)
+        parts = deal(splits, findings, args.seed or 0, args.fractions or FRACTIONS)
         folder = write_parts(parts, args.split, findings)
         ending = split_text(parts, folder, findings)
         written = {"image_folder": str(parts.root), "left_out": left_out(findings)}
         written["files"] = {part: str(folder / f"{part}.json") for part in parts.images}
-    summaries = [summarise(split) for split in data.splits]
+    summaries = [summarise(split) for split in splits]
     text = f"{as_text(summaries, findings, fast=args.fast)}\n\n{ending}".rstrip()
     # names out of files may hold what no terminal can show (halves of surrogate pairs)
     print(text.encode("utf-8", "backslashreplace").decode())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -33,22 +32,19 @@ def check_duplicates(splits: Iterable[Split], findings: Findings) -> None:
 
     Copies within a split are no finding: --split keeps them together.
     """
-    before: dict[Path | str, tuple[Split, Image]] = {}
+    before: dict[str, tuple[Split, Image]] = {}
     seen, thumbnails = [], []
     for split in splits:
         for image in split.images:
-            path, thumbnail = image.path.resolve(), image.thumbnail
-            keys = [path, image.digest or path]
-            other = next((before[key] for key in keys if key in before), None)
-            if other is not None and other[0] is not split:
+            other = before.setdefault(image.digest or str(image.path), (split, image))
+            if other[0] is not split:
                 findings.add("leak", split.name, _pair(image, other))
-            elif path in before:
-                findings.add("image-twice", split.name, image.file_name)
-            elif other is None and thumbnail is not None and thumbnail.std() >= _CONTRAST:
-                seen.append((split, image))
-                thumbnails.append(thumbnail)
-            for key in keys:
-                before.setdefault(key, (split, image))
+            elif other[1] is not image:
+                if other[1].path == image.path:
+                    findings.add("image-twice", split.name, image.file_name)
+            elif image.thumbnail is not None and image.thumbnail.std() >= _CONTRAST:
+                seen.append(other)
+                thumbnails.append(image.thumbnail)
     for later, earlier in _similar_pairs(thumbnails):
         split, image = seen[later]
         if seen[earlier][0] is not split:

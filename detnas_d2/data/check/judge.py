@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from detnas_d2.data.coco_reader import without_garbage_collection
@@ -26,40 +25,13 @@ _MANY = 0.25  # share of the boxes from which on a kind of them is told
 _FAR = 0.05  # share of an image's side by which a box reaches far out
 
 
-@dataclass(frozen=True)
-class Data:
-    """What is usable of the data."""
-
-    splits: list[Split]
-    findings: Findings
-
-    def own_parts(self) -> Parts | None:
-        """What configs/custom trains on: one split dealt out, or train, val and test as given.
-
-        Returns:
-            None with splits of other names, or with an error among the findings.
-        """
-        if self.findings.of(Severity.ERROR):
-            return None
-        if len(self.splits) == 1:
-            try:
-                return deal(self.splits, self.findings)
-            except DataError as error:
-                self.findings.add("too-few", self.splits[0].name, str(error))
-                return None
-        named = {part_of(split.name): [split] for split in self.splits}
-        if len(self.splits) != len(PARTS) or set(named) != set(PARTS):
-            return None
-        return keep({part: named[part] for part in PARTS}, self.findings)
-
-
 def read_clean(
     paths: Sequence[Path],
     images: Sequence[Path] = (),
     *,
     decode: bool = True,
     short_edge: int = SHORT_EDGE,
-) -> Data:
+) -> tuple[list[Split], Findings]:
     """Reads all splits with what can't be used left out, and looks at what is left.
 
     Args:
@@ -80,7 +52,7 @@ def read_clean(
     _check_classes(splits, findings)
     find_copies(splits)
     check_duplicates(splits, findings)
-    return Data(splits, findings)
+    return splits, findings
 
 
 def _check_boxes(split: Split, findings: Findings, short_edge: int) -> None:
@@ -149,3 +121,23 @@ def _check_classes(splits: Sequence[Split], findings: Findings) -> None:
             own = {box.class_name for box in split.boxes if not box.is_crowd}
             for name in sorted(learned - own):
                 findings.add("class-untrained", split.name, name)
+
+
+def own_parts(splits: Sequence[Split], findings: Findings) -> Parts | None:
+    """What configs/custom trains on: one split dealt out, or train, val and test as given.
+
+    Returns:
+        None with splits of other names, or with an error among the findings.
+    """
+    if findings.of(Severity.ERROR):
+        return None
+    if len(splits) == 1:
+        try:
+            return deal(splits, findings)
+        except DataError as error:
+            findings.add("too-few", splits[0].name, str(error))
+            return None
+    named = {part_of(split.name): [split] for split in splits}
+    if len(splits) != len(PARTS) or set(named) != set(PARTS):
+        return None
+    return keep({part: named[part] for part in PARTS}, findings)

@@ -94,8 +94,8 @@ def test_cocos_own_folder(tmp_path, check):
         ("other", "no data set in"),
         (".", "give .*coco or .*voc/Annotations"),
         ("coco/train.json --json coco/train.json", "holds something else"),
-        ("coco/train.json --seed 0", "--seed belongs to --split"),
-        ("coco/train.json --fractions 0.5 0.5", "--fractions belongs to --split"),
+        ("coco/train.json --seed 0", "belong to --split"),
+        ("coco/train.json --fractions 0.5 0.5", "belong to --split"),
         ("coco/train.json --fast --split out", "leave --fast out"),
     ],
 )
