@@ -13,10 +13,11 @@ from detectron2.config import LazyConfig, instantiate
 from detectron2.layers import ShapeSpec
 from detectron2.utils.registry import locate
 from hydra.utils import get_object
-from payloads import Planted, run_unsafely, yaml_texts, yaml_without_end
+from payloads import Planted, json_bytes, run_unsafely, yaml_texts, yaml_without_end
 
 from detnas_d2 import trust
 from detnas_d2.engine import load_config
+from detnas_d2.files import parse_json
 from detnas_d2.trust import ALL, MODELS, SPACES, TrustError, check_targets, read_config, read_yaml
 
 CONFIG = {"model": {"_target_": "detnas_d2.modeling.Norm", "name": "BN"}, "train": {"seed": 3}}
@@ -63,6 +64,15 @@ def test_what_would_fill_the_memory(planted):
         file.write_text(text)
         with pytest.raises(TrustError, match="more than 100,000 values|holds itself, or is nested"):
             read_yaml(str(file))
+
+
+def test_json_is_data(planted):
+    texts = json_bytes(planted)
+    for name in ("lists", "objects", "Python", "a number", "no text"):
+        with pytest.raises(ValueError):
+            parse_json(texts[name])
+    assert parse_json(texts["a node"])["_target_"] == "os.system"
+    assert not planted.trace.exists()
 
 
 def test_the_environment_stays_here(planted, monkeypatch):

@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from detnas_d2.data import seeded
 from detnas_d2.evaluation import calibrated
-from detnas_d2.modeling import find_supernet, load_weights
+from detnas_d2.modeling import find_supernet
 from detnas_d2.modeling.errors import ModelError
 
 PATH = tiny.ARCHITECTURE
@@ -87,44 +87,17 @@ def test_a_first_layers_statistics_are_those_of_the_whole_population():
     np.testing.assert_allclose(var, y.var(axis=(0, 2, 3)), rtol=1e-3)
 
 
-def test_a_paths_statistics_are_those_of_the_network_alone():
-    model, data = supernet(), batches()
-    alone = instantiate(tiny.classifier("unused", PATH).model)
-    load_weights(alone, {"model": model.state_dict()})
-    alone.train().dropout.eval()
-    model.dropout.p = 0.0
-    with EventStorage():
-        update_bn_stats(alone, data, len(data))
-    with calibrated(model, data, seed=0):
-        sliced = instantiate(tiny.classifier("unused", PATH).model)
-        load_weights(sliced, {"model": model.state_dict()})
-    assert tiny.same(statistics(sliced), statistics(alone))
-    assert len(statistics(alone)) > 10
-
-
-@pytest.mark.parametrize("kind", ["classifier", "detector"])
-def test_inside_the_model_is_in_eval_mode_and_off_the_path_nothing_moves(kind, bccd_images):
-    model, data = (supernet(), batches()) if kind == "classifier" else detector()
-    body = model.backbone if kind == "classifier" else model.backbone.bottom_up
+def test_inside_the_model_is_in_eval_mode_and_off_the_path_nothing_moves():
+    model = supernet()
     before = statistics(model)
-    inactive = {id(n) for block in body.inactive_blocks() for n in block.modules()}
-    with calibrated(model, data, seed=0):
+    inactive = {id(n) for block in model.backbone.inactive_blocks() for n in block.modules()}
+    with calibrated(model, batches(), seed=0):
         assert not any(m.training for m in model.modules())
         for name, module in model.named_modules():
             if isinstance(module, _BatchNorm):
                 moved = not torch.equal(module.running_mean, before[name][0])
                 assert moved == (id(module) not in inactive), name
     assert tiny.same(statistics(model), before)
-
-
-def detector():
-    cfg = tiny.detector("unused")
-    torch.manual_seed(0)
-    model = instantiate(cfg.model)
-    fill(model)
-    model.backbone.bottom_up.set_path(PATH)
-    loader = iter(instantiate(cfg.dataloader.calibration))
-    return model, [next(loader) for _ in range(2)]
 
 
 class Trouble(Exception):

@@ -29,15 +29,12 @@ def check(cfg, metric):
     SupernetFitness(metric).check(cfg)
 
 
-COCO = ["bbox/AP", "bbox/AP50", "bbox/AP75", "bbox/APm", "bbox/APl", "bbox/AP-RBC"]
-
-
 @pytest.mark.parametrize("evaluator", [FastCOCOEvaluator, COCOEvaluator])
 def test_coco(evaluator, bccd_images, tmp_path, capfd):
     """Before any image is read, and what it writes does not stay."""
     cfg = detector_cfg(evaluator, output_dir=str(tmp_path))
     cfg.dataloader.test.mapper = None
-    for metric in COCO:
+    for metric in ("bbox/AP", "bbox/AP-RBC"):
         check(cfg, metric)
     assert capfd.readouterr().out == "" and not list(tmp_path.iterdir())
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""`python -m detnas_d2.predict` and `detnas_d2.export` on what the real scripts leave behind."""
+"""`python -m detnas_d2.predict` on what the real scripts leave behind."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 import torch
 from detectron2.config import LazyConfig, instantiate
-from detectron2.data import DatasetCatalog
 from pycocotools.coco import COCO
 
 from detnas_d2 import predict
 from detnas_d2.data import register_builtin_datasets
 from detnas_d2.engine import DetNASCheckpointer
-from detnas_d2.export.__main__ import main as export_main
 
 CATEGORIES = {1: "zero", 2: "one"}
 
@@ -115,18 +113,14 @@ def test_boxes_and_json_without_the_data(trained, photographs, tmp_path, monkeyp
     assert len(truth.loadRes(results).getAnnIds()) == count
 
 
-def test_what_is_no_detector(workspace, supernet, searched, trained, photographs, tmp_path):
-    def message(folder, *images):
-        return run(folder, *(images or [photographs]), "--output", tmp_path / "out")
+def test_what_can_not_be_done_is_said_before(supernet, workspace, trained, photographs, tmp_path):
+    def message(folder, *images, output=tmp_path / "out"):
+        return run(folder, *(images or [photographs]), "--output", output)
 
     assert "is a supernet's checkpoint" in message(workspace / "output/step2")
-    found = message(searched[0])
-    assert "best_architecture.json" in found and "configs/tiny/step4.py" in found
-    assert "does not exist" in message(tmp_path / "none")
     assert "has no images" in message(trained, trained)
     assert "'photos/*.jpg'" in message(trained, tmp_path / "*.jpg")
-    inside = run(trained, photographs, "--output", photographs)
-    assert "a.png would be overwritten" in inside
+    assert "a.png would be overwritten" in message(trained, output=photographs)
     assert not (tmp_path / "out").exists()
 
 
@@ -181,23 +175,3 @@ def test_the_folder_of_a_stopped_prediction_is_ours(trained, photographs, tmp_pa
     assert run(trained, *images, *options) is None
     written = json.loads((tmp_path / "out/detections.json").read_text())
     assert {d["image_id"] for d in written} == {1, 2}
-
-
-def test_the_export_command(trained, photographs, tmp_path, capsys):
-    target = tmp_path / "new" / "net.pt"
-    export_main([str(trained), "--format", "torchscript", "--output", str(target)])
-    printed = capsys.readouterr().out
-    assert "checked on" in printed and "boxes 0.0e+00" in printed
-    assert [p.name for p in target.parent.iterdir()] == ["net.pt"]
-    extra = {"detnas.json": ""}
-    torch.jit.load(str(target), _extra_files=extra)
-    names = [c["name"] for c in json.loads(extra["detnas.json"])["categories"]]
-    assert names == list(CATEGORIES.values())
-
-
-def test_the_checkpoint_holds_the_classes_of_the_data(workspace, trained):
-    stored = torch.load(trained / "model_final.pth", weights_only=True)["categories"]
-    annotations = next((workspace / "datasets/digits").rglob("instances_train.json"))
-    categories = json.loads(annotations.read_text())["categories"]
-    assert stored == [{"id": c["id"], "name": c["name"]} for c in categories]
-    assert "digits_train" in DatasetCatalog
