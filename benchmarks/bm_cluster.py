@@ -2,11 +2,10 @@
 
     python benchmarks/bm_cluster.py
 
-Real: the algorithms, Evaluator, ledger and RayExecutor of a search, 64 Ray worker processes, and
-their deaths and replacements. Simulated: the fitness, which sleeps for its time, and the machines,
-for all workers are on this one. Times are lognormal (sigma 0.3) with a mean of 2 s, which stand for
-minutes; 2% take four times as long; 2% of the candidates kill their worker in the first attempt.
-The first start of the workers is left out, the replacements' are not.
+Real: all of a search and 64 Ray worker processes, on this machine, with their deaths and
+replacements. Simulated: the fitness, which sleeps for a lognormal time (sigma 0.3) with a mean of
+2 s, which stand for minutes; 2% take four times as long; 2% of the candidates kill their worker in
+the first attempt. The first start of the workers is left out, the replacements' are not.
 
 Utilisation: the seconds of the attempts that gave a result, over 64 times the wall time. Beside it
 stands that of an ideal driver: the same times, no deaths, the next candidate at once.
@@ -29,7 +28,6 @@ from measuring import report
 
 from detnas_d2.search import (
     CostLimit,
-    CostLimits,
     Evaluation,
     Evaluator,
     EvolutionarySearch,
@@ -40,10 +38,7 @@ from detnas_d2.search import (
 )
 from detnas_d2.space import Architecture, CostTable, get_space
 
-SIGMA = 0.3
-STRAGGLERS = 0.02
-DEATHS = 0.02
-LONGER = 4.0
+SIGMA, STRAGGLERS, LONGER, DEATHS = 0.3, 0.02, 4.0, 0.02
 
 
 class SleepingFitness:
@@ -90,16 +85,13 @@ def main(args: argparse.Namespace) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     space = get_space("300m")
     cost = CostTable(space)
-    limit = CostLimits(space, [CostLimit(cost.flops, 300_000_000)])
+    limit = CostLimit(cost.flops, 300_000_000)
     count, workers = args.candidates, args.workers
-
-    def evolution(population: int) -> EvolutionarySearch:
-        generations = count // population
-        return EvolutionarySearch(space, limit, population=population, generations=generations)
-
     searches: dict[str, Any] = {
-        "algorithm_2": evolution(50),
-        "population_200": evolution(200),
+        "algorithm_2": EvolutionarySearch(space, limit, generations=count // 50),
+        "population_200": EvolutionarySearch(
+            space, limit, population=200, generations=count // 200
+        ),
         "random_search": RandomSearch(space, limit, count=count),
     }
     figures: dict[str, Any] = {}
@@ -113,9 +105,8 @@ def main(args: argparse.Namespace) -> None:
             cpus_per_worker=len(os.sched_getaffinity(0)) / workers,  # they sleep
         )
         with executor:
-            rng = np.random.default_rng(0)
-            rows = rng.integers(space.num_choices, size=(workers, space.num_blocks))
-            list(executor.run([Architecture(space, tuple(row.tolist())) for row in rows]))
+            rows = space.draw(np.random.default_rng(0), workers).tolist()
+            list(executor.run([Architecture(space, tuple(row)) for row in rows]))
             (folder / "go").touch()
             for name, search in searches.items():
                 with Ledger(folder / name, make_header(space, "", "", 0), space) as ledger:

@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import resource
 import statistics
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -27,7 +27,6 @@ from measuring import PATH, alternate, first, mark, median_ratio, report
 
 from detnas_d2.driver import DefaultExecutor
 from detnas_d2.engine import LazyTrainer, load_config, require_supernet
-from detnas_d2.search import Executor
 from detnas_d2.search.ray_session import ray_session
 from detnas_d2.space import Architecture
 
@@ -48,43 +47,31 @@ def main(args: argparse.Namespace) -> None:
     work = [Architecture.parse(PATH, space)] * args.candidates
     with ExitStack() as stack:
         stack.enter_context(ray_session(None, cpus=3, gpus=0))
-        executors = {}
         fitness = instantiate(cfg.search.fitness)
-        for workers in (1, 2):
-            executor = DefaultExecutor(workers)
-            executors[workers] = stack.enter_context(executor.open(cfg, fitness, model))
         values = set()
 
-        def run(executor: Executor) -> None:
-            for m in executor.run(work):
-                assert m.error is None, m.error
-                values.add(m.fitness)
+        def contender(workers: int) -> Callable[[], None]:
+            executor = stack.enter_context(DefaultExecutor(workers).open(cfg, fitness, model))
 
-        begin, used = time.perf_counter(), _cpu_seconds()
-        seconds = alternate(
-            {"one": lambda: run(executors[1]), "two": lambda: run(executors[2])}, args.rounds
-        )
-        share = (_cpu_seconds() - used) / (time.perf_counter() - begin)
+            def run() -> None:
+                for m in executor.run(work):
+                    assert m.error is None, m.error
+                    values.add(m.fitness)
+
+            return run
+
+        contenders = {"one": contender(1), "two": contender(2)}
+        begin, used = time.perf_counter(), time.process_time()
+        seconds = alternate(contenders, args.rounds)
+        share = (time.process_time() - used) / (time.perf_counter() - begin)
     assert len(values) == 1, "workers give different fitness"
     ratio = median_ratio(seconds["one"], seconds["two"])
     rates = {name: args.candidates / statistics.median(s) for name, s in seconds.items()}
     print(f"one worker: {rates['one']:.3f} candidates/s, two: {rates['two']:.3f}")
     print(f"ratio {ratio:.2f}; the driver took {share:.1%} of a core")
     mark(f"at least {MARK} times as many candidates", ratio >= MARK)
-    report(
-        "workers",
-        {
-            "ratio": round(ratio, 3),
-            "one_per_second": round(rates["one"], 4),
-            "two_per_second": round(rates["two"], 4),
-            "driver_share": round(share, 4),
-        },
-    )
-
-
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    per_second = {f"{name}_per_second": round(rate, 4) for name, rate in rates.items()}
+    report("workers", {"ratio": round(ratio, 3), **per_second, "driver_share": round(share, 4)})
 
 
 if __name__ == "__main__":

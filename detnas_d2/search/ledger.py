@@ -30,6 +30,9 @@ from .record import Evaluation
 
 logger = logging.getLogger(__name__)
 
+SYNC_SECONDS = 0.1
+"""A sync (fsync) takes milliseconds, so a candidate that took less waits for the next line's."""
+
 
 class Ledger:
     """The evaluated architectures of one search, in the order of their (last) lines.
@@ -75,8 +78,9 @@ class Ledger:
         return iter(self._evaluations.values())
 
     def append(self, evaluation: Evaluation) -> None:
-        """Write one line and bring it to the disk (fsync).
+        """Write one line and, if it took SYNC_SECONDS, bring it and all before it to the disk.
 
+        What was not, outlives this process, but not a power failure: it is then evaluated again.
         An evaluation that failed gives way to a later one of its architecture.
 
         Raises LedgerError if it can't be written: the ledger is closed, and all lines before it
@@ -84,7 +88,7 @@ class Ledger:
         the ledger is closed.
         """
         add(self._evaluations, evaluation)
-        self._write(to_line(evaluation.to_json()))
+        self._write(to_line(evaluation.to_json()), sync=evaluation.seconds >= SYNC_SECONDS)
 
     def close(self) -> None:
         """A second call does nothing."""
@@ -102,7 +106,7 @@ class Ledger:
         if first_line.startswith(content) or is_header_alone(content):
             # new, or of a search that failed to start: nothing is lost
             os.ftruncate(self._file.fileno(), 0)
-            self._write(first_line)
+            self._write(first_line, sync=True)
             sync_directory(self.path.parent)
             return
         if not resume:
@@ -121,12 +125,13 @@ class Ledger:
             )
             os.ftruncate(self._file.fileno(), end)
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, line: bytes, sync: bool) -> None:
         descriptor = self._file.fileno()
         try:
             while line:  # a nearly full disk takes a part of it and refuses the rest
                 line = line[os.write(descriptor, line) :]
-            os.fsync(descriptor)
+            if sync:
+                os.fsync(descriptor)
         except BaseException as error:
             self.close()  # a torn line is cut off when the ledger is opened again
             if isinstance(error, OSError):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ..durations import duration
-from .record import Evaluation, best_of
+from .record import Evaluation, rank
 
 logger = logging.getLogger(__name__)
 
@@ -23,31 +23,35 @@ class Progress:
         self._total = total
         self._clock = clock
         self._started: float | None = None
-        self._seen: list[Evaluation] = []
+        self._done = 0
         self._measured = 0
+        self._best: list[Evaluation] = []  # one, as soon as there is one
 
     def begin_batch(self, known: Sequence[Evaluation]) -> None:
         if self._started is None:
             self._started = self._clock()
-        self._seen += known
+        self._count(known)
         if known:
-            done = f"{len(self._seen)}/{self._total}"
+            done = f"{self._done}/{self._total}"
             logger.info("%s: %d candidates are in the ledger already", done, len(known))
 
     def evaluated(self, evaluation: Evaluation) -> None:
-        self._seen.append(evaluation)
+        self._count([evaluation])
         self._measured += 1
         logger.info("%s", self._line(evaluation))
+
+    def _count(self, evaluations: Sequence[Evaluation]) -> None:
+        self._done += len(evaluations)
+        self._best = rank([*self._best, *evaluations])[:1]
 
     def _line(self, last: Evaluation) -> str:
         outcome = (
             f"failed ({last.error})" if last.fitness is None else f"fitness {last.fitness:.4f}"
         )
-        best = best_of(self._seen)
-        done, elapsed = len(self._seen), self._clock() - (self._started or 0)
-        left = elapsed / self._measured * max(self._total - done, 0)
+        best = f"{self._best[0].fitness:.4f}" if self._best else "none"
+        elapsed = self._clock() - (self._started or 0)
+        left = elapsed / self._measured * max(self._total - self._done, 0)
         return (
-            f"{done}/{self._total}, generation {last.generation}: {outcome}, best "
-            f"{'none' if best is None else f'{best.fitness:.4f}'}, {last.flops / 1e6:.1f}M "
-            f"multiply-adds, {duration(last.seconds)}, {duration(left)} left"
+            f"{self._done}/{self._total}, generation {last.generation}: {outcome}, best {best}, "
+            f"{last.flops / 1e6:.1f}M multiply-adds, {duration(last.seconds)}, {duration(left)} left"
         )

@@ -355,7 +355,7 @@ def test_failing_fsync_closes_the_ledger(filled, tiny, open_ledger, resumed, rec
 
 
 def test_all_is_on_the_disk(tiny, open_ledger, record, path, monkeypatch):
-    """Each line as soon as it is appended; and the folder's entry of a new ledger."""
+    """What took long, as soon as it is appended; and the folder's entry of a new ledger."""
     synced = []
     real = os.fsync
 
@@ -367,7 +367,8 @@ def test_all_is_on_the_disk(tiny, open_ledger, record, path, monkeypatch):
     ledger = open_ledger(tiny)
     file, folder = path.stat().st_ino, path.parent.stat().st_ino
     assert synced == [(file, path.stat().st_size), (folder, path.stat().st_size)]
-    for choices in ((0, 0, 0), (0, 0, 1)):
-        ledger.append(record(tiny, choices))
-        assert synced[-1] == (file, path.stat().st_size)
+    for i, seconds in enumerate((0.1, 0.09, 60)):
+        ledger.append(record(tiny, (0, 0, i), seconds=seconds))
+        is_synced = synced[-1] == (file, path.stat().st_size)
+        assert is_synced == (seconds != 0.09)
     assert len(synced) == 4
