@@ -50,7 +50,8 @@ class Train:
 
     Attributes:
         output_dir: where everything is written; null: `output/coco/step2_x` of
-            `configs/coco/step2_x.py`. Search and training lock it; a second run in it waits or ends.
+            `configs/coco/step2_x.py`. Search and training lock it; a second run in it waits or
+            ends.
         init_checkpoint: weights to start from: the `model_final.pth` of the step before, a
             supernet's too (the network is cut out of it), or `detectron2://…`. Empty: none, random
             weights.

@@ -6,7 +6,6 @@ import shutil
 
 import pytest
 from data_to_check import feed_truth
-from detectron2.data import DatasetCatalog
 from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
 
 from detnas_d2.data import (

@@ -13,62 +13,49 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from detectron2.config import LazyConfig
 from omegaconf import DictConfig, OmegaConf
 from own_images import with_tiny_data
-from pages import DOCS, PAGES, ROOT, inline_code, name_of
+from pages import PAGES, ROOT, inline_code, name_of
 
 from detnas_d2.engine import load_config
+from detnas_d2.modeling.build import get_cfg
+from detnas_d2.settings import KEYS, OF_DETECTRON2, Search, Train
 
 sys.path.insert(0, str(ROOT / "docs"))
 import config_table  # noqa: E402
 
 STEPS = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "configs").glob("*/step*.py"))
 _SHAPE = re.compile(r"#.*|[\"'].*?[\"']|\d[\w.]*|_(?:300m|1_3g|3_8g)")
-SECTIONS = config_table.sections()
-GROUPS = ("train", "search")
-"""Plain groups of keys, each described as a whole."""
-NODES = {"dataloader", "model", "optimizer", "lr_multiplier", "path_sampler", "datasets"}
-"""Keys that hold nodes; what is below them belongs to a class."""
+PAGE = (ROOT / "docs" / "config.md").read_text()
+GROUPS = ["train", "search", "dataloader", "model", "optimizer", "lr_multiplier", "path_sampler"]
+GROUPS += ["datasets"]
 
 
-def described() -> dict[str, set[str]]:
-    """Class or function -> its arguments that config_keys.yaml describes."""
-    return {s["target"]: set(s["keys"]) for s in SECTIONS.values() if "target" in s}
+def test_the_tables_have_every_key():
+    """By a second reading: some that anybody would look up."""
+    rows = {(s, row[0]): row[1:] for s in (Train, Search) for row in config_table.rows(s)}
+    assert len(rows) == len(KEYS) and all(meaning for *_, meaning in rows.values())
+    assert rows[Train, "`max_iter`"][:3] == ("int", "`90000`", "iterations")
+    assert rows[Train, "`checkpointer.max_to_keep`"][:2] == ("int or null", "`2`")
+    assert rows[Search, "`flops_limit`"][:3] == ("int or null", "`300000000`", "multiply-adds")
+    assert rows[Search, "`latency_limit`"][:3] == ("float or null", "`null`", "ms")
+    assert rows[Search, "`algorithm`"][:2] == ("node", "")
+    for name in ("Train", "Search"):
+        assert f"```{{config-table}} {name}\n" in PAGE
 
 
-def public(target: str) -> str:
-    """detnas_d2.space.choices.Choice -> detnas_d2.space.Choice, where that is the same."""
-    parts = target.split(".")
-    if parts[0] != "detnas_d2":
-        return target
-    name = ".".join([*parts[:2], parts[-1]])
-    package = importlib.import_module(".".join(parts[:2]))
-    return name if hasattr(package, parts[-1]) else target
+@pytest.mark.parametrize("part", ["train", "search"])
+def test_our_configs_set_every_key(part):
+    cfg = LazyConfig.load(str(ROOT / f"configs/common/{part}.py"))
+    assert {k for k in KEYS if OmegaConf.select(cfg, k, default=KEYS) is not KEYS} == {
+        k for k in KEYS if k.startswith(part)
+    }
 
 
-def undescribed(cfg: dict[str, Any]) -> Iterator[str]:
-    """The keys of a config that are ours and that config_keys.yaml does not know."""
-    known = described()
-    for key, value in cfg.items():
-        if key in GROUPS:
-            keys = set(SECTIONS[key]["keys"])
-            yield from (f"{key}.{k}" for k in plain_keys(value) if k not in keys)
-        elif key not in NODES:
-            yield key
-        for path, node in config_table.made_nodes(value, key):
-            target = public(config_table.target_name(node))
-            if target.startswith("detnas_d2."):
-                arguments = set(node) - {"_target_", "_recursive_"}
-                unknown = arguments - known.get(target, set())
-                yield from (f"{path}.{k} ({target})" for k in unknown)
-
-
-def plain_keys(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in node.items():
-        if isinstance(value, dict) and "_target_" not in value:
-            yield from plain_keys(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}"
+def test_the_keys_of_yaml_projects():
+    table = PAGE[PAGE.index("## YAML projects") :]
+    assert set(re.findall(r"^\| `([A-Z0-9_]+)`", table, re.M)) == set(get_cfg().MODEL.DETNAS)
 
 
 @functools.cache
@@ -88,58 +75,24 @@ def containers() -> dict[str, dict[str, Any]]:
     return loaded
 
 
-def test_every_key_is_described():
-    wrong = {path: keys for path, c in containers().items() if (keys := sorted(undescribed(c)))}
-    assert not wrong, f"add them to docs/config_keys.yaml: {wrong}"
+def made(value: Any) -> Iterator[str]:
+    """The public names of our classes and functions that the nodes of a config make."""
+    if isinstance(value, dict) and str(value.get("_target_", "")):
+        target = value["_target_"]
+        name = target if isinstance(target, str) else f"{target.__module__}.{target.__qualname__}"
+        first, room, *rest = name.split(".")
+        public = hasattr(importlib.import_module(f"{first}.{room}"), rest[-1]) if rest else False
+        if first == "detnas_d2":
+            yield f"{first}.{room}.{rest[-1]}" if public else name
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, (dict, list)):
+            yield from made(item)
 
 
-def test_an_undescribed_key_is_seen():
-    cfg = {
-        "train": {"seed": 0, "colour": 1, "amp": {"enabled": False, "kind": 2}},
-        "model": {"_target_": "x.Y", "norm": {"_target_": "detnas_d2.modeling.Norm", "size": 3}},
-        "extra": {},
-    }
-    assert sorted(undescribed(cfg)) == [
-        "extra",
-        "model.norm.size (detnas_d2.modeling.Norm)",
-        "train.amp.kind",
-        "train.colour",
-    ]
-
-
-@pytest.mark.parametrize("name", SECTIONS)
-def test_a_section_is_true(name: str):
-    """Each key is one of a config, of the signature or of yacs, and the signature has no other."""
-    section = SECTIONS[name]
-    rows = config_table.rows(name)  # raises for a key that is nowhere
-    assert all(row.text and row.type not in ("NoneType", "dict") for row in rows)
-    signature = set(config_table.signature_of(section))
-    assert signature <= set(section["keys"])
-    for _, node in config_table.nodes_of(section):
-        assert node is not None
-    if name in GROUPS:
-        (node,) = [OmegaConf.to_container(n) for _, n in config_table.nodes_of(section)]
-        assert set(plain_keys(node)) == set(section["keys"])
-    if name == "yacs":
-        assert set(section["keys"]) == set(config_table.yacs_defaults())
-
-
-def test_defaults_are_those_of_the_configs():
-    """By a second reading: some that anybody would look up."""
-    rows = {(s, row.key): row for s in SECTIONS for row in config_table.rows(s)}
-    assert rows["train", "max_iter"].default == "`90000`"
-    assert rows["search", "flops_limit"].default == "`300000000`"
-    assert rows["search", "flops_limit"].type == "int or null"
-    assert rows["search", "latency_limit"].default == "`null`"
-    assert rows["EvolutionarySearch", "parents_from"].default == "`population`"
-    assert rows["build_train_loader", "total_batch_size"].default == "`16` or `2` or `1024` or `64`"
-    assert rows["Norm", "eps"].default == "`1e-05`"
-    assert rows["StandAloneNetwork", "architecture"].default == "required"
-
-
-def test_every_section_is_on_the_page():
-    page = (ROOT / "docs" / "config.md").read_text()
-    assert sorted(re.findall(r"```{config-table} (.+)", page)) == sorted(SECTIONS)
+def test_what_configs_make_is_on_the_page():
+    for path, cfg in containers().items():
+        for name in made(cfg):
+            assert f"`{name}`" in PAGE, f"{path} makes {name}: name it in docs/config.md"
 
 
 def known_keys() -> set[str]:
@@ -154,12 +107,12 @@ def known_keys() -> set[str]:
 
     for container in containers().values():
         walk(container, "")
-    for name in ("EvolutionarySearch", "ParetoSearch", "RandomSearch", "GivenArchitectures"):
-        keys |= {f"search.algorithm.{key}" for key in SECTIONS[name]["keys"]}
-    return keys | {f"train.{key}" for key in SECTIONS["train"]["optional"]}
+    for algorithm in LazyConfig.load(str(ROOT / "configs/common/search_algorithms.py")).values():
+        keys |= {f"search.algorithm.{key}" for key in algorithm}
+    return keys | set(OF_DETECTRON2)
 
 
-_KEY = re.compile(rf"^\+?((?:{'|'.join([*GROUPS, *NODES])})\.[\w.]+)(?:=|$)")
+_KEY = re.compile(rf"^\+?((?:{'|'.join(GROUPS)})\.[\w.]+)(?:=|$)")
 _FILE = re.compile(r"^(?:configs|tools|projects|tests|benchmarks|detnas_d2|docs)/[\w./]+\.\w+$")
 _MODULE = re.compile(r"^detnas_d2(?:\.\w+)+$")
 
@@ -181,9 +134,3 @@ def test_files_and_names_on_pages_exist(page: Path):
                 assert (ROOT / word).exists(), f"{name_of(page)}: there is no {word}"
             if _MODULE.match(word):
                 assert pydoc.locate(word), f"{name_of(page)}: there is no {word}"
-
-
-def test_the_pages_of_the_documentation_are_found():
-    assert {"config.md", "faq.md", "index.md", "method.md", "quick_start.md"} <= {
-        p.name for p in DOCS
-    }
