@@ -80,20 +80,15 @@ def test_as_a_module_and_from_a_file(tmp_path):
     assert "288,082,368" in result.stdout and result.stderr == ""
 
 
-@pytest.mark.parametrize(("arguments", "size"), [(("64",), (64, 64)), (("96", "161"), (96, 161))])
-def test_input_size(capsys, arguments, size):
-    output = run(capsys, "300m", PUBLISHED, "--input-size", *arguments)
-    table = CostTable(get_space("300m"), size)
-    assert rows(output)["total"][0] == table.flops(Architecture.parse(PUBLISHED, table.space))
-    assert f"input {size[0]}x{size[1]}" in output
-
-
-def test_input_size_of_the_config(capsys, config):
+def test_input_size(capsys, config):
     path = config(CONFIG + "space = own\nsearch = dict(input_size=(96, 160))\n")
     assert "input 96x160" in run(capsys, path, "0,1,0")
     assert "input 64x64" in run(capsys, path, "0,1,0", "--input-size", "64")
     config(CONFIG + "space = own\nsearch = dict(population=3)\n")
     assert "input 224x224" in run(capsys, path, "0,1,0")
+    output = run(capsys, "300m", PUBLISHED, "--input-size", "96", "161")
+    table = CostTable(get_space("300m"), (96, 161))
+    assert rows(output)["total"][0] == table.flops(Architecture.parse(PUBLISHED, table.space))
 
 
 @pytest.mark.parametrize(
@@ -145,20 +140,6 @@ def test_configs_that_name_a_space(capsys, config, name, content):
 )
 def test_wrong_config_files(config, content, message):
     assert re.match(f"(?s).*config.py.*{message}", fails(config(content), "0,1,0"))
-
-
-def test_choices_without_a_decorator(config, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    config("from detnas_d2.space import ShuffleChoice" + GHOST.format(decorator=""), "ghosts.py")
-    error = fails(config(f"{CONFIG}\nfrom ghosts import GhostChoice\n{USE_GHOST}"), "0,1,0")
-    assert "unexpected keyword argument 'dilation'" in error
-    assert "needs a decorator of its own" in error
-
-
-def test_modules_out_of_reach(config):
-    path = config("space: {_target_: mylab_nowhere.blocks.GhostChoice}", "config.yaml")
-    error = fails("--trust", path, "0,1,0")
-    assert "Modules of your own are found from the working directory, here" in error
 
 
 @pytest.mark.parametrize(

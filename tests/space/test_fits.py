@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,6 @@ from detnas_d2.space import (
     ArchitectureError,
     Choice,
     CostTable,
-    LatencyTable,
     SearchSpace,
     ShuffleChoice,
     SpaceError,
@@ -128,20 +126,3 @@ def test_unseen_are_drawn_until_none_is_left():
     wanted = {a for a in ALL[50:] if by_hand(a, "flops") <= middle}
     drawn = draw_unseen(SPACE, len(ALL), seen, limit, np.random.default_rng(0))
     assert len(drawn) == len(wanted) and {a.choices for a in drawn} == wanted
-
-
-def test_latency_tables_have_no_figure_where_a_choice_does_not_fit(tmp_path):
-    rows = tuple(tuple(1.0 + c if c in o else None for c in range(3)) for o in SPACE.options)
-    table = LatencyTable(
-        *("s", SPACE.fingerprint, (64, 64), 1, "cpu", "x", 1, "2"),
-        constant_ms=0.5,
-        block_ms=rows,
-        check={},
-    )
-    file = tmp_path / "latency.json"
-    file.write_text(json.dumps(table.to_json()))
-    cost = LatencyTable.read(file).cost(SPACE, (64, 64))
-    assert cost(Architecture(SPACE, (2, 1, 0, 1, 2))) == 0.5 + 3 + 2 + 1 + 2 + 3
-    full = dataclasses.replace(table, block_ms=((1.0,) * 3,) * 5)
-    with pytest.raises(SpaceError, match="has figures for other choices"):
-        full.cost(SPACE, (64, 64))

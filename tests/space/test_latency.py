@@ -1,12 +1,20 @@
 """The reader of latency tables: what fits is a cost, all else is refused with its place."""
 
 import json
+from dataclasses import dataclass
 
 import pytest
 
 from detnas_d2.space import LatencyTable, SearchSpace, ShuffleChoice, SpaceError, Stage
 
-SPACE = SearchSpace("s", 8, (Stage(16, 2),), (ShuffleChoice(3), ShuffleChoice(5)))
+
+@dataclass(frozen=True)
+class Picky(ShuffleChoice):
+    def fits(self, in_channels, out_channels, stride):
+        return stride == 1
+
+
+SPACE = SearchSpace("s", 8, (Stage(16, 2),), (ShuffleChoice(3), Picky(5)))
 CONTENT = {
     "space": "s",
     "fingerprint": SPACE.fingerprint,
@@ -17,7 +25,7 @@ CONTENT = {
     "threads": 2,
     "torch": "2.0",
     "constant_ms": 1,
-    "block_ms": [[0.5, 0.75], [0.25, 2.0]],
+    "block_ms": [[0.5, None], [0.25, 2.0]],
     "check": {"median_error": 0.02},
 }
 
@@ -35,7 +43,7 @@ def write(tmp_path):
 def test_a_table_is_a_cost(write):
     table = LatencyTable.read(write(CONTENT))
     cost = table.cost(SPACE, (64, 96))
-    assert cost([1, 0]) == 1 + 0.75 + 0.25
+    assert cost([0, 1]) == 1 + 0.5 + 2
     assert cost.minimum == 1.75 and cost.unit == "ms of latency"
     assert json.loads(json.dumps(table.to_json())) == CONTENT
     assert LatencyTable.read(write(table.to_json())) == table
@@ -79,6 +87,14 @@ def test_a_table_of_something_else_is_refused(write):
         table.cost(other, (64, 96))
     with pytest.raises(SpaceError, match=r"measured at \(64, 96\) pixels, but .* at \(96, 64\)"):
         table.cost(SPACE, (96, 64))
-    for rows in ([[0.5, 0.75]], [[1, 2], [1, 2, 3]], [[1], [2]], [0.5, 0.7], [], 3):
+    for rows in (
+        [[0.5, 0.75]],
+        [[1, 2], [1, 2, 3]],
+        [[1], [2]],
+        [0.5, 0.7],
+        [],
+        3,
+        [[0.5, 0.7], [0.1, 1]],
+    ):
         with pytest.raises(SpaceError, match="has figures for other choices"):
             LatencyTable.read(write({**CONTENT, "block_ms": rows})).cost(SPACE, (64, 96))
