@@ -53,5 +53,6 @@ class Progress:
         left = elapsed / self._measured * max(self._total - self._done, 0)
         return (
             f"{self._done}/{self._total}, generation {last.generation}: {outcome}, best {best}, "
-            f"{last.flops / 1e6:.1f}M multiply-adds, {duration(last.seconds)}, {duration(left)} left"
+            f"{last.flops / 1e6:.1f}M multiply-adds, {duration(last.seconds)}, "
+            f"{duration(left)} left"
         )

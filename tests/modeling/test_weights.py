@@ -72,11 +72,11 @@ def body(state, prefix):
     return {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
 
 
-def refused(model, source, *messages):
+def refused(model, source, *messages, **options):
     """The error, after which the model must be as before."""
     before = snapshot(model)
     with pytest.raises(WeightsError) as e:
-        load_weights(model, source)
+        load_weights(model, source, **options)
     assert equal(snapshot(model), before)
     for message in messages:
         assert message in str(e.value)
@@ -317,3 +317,48 @@ def test_which_checkpoints_concern_a_classifier(space):
 def test_backbone_prefix(space):
     assert [backbone_prefix(model) for model in others()] == ["backbone.", "backbone.bottom_up."]
     assert backbone_prefix(fixed(space)) == ""
+
+
+# parts of a checkpoint
+
+
+@pytest.mark.parametrize("path", [A, B])
+def test_a_networks_weights_fill_its_path(space, randomize, images, path):
+    network = randomize(fixed(space, path))
+    model = Detector(randomize(supernet(space)))
+    before, ours = snapshot(model), model.backbone.bottom_up
+    report = load_weights(model, checkpoint(classifier(network)), path_only=True)
+    text = ",".join(map(str, path))
+    assert f"network of architecture {text}" in report and "keep their initialisation" in report
+    with torch.no_grad(), ours.use_path(path):  # with the running statistics too
+        assert equal(ours.eval()(images), network.eval()(images))
+    # every other choice of every block, and the head, are what they were
+    blocks = zip(space.blocks, path, strict=True)
+    filled = {f"{space.stage_names[b.stage]}.{b.index_in_stage}.{c}." for b, c in blocks}
+    for key, tensor in model.state_dict().items():
+        if not key.removeprefix("backbone.bottom_up.").startswith(("stem.", *filled)):
+            assert torch.equal(tensor, before[key]), key
+
+
+@pytest.mark.parametrize("make", [supernet, fixed])
+def test_the_backbone_without_the_heads(space, randomize, make):
+    source = randomize(Detector(make(space), classes=80))
+    refused(Detector(make(space), classes=3), checkpoint(source), "train.init_backbone_only=True")
+    for classes in (3, 80):
+        model = Detector(make(space), classes)
+        before = snapshot(model.head)
+        report = load_weights(model, checkpoint(source), backbone_only=True)
+        assert "backbone, not the heads" in report and equal(snapshot(model.head), before)
+        assert equal(snapshot(model.backbone.bottom_up), snapshot(source.backbone.bottom_up))
+
+
+def test_what_fills_no_path_is_refused(space):
+    other = SearchSpace("other", 12, space.stages, space.choices)
+    network, model = checkpoint(fixed(space)), supernet(space)
+    refused(model, network, "train.init_path_only=True")
+    refused(fixed(space), network, "the model has none", path_only=True)
+    refused(model, checkpoint(model), "states no architecture", path_only=True)
+    refused(model, checkpoint(fixed(space), False), "states no architecture", path_only=True)
+    refused(model, checkpoint(fixed(other)), "other spaces", path_only=True)
+    network["model"]["stem.conv.weight"] = torch.zeros(8, 3, 5, 5)
+    refused(model, network, "of another shape: stem.conv.weight", path_only=True)

@@ -194,28 +194,6 @@ def test_in_training_too_a_bias_before_a_norm_changes_nothing(x):
     close(stem(x), torch.nn.functional.batch_norm(y, None, None, *norm, training=True).relu())
 
 
-def test_weights_without_heads_fill_a_bare_backbone(x):
-    net = Weights()
-    wanted = theirs.body(net, x, SHAPE, PATH)
-    for norm in ("BN", "FrozenBN"):
-        model = converted(net.state, StandAloneNetwork(SPACE, PATH, norm=norm))
-        for mine, output in zip(model(x).values(), wanted, strict=True):
-            close(mine, output)
-
-
-def test_a_networks_weights_fill_a_path_of_a_supernet(x):
-    checkpoint = convert_released(
-        read_released(weights("classifier", x).state), ours("classifier", False)
-    )
-    model = ours("classifier", True, space=SPACE)
-    load_weights(model, checkpoint, path_only=True, backbone_only=True)
-    single = ours("classifier", False).eval()
-    load_weights(single, checkpoint)
-    model.backbone.eval().set_path(PATH)
-    with torch.no_grad():
-        assert torch.equal(model.backbone(x.float())["res5"], single.backbone(x.float())["res5"])
-
-
 def test_the_two_shuffles_are_not_mixed(x):
     block = HalvesShuffleBlock(CHOICES[0], 16, 16, 1, Norm("BN")).eval()
     block.main = torch.nn.Identity()
@@ -374,13 +352,7 @@ def test_a_search_of_their_coco_supernet(tmp_path, capsys):
     convert_weights.main([str(source), str(out), "--config-file", path])
     assert "needs" not in capsys.readouterr().out
     model = instantiate(load_config(path).model)
-    load_weights(model, torch.load(out, weights_only=True))
-    choices = [int(choice) for choice in PUBLISHED["COCO_FPN_300M"][0].split(",")]
-    wanted = theirs.body(net, x, shape, choices, "backbone.", True)
-    backbone = model.double().eval().backbone.bottom_up
-    with torch.no_grad(), backbone.use_path(choices):
-        for mine, level in zip(backbone(x).values(), wanted, strict=True):
-            torch.testing.assert_close(mine, level, rtol=1e-3, atol=1e-4 * float(level.abs().max()))
+    assert "whole model" in load_weights(model, torch.load(out, weights_only=True))
 
 
 class Bomb:
