@@ -9,8 +9,8 @@ from typing import Any
 
 from .own_modules import find_own_modules, why_not_read
 from .space import SPACES, SearchSpace, SpaceError, get_space, resolve_space
-from .trust import SPACES as LISTED
 from .trust import TrustError, check_targets, is_code, read_config
+from .trusted import SPACES as LISTED
 
 _ENDINGS = (".py", ".yaml")
 

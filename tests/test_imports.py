@@ -14,13 +14,14 @@ PACKAGE = "detnas_d2"
 
 # What each room may import besides itself. These are files that all may use.
 _FREE = {"commands", "durations", "errors", "files", "own_modules", "rules", "settings"}
-_FREE |= {"space_file", "trust"}
+_FREE |= {"space_file", "trust", "trusted"}
 MAY_IMPORT = {
     "errors": set(),
     "durations": set(),
     "files": set(),
     "commands": {"errors"},
-    "trust": {"errors"},
+    "trust": {"errors", "trusted"},
+    "trusted": set(),
     "own_modules": set(),
     "rules": {"errors"},
     "settings": {"rules"},

@@ -15,14 +15,16 @@ from detectron2.utils.registry import locate
 from hydra.utils import get_object
 from payloads import Planted, json_bytes, run_unsafely, yaml_texts, yaml_without_end
 
-from detnas_d2 import trust
+from detnas_d2 import trusted
 from detnas_d2.engine import load_config
 from detnas_d2.files import parse_json
-from detnas_d2.trust import ALL, MODELS, SPACES, TrustError, check_targets, read_config, read_yaml
+from detnas_d2.trust import TrustError, check_targets, read_config, read_yaml
+from detnas_d2.trusted import ALL, MODELS, SPACES
 
 CONFIG = {"model": {"_target_": "detnas_d2.modeling.Norm", "name": "BN"}, "train": {"seed": 3}}
 KEYS = ("model", "dataloader.test.mapper", "search.algorithm")
 AT_HEAD = {"RandomResize"}  # of Detectron2
+FORMER = {"ShuffleNetV2", "ShuffleNetV2Supernet"}
 
 
 @pytest.fixture
@@ -157,11 +159,11 @@ def test_names_are_taken_letter_by_letter():
 
 def test_the_list_names_what_there_is():
     """Each by the module that defines it, so that no name leads to something else."""
-    lines = re.findall(r'^ +"(\w+\.[\w.]+) ([\w. ]+)",$', Path(trust.__file__).read_text(), re.M)
+    lines = re.findall(r'^ +"(\w+\.[\w.]+) ([\w. ]+)",$', Path(trusted.__file__).read_text(), re.M)
     found = [(module, name) for module, names in lines for name in names.split()]
     assert len(found) > 60
     for module, name in found:
-        if name not in AT_HEAD:
+        if name not in AT_HEAD | FORMER:
             thing = get_object(f"{module}.{name}")
             assert (thing.__module__, thing.__qualname__) == (module, name)
             assert locate(f"{module}.{name}") is thing

@@ -25,7 +25,8 @@ from ..engine.preflight import dataset_names
 from ..modeling import find_backbone, find_supernet, get_cfg
 from ..modeling.yacs_file import merge_yacs_file
 from ..own_modules import why_not_read
-from ..trust import MAPPERS, MODELS, add_trust, check_targets, is_code
+from ..trust import add_trust, check_targets, is_code
+from ..trusted import MAPPERS, MODELS
 from .checkpoints import categories_in, last_checkpoint, of_supernet, stated_network
 from .errors import DeviceError, TrainedError
 
