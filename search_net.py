@@ -56,20 +56,20 @@ def search(args: argparse.Namespace) -> None:
     fitness.check(cfg)
     model = LazyTrainer.build_model(executor.for_driver(cfg))
     space = require_supernet(model, "A search").space
-    cost, limit = build_limit(cfg, space)
-    algorithm = build_algorithm(cfg, space, limit)
+    costs, limit = build_limit(cfg, space)
+    algorithm = build_algorithm(cfg, costs, limit)
     steps = retrainings(cfg, ROOT, trust=is_code(args.config_file, args.trust))
     folder = cfg.train.output_dir
     header = search_header(cfg, space, algorithm, executor.depends_on(cfg))
     resume = args.resume or args.retry_failed
     with search_ledger(cfg, header, space, resume=resume) as ledger:
         setup(cfg, args)  # writes config.yaml, so only once the folder is known to be this search's
-        write_description(cfg, args.config_file, fitness.metric, space, algorithm, steps)
+        write_description(cfg, args.config_file, fitness.metric, costs, algorithm, steps)
         DetNASCheckpointer(model).load_whole(cfg.train.init_checkpoint)
         with executor.open(cfg, fitness, model) as candidates, SearchScalars(folder) as scalars:
             evaluator = Evaluator(
                 candidates,
-                cost,
+                costs,
                 ledger,
                 [Progress(algorithm.candidates), scalars],
                 workers=executor.workers,

@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 
 from ..engine import ConfigError
 from ..search import CostLimit, CostLimits, Limit, SearchAlgorithm
-from ..search.pareto import CostFunction
 from ..space import BlockCost, CostTable, LatencyTable, SearchSpace
 
 logger = logging.getLogger(__name__)
@@ -22,47 +21,84 @@ LATENCY_ERROR = 0.1
 """A table whose median error on whole networks is larger is warned of."""
 
 
-def build_limit(cfg: DictConfig, space: SearchSpace) -> tuple[CostTable, CostLimits]:
-    """The cost table of ``search.input_size``, and those of ``search.flops_limit``,
-    ``params_limit`` and ``latency_limit`` that are not null.
+class SearchCosts(CostTable):
+    """The costs at ``search.input_size``, and that of ``search.latency_table`` where it is set.
 
     Raises:
-        ConfigError: a limit of latency without a table.
         SpaceError: a latency table that is damaged, or was measured for something else.
-        LimitError: no architecture meets them; it names the nearest feasible values.
     """
-    limits = []
-    for name in COSTS:
-        maximum = cfg.search.get(f"{name}_limit")
-        if maximum is not None:
-            limits.append(CostLimit(build_cost(cfg, space, name), maximum))
-    file = cfg.search.get("latency_table")
-    if file is not None:
-        table = LatencyTable.read(file)
-        # one that doesn't fit is refused, used or not
-        table.cost(space, tuple(cfg.search.input_size))
-        _warn_of_error(file, table)
-    limit = CostLimits(space, limits)
-    limit.witness()
-    return CostTable(space, tuple(cfg.search.input_size)), limit
 
+    latency: BlockCost[float] | None = None
 
-def build_cost(cfg: DictConfig, space: SearchSpace, name: str) -> BlockCost[Any]:
-    """One of COSTS, at ``search.input_size``.
+    def __init__(self, cfg: DictConfig, space: SearchSpace) -> None:
+        super().__init__(space, tuple(cfg.search.input_size))
+        file = cfg.search.get("latency_table")
+        if file is not None:
+            table = LatencyTable.read(file)
+            self.latency = table.cost(space, self.input_size)
+            _warn_of_error(file, table)
 
-    Raises:
-        ConfigError, SpaceError: as `build_limit`.
-    """
-    size = tuple(cfg.search.input_size)
-    if name == "latency":
-        table = cfg.search.get("latency_table")
-        if table is None:
+    def named(self, name: str) -> BlockCost[Any]:
+        """One of COSTS. Raises ConfigError for latency without a table."""
+        cost: BlockCost[Any] | None = getattr(self, name)
+        if cost is None:
             raise ConfigError(
                 "A search that looks at latency needs search.latency_table; make one on the device "
                 "at hand: python -m detnas_d2.evaluation.latency CONFIG --output latency.json"
             )
-        return LatencyTable.read(table).cost(space, size)
-    return CostTable(space, size).flops if name == "flops" else CostTable(space, size).params
+        return cost
+
+
+def build_limit(cfg: DictConfig, space: SearchSpace) -> tuple[SearchCosts, CostLimits]:
+    """The costs, and the limits ``search.flops_limit``, ``params_limit`` and ``latency_limit`` that
+    are not null.
+
+    Raises:
+        ConfigError: a limit of latency without a table.
+        SpaceError: as `SearchCosts`.
+        LimitError: no architecture meets them; it names the nearest feasible values.
+    """
+    costs, limits = SearchCosts(cfg, space), []
+    for name in COSTS:
+        maximum = cfg.search.get(f"{name}_limit")
+        if maximum is not None:
+            limits.append(CostLimit(costs.named(name), maximum))
+    limit = CostLimits(space, limits)
+    limit.witness()
+    return costs, limit
+
+
+def build_algorithm(cfg: DictConfig, costs: SearchCosts, limit: Limit) -> SearchAlgorithm:
+    """``cfg.search.algorithm`` on the costs' space, with the limit, the seed, what it begins with,
+    and the costs that its ``costs`` name.
+
+    Raises:
+        ConfigError: an algorithm that can't begin with given architectures; an unknown cost.
+        SearchError, ArchitectureError, LedgerError: settings that can't work.
+    """
+    search = cfg.search
+    target = search.algorithm._target_
+    target = locate(target) if isinstance(target, str) else target
+    given = {
+        key: search[key] for key in ("initial", "initial_ledger") if search.get(key) is not None
+    }
+    for key in given:
+        if key not in inspect.signature(target).parameters:
+            raise ConfigError(
+                f"search.{key} is set, but {target.__name__} takes no architectures to begin with; "
+                f"set search.{key} to null or choose another search.algorithm."
+            )
+    if (names := search.algorithm.get("costs")) is not None:
+        for name in names:
+            if name not in COSTS:
+                raise ConfigError(
+                    f"search.algorithm.costs: there is no cost {name!r}; known are "
+                    f"{', '.join(COSTS)}."
+                )
+        given["costs"] = {name: costs.named(name) for name in names}
+    common = {"space": costs.space, "limit": limit, "seed": search.seed}
+    algorithm: SearchAlgorithm = instantiate({**search.algorithm, **common, **given})
+    return algorithm
 
 
 def _warn_of_error(file: str, table: LatencyTable) -> None:
@@ -73,41 +109,3 @@ def _warn_of_error(file: str, table: LatencyTable) -> None:
             "checked against; measure it again on an idle machine to have less than %.0f%%",
             *(file, 100 * error, 100 * LATENCY_ERROR),
         )
-
-
-def build_algorithm(cfg: DictConfig, space: SearchSpace, limit: Limit) -> SearchAlgorithm:
-    """``cfg.search.algorithm`` on `space`, with the limit, the seed, what it begins with, and the
-    costs that its ``costs`` name.
-
-    Raises:
-        ConfigError: an algorithm that can't begin with given architectures; an unknown cost.
-        SearchError, ArchitectureError, LedgerError: settings that can't work.
-        SpaceError: a latency table's, as `build_cost`.
-    """
-    search = cfg.search
-    arguments: dict[str, Any] = {**search.algorithm, "space": space, "limit": limit}
-    arguments["seed"] = search.seed
-    target = search.algorithm._target_
-    target = locate(target) if isinstance(target, str) else target
-    for key in ("initial", "initial_ledger"):
-        if search.get(key) is None:
-            continue
-        if key not in inspect.signature(target).parameters:
-            raise ConfigError(
-                f"search.{key} is set, but {target.__name__} takes no architectures to begin with; "
-                f"set search.{key} to null or choose another search.algorithm."
-            )
-        arguments[key] = search[key]
-    if "costs" in search.algorithm:
-        arguments["costs"] = _costs(cfg, space, search.algorithm.costs)
-    algorithm: SearchAlgorithm = instantiate(arguments)
-    return algorithm
-
-
-def _costs(cfg: DictConfig, space: SearchSpace, names: list[str]) -> dict[str, CostFunction]:
-    for name in names:
-        if name not in COSTS:
-            raise ConfigError(
-                f"search.algorithm.costs: there is no cost {name!r}; known are {', '.join(COSTS)}."
-            )
-    return {name: build_cost(cfg, space, name) for name in names}

@@ -28,8 +28,8 @@ from omegaconf import DictConfig
 
 from ..files import write_atomically
 from ..search import SearchAlgorithm
-from ..space import BlockCost, SearchSpace
-from .configured import COSTS, build_cost
+from ..space import SearchSpace
+from .configured import COSTS, SearchCosts
 from .resuming import PACKAGES
 from .retraining import Retraining
 
@@ -40,11 +40,12 @@ def write_description(
     cfg: DictConfig,
     config_file: str,
     metric: str,
-    space: SearchSpace,
+    costs: SearchCosts,
     algorithm: SearchAlgorithm,
     retrainings: Sequence[Retraining],
 ) -> None:
     """Write FILE to ``train.output_dir``, whole or not at all. Raises OSError."""
+    space = costs.space
     content = {
         "version": 1,
         "config_file": config_file,
@@ -53,10 +54,10 @@ def write_description(
         "metric": metric,
         "algorithm": f"{type(algorithm).__module__}.{type(algorithm).__qualname__}",
         "candidates": algorithm.candidates,
-        "input_size": list(cfg.search.input_size),
-        "space": _space(space, cfg.search.input_size),
+        "input_size": list(costs.input_size),
+        "space": _space(space, costs.input_size),
         "baseline": [options[0] for options in space.options],
-        "costs": [_cost(cfg, name, space) for name in COSTS if _is_drawn(cfg, name)],
+        "costs": [_cost(cfg, name, costs) for name in COSTS if getattr(costs, name) is not None],
         "retrain": [dataclasses.asdict(r) for r in retrainings],
         "commands": [r.command("BEST") for r in retrainings],
         "versions": {package: version(package) for package in PACKAGES},
@@ -83,25 +84,13 @@ def _space(space: SearchSpace, input_size: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _weighed(cfg: DictConfig) -> Sequence[str]:
-    return cfg.search.algorithm.get("costs") or ()
-
-
-def _is_drawn(cfg: DictConfig, name: str) -> bool:
-    """Whether a cost is limited, weighed, or in the ledger."""
-    limited = cfg.search.get(f"{name}_limit") is not None
-    return name in ("flops", "params") or name in _weighed(cfg) or limited
-
-
-def _cost(cfg: DictConfig, name: str, space: SearchSpace) -> dict[str, Any]:
-    cost: BlockCost[Any] = build_cost(cfg, space, name)
-    unit = "ms" if name == "latency" else cost.unit
-    limit = cfg.search.get(f"{name}_limit")
-    rows = cost.table.tolist()
-    figures = {
-        "limit": limit,
-        "weighed": name in _weighed(cfg),
+def _cost(cfg: DictConfig, name: str, costs: SearchCosts) -> dict[str, Any]:
+    cost = costs.named(name)
+    return {
+        "name": name,
+        "unit": "ms" if name == "latency" else cost.unit,
+        "limit": cfg.search.get(f"{name}_limit"),
+        "weighed": name in (cfg.search.algorithm.get("costs") or ()),
         "stem": cost.constant,
-        "blocks": rows,
+        "blocks": cost.table.tolist(),
     }
-    return {"name": name, "unit": unit, **figures}

@@ -96,29 +96,25 @@ def _spread(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _image(record: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Any]:
     found = output["instances"].to("cpu")
-    boxes = BoxMode.convert(found.pred_boxes.tensor, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
-    detections = [
-        {"bbox": [round(x, 2) for x in box], "class": category, "score": round(score, 4)}
-        for box, category, score in zip(
-            boxes.tolist(), found.pred_classes.tolist(), found.scores.tolist(), strict=True
-        )
-        if score >= LEAST_SCORE
-    ]
-    truth = [
-        {
-            "bbox": [
-                round(float(x), 2)
-                for x in BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYWH_ABS)
-            ],
-            "class": int(a["category_id"]),
-        }
-        for a in _boxes_of(record)
-    ]
+    found = found[found.scores >= LEAST_SCORE]
+    boxes = _xywh(found.pred_boxes.tensor, BoxMode.XYXY_ABS)
+    figures = zip(boxes, found.pred_classes.tolist(), found.scores.tolist(), strict=True)
+    truth = [(a, torch.tensor([a["bbox"]])) for a in _boxes_of(record)]
     height, width = found.image_size
     return {
         "file": str(Path(record["file_name"]).absolute()),
         "height": height,
         "width": width,
-        "ground_truth": truth,
-        "detections": detections,
+        "ground_truth": [
+            {"bbox": _xywh(box, a["bbox_mode"])[0], "class": int(a["category_id"])}
+            for a, box in truth
+        ],
+        "detections": [
+            {"bbox": box, "class": category, "score": round(score, 4)}
+            for box, category, score in figures
+        ],
     }
+
+
+def _xywh(boxes: torch.Tensor, mode: BoxMode) -> list[list[float]]:
+    return BoxMode.convert(boxes.double(), mode, BoxMode.XYWH_ABS).round(decimals=2).tolist()

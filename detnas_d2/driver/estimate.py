@@ -5,45 +5,36 @@
     python -m detnas_d2.driver.estimate CONFIG train.max_iter=10000     # with overrides
 
 Needs the data, and the device that the configs name; of several GPUs it takes one, with its share
-of the batch: waiting for the others comes on top. No checkpoint is needed (weights are random ones,
-which change the time little), and nothing is written.
+of the batch: waiting for the others comes on top. Weights are random ones, which change the time
+little, so no checkpoint is needed. Nothing is written.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import copy
 import itertools
 import math
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from detectron2.config import instantiate
-from detectron2.engine import HookBase
 from omegaconf import DictConfig
 from tabulate import tabulate
 
 from ..commands import add_debug, command
 from ..durations import duration
-from ..engine import (
-    ConfigError,
-    LazyTrainer,
-    backbone_node,
-    build_trainer,
-    load_config,
-    require_supernet,
-)
+from ..engine import ConfigError, LazyTrainer, backbone_node, build_trainer, load_config
+from ..engine.hooks import require_supernet
 from ..engine.machines import visible_gpus
 from ..space import resolve_space
 from ..trust import add_trust
 from .configured import build_algorithm, build_limit
 
-WARM_UP, ITERATIONS = 2, 6
+ITERATIONS = 8
 
 
 class Predicted(NamedTuple):
@@ -72,27 +63,29 @@ def predict(name: str, cfg: DictConfig, gpus: int = 0) -> Predicted:
             f"{name} is to run on {processes} GPU(s), but PyTorch sees {found} here; "
             'for a CPU: train.device=cpu (configs/custom: machine = "cpu" in settings.py).'
         )
-    with _aside(cfg) as aside:
+    cfg = copy.deepcopy(cfg)
+    node = backbone_node(cfg)
+    if str(node.get("architecture")).endswith(".json"):  # neither the cheapest nor the dearest
+        space = resolve_space(instantiate(node.space))
+        node.architecture = [o[i % len(o)] for i, o in enumerate(space.options)]
+    cfg.train.init_checkpoint = ""
+    with tempfile.TemporaryDirectory(prefix="detnas_estimate_") as folder:
+        cfg.train.output_dir = folder
         if "search" in cfg:
-            return Predicted(name, "candidate", *_candidate(aside))
-        return Predicted(name, "iteration", _iteration(aside, processes), cfg.train.max_iter)
+            return Predicted(name, "candidate", *_candidate(cfg))
+        number = cfg.train.max_iter
+        return Predicted(name, "iteration", _iteration(cfg, processes), number)
 
 
 def _iteration(cfg: DictConfig, processes: int) -> float:
     """Seconds, of one process with its share of the batch."""
-    ticks: list[float] = []
-
-    class Stopwatch(HookBase):
-        def after_step(self) -> None:
-            ticks.append(_now(cfg))
-
     cfg.dataloader.train.total_batch_size //= processes
     cfg.dataloader.evaluator = None
-    cfg.train.max_iter = WARM_UP + ITERATIONS
+    cfg.train.max_iter = ITERATIONS
     trainer = build_trainer(cfg)
-    trainer.register_hooks([Stopwatch()])
     trainer.train()
-    return (ticks[-1] - ticks[WARM_UP - 1]) / ITERATIONS
+    # of Detectron2's IterationTimer, which leaves the first ones out
+    return float(trainer.storage.history("time").global_avg())
 
 
 def _candidate(cfg: DictConfig) -> tuple[float, int]:
@@ -104,41 +97,19 @@ def _candidate(cfg: DictConfig) -> tuple[float, int]:
             loader: Any = super().build_test_loader(cfg, dataset_name)
             return list(itertools.islice(loader, math.ceil(len(loader) * share)))
 
-    workers, batches = max(cfg.search.executor.workers, 1), cfg.search.fitness.calibration_batches
+    batches = cfg.search.fitness.calibration_batches
     share = min(1.0, 2 / batches)
     cfg.search.fitness.calibration_batches = math.ceil(batches * share)
     model = LazyTrainer.build_model(cfg)
-    space = require_supernet(model, "A search").space
-    _, limit = build_limit(cfg, space)
+    costs, limit = build_limit(cfg, require_supernet(model, "A search").space)
     fitness = instantiate(cfg.search.fitness)
     fitness.trainer = Some
     score = fitness.build(cfg, model, fitness.load(cfg))
     score(limit.witness())  # warms up
-    start = _now(cfg)
+    start = time.perf_counter()
     score(limit.witness())
-    each = (_now(cfg) - start) / share / workers
-    return each, build_algorithm(cfg, space, limit).candidates
-
-
-@contextlib.contextmanager
-def _aside(cfg: DictConfig) -> Iterator[DictConfig]:
-    """A copy of a config that needs no other step's files and writes to a temporary folder."""
-    cfg = copy.deepcopy(cfg)
-    bottom = backbone_node(cfg)
-    if str(bottom.get("architecture")).endswith(".json"):  # neither the cheapest nor the dearest
-        space = resolve_space(instantiate(bottom.space))
-        bottom.architecture = [o[i % len(o)] for i, o in enumerate(space.options)]
-    cfg.train.init_checkpoint = ""
-    with tempfile.TemporaryDirectory(prefix="detnas_estimate_") as folder:
-        cfg.train.output_dir = folder
-        yield cfg
-
-
-def _now(cfg: DictConfig) -> float:
-    """Seconds, when the device has done what it was given."""
-    if str(cfg.train.device).startswith("cuda"):
-        torch.cuda.synchronize()
-    return time.perf_counter()
+    each = (time.perf_counter() - start) / share / max(cfg.search.executor.workers, 1)
+    return each, build_algorithm(cfg, costs, limit).candidates
 
 
 def estimate_table(predicted: Sequence[Predicted]) -> str:
@@ -147,12 +118,9 @@ def estimate_table(predicted: Sequence[Predicted]) -> str:
         (p.name, f"{p.each:.3g} s", f"{p.number:,} {p.unit}s", duration(p.seconds))
         for p in predicted
     ]
-    total = duration(sum(p.seconds for p in predicted))
-    return tabulate(
-        [*rows, ("total", "", "", total)],
-        ("step", "each", "times", "takes about"),
-        colalign=("left", "right", "right", "right"),
-    )
+    rows.append(("total", "", "", duration(sum(p.seconds for p in predicted))))
+    header = ("step", "each", "times", "takes about")
+    return tabulate(rows, header, colalign=("left", "right", "right", "right"))
 
 
 @command("python -m detnas_d2.driver.estimate")
@@ -163,12 +131,13 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="and overrides, key=value")
     parser.add_argument("--num-gpus", type=int, default=1, metavar="N")
     args = parser.parse_intermixed_args(argv)
+    overrides = [c for c in args.configs if "=" in c]
     files = [c for c in args.configs if "=" not in c]
     if not files:
         parser.error("give at least one config")
     predicted = []
     for file in files:
-        cfg = load_config(file, [c for c in args.configs if "=" in c], trust=args.trust)
+        cfg = load_config(file, overrides, trust=args.trust)
         if "search" in cfg or "optimizer" in cfg:  # what only tests is short
             gpus = args.num_gpus if str(cfg.train.device).startswith("cuda") else 0
             predicted.append(predict(Path(file).stem, cfg, gpus))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
-from types import TracebackType
+from contextlib import suppress
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -32,14 +31,8 @@ class SearchScalars:
     def __enter__(self) -> SearchScalars:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        # on a full disk, what ended the search is said, and not that its scalars are cut off
-        with nullcontext() if error is None else suppress(OSError):
+    def __exit__(self, *exception: object) -> None:
+        with suppress(OSError):  # on a full disk they are cut off, and the search says why it ends
             self._writer.close()
 
     def begin_batch(self, known: Sequence[Evaluation]) -> None:

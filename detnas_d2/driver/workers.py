@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +116,9 @@ def worker_environment(threads: int | None) -> dict[str, str]:
 def _check_machine(setup: WorkerSetUp) -> None:
     here = socket.gethostname()
     differing = [
-        f"{package} {_version(package)} instead of {wanted}"
+        f"{package} {version(package)} instead of {wanted}"
         for package, wanted in setup.versions.items()
-        if _version(package) != wanted
+        if version(package) != wanted
     ]
     if differing:
         raise ConfigError(
@@ -130,13 +130,6 @@ def _check_machine(setup: WorkerSetUp) -> None:
             f"train.device is 'cuda', but PyTorch sees no GPU in a worker on {here!r}: mend its "
             "driver, or start Ray there with --num-gpus=0."
         )
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "(missing)"
 
 
 def _dataset(name: str) -> _Dataset:

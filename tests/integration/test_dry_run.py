@@ -64,7 +64,7 @@ def test_a_step(path, tmp_path_factory):
     small = at_small_width(cfg, str(folder))
     if "search" in cfg:
         space = resolve_space(instantiate(backbone_node(cfg).space))
-        build_algorithm(cfg, space, build_limit(cfg, space)[1])  # they raise what can't work
+        build_algorithm(cfg, *build_limit(cfg, space))  # they raise what can't work
         small.search.fitness.calibration_batches = 1
     else:
         check_run(small, "train")
