@@ -2,94 +2,62 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import pytest
-from detectron2.data import DatasetCatalog
+from detectron2.structures import BoxMode
 from PIL import Image
 
-from detnas_d2.data import DataError, crops, load_image_folder
+from detnas_d2.data import DataError
+from detnas_d2.data.crops import write_box_crops
 
-CLASSES = ["RBC", "WBC", "Platelets"]
+SIDE = 64 / 1.4  # with its margins, a box of this side is cut out without resizing
+CORNERS = {"a": (30.0, 20.0), "b": (200.0, 190.0)}
 
 
 @pytest.fixture
-def some(bccd):
-    # 00343 (train) and 00338 (val) hold the two damaged boxes.
-    train = [r for r in DatasetCatalog.get("bccd_train") if "_0034" in r["file_name"]]
-    val = [r for r in DatasetCatalog.get("bccd_val") if "00338" in r["file_name"]]
-    val += [r for r in DatasetCatalog.get("bccd_val") if "_0031" in r["file_name"]]
-    return {"train": train, "val": val}
-
-
-def test_each_box_gives_an_image_of_its_class(some, tmp_path):
-    root = crops.write_box_crops(tmp_path / "boxes", some, CLASSES)
-    assert any("BloodImage_00343" in r["file_name"] for r in some["train"])
-    names = sorted([*CLASSES, "background"])
-    for split, records in some.items():
-        listed = load_image_folder(root, split)
-        counts = np.bincount([r["category_id"] for r in listed], minlength=4)
-        expected = np.bincount(
-            [a["category_id"] for r in records for a in r["annotations"]], minlength=3
-        )
-        by_name = dict(zip(names, counts.tolist(), strict=True))
-        assert [by_name[name] for name in CLASSES] == expected.tolist()
-        assert 0 < by_name["background"] <= 2 * len(records)
-        assert all(Image.open(r["file_name"]).size == (64, 64) for r in listed)
-    # A bright ground and purple white cells: the mean tells the classes apart.
-    means = {
-        name: np.mean([np.asarray(Image.open(p)).mean() for p in (root / "train" / name).iterdir()])
-        for name in ("WBC", "background")
-    }
-    assert means["background"] > means["WBC"] + 5
-
-
-def test_it_is_deterministic_and_written_once(some, tmp_path):
-    def content(folder):
-        return {
-            str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in sorted(folder.rglob("*.png"))
-        }
-
-    few = {split: records[:3] for split, records in some.items()}
-    a = crops.write_box_crops(tmp_path / "a", few, CLASSES)
-    assert content(a) == content(crops.write_box_crops(tmp_path / "b", few, CLASSES))
-    assert crops.write_box_crops(tmp_path / "a", few, CLASSES) == a
-    with pytest.raises(DataError, match="classes: .* there, .* now"):
-        crops.write_box_crops(tmp_path / "a", few, CLASSES[::-1])
-
-
-def test_a_crop_is_the_square_around_the_box_moved_inside():
-    rows, columns = np.indices((150, 180))
+def splits(tmp_path):
+    """Images whose pixels say where they are: (row, column, 0)."""
+    rows, columns = np.indices((240, 250))
     pixels = np.stack([rows, columns, rows * 0], axis=2).astype(np.uint8)
-    # Centre (90, 75), side 64: rows 43 to 106, columns 58 to 121.
-    cut = crops._cut(pixels, 90, 75, 64)
-    assert cut[0, 0].tolist() == [43, 58, 0] and cut[-1, -1].tolist() == [106, 121, 0]
-    corner = crops._cut(pixels, 179, 1, 64)
-    assert corner[0, 0].tolist() == [0, 116, 0] and corner[-1, -1].tolist() == [63, 179, 0]
-    assert crops._cut(pixels, 90, 75, 300).shape == (64, 64, 3)  # no larger than the image
+    records = []
+    for i in range(10):
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+        boxes = [
+            {"category_id": c, "bbox": [x, y, SIDE, SIDE], "bbox_mode": BoxMode.XYWH_ABS}
+            for c, (x, y) in enumerate(CORNERS.values())
+        ]
+        records.append({"file_name": str(tmp_path / f"{i}.png"), "annotations": boxes})
+    return {"train": records[:7], "val": records[7:]}
 
 
-def test_background_keeps_off_the_boxes():
-    boxes = [(10.0, 10.0, 60.0, 60.0), (100.0, 20.0, 140.0, 70.0)]
-    rng = np.random.default_rng(0)
-    found = [crops._empty_square((120, 200), boxes, rng) for _ in range(100)]
-    assert sum(f is not None for f in found) > 50
-    for x, y, side in (f for f in found if f):
-        square = (x - side / 2, y - side / 2, x + side / 2, y + side / 2)
-        assert min(square[:2]) >= 0 and square[2] <= 200 and square[3] <= 120
-        for box in boxes:
-            w = min(box[2], square[2]) - max(box[0], square[0])
-            h = min(box[3], square[3]) - max(box[1], square[1])
-            shared = max(w, 0) * max(h, 0)
-            union = side**2 + (box[2] - box[0]) * (box[3] - box[1]) - shared
-            assert shared / union < 0.1
-    full = [(0.0, 0.0, 200.0, 120.0)]
-    assert crops._empty_square((120, 200), full, rng) is None
+def places(folder):
+    """Row and column of the first pixel of each image."""
+    crops = [np.asarray(Image.open(file)) for file in sorted(folder.iterdir())]
+    assert {crop.shape for crop in crops} == {(64, 64, 3)}
+    assert all((np.ptp(crop[..., :2], axis=(0, 1)) == 63).all() for crop in crops)
+    return [tuple(crop[0, 0, :2].tolist()) for crop in crops]
 
 
-def test_a_class_without_boxes_is_named(some, tmp_path):
+def test_what_is_cut_out(splits, tmp_path):
+    root = write_box_crops(tmp_path / "boxes", splits, ["a", "b"])
+    # around (42.9, 52.9); the other is moved into the image
+    assert places(root / "train" / "a") == [(11, 21)] * 7
+    assert places(root / "val" / "b") == [(240 - 64, 250 - 64)] * 3
+    background = places(root / "train" / "background")
+    assert 7 < len(background) <= 14 and len(set(background)) > 7
+    for top, left in background:
+        for x, y in CORNERS.values():
+            width = min(x + SIDE, left + 64) - max(x, left)
+            height = min(y + SIDE, top + 64) - max(y, top)
+            assert max(width, 0) * max(height, 0) / 64**2 < 0.11  # to the pixel
+
+
+def test_it_is_deterministic_and_written_once(splits, tmp_path):
+    roots = [write_box_crops(tmp_path / name, splits, ["a", "b"]) for name in "xyx"]
+    files = [{p.relative_to(r): p.read_bytes() for p in r.rglob("*.png")} for r in roots]
+    assert files[0] == files[1] == files[2] and len(files[0]) > 20
+    with pytest.raises(DataError, match="classes: .* there, .* now"):
+        write_box_crops(tmp_path / "x", splits, ["b", "a"])
     with pytest.raises(DataError, match="no box of class unicorn"):
-        crops.write_box_crops(tmp_path / "a", some, [*CLASSES, "unicorn"])
-    assert not (tmp_path / "a").exists()
+        write_box_crops(tmp_path / "z", splits, ["a", "b", "unicorn"])
+    assert not (tmp_path / "z").exists()

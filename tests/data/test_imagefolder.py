@@ -162,9 +162,7 @@ def test_random_resized_crops_keep_to_their_ranges():
 
 @pytest.mark.parametrize(("shape", "expected"), [((9, 7), (5, 5)), ((3, 8), (3, 5))])
 def test_center_crop(shape, expected):
-    rows, columns = np.indices(shape)
-    image = np.stack([rows, columns], axis=2).astype(np.uint8)
+    image = np.stack(np.indices(shape), axis=2).astype(np.uint8)
     cropped = CenterCrop(5).get_transform(image).apply_image(image)
     assert cropped.shape[:2] == expected
-    first = [(s - e) // 2 for s, e in zip(shape, expected, strict=True)]
-    assert cropped[0, 0].tolist() == first
+    assert cropped[0, 0].tolist() == [(s - e) // 2 for s, e in zip(shape, expected, strict=True)]

@@ -6,23 +6,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from detnas_d2.space import Architecture, BlockCost, SearchSpace, ShuffleChoice, SpaceError, Stage
+from detnas_d2.space import BlockCost, SearchSpace, ShuffleChoice, SpaceError, Stage
 
 SPACE = SearchSpace("s", 8, (Stage(16, 10), Stage(32, 10)), tuple(map(ShuffleChoice, (3, 5, 7))))
 RNG = np.random.default_rng(0)
 CHOICES = RNG.integers(3, size=(500, 20))
-
-
-@pytest.mark.parametrize("constant", [0, 40, 10**6])
-def test_integers_by_plain_python(constant):
-    rows = RNG.integers(1000, size=(20, 3)).tolist()
-    cost = BlockCost(SPACE, "units", rows, constant)
-    expected = [sum([constant, *(rows[i][c] for i, c in enumerate(a))]) for a in CHOICES]
-    assert cost(CHOICES).tolist() == expected
-    singles = [cost(Architecture(SPACE, tuple(a))) for a in CHOICES.tolist()]
-    assert singles == expected and all(type(single) is int for single in singles)
-    assert cost.minimum == sum([constant, *map(min, rows)]) == cost(cost.cheapest())
-    assert cost.maximum == sum([constant, *map(max, rows)])
 
 
 def test_sums_of_floats_are_exact_in_any_order():
