@@ -115,20 +115,18 @@ def missing_datasets(names: str | Iterable[str]) -> list[MissingDataset]:
 
 def describe_missing(missing: Iterable[MissingDataset]) -> str:
     """The message for a user: which paths, what has to lie there, how to set the root."""
-    value = os.environ.get(ROOT_VARIABLE)
-    state = f"now {value}" if value is not None else f"now unset, which means {datasets_root()}"
     names: dict[tuple[Path, str], list[str]] = {}
-    for m in missing:
-        names.setdefault((m.path.absolute(), m.contents), []).append(m.name)
+    for name, path, contents in missing:
+        names.setdefault((path.absolute(), contents), []).append(name)
     lines = [
-        f"Data set {' and '.join(sets)} is missing {path}\n  There has to lie: {contents}"
+        f"Data set {' and '.join(sets)} is missing {path}\n  There has to lie: {contents}\n"
         for (path, contents), sets in names.items()
     ]
-    lines.append(
-        f"Put the data there, or set {ROOT_VARIABLE} to the folder that holds the data sets "
-        f"({state}), e.g.: export {ROOT_VARIABLE}=/path/to/datasets"
+    now = "" if ROOT_VARIABLE in os.environ else "unset, which means "
+    return (
+        f"{''.join(lines)}Put the data there, or set {ROOT_VARIABLE} to the folder that holds the "
+        f"data sets (now {now}{datasets_root()}), e.g.: export {ROOT_VARIABLE}=/path/to/datasets"
     )
-    return "\n".join(lines)
 
 
 def register_from_config(datasets: Mapping[str, Any] | None) -> None:

@@ -57,13 +57,10 @@ class CenterCrop(T.Augmentation):
 
 
 class ClassificationMapper:
-    """Dict of a classification set -> the same with its image.
-
-    The loaders make an ``ImageBatch`` of what it gives.
+    """Dict of a classification set -> the same with its image. Loaders make ``ImageBatch`` of it.
 
     Args:
-        is_train: training or test; the random numbers of training come from the global
-            generators of numpy and torch, which the train loader seeds for each image.
+        is_train: training or test.
         augmentations: Detectron2's, or those of this module.
         image_format: as ``detection_utils.read_image`` takes it.
     """

@@ -23,7 +23,7 @@ _BACKGROUNDS = 2  # of an image
 _FORMAT = 1  # raise when the same boxes give other files
 _CROP = 16  # purpose of derived seeds
 _TRIES = 50
-_COVERED = 0.1  # a background crop may be covered to this share by any one box; so IoU < 0.1, too
+_COVERED = 0.1  # a background crop may be covered to this share by any one box
 
 Box = tuple[float, float, float, float]
 

@@ -71,11 +71,7 @@ class ImageStore:
 
 
 class _Blocks:
-    """Copies of tensors, one behind the other in large blocks of bytes.
-
-    Args:
-        new_block: gives a block of so many bytes.
-    """
+    """Copies of tensors, one behind the other in large blocks of bytes that `new_block` gives."""
 
     def __init__(self, new_block: Callable[[int], torch.Tensor]) -> None:
         self._new_block = new_block

@@ -26,13 +26,8 @@ _PREFETCH = 2  # batches that each worker holds ready
 
 
 class SeededMapDataset(Dataset):
-    """Maps image ``index`` with all randomness keyed by (seed, position in the stream).
-
-    Args:
-        dataset: dicts in Detectron2's form; each access makes a new one, as `kept_records` does.
-        mapper: its random numbers come from the global generators of Python, numpy or torch, as in
-            Detectron2's augmentations.
-    """
+    """Maps image ``index`` with all randomness keyed by (seed, position in the stream): what a
+    mapper draws from the global generators of Python, numpy or torch, as Detectron2's do."""
 
     def __init__(self, dataset: Dataset[Record], mapper: Callable[[Record], Any], seed: int):
         self._dataset, self._mapper, self._seed = dataset, Explaining(mapper), seed
@@ -41,20 +36,16 @@ class SeededMapDataset(Dataset):
         return len(self._dataset)  # type: ignore[arg-type]
 
     def __getitem__(self, item: tuple[int, int]) -> Any:
-        """
-        Raises:
-            ImageReadError: the mapper raised or returned None. Detectron2 would draw another
-                image at random there; then a step would no longer be a function of its number.
-        """
+        """Raises ImageReadError where the mapper raised or returned None. Detectron2 would draw
+        another image at random there, and a step would not be a function of its number."""
         index, position = item
         record = self._dataset[index]
         with seeded(self._seed, _MAP, position):
             mapped = self._mapper(record)
         if mapped is None:
             raise ImageReadError(
-                f"The mapper returned nothing for image {record.get('file_name')}. A training "
-                "stream that is a function of (seed, step) cannot skip an image: remove it from "
-                "the data set."
+                f"The mapper returned nothing for image {record.get('file_name')}. Training skips "
+                "no image: remove it from the data set."
             )
         return mapped
 
