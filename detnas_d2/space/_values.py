@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import operator
 import sys
 from collections.abc import Iterable, Mapping
@@ -43,19 +44,16 @@ def as_int(value: Any) -> int | None:
         return None
 
 
-def plain(value: Any) -> Any:
-    """Builtins that JSON can write; TypeError for what has no such form."""
+def as_json(value: Any) -> str:
+    """JSON of dataclasses, sequences, numbers and texts; TypeError for what has no such form."""
+    return json.dumps(value, default=_plain, sort_keys=True, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
     value = from_config(value)
-    if value is None or isinstance(value, (bool, str, float)):
-        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    number = as_int(value)
-    if number is not None:
-        return number
-    items = as_tuple(value)
-    if items is None:
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    number, items = as_int(value), as_tuple(value)
+    if number is None and items is None:
         raise TypeError(f"a {type(value).__name__} has no plain form")
-    return [plain(item) for item in items]
+    return items if number is None else number

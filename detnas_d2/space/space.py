@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ._values import as_tuple, plain
+from ._values import as_json, as_tuple
 from .choices import Choice, Conv, check_branches, checked_integer
 from .errors import SpaceError
 
@@ -100,7 +99,7 @@ class SearchSpace:
                 raise SpaceError(f"{what} is named {choice.name!r}; {expected}")
             names.add(choice.name)
             try:
-                plain(choice)
+                as_json(choice)
                 hash(choice)
             except TypeError as error:
                 raise SpaceError(
@@ -199,24 +198,17 @@ class SearchSpace:
         """16 hexadecimal digits of the SHA-256 of all that defines the space: the same in every
         process."""
         shapes = [block.shape for block in self.blocks]
-        description = {
-            "name": self.name,
-            "stem": plain(self.stem),
-            "stages": plain(self.stages),
-            "choices": [
-                {
-                    "name": choice.name,
-                    "block": choice.block,
-                    "fields": plain(choice),
-                    "branches": [
-                        plain(choice.branches(*shape)) if choice.fits(*shape) else None
-                        for shape in shapes
-                    ],
-                }
-                for choice in self.choices
-            ],
-        }
-        text = json.dumps(description, sort_keys=True, separators=(",", ":"))
+        choices = [
+            {
+                "name": choice.name,
+                "block": choice.block,
+                "fields": choice,
+                "branches": [choice.branches(*s) if choice.fits(*s) else None for s in shapes],
+            }
+            for choice in self.choices
+        ]
+        stem_and_stages = {"stem": self.stem, "stages": self.stages}
+        text = as_json({"name": self.name, **stem_and_stages, "choices": choices})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
