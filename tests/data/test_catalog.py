@@ -19,9 +19,7 @@ from detnas_d2.data import (
     ("name", "path", "contents"),
     [
         ("imagenet_train", "imagenet/train", "train/<class>/*.JPEG"),
-        ("imagenet_val", "imagenet/train", "val/<class>/*.JPEG"),
         ("digits_train", "digits/made_by_detnas.json", "make_digits demo "),
-        ("digits_voc_test", "digits/made_by_detnas.json", "make_digits demo "),
         ("digits_cls_val", "digits/made_by_detnas.json", "make_digits demo "),
         ("bccd_boxes_val", "bccd_boxes/made_by_detnas.json", "write_bccd_boxes"),
     ],
@@ -77,20 +75,20 @@ def test_an_unknown_name_is_refused_with_close_ones():
 
 
 def test_registering_again(tmp_path):
-    register_coco("toy", tmp_path / "a.json", tmp_path)
+    a, b = tmp_path / "a.json", tmp_path / "b.json"
+
+    def registered():
+        return MetadataCatalog.get("toy").json_file
+
     try:
-        register_coco("toy", str(tmp_path / "a.json"), str(tmp_path))  # equal: nothing to do
+        register_coco("toy", b, tmp_path, builtin={})
+        register_coco("toy", a, tmp_path)  # what is built in gives way
+        assert registered() == str(a)
+        register_coco("toy", str(a), str(tmp_path))  # equal: nothing to do
+        register_coco("toy", b, tmp_path, builtin={})  # gives way
         with pytest.raises(DataError, match=r"'toy' is already registered with .*a\.json.*b\.json"):
-            register_coco("toy", tmp_path / "b.json", tmp_path)
-        assert MetadataCatalog.get("toy").json_file == str(tmp_path / "a.json")
-        register_coco("toy", tmp_path / "c.json", tmp_path, builtin={})  # gives way
-        assert MetadataCatalog.get("toy").json_file == str(tmp_path / "a.json")
-    finally:
-        unregister_dataset("toy")
-    register_coco("toy", tmp_path / "b.json", tmp_path, builtin={})
-    try:
-        register_coco("toy", tmp_path / "a.json", tmp_path)  # a default gives way
-        assert MetadataCatalog.get("toy").json_file == str(tmp_path / "a.json")
+            register_coco("toy", b, tmp_path)
+        assert registered() == str(a)
     finally:
         unregister_dataset("toy")
     with pytest.raises(DataError, match="'coco_2017_train' is already registered by other code"):
