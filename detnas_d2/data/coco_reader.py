@@ -81,8 +81,7 @@ def _wrong_form(content: Any) -> list[str]:
     for key in _LISTS:
         value = content.get(key)
         if value is None and key != "annotations":  # COCO's test sets have none
-            near = [k for k in content if k.lower().rstrip("s") == key.rstrip("s")]
-            wrong.append(f"it has no {key!r}" + (f", but {near[0]!r}" if near else ""))
+            wrong.append(f"it has no {key!r}, but {', '.join([*content][:9]) or 'nothing'}")
         elif value is not None and not isinstance(value, list):
             wrong.append(f"{key!r} has to be a list, got a {type(value).__name__}")
         elif not value and key != "annotations":

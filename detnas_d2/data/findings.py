@@ -27,7 +27,7 @@ _E, _W, _L, _M = Severity
 
 
 class Rule(NamedTuple):
-    """A kind of finding: how bad, its title (in the plural), and what to do, if anything."""
+    """A kind of finding: its title (in the plural), and what to do, if anything."""
 
     severity: Severity
     title: str
@@ -116,11 +116,10 @@ RULES = {
         "if the images were resized, resize the boxes with them; if an image is turned (EXIF), "
         "give the size after turning, and draw the boxes on the turned image",
     ),
-    "image-long": Rule(
-        _L, "images more than 100 times as long as wide", "cut them: resizing leaves no pixel"
-    ),
     "image-large": Rule(
-        _L, "images of more pixels than the image library reads", "cut them into tiles"
+        _L,
+        "images of more pixels than the image library reads, or over 100 times as long as wide",
+        "cut them into tiles: resizing leaves no pixel of a strip",
     ),
     "image-id-twice": Rule(
         _L,

@@ -6,7 +6,7 @@ import functools
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,13 +114,8 @@ class Explaining:
         try:
             return self.mapper(record)
         except Exception as error:
-            raise unreadable(record, error) from error
-
-
-def unreadable(record: Mapping[str, Any], error: Exception) -> ImageReadError:
-    """The error for an image that a mapper failed on."""
-    what = f"{type(error).__name__}: {error}"
-    return ImageReadError(
-        f"Image {record.get('file_name', '(without file_name)')} could not be read or mapped "
-        f"({what}). Repair it and its annotations, or remove it from the data set."
-    )
+            raise ImageReadError(
+                f"Image {record.get('file_name', '(without file_name)')} could not be read or "
+                f"mapped ({type(error).__name__}: {error}). Repair it and its annotations, or "
+                "remove it from the data set."
+            ) from error

@@ -98,7 +98,7 @@ def _look_into(image: Image, decode: bool) -> dict[str, str]:
         found["size"] = shown
         image.size = size
     if max(size) > _LONGEST * min(size):
-        found["image-long"] = shown
+        found["image-large"] = shown
     elif image.size != size:
         given = "x".join(map(str, image.size))
         found["image-size"] = f"{given} in the annotation, {shown} in the file {turned}".rstrip()

@@ -88,13 +88,9 @@ def prepare(
 ) -> OwnDataset:
     """Bring a user's data into one form, unless that is done.
 
-    One COCO JSON file, or a VOC folder without image sets, is dealt out into train, val and test by
-    seed 0 (70, 15 and 15% of the images, each with its share of every class). Splits that are there
-    are kept. What is unusable is left out and listed in left_out.json.
-
     Args:
-        annotations: a COCO JSON file, a folder with one for each of train, val and test, or a VOC
-            folder.
+        annotations: a COCO JSON file or a VOC folder without image sets, dealt out by seed 0 (70,
+            15 and 15% of the images); or a folder with splits of its own, which are kept.
         images: what file names are relative to; "": looked for near the annotations.
         name: of the data set; OUTPUT/NAME/data is written.
         short_edge: of the machine's row, in pixels.

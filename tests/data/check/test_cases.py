@@ -60,7 +60,7 @@ RIGHT = {
     "roboflow_parent_class": Case(8, "classes without any box", "class-empty"),
     "settings_four_lines": Case(6),
     "split_names_upper": Case(8),
-    "strip_without_boxes": Case(8, "LEFT OUT.*strip.png: 2400x2", "image-long"),
+    "strip_without_boxes": Case(8, "LEFT OUT.*strip.png: 2400x2", "image-large"),
     "three_images": Case(0, "3 images are too few for .*Add images", "too-few"),
     "voc_Images": Case(6),
     "voc_annots_images": Case(6),

@@ -212,7 +212,10 @@ def test_headers_alone_tell_how_an_image_is_turned(coco, check, orientation, cod
         ("[" * 100_000, "nested too deeply"),
         ("[]", "expected an object with 'images'"),
         ("null", "it has no 'images'"),
-        ('{"image": [], "annotations": [], "categories": []}', "no 'images', but 'image'"),
+        (
+            '{"image": [], "annotations": [], "categories": []}',
+            "no 'images', but image, annotations",
+        ),
         ('{"images": [{"id": %s}]}' % ("9" * 5000), "4300"),
         (b"\x89PNG\r\n\xff\x00", "it is no JSON"),
     ],
