@@ -17,6 +17,7 @@ from detectron2.structures import Boxes, Instances
 import detnas_d2.data  # noqa: F401  registers BCCD
 from detnas_d2.engine import ConfigError
 from detnas_d2.evaluation import FastCOCOEvaluator
+from detnas_d2.evaluation.fast_coco import RESULTS_FILE
 
 IDS = (2, 5, 17)
 CLASSES = ("plane", "ship", "tram")
@@ -118,6 +119,13 @@ def detections(rng, dataset):
     ]
 
 
+def case(seed, image_ids=(1, 2, 3)):
+    """A data set, and inputs and outputs of a model on it."""
+    rng = np.random.default_rng(seed)
+    dataset = random_dataset(rng, image_ids)
+    return dataset, *detections(rng, dataset)
+
+
 def evaluate(evaluator, inputs, outputs):
     evaluator.reset()
     for i in range(0, len(inputs), 3):
@@ -135,6 +143,12 @@ def assert_equal(found, expected):
         assert list(found[task]) == list(metrics)
         assert found[task] == pytest.approx(metrics, abs=1e-9, nan_ok=True)
         assert all(type(value) is float for value in found[task].values())
+
+
+def assert_as_detectron2(name, inputs, outputs):
+    found = evaluate(FastCOCOEvaluator(name), inputs, outputs)
+    assert_equal(found, reference(name, inputs, outputs))
+    return found
 
 
 def test_bccd_one_object_evaluates_many_times(bccd_images):
@@ -160,33 +174,26 @@ def test_random_data_sets(register, seed):
     dataset = random_dataset(rng, image_ids)
     name = register.with_json(dataset)
     inputs, outputs = detections(rng, dataset)
-    assert_equal(
-        evaluate(FastCOCOEvaluator(name), inputs, outputs), reference(name, inputs, outputs)
-    )
+    assert_as_detectron2(name, inputs, outputs)
 
 
 def test_the_file_is_read_once_and_the_results_are_written_as_coco_does(register, tmp_path):
-    rng = np.random.default_rng(0)
-    dataset = random_dataset(rng, [30, 10, 20, 2, 1, 7])
+    dataset, inputs, outputs = case(0, [30, 10, 20, 2, 1, 7])
     name = register.with_json(dataset)
-    inputs, outputs = detections(rng, dataset)
     expected = reference(name, inputs, outputs, output_dir=str(tmp_path / "theirs"))
     evaluator = FastCOCOEvaluator(name, output_dir=str(tmp_path / "ours"))
     for file in tmp_path.glob("*.json"):
         file.unlink()
     for _ in range(2):
         assert_equal(evaluate(evaluator, inputs, outputs), expected)
-    ours, theirs = (
-        (tmp_path / d / "coco_instances_results.json").read_text() for d in ("ours", "theirs")
-    )
-    assert json.loads(ours) == json.loads(theirs) and len(json.loads(ours)) > 5
-    assert [p.name for p in (tmp_path / "ours").iterdir()] == ["coco_instances_results.json"]
+    (ours,), (theirs,) = (list(tmp_path.glob(f"{d}/*.json")) for d in ("ours", "theirs"))
+    assert ours.name == theirs.name == RESULTS_FILE
+    results = json.loads(ours.read_text())
+    assert results == json.loads(theirs.read_text()) and len(results) > 5
 
 
 def test_a_data_set_in_detectron2s_own_form(register, tmp_path):
-    rng = np.random.default_rng(1)
-    dataset = random_dataset(rng, [9, 8, 7])
-    inputs, outputs = detections(rng, dataset)
+    dataset, inputs, outputs = case(1, [9, 8, 7])
     source = register.with_json(dataset)
     records = load_coco_json(MetadataCatalog.get(source).json_file, "", source)
     name = register(thing_classes=list(CLASSES))
@@ -199,9 +206,7 @@ def test_a_data_set_in_detectron2s_own_form(register, tmp_path):
 
 def test_classes_that_a_loader_has_not_set_yet(register):
     """Detectron2's loader of a JSON file sets the classes' ids, which another process may call."""
-    rng = np.random.default_rng(2)
-    dataset = random_dataset(rng, [1, 2, 3])
-    inputs, outputs = detections(rng, dataset)
+    dataset, inputs, outputs = case(2)
     complete = register.with_json(dataset)
     metadata = MetadataCatalog.get(complete)
     name = register(json_file=metadata.json_file, thing_classes=list(CLASSES))
@@ -217,26 +222,24 @@ def test_classes_that_a_loader_has_not_set_yet(register):
 
 
 def test_classes_without_a_mapping_are_category_ids(register):
-    rng = np.random.default_rng(3)
-    dataset = random_dataset(rng, [1, 2, 3])
-    inputs, outputs = detections(rng, dataset)  # classes 0, 1, 2; categories 2, 5, 17
+    dataset, inputs, outputs = case(3)
     metadata = MetadataCatalog.get(register.with_json(dataset))
     name = register(json_file=metadata.json_file)
-    found = evaluate(FastCOCOEvaluator(name), inputs, outputs)
-    assert_equal(found, reference(name, inputs, outputs))
+    found = assert_as_detectron2(name, inputs, outputs)
     assert len(found["bbox"]) == 6
 
 
-@pytest.mark.parametrize("case", ["no output", "no instances"])
-def test_nothing_to_evaluate(register, tmp_path, caplog, case):
+@pytest.mark.parametrize("images", [(), (1, 2)])
+def test_nothing_to_evaluate(register, tmp_path, caplog, images):
+    """No output at all, or none with instances."""
     caplog.set_level(logging.WARNING)
     name = register.with_json(random_dataset(np.random.default_rng(0), [1, 2]))
-    inputs = [] if case == "no output" else [{"image_id": 1}, {"image_id": 2}]
+    inputs = [{"image_id": i} for i in images]
     outputs = [{"sem_seg": 0}] * len(inputs)
     found = evaluate(FastCOCOEvaluator(name, output_dir=str(tmp_path)), inputs, outputs)
     assert found == reference(name, inputs, outputs) == {}
     assert "detnas_d2.evaluation.fast_coco" in {r.name for r in caplog.records}
-    assert not (tmp_path / "coco_instances_results.json").exists()
+    assert not (tmp_path / RESULTS_FILE).exists()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -256,41 +259,34 @@ def test_nothing_detected_is_an_ap_of_0(register, tmp_path, caplog, seed):
     assert {k: v for k, v in found["bbox"].items() if k[:3] == "AP-" and v == 0} == classes
     assert (found["bbox"]["AP"] == 0) == bool(wanted)
     assert "No object was detected." in caplog.text
-    assert (tmp_path / "coco_instances_results.json").read_text() == "[]"
+    assert (tmp_path / RESULTS_FILE).read_text() == "[]"
 
 
 def test_a_test_set_without_annotations_gives_no_figures_but_the_results(register, tmp_path):
-    rng = np.random.default_rng(0)
-    dataset = random_dataset(rng, [1, 2])
-    inputs, outputs = detections(rng, dataset)
+    dataset, inputs, outputs = case(0, [1, 2])
     del dataset["annotations"]
     name = register.with_json(dataset)
     found = evaluate(FastCOCOEvaluator(name, output_dir=str(tmp_path)), inputs, outputs)
     assert found == reference(name, inputs, outputs) == {}
-    results = json.loads((tmp_path / "coco_instances_results.json").read_text())
+    results = json.loads((tmp_path / RESULTS_FILE).read_text())
     assert len(results) == sum(len(x["instances"]) for x in outputs) > 0
 
 
 def test_one_class_has_no_figure_of_its_own(register):
-    rng = np.random.default_rng(5)
-    dataset = random_dataset(rng, [1, 2, 3])
+    dataset, inputs, outputs = case(5)
     for a in dataset["annotations"]:
         a["category_id"] = 2
     dataset["categories"] = dataset["categories"][:1]
-    inputs, outputs = detections(rng, dataset)
     for x in outputs:
         x["instances"].pred_classes[:] = 0
     name = register.with_json(dataset, ids=[2], classes=["plane"])
-    found = evaluate(FastCOCOEvaluator(name), inputs, outputs)
-    assert_equal(found, reference(name, inputs, outputs))
+    found = assert_as_detectron2(name, inputs, outputs)
     assert len(found["bbox"]) == 6 and found["bbox"]["AP"] > 1
 
 
 def test_masks_proposals_and_ids_of_0(register):
     """The former are left aside; an annotation of id 0 counts, which pycocotools takes for none."""
-    rng = np.random.default_rng(0)
-    dataset = random_dataset(rng, [1, 2, 3])
-    inputs, outputs = detections(rng, dataset)
+    dataset, inputs, outputs = case(0)
     expected = reference(register.with_json(dataset), inputs, outputs)
     for i, a in enumerate(dataset["annotations"]):
         a["id"] = i
