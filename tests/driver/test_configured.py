@@ -10,7 +10,7 @@ import pytest
 
 from detnas_d2.driver import build_algorithm, build_limit
 from detnas_d2.engine import ConfigError, load_config
-from detnas_d2.search import EvolutionarySearch, GivenArchitectures, RandomSearch, SearchError
+from detnas_d2.search import GivenArchitectures, SearchError
 from detnas_d2.space import CostTable, LatencyTable, SpaceError, get_space
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs/bccd_small"
@@ -94,18 +94,6 @@ def test_a_table_that_was_far_off_is_warned_of(write_table, caplog, error, warne
     file = write_table(check={"median_error": error})
     limit_of(f"search.latency_table={file}")
     assert (f"{file} was off by 11% (median)" in caplog.text) == warned == bool(caplog.text)
-
-
-def test_the_algorithms_of_the_configs():
-    plain, official, random, pareto = map(
-        algorithm_of, ("fpn", "official_fpn", "random_fpn", "pareto_fpn")
-    )
-    assert {a.candidates for a in (plain, official, random, pareto)} == {48}
-    assert (plain.parents_from, plain.mutations, plain.crossovers) == ("population", 6, 6)
-    assert (official.parents_from, official.mutations, official.crossovers) == ("all", 5, 5)
-    assert type(plain) is type(official) is EvolutionarySearch and type(random) is RandomSearch
-    assert list(pareto.costs) == ["flops"] and pareto.population == 12
-    assert algorithm_of("fpn", "search.seed=9").seed == 9
 
 
 def test_costs_by_name(write_table):

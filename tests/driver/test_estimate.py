@@ -9,7 +9,7 @@ from detectron2.config import LazyConfig
 from tiny import ROOT, detector
 
 from detnas_d2.driver import estimate
-from detnas_d2.driver.estimate import Predicted, estimate_table, predict
+from detnas_d2.driver.estimate import Predicted, predict
 from detnas_d2.engine import ConfigError, LazyTrainer
 from detnas_d2.evaluation import SupernetFitness
 
@@ -84,13 +84,6 @@ def test_a_search(search, bccd_images, monkeypatch):
     assert predict("step3", search).each < found.each
 
 
-def test_table():
-    table = estimate_table([Predicted("a", "iteration", 2.0, 1800), Predicted("b", "x", 1.0, 9)])
-    cells = [line.split() for line in table.splitlines()]
-    assert cells[2] == ["a", "2", "s", "1,800", "iterations", "1", "h", "00", "min"]
-    assert cells[-1] == ["total", "1", "h", "00", "min"]
-
-
 def test_no_gpu(cfg, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     cfg.train.device = "cuda"
@@ -100,9 +93,11 @@ def test_no_gpu(cfg, monkeypatch):
 
 def test_command(capsys, monkeypatch):
     monkeypatch.setattr(
-        estimate, "predict", lambda name, cfg, gpus: Predicted(name, "x", 1.0, cfg.train.max_iter)
+        estimate, "predict", lambda name, cfg, gpus: Predicted(name, "x", 2.0, cfg.train.max_iter)
     )
-    estimate.main([str(ROOT / "configs/demo/step2_supernet.py"), "train.max_iter=9"])
-    assert "step2_supernet" in (printed := capsys.readouterr().out) and "9 xs" in printed
+    estimate.main([str(ROOT / "configs/demo/step2_supernet.py"), "train.max_iter=1800"])
+    cells = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert cells[2] == ["step2_supernet", "2", "s", "1,800", "xs", "1", "h", "00", "min"]
+    assert cells[-1] == ["total", "1", "h", "00", "min"]
     with pytest.raises(SystemExit):
         estimate.main(["train.max_iter=9"])

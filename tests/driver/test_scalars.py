@@ -40,6 +40,9 @@ def test_scalars_of_a_search(tmp_path):
         scalars.evaluated(evaluation(1, None))
         scalars.begin_batch([evaluation(0, 2.0)])  # asked for again: no new candidate
         scalars.evaluated(evaluation(2, 1.5, generation=1))
+        scalars.evaluated(evaluation(3, 2.5, generation=1))
+    with SearchScalars(tmp_path) as scalars:  # resumed; the last was not in the ledger yet
+        scalars.begin_batch([evaluation(0, 2.0), evaluation(1, None), evaluation(2, 1.5, 1)])
         scalars.evaluated(evaluation(3, 3.0, generation=1))
     found = read(tmp_path)
     assert found.pop("search/seconds") == [(i, 1.5) for i in (1, 2, 3, 4)]
@@ -52,13 +55,3 @@ def test_scalars_of_a_search(tmp_path):
         "search/generation": [(1, 0.0), (2, 0.0), (3, 1.0), (4, 1.0)],
         "search/failed": [(1, 0.0), (2, 1.0), (3, 1.0), (4, 1.0)],
     }
-
-
-def test_a_resumed_search_writes_in_the_place_of_the_old(tmp_path):
-    with SearchScalars(tmp_path) as scalars:
-        scalars.evaluated(evaluation(0, 2.0))
-        scalars.evaluated(evaluation(1, 2.5))
-    with SearchScalars(tmp_path) as scalars:  # the second was not in the ledger yet
-        scalars.begin_batch([evaluation(0, 2.0)])
-        scalars.evaluated(evaluation(3, 1.0))
-    assert read(tmp_path)["search/fitness"] == [(1, 2.0), (2, 1.0)]
