@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 
 import pytest
@@ -16,7 +15,6 @@ from detnas_d2.engine import (
     DetNASCheckpointer,
     LazyTrainer,
     evaluate_checkpoint,
-    setup,
 )
 
 
@@ -82,9 +80,3 @@ def test_without_a_checkpoint(cfg, monkeypatch, tmp_path):
     cfg.train.init_checkpoint = ""
     with pytest.raises(ConfigError, match=r"train\.init_checkpoint is empty"):
         evaluate_checkpoint(cfg)
-
-
-def test_setup_writes_the_config_and_the_log(cfg, tmp_path):
-    setup(cfg, argparse.Namespace(config_file="", eval_only=False))
-    assert "num_classes: 3" in (tmp_path / "out" / "config.yaml").read_text()
-    assert "Environment info" in (tmp_path / "out" / "log.txt").read_text()
