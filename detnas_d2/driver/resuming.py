@@ -12,14 +12,13 @@ from detectron2.utils.file_io import PathManager
 from omegaconf import DictConfig
 
 from ..engine import CheckpointError
-from ..engine.fingerprint import config_differences, config_hash, file_hash
+from ..engine.fingerprint import config_differences, config_hash, dataset_hash, file_hash
 from ..engine.lock import folder_lock
 from ..engine.preflight import dataset_names
 from ..engine.setup import CONFIG_FILE
 from ..search import Ledger, LedgerMismatch, SearchAlgorithm, make_header
 from ..space import SearchSpace
 from ..trust import called_by, read_config
-from .data_hash import dataset_hash
 
 # convolutions round otherwise in another torch, boxes are chosen otherwise by another torchvision,
 # ties are ordered otherwise by another Detectron2 or hotcoco, images resized otherwise by another

@@ -23,10 +23,10 @@ from torch import nn
 from ..data import DataError
 from ..data.catalog import ROOT_VARIABLE, datasets_root, unregister_dataset
 from ..engine import ConfigError, LazyTrainer
+from ..engine.fingerprint import dataset_hash
 from ..engine.preflight import dataset_names
 from ..evaluation.cpu import keep_freed_memory
 from ..search import Fitness
-from .data_hash import dataset_hash
 from .resuming import PACKAGES
 
 

@@ -1,4 +1,4 @@
-"""Hashes by which a ledger knows the config and the checkpoint that it belongs to."""
+"""Hashes by which a ledger knows the config, the checkpoint and the data that it belongs to."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.utils.file_io import PathManager
 from detectron2.utils.registry import locate
 from omegaconf import DictConfig, OmegaConf
+
+from ..data import DataError
+from ..data.voc import image_ids
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -71,6 +76,28 @@ def file_hash(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
+def dataset_hash(name: str) -> str:
+    """16 hexadecimal digits of a SHA-256, whatever folder the data set lies in.
+
+    COCO's form: of the JSON file's bytes (a second for 500 MB). VOC's: of the image set, the
+    annotation files that it names and the metric's year. Any other (image folders): of its records,
+    file names without folders. The images' own bytes are not read.
+
+    Raises:
+        DataError: a file that can't be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        for part in _dataset_parts(name):
+            digest.update(part.encode() + b"\n")
+    except OSError as error:
+        raise DataError(
+            f"Data set {name!r}: can't read {error.filename!r} ({error.strerror}); mend or restore "
+            "it."
+        ) from error
+    return digest.hexdigest()[:16]
+
+
 def _relevant(cfg: DictConfig, keys: Iterable[str]) -> dict[str, Any]:
     return _canonical({k: OmegaConf.to_container(cfg[k], resolve=True) for k in keys}, "")
 
@@ -105,3 +132,22 @@ def _canonical(node: Any, path: str) -> Any:
     if node is None or isinstance(node, (bool, int, float, str)):
         return node
     return _ADDRESS.sub("", repr(node))
+
+
+def _dataset_parts(name: str) -> Iterator[str]:
+    metadata = MetadataCatalog.get(name)
+    if json_file := metadata.get("json_file"):
+        yield file_hash(PathManager.get_local_path(json_file))
+    elif dirname := metadata.get("dirname"):
+        folder = PathManager.get_local_path(dirname)
+        yield f"{metadata.get('year')}"
+        for image_id in image_ids(folder, metadata.split):
+            yield f"{image_id} {file_hash(os.path.join(folder, 'Annotations', f'{image_id}.xml'))}"
+    else:
+        for record in DatasetCatalog.get(name):
+            file_name = os.path.basename(record.get("file_name", ""))
+            yield json.dumps({**record, "file_name": file_name}, sort_keys=True, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else repr(value)

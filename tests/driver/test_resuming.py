@@ -11,8 +11,8 @@ from detectron2.config import LazyConfig
 from detectron2.data import DatasetCatalog
 
 from detnas_d2.driver import search_header, search_ledger
-from detnas_d2.driver.data_hash import dataset_hash
 from detnas_d2.engine import CheckpointError
+from detnas_d2.engine.fingerprint import dataset_hash
 from detnas_d2.search import Evaluation, LedgerMismatch
 from detnas_d2.space import Architecture
 

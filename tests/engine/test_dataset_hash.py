@@ -16,7 +16,7 @@ from detnas_d2.data.coco import register_coco
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.imagefolder import register_image_folder
 from detnas_d2.data.voc import register_voc_folder
-from detnas_d2.driver.data_hash import dataset_hash
+from detnas_d2.engine.fingerprint import dataset_hash
 
 CLASSES = ("zero", "one")
 
