@@ -52,7 +52,7 @@ class Progress:
         elapsed = self._clock() - (self._started or 0)
         left = elapsed / self._measured * max(self._total - self._done, 0)
         return (
-            f"{self._done}/{self._total}, generation {last.generation}: {outcome}, best {best}, "
-            f"{last.flops / 1e6:.1f}M multiply-adds, {duration(last.seconds)}, "
+            f"{self._done}/{self._total}, generation {last.generation}: {outcome}, "
+            f"best {best}, {last.flops / 1e6:.1f}M multiply-adds, {duration(last.seconds)}, "
             f"{duration(left)} left"
         )

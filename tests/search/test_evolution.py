@@ -122,16 +122,6 @@ def test_where_parents_are_from(demo, instant, parents_from):
         assert all(is_mix(child, parents) for child in batch.architectures[:3])
 
 
-def test_random_ones_do_not_depend_on_the_fitness(demo, instant):
-    drawn = []
-    for fitness in (lambda a: float(a[0]), lambda a: -float(sum(a))):
-        evaluate, batches = instant(fitness)
-        settings = {**SMALL[EvolutionarySearch], "mutations": 0, "crossovers": 0}
-        EvolutionarySearch(demo, **settings).run(evaluate)
-        drawn.append([b.architectures for b in batches])
-    assert drawn[0] == drawn[1]
-
-
 # --- failures --------------------------------------------------------------------------------
 
 

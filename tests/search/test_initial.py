@@ -89,15 +89,6 @@ def test_any_form_once_each_in_their_order(demo, instant, tmp_path, form):
     assert result.best.architecture.choices == (3,) * 10
 
 
-def test_given_ones_come_first(build, instant, separable, demo):
-    evaluate, batches = instant(separable(demo).value)
-    result = build(initial=GIVEN).run(evaluate)
-    first = batches[0].architectures
-    assert [a.choices for a in first[:2]] == [(3,) * 10, (2,) * 10]
-    assert len(first) == build.room and len(result.evaluations) == 24
-    assert len({e.architecture for e in result.evaluations}) == 24
-
-
 def test_the_best_of_a_ledger_fill_the_first_population(build, instant, former):
     path, records = former
     ranked = best_first(records)
