@@ -24,6 +24,7 @@ from torch.multiprocessing import ProcessExitedException
 from detnas_d2.commands import add_debug, command, ending
 from detnas_d2.engine import build_trainer, evaluate_checkpoint, load_config, setup
 from detnas_d2.engine.lock import folder_lock
+from detnas_d2.engine.machines import Processes
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.engine.setup import former_config
 from detnas_d2.trust import add_trust
@@ -61,10 +62,7 @@ def main(argv: Sequence[str]) -> None:
     check_run(
         load_config(args.config_file, args.opts, trust=args.trust, test=args.eval_only),
         "test" if args.eval_only else "train",
-        gpus=args.num_gpus,
-        machines=args.num_machines,
-        rank=args.machine_rank,
-        url=args.dist_url,
+        Processes(args.num_gpus, args.num_machines, args.machine_rank, args.dist_url),
         resume=args.resume,
     )
     try:

@@ -7,29 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from detectron2.utils.registry import locate
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig
 
 from ..own_modules import DECORATOR, lacks_decorator, why_not_found
 from ..rules import did_you_mean
+from .overrides import walk
 
 
-def wrong_calls(node: Any, key: str) -> Iterator[str]:
-    """Targets that can't be imported, and arguments that they do not take, at any depth.
-
-    Args:
-        node: a part of a config.
-        key: where it stands.
-    """
-    if isinstance(node, ListConfig):
-        for i, value in enumerate(node):
-            yield from wrong_calls(value, f"{key}[{i}]")
-    if not isinstance(node, DictConfig):
-        return
-    if "_target_" in node:
-        yield from _call(node, key)
-    for name in map(str, node):
-        if not OmegaConf.is_missing(node, name) and not OmegaConf.is_interpolation(node, name):
-            yield from wrong_calls(node[name], f"{key}.{name}")
+def wrong_calls(cfg: DictConfig) -> Iterator[str]:
+    """Targets of a config that can't be imported, and arguments that they do not take."""
+    for key, node in walk(cfg):
+        if isinstance(node, DictConfig) and "_target_" in node:
+            yield from _call(node, key)
 
 
 def _call(node: DictConfig, key: str) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
 import os
 import re
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from ..own_modules import calls_out_of_reach, find_own_modules, why_not_read
 from ..rules import did_you_mean
 from ..settings import KEYS, OF_DETECTRON2
 from ..trust import HOW, TrustError, is_code, read_config
-from .overrides import all_keys, apply_overrides
+from .overrides import apply_overrides, walk
 
 
 def load_config(
@@ -87,8 +88,10 @@ def load_config(
 def _refuse_unknown(cfg: DictConfig, path: str) -> None:
     """Refuse keys of `train` and `search` that nothing reads: typos of a file, or former ones."""
     known = [*KEYS, *OF_DETECTRON2]
-    for key in [*all_keys(cfg.get("train"), "train."), *all_keys(cfg.get("search"), "search.")]:
-        if not any(f"{key}.".startswith(f"{k}.") or k.startswith(f"{key}.") for k in known):
+    for key, _ in [*walk(cfg.get("train"), "train"), *walk(cfg.get("search"), "search")]:
+        parts = re.split(r"[.[]", key)
+        # one of them, a group of them, or what is in the node or list of one
+        if not any(all(a == b for a, b in zip(parts, k.split("."), strict=False)) for k in known):
             raise ConfigError(
                 f"{path} sets {key}, which this version does not have.{did_you_mean(key, known)} "
                 "docs/config.md has all keys; one of your own goes into a group of your own."
@@ -164,13 +167,8 @@ def _files_near(path: str) -> str:
     folder = os.path.dirname(path) or "."
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder) or "."
-    names = list(itertools.islice(_python_files(folder), 1000))
-    return did_you_mean(os.path.relpath(path), names, cutoff=0.5)
-
-
-def _python_files(folder: str) -> Iterator[str]:
     if os.path.abspath(folder) == os.path.abspath(os.sep):
-        return  # nothing of the path exists; the whole disk is no place to search
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith((".", "__")))
-        yield from (os.path.relpath(os.path.join(root, f)) for f in files if f.endswith(".py"))
+        return ""  # nothing of the path exists; the whole disk is no place to search
+    files = glob.iglob(os.path.join(glob.escape(folder), "**", "*.py"), recursive=True)
+    names = map(os.path.relpath, itertools.islice(files, 1000))
+    return did_you_mean(os.path.relpath(path), names, cutoff=0.5)

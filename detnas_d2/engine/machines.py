@@ -88,6 +88,9 @@ class Processes:
                 )
 
 
+ONE = Processes()
+
+
 def visible_gpus(for_workers: bool = False) -> int:
     """How many GPUs PyTorch sees here and can use.
 

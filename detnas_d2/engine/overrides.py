@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -64,43 +64,40 @@ def _current(cfg: DictConfig, key: str) -> Any:
 
 def _check(cfg: DictConfig, text: str, key: str, value: Any, add: bool) -> None:
     """Refuse a key that the config lacks, or a value of another type, also inside a dict."""
-    _refuse_alias(cfg, text, key)
+    _check_parents(cfg, text, key)
     current = _current(cfg, key)
     if current is not _ABSENT:
         _check_type(text, current, value)
         if isinstance(current, DictConfig) and isinstance(value, dict):
             for name, item in value.items():
                 _check(cfg, text, f"{key}.{name}", item, add)
-        return
-    if not add:
+    elif not add:
+        near = did_you_mean(key, (k for k, _ in walk(cfg) if "[" not in k))
         raise ConfigError(
-            f"Override {text!r}: the config has no key {key!r}."
-            f"{did_you_mean(key, all_keys(cfg))} To add a key on purpose, write '+{key}=...'."
+            f"Override {text!r}: the config has no key {key!r}.{near} To add a key on purpose, "
+            f"write '+{key}=...'."
         )
-    parent = key.rpartition(".")[0]
-    while parent:
-        above = _current(cfg, parent)
-        if not (above is _ABSENT or isinstance(above, (DictConfig, ListConfig))):
-            raise ConfigError(
-                f"Override {text!r}: {parent!r} holds the value {above!r}; no key can be added "
-                "below it."
-            )
-        parent = parent.rpartition(".")[0]
 
 
-def _refuse_alias(cfg: DictConfig, text: str, key: str) -> None:
-    """Refuse a key that leads through an interpolation: setting it would cut the node off."""
+def _check_parents(cfg: DictConfig, text: str, key: str) -> None:
+    """Refuse a key below a value, or behind an interpolation: setting it would cut the node off."""
+    node: Any = cfg
     parts = key.split(".")
     for i, part in enumerate(parts[:-1]):
-        node = OmegaConf.select(cfg, ".".join(parts[:i])) if i else cfg
         if not isinstance(node, DictConfig) or part not in node:
             return
+        above = ".".join(parts[: i + 1])
+        raw = OmegaConf.to_container(node, resolve=False)[part]  # type: ignore[index,call-overload]
         if OmegaConf.is_interpolation(node, part):
-            raw = OmegaConf.to_container(node, resolve=False)
             raise ConfigError(
-                f"Override {text!r}: {'.'.join(parts[: i + 1])!r} stands for "
-                f"{raw[part]}, as seen from where it is; override that key."  # type: ignore[index,call-overload]
+                f"Override {text!r}: {above!r} stands for {raw}, as seen from where it is; "
+                "override that key."
             )
+        if not isinstance(raw, (dict, list)):
+            raise ConfigError(
+                f"Override {text!r}: {above!r} holds the value {raw!r}; no key can be below it."
+            )
+        node = node[part]
 
 
 def _parse(text: str) -> Override:
@@ -154,11 +151,22 @@ def _check_type(text: str, current: Any, value: Any) -> None:
         )
 
 
-def all_keys(node: Any, prefix: str = "") -> Iterator[str]:
-    """Dotted keys of a config, groups included; not what lies behind an interpolation."""
-    if isinstance(node, DictConfig):
-        for key in map(str, node):
-            name = f"{prefix}{key}"
-            yield name
-            if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
-                yield from all_keys(node[key], f"{name}.")
+def walk(node: Any, key: str = "", *, follow: bool = False) -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of all that a config holds at any depth, itself first.
+
+    Args:
+        node: a config or a part of it.
+        key: where it stands.
+        follow: interpolations too; else their value is None, as of what waits to be set ("???").
+    """
+    yield key, node
+    if not isinstance(node, (DictConfig, ListConfig)):
+        return
+    names: Iterable[Any] = node if isinstance(node, DictConfig) else range(len(node))
+    for name in names:
+        place = f"{key}[{name}]" if isinstance(name, int) else f"{key}.{name}".lstrip(".")
+        waits = OmegaConf.is_missing(node, name)
+        if waits or (OmegaConf.is_interpolation(node, name) and not follow):
+            yield place, None
+        else:
+            yield from walk(node[name], place, follow=follow)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from detectron2.config import instantiate
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ..data import DataError, describe_missing, missing_datasets
@@ -18,7 +18,8 @@ from ..settings import KEYS
 from ..space import Architecture, ArchitectureError, SpaceError, resolve_space
 from .calls import wrong_calls
 from .checkpoint_file import why_no_checkpoint
-from .machines import Processes, wrong_device
+from .machines import ONE, Processes, wrong_device
+from .overrides import walk
 
 _TESTED = ("dataloader.test", "dataloader.evaluator", "train.init_checkpoint")
 _NEEDED = {
@@ -50,30 +51,22 @@ _ROOM = 2**20  # bytes on the disk, for the log and the first results
 
 
 def check_run(
-    cfg: DictConfig,
-    kind: str,
-    *,
-    gpus: int = 1,
-    machines: int = 1,
-    rank: int = 0,
-    url: str = "auto",
-    resume: bool = False,
+    cfg: DictConfig, kind: str, processes: Processes = ONE, *, resume: bool = False
 ) -> None:
     """Check what a run needs, before anything is built.
 
     Args:
         cfg: the config.
         kind: "train", "test" or "search".
-        gpus, machines, rank, url: see `Processes`.
+        processes: that the run is started in.
         resume: a run that goes on needs no initial checkpoint.
 
     Raises:
         ConfigError: with every problem found, each with what to do.
     """
     needed = ["model", *_NEEDED[kind], "train"]
-    needed += [
-        k for k, f in KEYS.items() if kind in f.metadata["runs"] and not _RULES[k].allows(None)
-    ]
+    of_kind = [key for key, field in KEYS.items() if kind in field.metadata["runs"]]
+    needed += [key for key in of_kind if not _RULES[key].allows(None)]
     missing = [key for key in needed if OmegaConf.select(cfg, key) in (None, "")]
     missing = [key for key in missing if not any(key.startswith(f"{m}.") for m in missing)]
     if missing:
@@ -81,15 +74,16 @@ def check_run(
             f"The config lacks {', '.join(missing)}; it is not a config of {PURPOSE[kind]}. Start "
             "from one in configs/, or take 'train' from configs/common/train.py."
         )
-    processes = Processes(gpus, machines, rank, url)
     problems = [
         *processes.problems(),
         *_values(cfg),
-        *_calls(cfg, kind),
+        *wrong_calls(cfg),
         *_datasets(cfg, kind),
-        *(wrong_device(cfg, max(gpus, 1), 0) if kind != "search" else ()),  # the executor's
+        *(
+            wrong_device(cfg, max(processes.gpus, 1), 0) if kind != "search" else ()
+        ),  # the executor's
         *(_batch(cfg, processes.total) if kind == "train" else ()),
-        *_architecture(cfg.model, "model"),
+        *_architectures(cfg),
         *_output(cfg),
     ]
     trained = os.path.exists(os.path.join(cfg.train.output_dir, "last_checkpoint"))
@@ -142,27 +136,9 @@ def _datasets(cfg: DictConfig, kind: str) -> Iterator[str]:
 
 def dataset_names(node: Any) -> Iterator[str]:
     """The data sets that loaders and evaluator of a config name, at any depth."""
-    if isinstance(node, ListConfig):
-        for value in node:
-            yield from dataset_names(value)
-    elif isinstance(node, DictConfig):
-        for key in map(str, node):
-            if OmegaConf.is_missing(node, key):
-                continue
-            value = node[key]
-            if key in DATASET_KEYS:
-                yield from [value] if isinstance(value, str) else list(value)
-            else:
-                yield from dataset_names(value)
-
-
-def _calls(cfg: DictConfig, kind: str) -> Iterator[str]:
-    parts = ["model", *(key for key in _NEEDED[kind] if key.startswith("dataloader."))]
-    parts += {"train": ["optimizer", "lr_multiplier", "path_sampler"], "search": ["search"]}.get(
-        kind, []
-    )
-    for part in parts:
-        yield from wrong_calls(OmegaConf.select(cfg, part), part)
+    for key, value in walk(node, follow=True):
+        if key.rpartition(".")[2] in DATASET_KEYS:
+            yield from [value] if isinstance(value, str) else value or ()
 
 
 def _batch(cfg: DictConfig, processes: int) -> Iterator[str]:
@@ -174,21 +150,16 @@ def _batch(cfg: DictConfig, processes: int) -> Iterator[str]:
         )
 
 
-def _architecture(node: DictConfig, key: str) -> Iterator[str]:
+def _architectures(cfg: DictConfig) -> Iterator[str]:
     """Spaces and architectures that aren't any, wherever they stand in the model."""
-    if "space" in node:
-        try:
-            space = resolve_space(instantiate(node.space))
-            if "architecture" in node:
-                Architecture.parse(node.architecture, space)
-        except (SpaceError, ArchitectureError, TypeError) as e:
-            yield f"{key}: {e}"
-        return
-    for name in map(str, node):
-        if OmegaConf.is_missing(node, name) or OmegaConf.is_interpolation(node, name):
-            continue
-        if isinstance(node[name], DictConfig):
-            yield from _architecture(node[name], f"{key}.{name}")
+    for key, node in walk(cfg.model, "model"):
+        if isinstance(node, DictConfig) and "space" in node:
+            try:
+                space = resolve_space(instantiate(node.space))
+                if "architecture" in node:
+                    Architecture.parse(node.architecture, space)
+            except (SpaceError, ArchitectureError, TypeError) as e:
+                yield f"{key}: {e}"
 
 
 def _checkpoint(cfg: DictConfig) -> Iterator[str]:

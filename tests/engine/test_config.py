@@ -98,7 +98,8 @@ def test_text_that_looks_like_a_number_stays_text(path):
         ("max_iter=5", "no key 'max_iter'.*'train.max_iter'"),
         ("quite.another=5", "no key 'quite.another'\\. To add"),
         ("train.checkpointer={perod: 3}", "no key 'train.checkpointer.perod'.*checkpointer.period"),
-        ("train.max_iter.more=5", "no key 'train.max_iter.more'"),
+        ("train.max_iter.more=5", "'train.max_iter' holds the value 10; no key"),
+        ("copy.amp.enabled=true", "'copy.amp' stands for .*train.amp.*override that key"),
         ("+train.max_iter.more=5", "'train.max_iter' holds the value 10; no key"),
         ("train.max_iter=1.5", "type int \\(now 10\\), got 1.5 of type float"),
         ("train.max_iter=many", "type int .*'many' of type str"),
@@ -154,7 +155,7 @@ def test_a_missing_file_with_nothing_near(tmp_path):
 
 
 def test_a_path_of_which_nothing_exists_is_not_searched_for_on_the_whole_disk(monkeypatch):
-    monkeypatch.setattr("os.walk", lambda folder: pytest.fail(f"walks {folder}"))
+    monkeypatch.setattr("glob.iglob", lambda name, **_: pytest.fail(f"walks {name}"))
     with pytest.raises(ConfigError, match="does not exist"):
         load_config("/nowhere/at/all/step1.py")
 

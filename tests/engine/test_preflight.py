@@ -13,6 +13,7 @@ import tiny
 import torch
 
 from detnas_d2.engine import ConfigError
+from detnas_d2.engine.machines import Processes
 from detnas_d2.engine.preflight import check_run
 
 
@@ -34,7 +35,7 @@ def refusal(cfg, kind="train", **kwargs):
 
 def test_a_run_that_can_start(cfg, tmp_path):
     check_run(cfg, "train")
-    check_run(cfg, "train", gpus=2)
+    check_run(cfg, "train", Processes(2))
     assert not (tmp_path / "out").exists()
 
 
@@ -74,7 +75,7 @@ def test_only_the_data_of_the_run_is_looked_for(cfg, tmp_path):
     cfg.train.init_checkpoint = str(tmp_path / "model.pth")
     cfg.dataloader.train.dataset.names = "nothing_of_the_kind"
     cfg.dataloader.train.total_batch_size = 3
-    check_run(cfg, "test", gpus=2)
+    check_run(cfg, "test", Processes(2))
 
 
 def test_a_folder_that_holds_a_training(cfg):
@@ -86,7 +87,7 @@ def test_a_folder_that_holds_a_training(cfg):
 
 
 def test_gpus_none_is_one_process(cfg):
-    check_run(cfg, "train", gpus=0)
+    check_run(cfg, "train", Processes(0))
 
 
 def test_amp_on_a_cpu(cfg):
@@ -115,15 +116,15 @@ def test_the_device(cfg, monkeypatch):
     assert "train.device=cpu" in refusal(cfg)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    check_run(cfg, "train", gpus=2)
+    check_run(cfg, "train", Processes(2))
     cfg.dataloader.train.total_batch_size = 8
-    assert "--num-gpus is 4, but PyTorch sees 2" in refusal(cfg, gpus=4)
+    assert "--num-gpus is 4, but PyTorch sees 2" in refusal(cfg, processes=Processes(4))
 
 
 def test_the_batch(cfg):
-    message = refusal(cfg, gpus=3)
+    message = refusal(cfg, processes=Processes(3))
     assert "total_batch_size is 2, which 3 processes can't share" in message
-    assert "4 processes" in refusal(cfg, gpus=2, machines=2)
+    assert "4 processes" in refusal(cfg, processes=Processes(2, 2))
 
 
 def test_the_checkpoint(cfg, tmp_path):
@@ -175,7 +176,7 @@ def test_all_at_once(cfg, tmp_path, monkeypatch):
     cfg.dataloader.train.dataset.names = "missing_set"
     cfg.dataloader.train.total_batch_size = 3
     cfg.model.backbone.bottom_up.architecture = [1]
-    lines = refusal(cfg, gpus=2).splitlines()
+    lines = refusal(cfg, processes=Processes(2)).splitlines()
     numbers = [line.strip()[0] for line in lines if line.startswith("  ") and line[2] != " "]
     assert numbers == list("123456")
     message = "\n".join(lines)

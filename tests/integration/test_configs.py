@@ -21,6 +21,7 @@ from detnas_d2.data import missing_datasets, register_builtin_datasets
 from detnas_d2.driver import retrainings
 from detnas_d2.engine import ConfigError, backbone_key, load_config
 from detnas_d2.engine.fingerprint import config_hash
+from detnas_d2.engine.machines import Processes
 from detnas_d2.engine.preflight import check_run
 from detnas_d2.space import Architecture, CostTable, resolve_space
 from detnas_d2.trust import TrustError, called_by, read_config
@@ -389,7 +390,7 @@ def test_a_run_lacks_data_checkpoint_and_gpu_only(path, tmp_path, monkeypatch):
     kind = {"step3": "search"}.get(Path(path).name[:5], "train")
     try:
         with pytest.raises(ConfigError) as caught:
-            check_run(load(path), kind, gpus=8)
+            check_run(load(path), kind, Processes(8))
     finally:
         monkeypatch.undo()
         register_builtin_datasets()
