@@ -29,29 +29,22 @@ class DigitsParameters:
     """
 
     image_size: int = 128
-    classes: tuple[int, ...] = tuple(range(10))
-    images: tuple[int, int, int] = (400, 100, 100)
-    digits_per_image: tuple[int, int] = (1, 4)
+    classes: tuple[int, ...] = (0, 1, 2, 3, 4)
+    images: tuple[int, int, int] = (300, 60, 100)
+    digits_per_image: tuple[int, int] = (1, 3)
     digit_size: tuple[int, int] = (24, 48)
     seed: int = 0
     cls_image_size: int = 64
     cls_images_per_class: tuple[int, int] = (200, 50)
 
 
-DEMO_DIGITS = DigitsParameters(
-    classes=(0, 1, 2, 3, 4), images=(300, 60, 100), digits_per_image=(1, 3)
-)
+DEMO_DIGITS = DigitsParameters()
 """The set of configs/demo and configs/own_space."""
-STUDY_DIGITS = DigitsParameters(
-    classes=(0, 1, 2, 3, 4),
-    images=(600, 150, 300),
-    digits_per_image=(1, 3),
-    cls_images_per_class=(300, 100),
-)
+STUDY_DIGITS = DigitsParameters(images=(600, 150, 300), cls_images_per_class=(300, 100))
 """The larger one of configs/digits, the study of projects/DetNAS."""
 
 
-def write_digits(root: str | Path, parameters: DigitsParameters | None = None) -> Path:
+def write_digits(root: str | Path, parameters: DigitsParameters = DEMO_DIGITS) -> Path:
     """Makes the set in the folder root, unless it is there already; byte-identical each time.
 
     Layout: ``JPEGImages/*.png``, ``annotations/instances_<split>.json`` (COCO),
@@ -61,7 +54,6 @@ def write_digits(root: str | Path, parameters: DigitsParameters | None = None) -
     Raises:
         DataError: root holds something else, or a set made with other parameters.
     """
-    parameters = parameters or DigitsParameters()
 
     def write(folder: Path) -> None:
         for name in ("JPEGImages", "Annotations", "ImageSets/Main", "annotations"):
