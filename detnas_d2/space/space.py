@@ -103,8 +103,8 @@ class SearchSpace:
                 hash(choice)
             except TypeError as error:
                 raise SpaceError(
-                    f"{what}: a field has no plain value ({error}); give numbers, texts, for a "
-                    "class its dotted path; of a list make it a tuple in __post_init__"
+                    f"{what}: a field has no plain value ({error}); give numbers and texts, and "
+                    "a class by its dotted path; if it is a list, make it a tuple in __post_init__"
                 ) from None
             for block in self.blocks:
                 try:
