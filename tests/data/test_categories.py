@@ -22,31 +22,24 @@ from detnas_d2.engine import load_config, plain_path
 NAMES = ["cup", "???", "${x}", "${", r"\${a}", r"a\\${b}", "$", '"q"', "[]", "null", " ", "行\n"]
 
 
-@pytest.fixture
-def catalog():
-    names = ("categories_coco", "categories_voc", "categories_none")
+def test_ids_are_those_of_the_annotations_or_count_from_one():
+    names = coco, voc, none = ("categories_coco", "categories_voc", "categories_none")
     for name in names:
         DatasetCatalog.register(name, list)
-    MetadataCatalog.get(names[0]).set(
-        thing_classes=["cat", "dog"], thing_dataset_id_to_contiguous_id={17: 0, 3: 1}
-    )
-    MetadataCatalog.get(names[1]).set(thing_classes=["cat", "dog"])
-    yield names
-    for name in names:
-        DatasetCatalog.remove(name)
-        MetadataCatalog.remove(name)
-
-
-def test_ids_are_those_of_the_annotations_or_count_from_one(catalog):
-    coco, voc, none = catalog
-    assert categories_of([none, coco, voc]) == [{"id": 17, "name": "cat"}, {"id": 3, "name": "dog"}]
-    assert categories_of([voc]) == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
-
-
-def test_what_has_no_names(catalog):
-    assert categories_of([catalog[2], "not registered"]) == []
-    assert categories_of([]) == []
-    assert "not registered" not in MetadataCatalog.list()
+    try:
+        MetadataCatalog.get(coco).set(
+            thing_classes=["cat", "dog"], thing_dataset_id_to_contiguous_id={17: 0, 3: 1}
+        )
+        MetadataCatalog.get(voc).set(thing_classes=["cat", "dog"])
+        cat, dog = {"id": 17, "name": "cat"}, {"id": 3, "name": "dog"}
+        assert categories_of([none, coco, voc]) == [cat, dog]
+        assert categories_of([voc]) == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+        assert categories_of([none, "not registered"]) == []
+        assert "not registered" not in MetadataCatalog.list()
+    finally:
+        for name in names:
+            DatasetCatalog.remove(name)
+            MetadataCatalog.remove(name)
 
 
 def test_detectron2s_coco_without_its_files():

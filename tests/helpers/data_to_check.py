@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,12 @@ from detnas_d2.evaluation import FastCOCOEvaluator
 
 WIDTH, HEIGHT = 64, 48
 _numbers = itertools.count()
+_mapper = DatasetMapper(is_train=True, augmentations=[], image_format="BGR")
+
+
+def write_picture(file: Path, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    PIL.Image.fromarray(pixels).resize((WIDTH, HEIGHT)).save(file)
 
 
 def make_coco(folder: Path, images: int = 4) -> Path:
@@ -32,10 +37,8 @@ def make_coco(folder: Path, images: int = 4) -> Path:
         "categories": [{"id": 1, "name": "cell"}, {"id": 2, "name": "dot"}],
     }
     for i in range(images):
-        pixels = np.random.default_rng(i).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        picture = PIL.Image.fromarray(pixels).resize((WIDTH, HEIGHT))
-        picture.save(folder / "photos" / f"{i}.jpg")
         name = f"{i}.jpg"
+        write_picture(folder / "photos" / name, i)
         content["images"].append({"id": i, "file_name": name, "width": WIDTH, "height": HEIGHT})
         for category in (1, 2)[: 1 + i % 2]:
             content["annotations"].append(
@@ -60,9 +63,7 @@ def make_voc(folder: Path, sets: dict[str, list[str]]) -> Path:
     for name, ids in sets.items():
         (folder / "ImageSets" / "Main" / f"{name}.txt").write_text("".join(f"{i}\n" for i in ids))
     for i, image_id in enumerate(sorted({i for ids in sets.values() for i in ids})):
-        pixels = np.random.default_rng(i).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        picture = PIL.Image.fromarray(pixels).resize((WIDTH, HEIGHT))
-        picture.save(folder / "JPEGImages" / f"{image_id}.jpg")
+        write_picture(folder / "JPEGImages" / f"{image_id}.jpg", i)
         (folder / "Annotations" / f"{image_id}.xml").write_text(VOC_XML)
     return folder
 
@@ -87,43 +88,33 @@ def boxes_of(file: Path) -> list[tuple[Any, ...]]:
     )
 
 
-@contextmanager
-def _registered(register, *arguments) -> Iterator[str]:
+def refusal(
+    register: Callable, *arguments: Any, evaluate: Callable[[str], Any]
+) -> Exception | None:
+    """What training, and then the evaluation, stop on."""
     name = f"checked_{next(_numbers)}"
     register(name, *arguments)
     try:
-        yield name
+        for record in get_detection_dataset_dicts(name):
+            _mapper(record)
+        evaluate(name)
+    except Exception as error:
+        return error
     finally:
         unregister_dataset(name)
-
-
-def _map(name: str) -> None:
-    mapper = DatasetMapper(is_train=True, augmentations=[], image_format="BGR")
-    for record in get_detection_dataset_dicts(name):
-        mapper(record)
+    return None
 
 
 def refusal_of_coco(file: Path, images: Path) -> Exception | None:
-    """What training, and then the evaluation, stop on."""
-    with _registered(register_coco, file, images) as name:
-        try:
-            _map(name)
-            FastCOCOEvaluator(name)
-        except Exception as error:
-            return error
-    return None
+    return refusal(register_coco, file, images, evaluate=FastCOCOEvaluator)
 
 
 def refusal_of_voc(folder: Path, split: str, classes: list[str]) -> Exception | None:
-    with _registered(register_voc_folder, folder, split, classes) as name:
-        try:
-            _map(name)
-            ids = (folder / "ImageSets" / "Main" / f"{split}.txt").read_text().splitlines()
-            for image_id in ids:
-                parse_rec.__wrapped__(str(folder / "Annotations" / f"{image_id.strip()}.xml"))
-        except Exception as error:
-            return error
-    return None
+    def read_as_evaluated(name: str) -> None:
+        for file in (folder / "Annotations").iterdir():
+            parse_rec.__wrapped__(str(file))
+
+    return refusal(register_voc_folder, folder, split, classes, evaluate=read_as_evaluated)
 
 
 def feed_truth(evaluator, name: str, move: Callable = lambda box: box) -> dict[str, float]:

@@ -208,10 +208,8 @@ def test_headers_alone_tell_how_an_image_is_turned(coco, check, orientation, cod
     ("text", "place"),
     [
         ('{"images": [\n  {"id": 1},,\n]}', "line 2 column 13"),
-        ("", "line 1 column 1"),
         ("[" * 100_000, "nested too deeply"),
         ("[]", "expected an object with 'images'"),
-        ("null", "it has no 'images'"),
         (
             '{"image": [], "annotations": [], "categories": []}',
             "no 'images', but image, annotations",
