@@ -22,20 +22,16 @@ def require_images(name: str, files: Iterable[str]) -> None:
     Raises:
         DataError: with how many are missing, and the first.
     """
-    folders: dict[str, set[str]] = defaultdict(set)
-    for file in files:
-        folder, _, base = file.rpartition("/")
-        folders[folder].add(base)
-    missing = sorted(
-        os.path.join(folder, base)
-        for folder, bases in folders.items()
-        for base in bases - (set(os.listdir(folder or ".")) if os.path.isdir(folder) else set())
-    )
+    files = list(files)
+    there = {
+        folder: set(os.listdir(folder)) if os.path.isdir(folder) else set()
+        for folder in {os.path.dirname(file) for file in files}
+    }
+    missing = sorted(f for f in files if os.path.basename(f) not in there[os.path.dirname(f)])
     if missing:
-        total = sum(map(len, folders.values()))
         raise DataError(
-            f"Data set {name!r}: {len(missing)} of its {total} images are not there, for example "
-            f"{missing[0]}. Put them there, or take them out of the annotations."
+            f"Data set {name!r}: {len(missing)} of its {len(files)} images are not there, for "
+            f"example {missing[0]}. Put them there, or take them out of the annotations."
         )
 
 
