@@ -14,14 +14,7 @@ from detectron2.evaluation import inference_on_dataset
 
 from detnas_d2.data import DataError, build_test_loader
 from detnas_d2.evaluation import evaluate_images
-from detnas_d2.evaluation.images import group_by_size
 from detnas_d2.modeling import find_supernet
-
-
-def test_groups():
-    assert group_by_size("abacabc", 2) == [(0, 2), (1, 5), (3, 6), (4,)]
-    assert group_by_size("abc", 8) == [(0,), (1,), (2,)]
-    assert group_by_size("aaaa", 3) == [(0, 1, 2), (3,)]
 
 
 class Sizes(tiny.NoiseMapper):
