@@ -268,18 +268,6 @@ def test_what_would_leave_the_backbone_as_it_was_is_refused(tmp_path, make, mess
         DetNASCheckpointer(detnet_detector()).load(str(tmp_path / "source.pth"), checkpointables=[])
 
 
-def test_a_detector_of_detectron2s_zoo_loads_and_leaves_other_heads(zoo, caplog):
-    address, path = zoo("model_final.pkl")
-    source, target = resnet_detector(), resnet_detector(1)
-    source.head = nn.Linear(8, 9)
-    state = {k: v.numpy() for k, v in source.state_dict().items()}
-    path.write_bytes(pickle.dumps({"model": state, "__author__": "zoo"}))
-    with caplog.at_level("WARNING"):
-        DetNASCheckpointer(target).load(address)
-    assert tiny.same(target.backbone.state_dict(), source.backbone.state_dict())
-    assert "head.weight" in caplog.text
-
-
 # files from elsewhere
 
 
