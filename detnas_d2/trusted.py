@@ -80,7 +80,7 @@ ALL = frozenset.union(
         "detnas_d2.space.sampler FlopsRangePathSampler UniformPathSampler",
         "detnas_d2.data.coco register_coco",
         "detnas_d2.data.loader build_test_loader build_train_loader",
-            "detnas_d2.data.voc register_voc_folder",
+        "detnas_d2.data.voc register_voc_folder",
         "detnas_d2.evaluation.classification ClassificationEvaluator",
         "detnas_d2.evaluation.fast_coco FastCOCOEvaluator",
         "detectron2.data.build get_detection_dataset_dicts",

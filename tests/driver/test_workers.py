@@ -15,14 +15,10 @@ from detnas_d2.data import DataError, register_coco, unregister_dataset
 from detnas_d2.driver.workers import make_fitness, worker_environment, worker_parts
 from detnas_d2.engine import ConfigError
 
-
-def config():
-    return OmegaConf.create(
-        {
-            "train": {"device": "cpu"},
-            "dataloader": {"evaluator": {"dataset_name": "of_workers"}},
-        }
-    )
+CONFIG = {
+    "train": {"device": "cpu"},
+    "dataloader": {"evaluator": {"dataset_name": "of_workers"}},
+}
 
 
 @pytest.fixture
@@ -37,7 +33,7 @@ def json_file(tmp_path):
 @pytest.fixture
 def setup(json_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return next(worker_parts(config(), 1, torch.nn.Linear(1, 1), None))
+    return next(worker_parts(OmegaConf.create(CONFIG), 1, torch.nn.Linear(1, 1), None))
 
 
 def test_another_version(setup):

@@ -20,6 +20,7 @@ from fvcore.common.param_scheduler import LinearParamScheduler
 from omegaconf import DictConfig, OmegaConf
 
 from detnas_d2.data import ImageBatch, build_test_loader, build_train_loader
+from detnas_d2.engine.metrics import TIMES
 from detnas_d2.evaluation import ClassificationEvaluator, SupernetFitness
 from detnas_d2.modeling import Classifier, Norm, StandAloneNetwork, Supernet
 from detnas_d2.space import SearchSpace, ShuffleChoice, Stage, UniformPathSampler, XceptionChoice
@@ -29,7 +30,6 @@ CHOICES = (ShuffleChoice(3), ShuffleChoice(5), XceptionChoice())
 SPACE = SearchSpace("tiny", 4, (Stage(8, 1), Stage(12, 1), Stage(16, 2), Stage(20, 1)), CHOICES)
 OTHER = SearchSpace("other", 4, (Stage(8, 1), Stage(12, 2), Stage(16, 1), Stage(20, 1)), CHOICES)
 ARCHITECTURE = (2, 0, 1, 2, 0)
-TIME_KEYS = {"time", "data_time", "rank_data_time", "eta_seconds"}
 
 SGD = L(torch.optim.SGD)(
     params=L(get_default_optimizer_params)(), lr=0.05, momentum=0.9, weight_decay=0.01
@@ -125,20 +125,6 @@ class OutputSum(DatasetEvaluator):
 # configs
 
 
-def train_node(output_dir: Path | str) -> dict[str, Any]:
-    return {
-        "output_dir": str(output_dir),
-        "init_checkpoint": "",
-        "max_iter": 9,
-        "seed": 3,
-        "amp": {"enabled": False},
-        "checkpointer": {"period": 3, "max_to_keep": 2},
-        "eval_period": 0,
-        "log_period": 2,
-        "device": "cpu",
-    }
-
-
 def backbone_node(architecture: Any, norm: Any, features: list[str]) -> DictConfig:
     common = {"space": space_node(), "norm": norm, "out_features": features}
     if architecture is None:
@@ -176,7 +162,17 @@ def classifier(
             ),
             "evaluator": L(ClassificationEvaluator)(dataset_name="val", topk=(1, 2)),
         },
-        "train": train_node(output_dir),
+        "train": {
+            "output_dir": str(output_dir),
+            "init_checkpoint": "",
+            "max_iter": 9,
+            "seed": 3,
+            "amp": {"enabled": False},
+            "checkpointer": {"period": 3, "max_to_keep": 2},
+            "eval_period": 0,
+            "log_period": 2,
+            "device": "cpu",
+        },
         "search": {
             "fitness": L(SupernetFitness)(
                 metric="classification/top1",
@@ -263,7 +259,7 @@ def first(names: str, count: int) -> list[dict[str, Any]]:
 def metrics(folder: Path | str) -> list[dict[str, Any]]:
     """The lines of metrics.json without times."""
     lines = [json.loads(line) for line in (Path(folder) / "metrics.json").open()]
-    return [{k: v for k, v in line.items() if k not in TIME_KEYS} for line in lines]
+    return [{k: v for k, v in line.items() if k not in TIMES} for line in lines]
 
 
 def same(a: Any, b: Any) -> bool:
@@ -280,12 +276,8 @@ def same(a: Any, b: Any) -> bool:
 def state(folder: Path | str, name: str = "model_final") -> dict[str, Any]:
     """What a checkpoint holds of weights, optimizer and schedule."""
     checkpoint = torch.load(Path(folder) / f"{name}.pth", weights_only=True)
-    trainer = checkpoint["trainer"]
-    kept = {key: trainer[key] for key in ("iteration", "hooks", "optimizer", "grad_scaler")}
-    history = {k: v for k, v in trainer["metrics"].items() if k not in TIME_KEYS}
+    trainer = ("iteration", "hooks", "optimizer", "grad_scaler", "metrics")
     return {
-        "model": checkpoint["model"],
-        "detnas": checkpoint["detnas"],
-        "metrics": history,
-        **kept,
+        **{key: checkpoint[key] for key in ("model", "detnas")},
+        **{key: checkpoint["trainer"][key] for key in trainer},
     }
