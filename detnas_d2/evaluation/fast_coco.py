@@ -82,11 +82,11 @@ class FastCOCOEvaluator(DatasetEvaluator):
                     "dataloader.test.dataset.names be the same."
                 )
             found = output["instances"]
-            boxes = found.pred_boxes.tensor.detach().cpu()
+            boxes = found.pred_boxes.tensor.detach().float().cpu()
             rows = np.empty((len(found), _COLUMNS))
             rows[:, 0] = position
             rows[:, 1:5] = BoxMode.convert(boxes, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
-            rows[:, 5] = found.scores.detach().cpu()
+            rows[:, 5] = found.scores.detach().float().cpu()  # numpy has no bfloat16
             rows[:, 6] = found.pred_classes.cpu()
             self._rows.append(rows)
 

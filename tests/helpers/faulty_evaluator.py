@@ -19,8 +19,8 @@ class FaultyEvaluator(FastCOCOEvaluator):
             Each evaluation leaves a file there, which holds the process id.
     """
 
-    def __init__(self, dataset_name: str, folder: str) -> None:
-        super().__init__(dataset_name)
+    def __init__(self, dataset_name: str, folder: str, output_dir: str | None) -> None:
+        super().__init__(dataset_name, output_dir=output_dir)
         self.folder = Path(folder)
 
     def evaluate(self) -> dict[str, Any]:

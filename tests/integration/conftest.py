@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import os
 import runpy
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +22,8 @@ from detectron2.utils.logger import setup_logger
 from tiny_steps import write_tiny_steps
 
 from detnas_d2.data import register_builtin_datasets
+from detnas_d2.space import SearchSpace
+from detnas_d2.space_file import load_space
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +35,7 @@ class Workspace:
     folder: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def __truediv__(self, path: str) -> Path:
+    def __truediv__(self, path: str | Path) -> Path:
         return self.folder / path
 
     @property
@@ -55,6 +60,21 @@ class Workspace:
         )
         self.started.append(process)
         return process
+
+    def search_until(self, lines: int, step: str, *arguments: str) -> subprocess.Popen[str]:
+        """search_net.py, started, once its ledger has so many lines; the last argument is its
+        train.output_dir."""
+        process = self.start("search_net.py", step, *arguments)
+        ledger = self / arguments[-1].partition("=")[2] / "ledger.jsonl"
+        while not ledger.exists() or ledger.read_bytes().count(b"\n") < lines:
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.002)
+        return process
+
+    def evaluations(self, folder: str | Path) -> list[dict[str, Any]]:
+        """The lines of a search's ledger after the header, without seconds and checksums."""
+        lines = map(json.loads, (self / folder / "ledger.jsonl").read_bytes().splitlines()[1:])
+        return [{k: v for k, v in x.items() if k not in ("seconds", "crc32")} for x in lines]
 
     def call(self, script: str, step: str, *arguments: str) -> tuple[int | str, str]:
         """`run` of a script with the config of a step."""
@@ -127,6 +147,11 @@ def workspace(tmp_path_factory) -> Iterator[Workspace]:
     for process in workspace.started:  # left by a test that failed
         if process.poll() is None:
             process.kill()
+
+
+@pytest.fixture(scope="session")
+def tiny_space(workspace) -> SearchSpace:
+    return load_space(str(workspace / "configs/tiny/step3.py"), trust=True)
 
 
 @pytest.fixture(scope="session")

@@ -8,21 +8,8 @@ import numpy as np
 import pytest
 
 from detnas_d2.evaluation.latency import main as measure
-from detnas_d2.space import (
-    CostTable,
-    LatencyTable,
-    SearchSpace,
-    ShuffleChoice,
-    Stage,
-    XceptionChoice,
-)
+from detnas_d2.space import CostTable, LatencyTable
 
-SPACE = SearchSpace(
-    "tiny",
-    8,
-    (Stage(12, 1), Stage(16, 1), Stage(24, 2), Stage(32, 1)),
-    (ShuffleChoice(3), ShuffleChoice(5), XceptionChoice()),
-)
 EVERY = np.indices((3,) * 5).reshape(5, -1).T
 
 
@@ -34,9 +21,9 @@ def table(workspace):
     return path
 
 
-def test_all_limits_at_once(workspace, supernet, table):
-    latency = LatencyTable.read(table).cost(SPACE, (64, 64))
-    params = CostTable(SPACE, (64, 64)).params
+def test_all_limits_at_once(workspace, supernet, table, tiny_space):
+    latency = LatencyTable.read(table).cost(tiny_space, (64, 64))
+    params = CostTable(tiny_space, (64, 64)).params
     limits = {
         "latency": float(np.quantile(latency(EVERY), 0.7)),
         "params": int(np.quantile(params(EVERY), 0.7)),
@@ -47,7 +34,7 @@ def test_all_limits_at_once(workspace, supernet, table):
     arguments.append("search.algorithm.generations=1")
     status, output = workspace.call("search_net.py", "step3", *arguments)
     assert status == 0, output
-    header, *lines = map(json.loads, (workspace / folder / "ledger.jsonl").read_text().splitlines())
+    lines = workspace.evaluations(folder)
     assert len(lines) == 6
     for line in lines:
         assert latency(line["architecture"]) <= limits["latency"]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from collections import Counter
-from pathlib import Path
+from functools import partial
 
 import faulty_evaluator
 import pytest
@@ -16,7 +15,6 @@ from faulty_fitness import attempts, is_alive
 from detnas_d2.search.ray_session import ray_session
 
 pytest.importorskip("ray")
-RANDOM = ["search.algorithm.population=18", "search.algorithm.generations=1"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,67 +24,66 @@ def session():
         yield
 
 
-def content(folder: Path) -> tuple[dict, dict]:
-    """The header, and the last line of each architecture, without seconds and checksum."""
-    first, *lines = (json.loads(x) for x in (folder / "ledger.jsonl").read_text().splitlines())
-    for line in lines:
-        del line["seconds"], line["crc32"]
-    return first["header"], {tuple(line["architecture"]): line for line in lines}
+def by_architecture(workspace, folder) -> dict:
+    """The last line of each architecture."""
+    return {tuple(line["architecture"]): line for line in workspace.evaluations(folder)}
 
 
 def test_driver_killed_and_resumed_with_other_workers(workspace, searched):
     """Two workers, then one: the ledger of the search in one process, and its best."""
     reference, _ = searched
     folder = workspace / "output/workers"
-    arguments = ["train.output_dir=output/workers", "search.executor.retries=0"]
-    process = workspace.start("search_net.py", "step3", *arguments, "search.executor.workers=2")
-    ledger = folder / "ledger.jsonl"
-    while not ledger.exists() or ledger.read_bytes().count(b"\n") < 4:
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.005)
-    log = (folder / "log.txt").read_text()
-    workers = {int(x) for x in re.findall(r"process (\d+)\) is ready", log)}
+    arguments = ["search.executor.retries=0", "train.output_dir=output/workers"]
+    process = workspace.search_until(4, "step3", "search.executor.workers=2", *arguments)
+    workers = {
+        int(x) for x in re.findall(r"process (\d+)\) is ready", (folder / "log.txt").read_text())
+    }
     assert workers and all(map(is_alive, workers))
     process.kill()
     process.wait()
-    assert len(content(folder)[1]) < 18
-    status, output = workspace.call(
-        "search_net.py", "step3", "--resume", *arguments, "search.executor.workers=1"
-    )
+    assert len(workspace.evaluations(folder)) < 18
+    arguments.append("search.executor.workers=1")
+    status, output = workspace.call("search_net.py", "step3", "--resume", *arguments)
     assert status == 0, output
     assert not any(map(is_alive, workers))
-    assert content(folder) == content(reference)
+    assert by_architecture(workspace, folder) == by_architecture(workspace, reference)
     best = "best_architecture.json"
     assert (folder / best).read_bytes() == (reference / best).read_bytes()
-
-
-def test_faults_and_failed_taken_up_again(workspace, supernet, monkeypatch, tmp_path):
-    """Two workers; what fails is recorded, all else is as in one process."""
-    status, output = workspace.call(
-        "search_net.py", "step3", *RANDOM, "train.output_dir=output/before_faults"
+    header, of_reference = (
+        (f / "ledger.jsonl").read_bytes().splitlines()[0] for f in (folder, reference)
     )
-    assert status == 0, output
-    _, expected = content(workspace / "output/before_faults")
-    counts = Counter(line["fitness"] for line in expected.values())
-    single = [a for a, line in expected.items() if counts[line["fitness"]] == 1]
+    assert header == of_reference
+
+
+def test_faults_and_failed_taken_up_again(workspace, searched, monkeypatch, tmp_path):
+    """Two workers; what fails is recorded, all else is as in one process."""
+    reference = by_architecture(workspace, searched[0])
+    counts = Counter(line["fitness"] for line in reference.values())
+    single = [a for a, line in reference.items() if counts[line["fitness"]] == 1][:4]
+    others = [a for a in reference if a not in single]
+    expected = {a: {**reference[a], "generation": 0} for a in (*single, *others[:2])}
     failing = dict(zip(single[:3], ("raise", "nan", "nothing"), strict=True))
     faults = {a: [fault] * 2 for a, fault in failing.items()}
     faults[single[3]] = ["kill"]
     texts = {str(expected[a]["fitness"]): values for a, values in faults.items()}
     (tmp_path / "faults.json").write_text(json.dumps(texts))
+    (workspace / "configs/tiny/given_to_workers.py").write_text(
+        "from .step3 import dataloader, model, search, train\n"
+        'search.algorithm = {"_target_": "detnas_d2.search.GivenArchitectures", '
+        f'"architectures": {[",".join(map(str, a)) for a in expected]}}}\n'
+    )
 
     # a module of the user's own, found where the driver finds it
     monkeypatch.syspath_prepend(os.path.dirname(faulty_evaluator.__file__))
     arguments = [
-        *RANDOM,
         "train.output_dir=output/faulty",
         "dataloader.evaluator._target_=faulty_evaluator.FaultyEvaluator",
         f"+dataloader.evaluator.folder={tmp_path}",
     ]
-    workers = "search.executor.workers=2"
-    status, output = workspace.call("search_net.py", "step3", *arguments, workers)
+    call = partial(workspace.call, "search_net.py", "given_to_workers", *arguments)
+    status, output = call("search.executor.workers=2")
     assert status == 0, output
-    _, found = content(workspace / "output/faulty")
+    found = by_architecture(workspace, "output/faulty")
     assert {a for a, line in found.items() if line["status"] == "failed"} == set(failing)
     assert {a: x for a, x in found.items() if a not in failing} == {
         a: x for a, x in expected.items() if a not in failing
@@ -101,7 +98,7 @@ def test_faults_and_failed_taken_up_again(workspace, supernet, monkeypatch, tmp_
         assert len(attempts(tmp_path, [expected[a]["fitness"]])) == 2
 
     (tmp_path / "faults.json").write_text("{}")
-    status, output = workspace.call("search_net.py", "step3", "--retry-failed", *arguments)
+    status, output = call("--retry-failed")
     assert status == 0, output
-    assert content(workspace / "output/faulty")[1] == expected
-    assert "15 candidates are in the ledger already" in output
+    assert by_architecture(workspace, "output/faulty") == expected
+    assert "3 candidates are in the ledger already" in output
