@@ -33,12 +33,10 @@ def main(args: argparse.Namespace) -> None:
         table = LatencyTable.read(path)
     check = table.check
     measured = np.array(check["measured_ms"])
+    names = ("median_error", "largest_error", "rank_correlation", "factor")
     figures = {
-        "median_error": check["median_error"],
-        "largest_error": check["largest_error"],
+        **{name: check[name] for name in names},
         "median_error_of_a_constant": float(np.median(abs(np.median(measured) / measured - 1))),
-        "rank_correlation": check["rank_correlation"],
-        "factor": check["factor"],
         "milliseconds": [measured.min(), measured.max()],
         "threads": table.threads,
         "input_size": list(table.input_size),

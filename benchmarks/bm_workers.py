@@ -67,11 +67,8 @@ def main(args: argparse.Namespace) -> None:
     assert len(values) == 1, "workers give different fitness"
     ratio = median_ratio(seconds["one"], seconds["two"])
     rates = {name: args.candidates / statistics.median(s) for name, s in seconds.items()}
-    print(f"one worker: {rates['one']:.3f} candidates/s, two: {rates['two']:.3f}")
-    print(f"ratio {ratio:.2f}; the driver took {share:.1%} of a core")
     mark(f"at least {MARK} times as many candidates", ratio >= MARK)
-    per_second = {f"{name}_per_second": round(rate, 4) for name, rate in rates.items()}
-    report("workers", {"ratio": round(ratio, 3), **per_second, "driver_share": round(share, 4)})
+    report("workers", {"ratio": ratio, "per_second": rates, "driver_share": share})
 
 
 if __name__ == "__main__":

@@ -19,50 +19,30 @@ PHOTOGRAPHS = 32
 
 
 def write_coco(
-    annotations: Path,
-    images: Path,
-    count: int,
-    size: tuple[int, int],
-    classes: Sequence[str],
-    seed: int,
+    file: Path, images: Path, count: int, size: tuple[int, int], classes: Sequence[str], seed: int
 ) -> None:
-    """A COCO JSON file and the images that it names.
-
-    Args:
-        annotations: the file to write.
-        images: folder of the images; files of other seeds in it stay.
-        size: (height, width) of all images.
-        classes: their ids count from 1.
-    """
+    """A COCO JSON file and the images that it names, of `size` (height, width)."""
     rng = np.random.default_rng(seed)
     images.mkdir(parents=True, exist_ok=True)
-    annotations.parent.mkdir(parents=True, exist_ok=True)
-    records: list[dict[str, Any]] = []
-    boxes: list[dict[str, Any]] = []
+    file.parent.mkdir(parents=True, exist_ok=True)
+    records, boxes = list[dict[str, Any]](), list[dict[str, Any]]()
     for i in range(count):
         pixels = _noise(rng, size)
         for _ in range(BOXES):
             (y, x), (h, w) = (rng.integers(0, np.array(size) // 3) for _ in range(2))
             h, w = h + size[0] // 16, w + size[1] // 16
             which = int(rng.integers(len(classes)))
-            pixels[y : y + h, x : x + w] = _colour(which)
+            colour = np.random.default_rng(which).integers(0, 256, 3, np.uint8)
+            pixels[y : y + h, x : x + w] = colour
+            ids = {"id": len(boxes) + 1, "image_id": i + 1, "category_id": which + 1}
             box = [int(v) for v in (x, y, w, h)]
-            boxes.append(
-                {
-                    "id": len(boxes) + 1,
-                    "image_id": i + 1,
-                    "category_id": which + 1,
-                    "bbox": box,
-                    "area": box[2] * box[3],
-                    "iscrowd": 0,
-                }
-            )
+            boxes.append({**ids, "bbox": box, "area": box[2] * box[3], "iscrowd": 0})
         name = f"made_{seed}_{i:05d}.jpg"
         Image.fromarray(pixels).save(images / name)
         records.append({"id": i + 1, "file_name": name, "height": size[0], "width": size[1]})
     categories = [{"id": i + 1, "name": name} for i, name in enumerate(classes)]
     contents = {"info": {}, "images": records, "annotations": boxes, "categories": categories}
-    annotations.write_text(json.dumps(contents))
+    file.write_text(json.dumps(contents))
 
 
 def write_image_folder(
@@ -89,7 +69,3 @@ def _noise(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """Blurred noise: JPEG files of it are as large as those of photographs."""
     small = rng.integers(0, 256, (size[0] // 4, size[1] // 4, 3), np.uint8)
     return np.array(Image.fromarray(small).resize(size[::-1], Image.Resampling.BILINEAR))
-
-
-def _colour(which: int) -> np.ndarray:
-    return np.random.default_rng(which).integers(0, 256, 3, np.uint8)

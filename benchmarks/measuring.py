@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -61,10 +62,8 @@ def versions() -> dict[str, str]:
     """Python and the packages that the figures depend on."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
 
 
@@ -74,6 +73,18 @@ def mark(what: str, reached: bool) -> None:
 
 
 def report(name: str, figures: Mapping[str, Any]) -> None:
-    """Print the last line of a benchmark: one JSON object; JSON has null for NaN."""
-    whole = {k: None if v != v else v for k, v in figures.items()}
-    print(json.dumps({"name": name, **whole, "versions": versions(), "machine": machine()}))
+    """Print the last line of a benchmark: one JSON object; JSON has null for NaN.
+
+    Args:
+        figures: numbers are rounded to 4 digits behind the point.
+    """
+    whole = {"name": name, **figures, "versions": versions(), "machine": machine()}
+    print(json.dumps(_rounded(whole)))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _rounded(v) for k, v in value.items()}
+    if isinstance(value, float):
+        return None if value != value else round(value, 4)
+    return value

@@ -47,7 +47,7 @@ def make_data(folder: Path, studies: list[Study]) -> None:
     os.environ[ROOT_VARIABLE] = str(folder)
     write_digits(folder / "digits", STUDY_DIGITS)
     register_builtin_datasets()
-    if any(study.coco_test.startswith("bccd") for study in studies):
+    if any(study.data == "bccd" for study in studies):
         write_bccd_boxes()
 
 
@@ -56,7 +56,7 @@ def figures(study: Study, network: Network, seed: int) -> dict[str, float | None
     *_, test = study.retraining(network, seed)
     metrics = json.loads((test.folder / "evaluation.json").read_text())
     predictions = str(test.folder / "coco_instances_results.json")
-    voc = rescore_as_voc(predictions, study.coco_test, study.voc_test)
+    voc = rescore_as_voc(predictions, f"{study.data}_test", f"{study.data}_voc_test")
     return {"AP": metrics["bbox/AP"], "AP50": metrics["bbox/AP50"], "VOC mAP": voc["AP50"]}
 
 
@@ -78,7 +78,9 @@ def results_of(study: Study, seconds: dict[str, float]) -> dict[str, Any]:
     minutes = round(sum(seconds[s.name] for s in steps) / 60, 1)
     result = {"title": study.title, "minutes": minutes, "runs": runs, "searches": searches}
     if study.ranks:
-        result["tau"] = rank_correlation(study, runs, searches[study.score_name])
+        result["tau"] = rank_correlation(
+            study, runs, searches[f"{study.folder}/step3_score_{study.detector}"]
+        )
     return result
 
 

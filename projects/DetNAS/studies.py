@@ -37,24 +37,24 @@ class Network:
 
 @dataclass(frozen=True)
 class Study:
-    """One column of the table: the configs' folder, a detector, the names of the test set."""
+    """One column of the table; its name is that of its data and its detector."""
 
     name: str
     title: str
-    folder: str
-    detector: str
-    coco_test: str
-    voc_test: str
+    folder: str  # of its configs and of what they write
     ranks: bool = False
+
+    @property
+    def data(self) -> str:
+        return self.name.split("_")[0]
+
+    @property
+    def detector(self) -> str:
+        return self.name.split("_")[1]
 
     @property
     def output(self) -> str:
         return f"output/{self.folder}"
-
-    @property
-    def score_name(self) -> str:
-        """The step that scores the ranked architectures."""
-        return f"{self.folder}/step3_score_{self.detector}"
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -152,16 +152,7 @@ class Study:
 
 
 STUDIES = [
-    Study(
-        "digits_fpn", "handwriting, FPN", "digits", "fpn", "digits_test", "digits_voc_test", True
-    ),
-    Study(
-        "digits_retinanet",
-        "handwriting, RetinaNet",
-        "digits",
-        "retinanet",
-        "digits_test",
-        "digits_voc_test",
-    ),
-    Study("bccd_fpn", "BCCD, FPN", "bccd_small", "fpn", "bccd_test", "bccd_voc_test"),
+    Study("digits_fpn", "handwriting, FPN", "digits", ranks=True),
+    Study("digits_retinanet", "handwriting, RetinaNet", "digits"),
+    Study("bccd_fpn", "BCCD, FPN", "bccd_small"),
 ]

@@ -143,7 +143,7 @@ def test_a_study_by_the_real_scripts(tools, workspace, tmp_path, monkeypatch):
     studies, reproduce = tools
     root = tmp_path / "root"
     write_tiny_study(root)
-    study = studies.Study("tiny", "tiny", "tiny", "fpn", "digits_test", "digits_voc_test")
+    study = studies.Study("digits_fpn", "tiny", "tiny")
     all_rows = studies.Study.networks
     rows = ("DetNAS-P", "Random")  # to save the seconds of the others
     networks = lambda study: [n for n in all_rows(study) if n.row in rows]  # noqa: E731

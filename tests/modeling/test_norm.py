@@ -1,7 +1,5 @@
 """Norm: the named layer with its momentum, wherever Detectron2 takes a norm."""
 
-import pickle
-
 import pytest
 import torch
 from detectron2.layers import FrozenBatchNorm2d, NaiveSyncBatchNorm, get_norm
@@ -26,10 +24,6 @@ def test_layer(name, kind):
     assert layer.eps == 1e-3
     assert getattr(layer, "momentum", 0.01) == 0.01
     assert layer.weight.shape == (64,)
-
-
-def test_is_a_value():
-    assert pickle.loads(pickle.dumps(Norm("BN", 0.01))) == Norm("BN", 0.01)
 
 
 @pytest.mark.parametrize("name", ["bn", "", "SynBN"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -177,23 +178,16 @@ def test_check_space_compares_costs_written_by_hand():
     assert len(text.splitlines()) == 1 + 1  # one fault in three shapes
 
 
-@pytest.mark.parametrize(
-    ("cost", "message"),
-    [
-        (7, "its cost is 7; expected .multiply-adds, parameters., two integers"),
-        ((1, 2.5), "its cost is .1, 2.5."),
-        ((-1, 2), "its cost is .-1, 2."),
-    ],
-)
-def test_costs_that_are_none_are_refused(cost, message):
+@pytest.mark.parametrize("cost", [7, (1, 2.5), (-1, 2)])
+def test_costs_that_are_none_are_refused(cost):
     @dataclass(frozen=True)
     class Odd(ShuffleChoice):
         def cost(self, *shape):
             return cost
 
-    space = space_of(Odd(3))
-    with pytest.raises(SpaceError, match=f"choice '3x3' in block 1 of res2: {message}"):
-        CostTable(space)
+    message = rf"choice '3x3' in block 1 of res2: its cost is {re.escape(str(cost))}; expected"
+    with pytest.raises(SpaceError, match=message):
+        CostTable(space_of(Odd(3)))
 
 
 def test_choices_without_a_module_or_out_of_reach_are_refused():
