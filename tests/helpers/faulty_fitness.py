@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from detnas_d2.errors import DetNASError
 from detnas_d2.space import Architecture
 
@@ -62,12 +60,6 @@ def make_badly(folder: Path, faults: Sequence[str]) -> Any:
     return lambda architecture: (value(architecture), {})
 
 
-def make_with_one_broken(folder: Path) -> Any:
-    """In the first process every attempt raises, as on a GPU whose context is broken."""
-    leave(folder, f"start.{os.getpid()}")
-    return _broken if _claim(folder / "broken") else FaultyFitness(folder, SlowOnes(), np.zeros(1))
-
-
 def _claim(file: Path) -> bool:
     """Whether this process is the first to ask for it."""
     try:
@@ -78,24 +70,17 @@ def _claim(file: Path) -> bool:
     return True
 
 
-class SlowOnes(dict[tuple[int, ...], Sequence[str]]):
-    """Every architecture takes a while in its first attempt."""
-
-    def get(self, key: Any, default: Any = None) -> Sequence[str]:
-        return ["sleep 0.3"]
-
-
-def _broken(architecture: Architecture) -> Any:
-    time.sleep(0.05)
-    raise RuntimeError("CUDA error: an illegal memory access was encountered")
-
-
 def misbehave(folder: Path, fault: str) -> None:
     kind, *arguments = fault.split()
     if fault == "raise":
         raise ValueError("no")
     if fault == "wrong setting":
         raise DetNASError("search.metric is wrong")
+    if fault == "one is broken":  # the first process here, as on a GPU whose context is broken
+        is_mine = _claim(folder / "broken")
+        time.sleep(0.3)
+        if is_mine or (folder / "broken").read_text() == str(os.getpid()):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
     if fault == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(60)

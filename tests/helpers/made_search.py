@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from omegaconf import OmegaConf
 from PIL import Image
 
+from detnas_d2.driver.configured import SearchCosts
+from detnas_d2.driver.description import write_description
 from detnas_d2.report import boxes, page, search_part
 from detnas_d2.report.style import Chart
 from detnas_d2.search import Evaluation, make_header
@@ -44,51 +49,31 @@ def made_evaluations(
     for i, row in enumerate(rows[:count]):
         architecture = Architecture(space, tuple(row.tolist()))
         fitness = None if i in failing else float(rng.normal(20 + i / count, 1))
+        status, metrics, error = (
+            "ok",
+            {"bbox/AP": fitness, "bbox/AP50": None, "bbox/APs": 3.5},
+            None,
+        )
+        if fitness is None:
+            status, metrics, error = "failed", {}, "ValueError: <b>no</b> & never"
+        costs = cost.flops(architecture), cost.params(architecture)
         made.append(
-            Evaluation(
-                architecture,
-                "failed" if fitness is None else "ok",
-                fitness,
-                {} if fitness is None else {"bbox/AP": fitness, "bbox/AP50": None, "bbox/APs": 3.5},
-                cost.flops(architecture),
-                cost.params(architecture),
-                i // population,
-                1.5,
-                "ValueError: <b>no</b> & never" if fitness is None else None,
-            )
+            Evaluation(architecture, status, fitness, metrics, *costs, i // population, 1.5, error)
         )
     return made
 
 
 def told_of(space: SearchSpace, /, **more: Any) -> dict[str, Any]:
     """search.json as search_net.py writes it, for images of 64 pixels."""
-    table = CostTable(space, (64, 64))
-    sizes = [32 // 2**i for i in range(1 + len(space.stages))]
-    stages = zip(space.stage_names, space.stages, sizes[1:], strict=True)
-    return {
-        "version": 1,
-        "metric": "bbox/AP",
-        "candidates": 120,
-        "input_size": [64, 64],
-        "space": {
-            "name": space.name,
-            "fingerprint": space.fingerprint,
-            "choices": [c.name for c in space.choices],
-            "options": [list(options) for options in space.options],
-            "stem": {"name": "stem", "channels": space.stem_channels, "resolution": [32, 32]},
-            "stages": [
-                {"name": n, "blocks": s.blocks, "channels": s.channels, "resolution": [size] * 2}
-                for n, s, size in stages
-            ],
-        },
-        "baseline": [options[0] for options in space.options],
-        "costs": [
-            cost_of("flops", "multiply-adds", table.stem_flops, table.block_flops.tolist()),
-            cost_of("params", "parameters", table.stem_params, table.block_params.tolist()),
-        ],
-        "retrain": [{**RETRAIN, "config": "STEP4_CONFIG", "output": "STEP4_FOLDER"}],
-        **more,
-    }
+    with tempfile.TemporaryDirectory() as folder:
+        search = {"seed": 0, "input_size": [64, 64], "algorithm": {}}
+        train = {"init_checkpoint": "", "output_dir": folder}
+        cfg = OmegaConf.create({"search": search, "train": train})
+        costs, algorithm = SearchCosts(cfg, space), SimpleNamespace(candidates=120)
+        write_description(cfg, "", "bbox/AP", costs, algorithm, [])
+        told = json.loads(Path(folder, "search.json").read_text())
+    retrain = [{**RETRAIN, "config": "STEP4_CONFIG", "output": "STEP4_FOLDER"}]
+    return {**told, "retrain": retrain, **more}
 
 
 RETRAIN = {"config": "", "key": "model.backbone", "output": "", "checkpoint": "", "space": ""}

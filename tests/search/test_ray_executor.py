@@ -124,16 +124,15 @@ def test_a_retry_is_made_in_another_process(executor, architectures, tmp_path, w
     assert one != other and {one, other} == set(starts(tmp_path))
 
 
-def test_a_worker_whose_every_attempt_fails_is_replaced(architectures, tmp_path, caplog):
-    make = faulty_fitness.make_with_one_broken
-    with RayExecutor(make, [tmp_path], workers=2, retries=1) as executor:
-        measurements = list(executor.run(architectures[:12]))
-        assert len(measurements) == 12 and all(m.error is None for m in measurements)
-        broken = int((tmp_path / "broken").read_text())
-        wait_until(lambda: not is_alive(broken))
-        # by the time that two are replaced, the other may have done everything
-        assert len(starts(tmp_path)) in {2, 3}
-    assert "CUDA error" in caplog.text and "_broken" in caplog.text
+def test_a_worker_whose_every_attempt_fails_is_replaced(executor, architectures, tmp_path, caplog):
+    faults = {a.choices: ["await 2 start.*; one is broken"] * 2 for a in architectures[:12]}
+    measurements = list(executor(faults).run(architectures[:12]))
+    assert len(measurements) == 12 and all(m.error is None for m in measurements)
+    broken = int((tmp_path / "broken").read_text())
+    wait_until(lambda: not is_alive(broken))
+    # by the time that two are replaced, the other may have done everything
+    assert len(starts(tmp_path)) in {2, 3}
+    assert "CUDA error" in caplog.text and "is replaced; attempts failed in a row: " in caplog.text
 
 
 def test_a_worker_that_died_idle_costs_no_attempt(executor, architectures, tmp_path):
