@@ -94,31 +94,21 @@ def test_text_that_looks_like_a_number_stays_text(path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("train.max_iters=5", "no key 'train.max_iters'.*'train.max_iter'.*'\\+train.max_iters="),
         ("max_iter=5", "no key 'max_iter'.*'train.max_iter'"),
         ("quite.another=5", "no key 'quite.another'\\. To add"),
         ("train.checkpointer={perod: 3}", "no key 'train.checkpointer.perod'.*checkpointer.period"),
         ("train.max_iter.more=5", "'train.max_iter' holds the value 10; no key"),
         ("copy.amp.enabled=true", "'copy.amp' stands for .*train.amp.*override that key"),
         ("+train.max_iter.more=5", "'train.max_iter' holds the value 10; no key"),
-        ("train.max_iter=1.5", "type int \\(now 10\\), got 1.5 of type float"),
-        ("train.max_iter=many", "type int .*'many' of type str"),
-        ("train.max_iter=", "type int .*'' of type str"),
         ("train.max_iter=[1,2]", "type int .* of type list"),
         ("train.max_iter=true", "type int .*True of type bool"),
         ("train.max_iter=1,2", "type int .* of type list"),
         ("own.lr=fast", "type float"),
-        ("train.amp.enabled=1", "type bool \\(now False\\), got 1 of type int"),
         ("train.amp={enabled: 1}", "type bool"),
         ("train.checkpointer={period: {a: 1}}", "type int"),
-        ("train=5", "that key is a group; set one of its keys: max_iter, device"),
         ("model=[1]", "that key is a group"),
-        ("train.max_iter", "has no '='.*train.max_iter=100"),
-        ("--num-gpus", "is an option; .* before the overrides"),
-        ("--num-gpus=2", "is an option; .* before the overrides"),
         ("~own.lr", "can't be deleted; set the key to null"),
         ("~own.lr=0.1", "can't be deleted"),
-        ("train.device=cpu,cuda", "a list is written \\[a,b\\]"),
         ("train.output_dir=a=b", "cannot be parsed.*quotes"),
         ("own.names=[a", "cannot be parsed"),
     ],
@@ -128,11 +118,6 @@ def test_refused_overrides(path, override, message):
         load_config(path, [override])
     assert override in str(info.value) or override.partition("=")[0] in str(info.value)
     assert isinstance(info.value, DetNASError)
-
-
-def test_the_first_override_that_is_wrong_stops(path):
-    with pytest.raises(ConfigError, match="train.nothing"):
-        load_config(path, ["own.lr=1", "train.nothing=1", "train.none=1"])
 
 
 # files
@@ -163,11 +148,7 @@ def test_a_path_of_which_nothing_exists_is_not_searched_for_on_the_whole_disk(mo
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("train = dict(", "has syntax error"),
-        ("from no_such_module import x", "No module named 'no_such_module'"),
-        ("from detnas_d2.engine import nothing", "nothing"),
         ("from .beside import x", "beside.*If it is no config file that is meant: A relative"),
-        ("train = unknown", "name 'unknown'"),
         ("train = dict(a=1)\ntrain['a']['b']['c'] = int('x')", ""),
         ("import torch\ntorch.nothing", "nothing"),
         ("train = {}['key']", "key"),

@@ -81,27 +81,6 @@ def test_anything(text):
 
 @fuzz
 @given(
-    st.sampled_from(LEAVES), st.integers(0, 30), st.characters(min_codepoint=97, max_codepoint=122)
-)
-def test_a_typo(key, place, letter):
-    """The right key is named where a letter is missing or wrong, and nothing is made."""
-    place %= len(key)
-    for typo in (key[:place] + key[place + 1 :], key[:place] + letter + key[place + 1 :]):
-        if typo in flat(CONFIG) or typo == key or not typo.strip("."):
-            continue
-        cfg = config()
-        try:
-            apply_overrides(cfg, [f"{typo}=3"])
-        except ConfigError as error:
-            assert container(cfg) == CONFIG
-            if "." in typo.strip(".") and ".." not in typo:
-                assert "Did you mean" in str(error) or "group" in str(error)
-        else:
-            raise AssertionError(f"{typo} was made")
-
-
-@fuzz
-@given(
     st.integers(-(10**12), 10**12),
     st.floats(allow_nan=False, allow_infinity=False),
     st.booleans(),
