@@ -113,14 +113,11 @@ def build_block(
     """
     try:
         block = locate(choice.block)
-    except Exception as e:
-        raise ModelError(
-            f"choice {choice.name!r}: its block {choice.block!r} cannot be imported ({e}); "
-            "expected the dotted path of an nn.Module class, importable from where the program runs"
-        ) from e
+    except Exception as error:  # importing a module runs it
+        block = error
     if not (isinstance(block, type) and issubclass(block, nn.Module)):
         raise ModelError(
             f"choice {choice.name!r}: its block {choice.block!r} is {block!r}; expected the dotted "
-            "path of an nn.Module class"
+            "path of an nn.Module class, importable from where the program runs"
         )
     return block(choice, in_channels, out_channels, stride, norm)

@@ -6,14 +6,10 @@ import copy
 
 import pytest
 import torch
-from detectron2 import model_zoo
-from detectron2.config import LazyCall as L
-from detectron2.config import instantiate
 from detectron2.modeling import FPN
 from detectron2.modeling.backbone import BasicStem, ResNet
 from detectron2.modeling.poolers import ROIPooler
-from detectron2.structures import Boxes, Instances
-from detectron2.utils.events import EventStorage
+from detectron2.structures import Boxes
 from fvcore.nn import FlopCountAnalysis
 from torch.nn import functional as F
 from torchvision.ops import roi_align
@@ -148,14 +144,6 @@ def boxes_of_sizes(*sizes):
     return Boxes(torch.tensor([[3.0, 5.0, 3.0 + s, 5.0 + s] for s in sizes]))
 
 
-def test_pooler_is_detectron2s_where_scales_halve():
-    scales = (1 / 4, 1 / 8, 1 / 16, 1 / 32)
-    maps = [torch.randn(2, 3, 512 // s, 512 // s) for s in (4, 8, 16, 32)]
-    boxes = [boxes_of_sizes(20, 111, 113, 223), boxes_of_sizes(225, 447, 449, 900)]
-    ours, theirs = (p(7, scales, 0, "ROIAlignV2") for p in (PyramidROIPooler, ROIPooler))
-    assert torch.equal(ours(maps, boxes), theirs(maps, boxes))
-
-
 def test_pooler_goes_by_size_and_samples_at_the_levels_own_scale():
     with pytest.raises(AssertionError, match="pyramid"):  # why there is another
         ROIPooler(7, (1 / 4, 1 / 8, 1 / 16, 1 / 16), 0, "ROIAlignV2")
@@ -170,37 +158,3 @@ def test_pooler_goes_by_size_and_samples_at_the_levels_own_scale():
         box = [boxes_of_sizes(size).tensor]
         want = roi_align(maps[level], box, 7, 1 / strides[level], aligned=True)[0]
         torch.testing.assert_close(pooled, want)
-
-
-# models
-
-
-def faster_rcnn():
-    model = model_zoo.get_config("common/models/mask_rcnn_fpn.py").model
-    for key in ("mask_in_features", "mask_pooler", "mask_head"):
-        model.roi_heads.pop(key)
-    model.backbone = L(DetNetFPN)(bottom_up=L(DetNet)(norm="BN"), out_channels=256, norm="BN")
-    model.proposal_generator.anchor_generator.strides = list(LEVELS.values())
-    model.roi_heads.box_pooler._target_ = PyramidROIPooler
-    model.roi_heads.box_pooler.scales = [1 / 4, 1 / 8, 1 / 16, 1 / 16]
-    model.roi_heads.num_classes = 3
-    model.roi_heads.batch_size_per_image = 32
-    model.proposal_generator.post_nms_topk = (50, 20)
-    return instantiate(model)
-
-
-def test_faster_rcnn_trains_and_detects():
-    model = faster_rcnn().train()
-    instances = Instances((70, 100))
-    instances.gt_boxes = Boxes(torch.tensor([[4.0, 6, 60, 50], [30, 20, 90, 65]]))
-    instances.gt_classes = torch.tensor([0, 2])
-    batch = [{"image": torch.randint(0, 256, (3, 70, 100)).float(), "instances": instances}] * 2
-    with EventStorage():
-        losses = model(batch)
-    assert set(losses) == {"loss_cls", "loss_box_reg", "loss_rpn_cls", "loss_rpn_loc"}
-    sum(losses.values()).backward()
-    assert not [n for n, p in model.named_parameters() if p.grad is None]
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
-    with torch.no_grad():
-        (found,) = model.eval()([{"image": batch[0]["image"], "height": 140, "width": 200}])
-    assert found["instances"].image_size == (140, 200)
