@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import weakref
 from collections.abc import Sequence
+from typing import Any
 
 import yaml
 from detectron2.config import CfgNode, get_cfg
@@ -103,18 +104,22 @@ def load_cfg(args: argparse.Namespace) -> CfgNode:
 
 def work(args: argparse.Namespace) -> None:
     with ending(PROGRAM, debug=args.debug):
-        cfg = load_cfg(args)
-        default_setup(cfg, args)
-        setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="detnas_d2")
-        if args.eval_only:
-            model = Trainer.build_model(cfg)
-            checkpointer = DetNASCheckpointer(model, cfg.OUTPUT_DIR)
-            checkpointer.resume_or_load(cfg.MODEL.WEIGHTS, resume=args.resume)
-            Trainer.test(cfg, model)
-        else:
-            trainer = Trainer(cfg)
-            trainer.resume_or_load(resume=args.resume)
-            trainer.train()
+        run(args)
+
+
+def run(args: argparse.Namespace) -> Any:
+    cfg = load_cfg(args)
+    default_setup(cfg, args)
+    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="detnas_d2")
+    if args.eval_only:
+        model = Trainer.build_model(cfg)
+        DetNASCheckpointer(model, cfg.OUTPUT_DIR).resume_or_load(
+            cfg.MODEL.WEIGHTS, resume=args.resume
+        )
+        return Trainer.test(cfg, model)
+    trainer = Trainer(cfg)
+    trainer.resume_or_load(resume=args.resume)
+    return trainer.train()
 
 
 @command(PROGRAM)
