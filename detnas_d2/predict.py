@@ -175,6 +175,7 @@ def predict(
     """
     detections: list[dict[str, Any]] = []
     damaged: dict[Path, str] = {}
+    named = dict(enumerate(trained.categories))
     jobs = zip(files, pictures, strict=True)
     seconds = 0.5 if sys.stderr.isatty() else 10.0  # between lines
     bar = tqdm(jobs, total=len(files), unit="image", mininterval=seconds, maxinterval=seconds)
@@ -198,15 +199,16 @@ def predict(
             found = found[found.scores >= threshold]
             boxes, scores = found.pred_boxes.tensor, found.scores.tolist()
             classes = found.pred_classes.tolist()
-            names = {c: category_of(c, trained.categories) for c in classes}
+            # a number where a class has no name
+            names = {c: named.get(c) or {"id": c + 1, "name": f"class {c + 1}"} for c in classes}
             drawn = draw_boxes(
-                *(image, boxes.numpy(), classes, scores, lambda c, names=names: names[c][1]),
+                *(image, boxes.numpy(), classes, scores, lambda c, names=names: names[c]["name"]),
                 scale=2.0 if max(image.shape[:2]) < SMALL else 1.0,
             )
             write_picture(picture, drawn)
             boxes = BoxMode.convert(boxes, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
             for box, score, c in zip(boxes.tolist(), scores, classes, strict=True):
-                values = (number, names[c][0], box, score, str(file), names[c][1])
+                values = (number, names[c]["id"], box, score, str(file), names[c]["name"])
                 detections.append(dict(zip(KEYS, values, strict=True)))
     except KeyboardInterrupt:
         _write(detections, pictures)  # so that the next run takes the folder for its own
@@ -218,13 +220,6 @@ def predict(
 def _write(detections: Sequence[Mapping[str, Any]], pictures: Sequence[Path]) -> None:
     lines = ",\n ".join(json.dumps(d) for d in detections)
     write_atomically(pictures[0].parent / DETECTIONS_FILE, f"[{lines}]\n")
-
-
-def category_of(number: int, categories: Sequence[Mapping[str, Any]]) -> tuple[int, str]:
-    """(id, name) of a class; a number where it has no name."""
-    if number < len(categories):
-        return categories[number]["id"], categories[number]["name"]
-    return number + 1, f"class {number + 1}"
 
 
 if __name__ == "__main__":

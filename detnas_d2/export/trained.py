@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,8 +149,9 @@ def load_trained(
         model = instantiate(cfg.model)
     except ImportError as e:
         raise TrainedError(why_not_read("", e)) from e
-    left = _load(model, path)
     loader = cfg.get("dataloader") or OmegaConf.create()
+    train, test = (tuple(dataset_names(loader.get(key))) for key in ("train", "test"))
+    categories = _load(model, path, (*train, *test))
     if OmegaConf.select(loader, "test.mapper") is None:
         raise TrainedError(
             f"{file} has no dataloader.test.mapper, which gives images to the model."
@@ -158,12 +159,8 @@ def load_trained(
     if not is_code(str(file), trust):
         _check(loader.test.mapper, MAPPERS, file)
     mapper = instantiate(loader.test.mapper)
-    names = {key: tuple(dataset_names(loader.get(key))) for key in ("train", "test")}
-    return Trained(
-        *(model, path, categories_in(left, (*names["train"], *names["test"])), mapper),
-        image_format=getattr(mapper, "image_format", "BGR"),
-        test_sets=names["test"],
-    )
+    image_format = getattr(mapper, "image_format", "BGR")
+    return Trained(model, path, categories, mapper, image_format, test_sets=test)
 
 
 def _nothing_in(source: Path) -> str:
@@ -200,13 +197,10 @@ def _load_yacs(file: Path, path: Path | None, trust: bool) -> Trained:
         cfg.MODEL.DETNAS.ARCHITECTURE = stated["architecture"]
     cfg.MODEL.DEVICE = "cpu"
     model = build_model(cfg)
-    left = _load(model, path)
-    names = (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)
-    return Trained(
-        *(model, path, categories_in(left, names), DatasetMapper(cfg, is_train=False)),
-        image_format=cfg.INPUT.FORMAT,
-        test_sets=tuple(cfg.DATASETS.TEST),
-    )
+    categories = _load(model, path, (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST))
+    mapper = DatasetMapper(cfg, is_train=False)
+    test_sets = tuple(cfg.DATASETS.TEST)
+    return Trained(model, path, categories, mapper, cfg.INPUT.FORMAT, test_sets)
 
 
 def is_yacs(file: Path) -> bool:
@@ -220,9 +214,10 @@ def is_yacs(file: Path) -> bool:
     return re.search(r"^MODEL:", text, re.MULTILINE) is not None
 
 
-def _load(model: nn.Module, path: Path) -> Mapping[str, Any]:
+def _load(model: nn.Module, path: Path, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Load the weights; returns the categories, of the checkpoint or of the data sets `names`."""
     if find_supernet(model) is not None:
         raise TrainedError(of_supernet(path))
     left = DetNASCheckpointer(model).load(str(path), checkpointables=[])
     model.eval()
-    return left
+    return categories_in(left, names)
