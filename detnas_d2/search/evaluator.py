@@ -61,7 +61,7 @@ class Evaluator:
         self._to_retry = {e.architecture for e in ledger if retry_failed and not e.ok}
 
     def __call__(self, architectures: Sequence[Architecture], generation: int) -> list[Evaluation]:
-        """The evaluations in the order of the architectures, which may repeat; all are on the disk.
+        """The evaluations in the order of the architectures, which may repeat; all in the ledger.
 
         Raises LedgerError if a result can't be written, SearchError after too many failures in a
         row, and what the executor raises.

@@ -1,4 +1,4 @@
-"""The ledger: one JSON line for each evaluated architecture, on the disk before it counts.
+"""The ledger: one JSON line for each evaluated architecture, written before it counts.
 
 It is the search's only state. The first line is a header that names what the fitness depends on;
 each further line is an Evaluation, and each has a checksum (see ledger_format). Lines are only ever
@@ -78,7 +78,7 @@ class Ledger:
         return iter(self._evaluations.values())
 
     def append(self, evaluation: Evaluation) -> None:
-        """Write one line and, if it took SYNC_SECONDS, bring it and all before it to the disk.
+        """Write one line; if its evaluation took SYNC_SECONDS, bring all lines to the disk.
 
         What was not, outlives this process, but not a power failure: it is then evaluated again.
         An evaluation that failed gives way to a later one of its architecture.
