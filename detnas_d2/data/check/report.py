@@ -54,8 +54,8 @@ def as_text(summaries: Sequence[dict[str, Any]], findings: Findings, *, fast: bo
     if summaries:
         lines += ["", _split_table(summaries), "", _class_table(summaries), ""]
         lines.append(
-            "What is left out is not counted; small is under 32 x 32 pixels, large from 96 x 96 on. "
-            "All places of what follows: --json FILE."
+            "What is left out is not counted; small is under 32 x 32 pixels, large from 96 x 96 "
+            "on. All places of what follows: --json FILE."
         )
     if fast:
         lines.append("The images were not decoded (--fast): damaged ones would not be seen.")
