@@ -168,11 +168,11 @@ def _in_metadata(name: str) -> dict[Path, str]:
     """The paths in the metadata of a COCO JSON file, a VOC folder or an image folder."""
     metadata = MetadataCatalog.get(name)
     required: dict[str, str] = {}
-    if json_file := metadata.get("json_file"):
+    image_root, json_file = metadata.get("image_root"), metadata.get("json_file")
+    if image_root and json_file:
         source = ", unpacked from cocodataset.org" if name.startswith("coco_") else ""
-        required[json_file] = f"the annotations as a COCO JSON file{source}"
-        if image_root := metadata.get("image_root"):
-            required[image_root] = f"the folder of the images that the JSON file names{source}"
+        contents = f"the images in {image_root} and COCO's JSON file {json_file}{source}"
+        required = {image_root: contents, json_file: contents}
     split = metadata.get("split")
     if folder := metadata.get("dirname"):
         parts = "Annotations/*.xml, ImageSets/Main/*.txt, JPEGImages/"

@@ -54,10 +54,10 @@ def test_what_detectron2s_sets_lack_is_found_one_by_one(tmp_path):
             else:
                 target.mkdir()
         assert missing_datasets(["theirs_voc"]) == []
-        assert missing_datasets(["theirs_coco"])[0].path == tmp_path / "a.json"
-        (tmp_path / "a.json").touch()
         assert missing_datasets(["theirs_coco"])[0].path == tmp_path / "images"
         (tmp_path / "images").mkdir()
+        assert missing_datasets(["theirs_coco"])[0].path == tmp_path / "a.json"
+        (tmp_path / "a.json").touch()
         assert missing_datasets("theirs_coco") == []
     finally:
         unregister_dataset("theirs_voc")
