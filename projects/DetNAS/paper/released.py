@@ -19,11 +19,8 @@ Not weights, and so not carried over:
 * Proposal filtering, NMS and score thresholds are the config's.
 * Optimizer, learning-rate schedule and iteration, which their COCO checkpoints hold too.
 
-And two networks that differ from this project's, so that the model must be built like theirs:
-
-* RetinaNet computes P6 from P5 (Detectron2's default is C5, a layer of another shape).
-* The supernets (ImageNet, COCO) have the other channel shuffle, `halves_space`, by the config that
-  trains them; no name tells. Their weights cannot be sliced into networks of the even/odd form.
+RetinaNet's P6 and the supernets' channel shuffle differ too (README.md): no name tells the
+shuffle, so the config has to.
 """
 
 from __future__ import annotations
