@@ -29,7 +29,10 @@ from detnas_d2.trust import add_trust
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "projects" / "DetNAS"
-YAMLS = sorted((PROJECT / "configs").glob("*_300m.yaml"))
+YAMLS = [
+    f"{kind}_{head}_300m" for kind in ("detnasnet", "supernet") for head in ("fpn", "retinanet")
+]
+NORMS = ["MODEL.ROI_BOX_HEAD.NORM", "BN", "MODEL.FPN.NORM", "BN"]
 SMALL = {
     "MODEL.DEVICE": "cpu",
     "MODEL.DETNAS.SPACE": "demo",
@@ -57,12 +60,11 @@ def overrides(**more: object) -> list[str]:
     return [str(x) for pair in values.items() for x in pair]
 
 
-def small(yaml: str, **more: object):
+def config(name: str, *changes: str):
     cfg = get_cfg()
     add_detnas_config(cfg)
-    cfg.merge_from_file(str(PROJECT / "configs" / yaml))
-    norms = [] if "retinanet" in yaml else ["MODEL.ROI_BOX_HEAD.NORM", "BN", "MODEL.FPN.NORM", "BN"]
-    cfg.merge_from_list([*overrides(**more), *norms])
+    cfg.merge_from_file(str(PROJECT / "configs" / f"{name}.yaml"))
+    cfg.merge_from_list(list(changes))
     return cfg
 
 
@@ -81,40 +83,19 @@ def digits(workspace, monkeypatch):
     register_builtin_datasets()
 
 
-@pytest.mark.parametrize("path", YAMLS, ids=lambda p: p.stem)
-def test_every_yaml_builds(path):
-    """As it is, on the meta device."""
-    cfg = get_cfg()
-    add_detnas_config(cfg)
-    cfg.merge_from_file(str(path))
-    cfg.MODEL.DEVICE = "meta"
-    with torch.device("meta"):
-        model = build_model(cfg)
-    _, backbone = find_backbone(model)
-    assert type(backbone) is (Supernet if "supernet" in path.stem else StandAloneNetwork)
-    assert backbone.space.name == "300m"
-    assert backbone.stem.norm.momentum == (0.1 if "supernet" in path.stem else 0.01)
-    rate = 0.01 if "retinanet" in path.stem else 0.02
-    assert rate == cfg.SOLVER.BASE_LR and cfg.SOLVER.MAX_ITER == 90000
-    test = () if "supernet" in path.stem else ("coco_2017_val",)
-    assert test == cfg.DATASETS.TEST
-
-
 LAZY = {"supernet": "step2_supernet", "detnasnet": "step4_detection"}
 
 
-@pytest.mark.parametrize("path", YAMLS, ids=lambda p: p.stem)
-def test_every_yaml_says_what_the_lazy_config_says(path):
+@pytest.mark.parametrize("name", YAMLS)
+def test_every_yaml_says_what_the_lazy_config_says(name):
     """Every module with every setting that is one value, and every weight's decay."""
-    cfg = get_cfg()
-    add_detnas_config(cfg)
-    cfg.merge_from_file(str(path))
-    cfg.MODEL.DEVICE = "meta"
-    kind, _, rest = path.stem.partition("_")
+    cfg = config(name, "MODEL.DEVICE", "meta")
+    kind, _, rest = name.partition("_")
+    retinanet = "retinanet" in rest
     overrides = []
     if kind == "detnasnet":  # the published network
         overrides = [f"model.backbone.bottom_up.architecture={list(cfg.MODEL.DETNAS.ARCHITECTURE)}"]
-        overrides += ["model.backbone.top_block.in_feature=p5"] if "retinanet" in rest else []
+        overrides += ["model.backbone.top_block.in_feature=p5"] if retinanet else []
     lazy = load_config(str(ROOT / f"configs/coco/{LAZY[kind]}_{rest}.py"), overrides)
     with torch.device("meta"):
         model, other = build_model(cfg), instantiate(lazy.model)
@@ -125,10 +106,15 @@ def test_every_yaml_says_what_the_lazy_config_says(path):
 
     momentum = {m.momentum for m in model.modules() if isinstance(m, _BatchNorm)}
     assert momentum == {0.1 if kind == "supernet" else 0.01}
-    if "retinanet" in rest:
+    if retinanet:
         source = "res5" if kind == "supernet" else "p5"
         assert model.backbone.top_block.in_feature == source
     assert set(decays(model, build_optimizer(cfg, model)).values()) == {1e-4}
+    _, backbone = find_backbone(model)
+    assert type(backbone) is (Supernet if kind == "supernet" else StandAloneNetwork)
+    assert backbone.space.name == "300m"
+    assert (0.01 if retinanet else 0.02, 90000) == (cfg.SOLVER.BASE_LR, cfg.SOLVER.MAX_ITER)
+    assert (() if kind == "supernet" else ("coco_2017_val",)) == cfg.DATASETS.TEST
 
 
 def settings(model):
@@ -149,18 +135,12 @@ def decays(model, optimizer):
     }
 
 
-def test_all_four_are_there():
-    assert [p.stem for p in YAMLS] == [
-        f"{kind}_{detector}_300m"
-        for kind in ("detnasnet", "supernet")
-        for detector in ("fpn", "retinanet")
-    ]
-
-
-@pytest.mark.parametrize("yaml", ["supernet_fpn_300m.yaml", "supernet_retinanet_300m.yaml"])
-def test_only_the_path_is_trained(script, digits, yaml, tmp_path):
+@pytest.mark.parametrize("name", YAMLS[2:])
+def test_only_the_path_is_trained(script, digits, name, tmp_path):
     """Each iteration has another path, and every tensor off it is, bit for bit, as before."""
-    trainer = script["Trainer"](small(yaml, OUTPUT_DIR=tmp_path, SOLVER__MAX_ITER=4))
+    norms = NORMS if "fpn" in name else []
+    small = config(name, *overrides(OUTPUT_DIR=tmp_path, SOLVER__MAX_ITER=4), *norms)
+    trainer = script["Trainer"](small)
     supernet = find_backbone(trainer.checkpointer.model)[1]
     sampler = UniformPathSampler("demo", 5)
     paths = []
@@ -190,31 +170,36 @@ def test_only_the_path_is_trained(script, digits, yaml, tmp_path):
 
 
 def test_the_script_trains_resumes_and_tests(script, workspace, digits, tmp_path):
-    """The real command on a supernet; resumed; then a network sliced out of it, with its test."""
+    """A supernet on two processes: the same paths and weights on both. Resumed on one; then a
+    network sliced out of it, with its test."""
     output = tmp_path / "supernet"
 
     def command(yaml: str, *flags: str, **more: object) -> list[str]:
-        norms = ["MODEL.ROI_BOX_HEAD.NORM", "BN", "MODEL.FPN.NORM", "BN"]
-        config = str(PROJECT / "configs" / yaml)
-        return ["--config-file", config, *flags, *overrides(**more), *norms]
+        file = str(PROJECT / "configs" / f"{yaml}.yaml")
+        return ["--config-file", file, *flags, *overrides(**more), *NORMS]
 
-    first = command("supernet_fpn_300m.yaml", OUTPUT_DIR=output, SOLVER__MAX_ITER=2)
+    first = command("supernet_fpn_300m", OUTPUT_DIR=output, SOLVER__MAX_ITER=2)
     done = subprocess.run(
-        [sys.executable, str(PROJECT / "train_net.py"), *first],
-        cwd=tmp_path,
+        [sys.executable, "-W", "ignore", two_yacs.__file__, str(tmp_path), *first],
         env=workspace.environment,
         capture_output=True,
         text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    one, two = (torch.load(tmp_path / f"rank{rank}.pth") for rank in range(2))
+    assert one["paths"] == two["paths"]
+    assert one["paths"] == [UniformPathSampler("demo", 5)(i).choices for i in range(2)]
+    assert one["images"] != two["images"]
+    parameters = one["weights"].keys()
+    assert parameters and all(torch.equal(one["weights"][k], two["weights"][k]) for k in parameters)
     assert torch.load(output / "model_final.pth", weights_only=True)["detnas"]["space"] == "demo"
 
     def call(arguments: list[str]) -> dict:
         return script["run"](add_trust(default_argument_parser()).parse_args(arguments))
 
-    call(command("supernet_fpn_300m.yaml", "--resume", OUTPUT_DIR=output, SOLVER__MAX_ITER=4))
-    text = (output / "log.txt").read_text()
-    assert "Starting training from iteration 2" in text
+    call(command("supernet_fpn_300m", "--resume", OUTPUT_DIR=output, SOLVER__MAX_ITER=4))
+    assert "Starting training from iteration 2" in (output / "log.txt").read_text()
     assert (output / "last_checkpoint").read_text() == "model_final.pth"
 
     network = {
@@ -224,37 +209,10 @@ def test_the_script_trains_resumes_and_tests(script, workspace, digits, tmp_path
         "SOLVER__MAX_ITER": 1,
         "DATASETS__TEST": ("digits_val",),
     }
-    call(command("detnasnet_fpn_300m.yaml", **network))
+    call(command("detnasnet_fpn_300m", **network))
     assert "the weights of a supernet" in (tmp_path / "network" / "log.txt").read_text()
     network["MODEL__WEIGHTS"] = tmp_path / "network" / "model_final.pth"
     for name in ("digits_val", "digits_voc_val"):  # COCO's evaluator and VOC's
         network["DATASETS__TEST"] = (name,)
-        results = call(command("detnasnet_fpn_300m.yaml", "--eval-only", **network))
+        results = call(command("detnasnet_fpn_300m", "--eval-only", **network))
         assert {"AP", "AP50", "AP75"} <= results["bbox"].keys()
-
-
-def test_a_supernet_trains_on_two_processes(workspace, tmp_path):
-    """By the script's own `run`: the same paths and weights on both, of which the first moved."""
-    norms = ["MODEL.ROI_BOX_HEAD.NORM", "naiveSyncBN", "MODEL.FPN.NORM", "naiveSyncBN"]
-    more = {"SOLVER__MAX_ITER": 3, "MODEL__DETNAS__NORM": "naiveSyncBN", "OUTPUT_DIR": tmp_path}
-    command = [sys.executable, "-W", "ignore", two_yacs.__file__, str(tmp_path), "--num-gpus", "2"]
-    config = ["--config-file", str(PROJECT / "configs" / "supernet_fpn_300m.yaml")]
-    done = subprocess.run(
-        [*command, *config, *overrides(**more), *norms],
-        env=workspace.environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    first, second = (torch.load(tmp_path / f"rank{rank}.pth") for rank in range(2))
-    assert first["paths"] == second["paths"]
-    assert first["paths"] == [UniformPathSampler("demo", 5)(i).choices for i in range(3)]
-    assert first["images"] != second["images"]
-    assert first["initial"].keys() == first["weights"].keys() == second["weights"].keys()
-    for name, weight in first["weights"].items():
-        assert torch.equal(weight, second["weights"][name]), name
-        assert torch.equal(first["initial"][name], second["initial"][name]), name
-    stem = "backbone.bottom_up.stem.conv.weight"
-    assert not torch.equal(first["initial"][stem], first["weights"][stem])
-    assert (tmp_path / "model_final.pth").exists()
