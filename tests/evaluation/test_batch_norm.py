@@ -25,21 +25,25 @@ from detnas_d2.modeling.errors import ModelError
 PATH = tiny.ARCHITECTURE
 
 
-def supernet(seed=0):
-    torch.manual_seed(seed)
+class Trouble(Exception):
+    pass
+
+
+def prepared():
+    """A model with statistics, modes, hooks and momentum of its own."""
+    torch.manual_seed(0)
     model = instantiate(tiny.classifier("unused").model)
-    fill(model)
-    model.backbone.set_path(PATH)
-    return model
-
-
-def fill(model):
-    """Statistics that no two norms share, as a trained supernet has."""
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
             module.num_batches_tracked.fill_(random.randrange(100))
+    model.backbone.set_path(PATH)
+    model.train()
+    model.dropout.eval()
+    model.backbone.stem.norm.momentum = 0.03
+    model.backbone.stem.norm.register_forward_pre_hook(lambda module, x: None)
+    return model
 
 
 def batches(count=3, size=4):
@@ -72,70 +76,45 @@ def everything(model):
     }
 
 
-def test_a_first_layers_statistics_are_those_of_the_whole_population():
-    """By hand; batches count by their size."""
-    model, data = supernet(), batches()
-    data = [data[0] + data[1], data[2]]
-    with calibrated(model, data, seed=0):
-        found = model.backbone.stem.norm
-        mean, var = found.running_mean.numpy(), found.running_var.numpy()
-    # the convolution of all images at once, its mean and (biased) variance by channel
-    images = torch.stack([x["image"] for batch in data for x in batch]).double()
-    weight = model.backbone.stem.conv.weight.detach().double()
-    y = nn.functional.conv2d(images, weight, stride=2, padding=1).numpy()
-    np.testing.assert_allclose(mean, y.mean(axis=(0, 2, 3)), rtol=1e-4, atol=1e-3)
-    np.testing.assert_allclose(var, y.var(axis=(0, 2, 3)), rtol=1e-3)
-
-
-def test_inside_the_model_is_in_eval_mode_and_off_the_path_nothing_moves():
-    model = supernet()
-    before = statistics(model)
+@pytest.mark.parametrize("fails", [False, True])
+def test_off_the_path_nothing_moves_and_all_is_restored(fails):
+    """Inside it is in eval mode; the global generators and a training's metrics are as before."""
+    model = prepared()
+    before, former = everything(model), statistics(model)
     inactive = {id(n) for block in model.backbone.inactive_blocks() for n in block.modules()}
-    with calibrated(model, batches(), seed=0):
+    trouble = pytest.raises(Trouble) if fails else nullcontext()
+    with EventStorage(5) as storage, trouble, calibrated(model, batches(), seed=0):
         assert not any(m.training for m in model.modules())
         for name, module in model.named_modules():
             if isinstance(module, _BatchNorm):
-                moved = not torch.equal(module.running_mean, before[name][0])
+                moved = not torch.equal(module.running_mean, former[name][0])
                 assert moved == (id(module) not in inactive), name
-    assert tiny.same(statistics(model), before)
-
-
-class Trouble(Exception):
-    pass
-
-
-def prepared():
-    """A model with modes, hooks and momentum of its own."""
-    model = supernet()
-    model.train()
-    model.dropout.eval()
-    model.backbone.stem.norm.momentum = 0.03
-    model.backbone.stem.norm.register_forward_pre_hook(lambda module, x: None)
-    return model
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_everything_is_restored(fails):
-    """The global generators are as they were inside, too."""
-    model, data = prepared(), batches()
-    before = everything(model)
-    with pytest.raises(Trouble) if fails else nullcontext(), calibrated(model, data, seed=0):
         assert tiny.same(everything(model)["rng"], before["rng"])
+        assert get_event_storage() is storage
         if fails:
             raise Trouble
-    assert tiny.same(everything(model), before)
+    assert tiny.same(everything(model), before) and not storage.histories()
 
 
-@pytest.mark.parametrize("batch", [0, 1])
-def test_everything_is_restored_after_an_exception_in_the_forward(batch):
+@pytest.mark.parametrize("batch", [None, 0, 1])
+def test_all_is_restored_after_an_error_in_the_forward(batch):
+    """Or before it, where the supernet has no path."""
     model, data = prepared(), batches()
+    if batch is None:
+        model.backbone.clear_path()
+    else:  # sizes that can't be stacked
+        data[batch] = [{**data[batch][0], "image": torch.zeros(3, 9, 8)}, *data[batch][1:]]
     before = everything(model)
-    data[batch] = copy.deepcopy(data[batch])
-    data[batch][0]["image"] = data[batch][0]["image"][:, 1:]  # sizes that can't be stacked
-    with pytest.raises(ValueError, match="all of one size"), calibrated(model, data, seed=0):
+    with (
+        pytest.raises((ValueError, RuntimeError), match="all of one size|no path"),
+        calibrated(model, data, seed=0),
+    ):
         pytest.fail("unreached")
     assert tiny.same(everything(model), before)
-    with calibrated(model, batches(), seed=0):  # and works again
+
+
+def test_without_batches():
+    with pytest.raises(ValueError, match="at least one batch"), calibrated(prepared(), [], seed=0):
         pass
 
 
@@ -182,61 +161,6 @@ def seeding(data):
             yield batch
 
 
-def test_without_a_path_or_without_batches():
-    model = prepared()
-    with pytest.raises(ValueError, match="at least one batch"), calibrated(model, [], seed=0):
-        pass
-    model.backbone.clear_path()
-    before = everything(model)
-    with pytest.raises(RuntimeError, match="no path"), calibrated(model, batches(), seed=0):
-        pass
-    assert tiny.same(everything(model), before)
-
-
-def test_a_running_trainings_metrics_are_left_alone():
-    model = supernet()
-    with EventStorage(5) as storage:
-        with calibrated(model, batches(), seed=0):
-            assert get_event_storage() is storage
-        assert get_event_storage() is storage
-        assert not storage.histories()
-
-
-def test_a_fixed_network_and_a_plain_one():
-    fixed = instantiate(tiny.classifier("unused", PATH).model)
-    before = statistics(fixed)
-    with calibrated(fixed, batches(), seed=0):
-        assert all(not torch.equal(statistics(fixed)[n][0], before[n][0]) for n in before)
-    assert tiny.same(statistics(fixed), before)
-    plain = nn.BatchNorm1d(2)
-    with calibrated(plain, [torch.tensor([[0.0, 2.0], [4.0, 4.0]])], seed=0):
-        assert plain.running_mean.tolist() == [2, 3] and plain.running_var.tolist() == [4, 1]
-
-
-class LaterNorm(nn.Module):
-    """A norm that only batches of more than two images run, behind a convolution; or no norm."""
-
-    def __init__(self, first_norm):
-        super().__init__()
-        self.first = nn.BatchNorm2d(3) if first_norm else nn.Identity()
-        self.conv, self.later = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
-
-    def forward(self, batch):
-        x = self.conv(self.first(batch))
-        return self.conv(self.later(x)) if len(batch) > 2 else x
-
-
-@pytest.mark.parametrize("first_norm", [True, False])
-def test_a_norm_that_only_later_forwards_run(first_norm):
-    torch.manual_seed(0)
-    model = LaterNorm(first_norm)
-    expected = copy.deepcopy(model).train()
-    data = [torch.randn(n, 3, 4, 5) for n in (2, 3, 2, 4, 3)]
-    update_bn_stats(expected, data, len(data))
-    with calibrated(model, data, seed=0):
-        assert tiny.same(statistics(model), statistics(expected))
-
-
 def test_norms_without_running_statistics_are_left_alone():
     model = nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), nn.BatchNorm2d(3))
     with calibrated(model, [torch.randn(2, 3, 4, 5)], seed=0):
@@ -269,39 +193,39 @@ def test_a_retinanets_own_state_is_restored(bccd_images):
 
 
 class Branches(nn.Module):
-    """Two norms in turn: an image's first value says which of them runs; 2: the first one twice."""
+    """The number of images says which norms run: 1: none, 2: the first, 3: both, 4: it twice."""
 
     def __init__(self):
         super().__init__()
         self.norms = nn.ModuleList(nn.BatchNorm2d(3) for _ in range(2))
+        self.conv = nn.Conv2d(3, 3, 1)
 
     def forward(self, batch):
-        kind = int(batch[0, 0, 0, 0])
-        x = self.norms[kind % 2](batch)
-        return self.norms[0](x) if kind == 2 else x
+        x = batch
+        for i in ((), (0,), (0, 1), (0, 0), (1,))[len(batch) - 1]:
+            x = self.norms[i](x)
+        return self.conv(x)
 
 
-def test_a_norm_that_only_some_forwards_run():
+@pytest.mark.parametrize("sizes", [(2, 3, 2, 3, 5), (1, 3, 2, 5)])
+def test_norms_that_only_some_forwards_run(sizes):
+    """As fvcore has it, and the population's by hand; a batch counts by its size."""
     torch.manual_seed(0)
-    data = [torch.randn(n, 3, 4, 5) for n in (1, 2, 3, 2)]
-    for x, kind in zip(data, (0, 1, 0, 1), strict=True):
-        x[0, 0, 0, 0] = kind
+    data = [torch.randn(n, 3, 4, 5) for n in sizes]
     model, expected = Branches(), Branches().train()
     update_bn_stats(expected, data, len(data))
     with calibrated(model, data, seed=0):
         assert tiny.same(statistics(model), statistics(expected))
-        for norm, its in zip(model.norms, (data[::2], data[1::2]), strict=True):
-            population = torch.cat(its).double().transpose(0, 1).flatten(1)
-            np.testing.assert_allclose(norm.running_mean, population.mean(1), rtol=1e-4, atol=1e-6)
-            np.testing.assert_allclose(norm.running_var, population.var(1, correction=0), rtol=1e-4)
+        its = torch.cat([x for x in data if len(x) in (2, 3)]).transpose(0, 1).flatten(1).double()
+        norm = model.norms[0]
+        np.testing.assert_allclose(norm.running_mean, its.mean(1), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(norm.running_var, its.var(1, correction=0), rtol=1e-4)
 
 
 def test_a_norm_that_runs_twice_in_a_forward_is_refused():
-    model, data = Branches(), [torch.full((1, 3, 4, 5), 2.0)]
+    model = Branches()
     before = everything(model)
-    with (
-        pytest.raises(ModelError, match="runs twice in one forward"),
-        calibrated(model, data, seed=0),
-    ):
+    refused = pytest.raises(ModelError, match="runs twice in one forward")
+    with refused, calibrated(model, [torch.zeros(4, 3, 4, 5)], seed=0):
         pass
     assert tiny.same(everything(model), before)
