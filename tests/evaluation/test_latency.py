@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from detnas_d2.evaluation import latency, timing
+from detnas_d2.evaluation import timing
 from detnas_d2.evaluation.latency import main
-from detnas_d2.evaluation.timing import NETWORKS, measure_latency
+from detnas_d2.evaluation.timing import NETWORKS
 from detnas_d2.space import LatencyTable, SearchSpace, ShuffleChoice, Stage, XceptionChoice
 
 CHOICES = (ShuffleChoice(3), ShuffleChoice(5), XceptionChoice())
@@ -65,61 +63,54 @@ class Clock:
         return hook
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    def install(stem, table, noise=0.0):
-        clock = Clock(stem, table, noise)
-
-        class Timed(timing.Supernet):
-            def __init__(self, *args, **kwargs):
-                super().__init__(*args, **kwargs)
-                self.forward = clock.forward(self)
-
-        monkeypatch.setattr(timing, "Supernet", Timed)
-        monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: clock.now))
-        return clock
-
-    return install
-
-
 # Blocks of one shape take the same time: 2 and 3 of the first stage are alike.
 TABLE = np.array([[3, 4, 7], [1, 2, 5], [1, 2, 5], [2, 2.5, 6], [0.5, 1, 1.5]])
 
 
-def test_an_exact_clock_gives_the_table_back(clock):
-    clock(2e-3, TABLE / 1e3)
-    former = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        table = measure_latency(SPACE, (8, 8), threads=1, rounds=3)
-        assert table.threads == 1 and torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(former)
-    assert np.allclose(table.block_ms, TABLE) and table.constant_ms == pytest.approx(2)
-    assert table.check["median_error"] == pytest.approx(0, abs=1e-9)
-    assert table.check["factor"] == pytest.approx(1)
-    assert table.check["rank_correlation"] == pytest.approx(1)
-    networks = np.array(table.check["architectures"])
-    assert networks.shape == (NETWORKS, 5)
-    expected = 2 + TABLE[np.arange(5), networks].sum(axis=1)
-    assert np.allclose(table.check["measured_ms"], expected)
-    assert np.allclose(table.check["predicted_ms"], expected)
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "config.py").write_text(CONFIG)
+    return str(tmp_path / "config.py")
 
 
-def test_a_disturbed_clock_is_brought_to_the_level_of_whole_networks(clock):
-    """Times that double on average: the lowest decile has the shape, the factor the level."""
-    clock(2e-3, TABLE / 1e3, noise=1.0)
-    table = measure_latency(SPACE, (8, 8), rounds=25)
-    assert 1.5 < table.check["factor"] < 2.2
-    assert table.check["median_error"] < 0.05
-    ratio = np.array(table.block_ms) / TABLE
-    assert ratio.min() > 1.6 and ratio.max() < 2.5
+@pytest.mark.parametrize(("noise", "rounds"), [(0.0, 3), (1.0, 25)])
+def test_a_known_clock(monkeypatch, config, tmp_path, capsys, noise, rounds):
+    """It gives the table back; noise that doubles times on average brings it to the level of whole
+    networks: the lowest decile has the shape, the factor the level. Then a warning is due."""
+    clock = Clock(2e-3, TABLE / 1e3, noise)
+
+    class Timed(timing.Supernet):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.forward = clock.forward(self)
+
+    monkeypatch.setattr(timing, "Supernet", Timed)
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    output = tmp_path / "latency.json"
+    size = ("--input-size", "8", "8")
+    main([config, "--output", str(output), "--rounds", str(rounds), "--threads", "1", *size])
+    table = LatencyTable.read(output)
+    check, ratio = table.check, np.array(table.block_ms) / TABLE
+    assert table.threads == 1 and table.input_size == (8, 8)
+    if noise:
+        assert 1.5 < check["factor"] < 2.2 and check["median_error"] < 0.05
+        assert ratio.min() > 1.6 and ratio.max() < 2.5
+    else:
+        assert np.allclose(ratio, 1) and table.constant_ms == pytest.approx(2)
+        assert check["median_error"] == pytest.approx(0, abs=1e-9)
+        assert check["factor"] == pytest.approx(1) == check["rank_correlation"]
+        networks = np.array(check["architectures"])
+        assert networks.shape == (NETWORKS, 5)
+        expected = 2 + TABLE[np.arange(5), networks].sum(axis=1)
+        assert np.allclose(check["measured_ms"], expected)
+        assert np.allclose(check["predicted_ms"], expected)
+    warning = "WARNING: expected are a median error of at most 10%"
+    assert (warning in capsys.readouterr().err) == bool(noise)
 
 
-def test_the_command_writes_what_a_search_reads(tmp_path, capsys):
-    config, output = tmp_path / "config.py", tmp_path / "new" / "latency.json"
-    config.write_text(CONFIG)
-    main([str(config), "--output", str(output), "--rounds", "4", "--batch-size", "2"])
+def test_the_command_writes_what_a_search_reads(config, tmp_path, capsys):
+    output = tmp_path / "new" / "latency.json"
+    main([config, "--output", str(output), "--rounds", "4", "--batch-size", "2"])
     table = LatencyTable.read(output)
     assert table.input_size == (40, 56) and table.batch_size == 2  # search.input_size
     assert table.fingerprint == SPACE.fingerprint
@@ -128,23 +119,6 @@ def test_the_command_writes_what_a_search_reads(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert f"median error {table.check['median_error']:.1%}" in printed
     assert f"{NETWORKS} other networks" in printed and table.device_name in printed
-    assert json.loads(output.read_text())["check"]["measured_ms"]
-
-    main([str(config), "--output", str(output), "--rounds", "1", "--input-size", "32", "24"])
-    assert LatencyTable.read(output).input_size == (32, 24)
-
-
-@pytest.mark.parametrize(("error", "factor"), [(0.11, 1.0), (0.01, 1.6)])
-def test_a_poor_table_is_warned_of(monkeypatch, tmp_path, capsys, clock, error, factor):
-    clock(2e-3, TABLE / 1e3)
-    table = measure_latency(SPACE, (16, 16), rounds=1)
-    monkeypatch.setattr(latency, "measure_latency", lambda *_, **__: table)
-    arguments = ["demo", "--output", str(tmp_path / "latency.json")]
-    main(arguments)
-    assert "WARNING" not in capsys.readouterr().err
-    table.check.update(median_error=error, factor=factor)
-    main(arguments)
-    assert "WARNING: expected are a median error of at most 10%" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -161,8 +135,6 @@ def test_what_can_not_work_is_refused_before(monkeypatch, tmp_path, arguments, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (tmp_path / "file").touch()
-    start = time.monotonic()
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert str(caught.value).startswith("latency: ") and message in str(caught.value)
-    assert time.monotonic() - start < 5
