@@ -13,7 +13,7 @@ import torch
 
 from detnas_d2.engine.metrics import TIMES
 
-NOT_COMPARED = (".lock", "log.txt", "events.", "report")
+NOT_COMPARED = (".lock", "log.txt", "events.", "report", "search.json")  # it names folders
 _CHECKPOINT = re.compile(r"model_\d+\.pth")
 _NO_EFFECT = re.compile(rb"\b(output_dir|num_workers|workers):")  # lines of config.yaml
 
@@ -23,7 +23,7 @@ def differences(expected: Path, found: Path) -> Iterator[str]:
 
     Compared bit for bit are every tensor and number of every checkpoint, metrics.json without its
     times, ledger.jsonl in any order and without seconds and checksums, and all other files but
-    logs and the report, which tells times. A file too many (a temporary one, a checkpoint that
+    logs, the report, which tells times, and search.json. A file too many (a temporary one, a checkpoint that
     should be gone) is a difference; but a training that SIGTERM stopped keeps a checkpoint of
     another iteration in the place of one.
     """
