@@ -17,7 +17,7 @@ from detnas_d2.data.coco_reader import load_json, order, read_coco, without_garb
 from detnas_d2.data.dataset import Box, Split, drop_damaged_boxes
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings, report_once, require_clean
-from detnas_d2.data.image_files import require_images
+from detnas_d2.data.image_scan import find_images
 
 logger = logging.getLogger(__name__)
 
@@ -71,11 +71,11 @@ def _load(json_file: Path, image_root: Path, name: str) -> list[dict[str, Any]]:
         content = load_json(json_file, findings)
         if content is not None:
             read_coco(split, content, findings)
+    find_images(split, findings)
     split.images.sort(key=lambda image: order(image.entry["id"]))
     labels = {key: i for i, key in enumerate(split.classes)}
     records = clean_records(split, findings, _HARMLESS, lambda box: _annotation(box, labels))
     _set_classes(name, split, labels)
-    require_images(name, (record["file_name"] for record in records))
     logger.info("%d images with their boxes from %s", len(records), json_file)
     return records
 

@@ -1,4 +1,4 @@
-"""Image files: found by a name that is nearly right; missing or unreadable ones are named."""
+"""Image files, found by a name that is nearly right."""
 
 from __future__ import annotations
 
@@ -6,33 +6,10 @@ import functools
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import PIL.Image
-
-from detnas_d2.data.errors import DataError, ImageReadError
-
-
-def require_images(name: str, files: Iterable[str]) -> None:
-    """Check that image files are there; lists each folder once, opens none.
-
-    Raises:
-        DataError: with how many are missing, and the first.
-    """
-    files = list(files)
-    there = {
-        folder: set(os.listdir(folder)) if os.path.isdir(folder) else set()
-        for folder in {os.path.dirname(file) for file in files}
-    }
-    missing = sorted(f for f in files if os.path.basename(f) not in there[os.path.dirname(f)])
-    if missing:
-        raise DataError(
-            f"Data set {name!r}: {len(missing)} of its {len(files)} images are not there, for "
-            f"example {missing[0]}. Put them there, or take them out of the annotations."
-        )
 
 
 def listed(folder: Path, suffix: str = "") -> Iterator[Path]:
@@ -49,30 +26,29 @@ def find_file(folder: Path, name: str) -> str | None:
     characters, as macOS writes it), where that is one file only.
     """
     try:
-        if (folder / name).is_file():
+        plain = folder / name
+        if plain.name in _names(plain.parent, "is_file").get(_alike(plain.name), ()):
             return name
         found = ""
-        for part in name.replace("\\", "/").split("/"):
-            there = _names(folder / found).get(_alike(part), set())
+        *folders, file = name.replace("\\", "/").split("/")
+        for part, kind in (*((part, "is_dir") for part in folders), (file, "is_file")):
+            there = _names(folder / found, kind).get(_alike(part), ())
             if len(there) != 1:
                 return None
             found = os.path.join(found, *there)
-        return found if (folder / found).is_file() else None
+        return found
     except (OSError, ValueError):  # e.g. a name too long, or with a null byte
         return None
 
 
 def find_image(folder: Path, stem: str) -> Path | None:
     """The image of that name with any suffix that the image library reads; None: there is none."""
-    for suffix in (".jpg", ".png"):
-        path = folder / f"{stem}{suffix}"
-        if path.exists():
-            return path
-    found = sorted(_images(folder).get(stem, ()))
-    return folder / found[0] if found else None
+    found = _images(folder).get(stem, ())
+    usual = min(found, key=lambda name: (not name.endswith((".jpg", ".png")), name), default=None)
+    return folder / usual if usual else None
 
 
-@functools.lru_cache(64)
+@functools.cache
 def _images(folder: Path) -> dict[str, set[str]]:
     names: dict[str, set[str]] = defaultdict(set)
     readable = PIL.Image.registered_extensions()
@@ -82,11 +58,13 @@ def _images(folder: Path) -> dict[str, set[str]]:
     return names
 
 
-@functools.lru_cache(64)
-def _names(folder: Path) -> dict[str, set[str]]:
+@functools.cache
+def _names(folder: Path, kind: str) -> dict[str, set[str]]:
+    """Names of its files or folders, by how they are alike: each folder is listed once."""
     names: dict[str, set[str]] = defaultdict(set)
-    for name in os.listdir(folder) if folder.is_dir() else ():
-        names[_alike(name)].add(name)
+    for entry in os.scandir(folder) if folder.is_dir() else ():
+        if getattr(entry, kind)():
+            names[_alike(entry.name)].add(entry.name)
     return names
 
 
@@ -98,20 +76,3 @@ def forget_folders() -> None:
 
 def _alike(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
-
-
-@dataclass(frozen=True)
-class Explaining:
-    """A mapper whose errors name the image and are ImageReadErrors."""
-
-    mapper: Callable[[dict[str, Any]], Any]
-
-    def __call__(self, record: dict[str, Any]) -> Any:
-        try:
-            return self.mapper(record)
-        except Exception as error:
-            raise ImageReadError(
-                f"Image {record.get('file_name', '(without file_name)')} could not be read or "
-                f"mapped ({type(error).__name__}: {error}). Repair it and its annotations, or "
-                "remove it from the data set."
-            ) from error

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from detnas_d2.data.dataset import Image, Split
 from detnas_d2.data.findings import RULES, Findings, Severity
-from detnas_d2.data.image_files import find_file
+from detnas_d2.data.image_files import find_file, forget_folders
 
 _ORIENTATION = 0x0112  # EXIF tag
 _QUIET = 200  # files below this are read without a progress line
@@ -34,7 +34,7 @@ def read_files(splits: Sequence[Split], findings: Findings, *, decode: bool) -> 
         decode: whole images; else only their headers.
     """
     for split in splits:
-        _find(split, findings)
+        find_images(split, findings)
     images = [(split, image) for split in splits for image in split.images]
     seconds = 0.5 if sys.stderr.isatty() else 10.0
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -57,7 +57,9 @@ def read_files(splits: Sequence[Split], findings: Findings, *, decode: bool) -> 
                 split.images.append(image)
 
 
-def _find(split: Split, findings: Findings) -> None:
+def find_images(split: Split, findings: Findings) -> None:
+    """Leaves out images whose files are not there; opens none."""
+    forget_folders()
     given, split.images = split.images, []
     missing = []
     for image in given:

@@ -38,7 +38,7 @@ def load_image_folder(
         DataError: no classes, an empty class, or a split with other classes than train.
     """
     root = Path(root)
-    classes = image_folder_classes(root)
+    classes = _class_folders(root, "train")
     found = _class_folders(root, split)
     if found != classes:
         lacking, extra = set(classes) - set(found), set(found) - set(classes)
@@ -46,28 +46,22 @@ def load_image_folder(
             f"{root / split} has other class folders than {root / 'train'}: it lacks "
             f"{_shorten(lacking)} and has besides {_shorten(extra)}."
         )
-    files = ((name, _files(root / split / name, i, held_out)) for i, name in enumerate(classes))
-    return ImageRecords(root, split, files)
+    files = (_files(root, f"{split}/{name}", i, held_out) for i, name in enumerate(classes))
+    return ImageRecords(root, files)
 
 
-def _files(folder: Path, label: int, held_out: bool | None) -> list[str]:
-    files = sorted(
-        name
-        for name in os.listdir(folder)
-        if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
-    )
+def _files(root: Path, folder: str, label: int, held_out: bool | None) -> list[str]:
+    names = (name for name in os.listdir(root / folder) if not name.startswith("."))
+    files = sorted(f"{folder}/{name}" for name in names if name.lower().endswith(_SUFFIXES))
     if not files:
-        raise DataError(f"The class folder {folder} holds no image ({', '.join(_SUFFIXES)}).")
+        raise DataError(
+            f"The class folder {root / folder} holds no image ({', '.join(_SUFFIXES)})."
+        )
     if held_out is None:
         return files
     rng = np.random.default_rng(derive_seed(0, _HOLD_OUT, label))
     chosen = set(rng.permutation(len(files))[::_SEARCH_SHARE].tolist())
     return [file for i, file in enumerate(files) if (i in chosen) == held_out]
-
-
-def image_folder_classes(root: str | Path) -> list[str]:
-    """The class names of an image folder: the sorted folder names of root/train."""
-    return _class_folders(Path(root), "train")
 
 
 def _class_folders(root: Path, split: str) -> list[str]:
@@ -105,7 +99,7 @@ def register_image_folder(
 
     def load() -> ImageRecords:
         records = load_image_folder(root, split, held_out=held_out)
-        MetadataCatalog.get(name).thing_classes = image_folder_classes(root)
+        MetadataCatalog.get(name).thing_classes = _class_folders(root, "train")
         return records
 
     register_dataset(

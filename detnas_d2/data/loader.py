@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +15,6 @@ from detectron2.utils import comm
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from detnas_d2.data.errors import DataError, ImageReadError
-from detnas_d2.data.image_files import Explaining
 from detnas_d2.data.records import Record, kept_records
 from detnas_d2.data.seeding import derive_seed, seeded
 from detnas_d2.data.stream import StepBatchSampler
@@ -25,29 +25,43 @@ _MAP, _WORKERS = 11, 12  # purposes of derived seeds
 _PREFETCH = 2  # batches that each worker holds ready
 
 
+@dataclass(frozen=True)
+class _Explaining:
+    """A mapper whose errors name the image and are ImageReadErrors."""
+
+    mapper: Callable[[Record], Any]
+
+    def __call__(self, record: Record) -> Any:
+        """Raises where the mapper raised or returned None, too. Detectron2 would draw another image
+        at random there, and a step would not be a function of its number."""
+        try:
+            mapped = self.mapper(record)
+            if mapped is None:
+                raise ValueError("the mapper returned nothing")
+        except Exception as error:
+            raise ImageReadError(
+                f"Image {record.get('file_name', '(without file_name)')} could not be read or "
+                f"mapped ({type(error).__name__}: {error}). Repair it and its annotations, or "
+                "remove it from the data set."
+            ) from error
+        return mapped
+
+
 class SeededMapDataset(Dataset):
     """Maps image ``index`` with all randomness keyed by (seed, position in the stream): what a
     mapper draws from the global generators of Python, numpy or torch, as Detectron2's do."""
 
     def __init__(self, dataset: Dataset[Record], mapper: Callable[[Record], Any], seed: int):
-        self._dataset, self._mapper, self._seed = dataset, Explaining(mapper), seed
+        self._dataset, self._mapper, self._seed = dataset, _Explaining(mapper), seed
 
     def __len__(self) -> int:
         return len(self._dataset)  # type: ignore[arg-type]
 
     def __getitem__(self, item: tuple[int, int]) -> Any:
-        """Raises ImageReadError where the mapper raised or returned None. Detectron2 would draw
-        another image at random there, and a step would not be a function of its number."""
         index, position = item
         record = self._dataset[index]
         with seeded(self._seed, _MAP, position):
-            mapped = self._mapper(record)
-        if mapped is None:
-            raise ImageReadError(
-                f"The mapper returned nothing for image {record.get('file_name')}. Training skips "
-                "no image: remove it from the data set."
-            )
-        return mapped
+            return self._mapper(record)
 
 
 def build_train_loader(
@@ -128,7 +142,7 @@ def build_test_loader(
             "The data set to evaluate on (dataloader.test) holds no image; choose another, or "
             "add images to it."
         )
-    images = MapDataset(kept_records(dataset, mapper), Explaining(mapper))
+    images = MapDataset(kept_records(dataset, mapper), _Explaining(mapper))
     return DataLoader(
         images,
         batch_sampler=BatchSampler(InferenceSampler(len(images)), batch_size, drop_last=False),

@@ -91,17 +91,17 @@ def test_names_of_any_bytes(root):
 
 
 def test_a_large_folder_takes_little_memory(tmp_path):
-    """A name and where it ends: 30 bytes each."""
-    names = [f"n01440764_{i:06}.JPEG" for i in range(40_000)]
+    """A path and a label: 40 bytes each."""
+    names = [[f"train/{c}/{c}_{i:06}.JPEG" for i in range(40_000)] for c in CLASSES]
     tracemalloc.start()
     try:
-        records = ImageRecords(tmp_path, "train", ((c, names) for c in CLASSES))
+        records = ImageRecords(tmp_path, names)
         size, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert len(records) == 120_000
-    assert records[80_001]["image_id"] == f"train/{CLASSES[2]}/n01440764_000001.JPEG"
-    assert size < 40 * len(records)
+    assert records[80_001]["image_id"] == f"train/{CLASSES[2]}/{CLASSES[2]}_000001.JPEG"
+    assert size < 45 * len(records)
 
 
 def test_imagenet_less_what_the_search_is_scored_on(tmp_path, datasets):

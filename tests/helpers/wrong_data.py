@@ -86,7 +86,7 @@ ANNOTATIONS = [
     Wrong("VOC: no set", VOC, ("ImageSets/Main/train.txt", "There has to lie"), remove(SET)),
 ]
 IMAGES = [
-    read("missing", STEP2, ("1 of its 8 images", "train_00000.png"), remove(IMAGE)),
+    read("missing", STEP2, ("missing images: 1 in digits_train", "train_00000.png"), remove(IMAGE)),
     read(
         "truncated",
         STEP2,
