@@ -59,15 +59,10 @@ def test_order_and_other_random_numbers_do_not_matter():
         assert all(isinstance(a, Architecture) and a.space == first.space for a in forward)
 
 
-def flops_of_all():
-    table = CostTable(SMALL, (64, 96))
-    paths = itertools.product(range(2), repeat=4)
-    return {path: table.flops(Architecture(SMALL, path)) for path in paths}
-
-
 def test_each_bin_equally_often_and_uniform_inside():
     """Over all paths of a small space: the bins hold 4, 8 and 4 of them."""
-    flops = flops_of_all()
+    table = CostTable(SMALL, (64, 96))
+    flops = {p: table.flops(p) for p in itertools.product(range(2), repeat=4)}
     low, high = min(flops.values()), max(flops.values())
     sampler = FlopsRangePathSampler(SMALL, 0, low, high, (64, 96), bins=3)
     width = (high - low) / 3
@@ -80,21 +75,10 @@ def test_each_bin_equally_often_and_uniform_inside():
     within = [chi_square(counts, sum(counts) / len(counts)) for counts in drawn]
     assert sum(within) < 34.5  # 16 - 3 degrees
 
-
-def test_the_ends_of_a_range_are_in_it():
-    flops = flops_of_all()
-    low, high = sorted(flops.values())[3], sorted(flops.values())[13]
+    low, high = sorted(flops.values())[3], sorted(flops.values())[13]  # the ends are in it
     sampler = FlopsRangePathSampler(SMALL, 0, low, high, input_size=(64, 96))
     inside = {path for path, f in flops.items() if low <= f <= high}
     assert {sampler(i).choices for i in range(500)} == inside and 8 <= len(inside) < 16
-
-
-def test_the_published_range_and_its_space():
-    table = CostTable(get_space("300m"))
-    low, high = RANGE
-    flops = table.flops(table.space.draw(np.random.default_rng(0), 20_000))
-    assert abs(np.mean((low <= flops) & (flops <= high)) - 0.9972) < 0.002
-    assert abs(np.mean(flops <= 300_000_000) - 0.68) < 0.02
 
 
 @pytest.mark.parametrize(

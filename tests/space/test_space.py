@@ -92,8 +92,10 @@ def test_published_spaces():
         ),
         (
             {"stages": [Stage(16, 2), Stage(31, 1)]},
-            "choice '3x3' can't be block 1 of res3: 31 output channels",
+            "choice '3x3' can't be block 1 of res3: 31 output channels; expected an even number",
         ),
+        ({"stages": [Stage(16, 1, 1)]}, "8 input and 16 output channels at stride 1; expected eq"),
+        ({"stages": [Stage(8, 1)]}, "8 input and 8 output channels at stride 2; expected more"),
     ],
 )
 def test_wrong_spaces_are_refused(changes, message):
@@ -110,15 +112,7 @@ def test_wrong_stages_are_refused(value):
             Stage(**{"channels": 16, "blocks": 2, field: value})
 
 
-def test_channels_of_a_feature_map():
-    """Of stages and of FPN levels, for RetinaNet's P6."""
-    assert [feature_channels(f"res{i}", "300m", 256) for i in (2, 3, 4, 5)] == [64, 160, 320, 640]
-    assert feature_channels("p5", "300m", 256) == 256
-    with pytest.raises(SpaceError, match="no feature map 'res6' of the space '300m'; .* res5, or"):
-        feature_channels("res6", "300m", 256)
-
-
-def test_resolve_space():
+def test_spaces_and_feature_maps_by_name():
     space = small()
     assert resolve_space(space) is space
     assert resolve_space("demo") is SPACES["demo"]
@@ -126,8 +120,11 @@ def test_resolve_space():
         resolve_space(300)  # type: ignore[arg-type]
     with pytest.raises(SpaceError, match="no space '300M', only 300m, .*did you mean '300m'"):
         get_space("300M")
-    with pytest.raises(SpaceError, match="no space 'zzzzzz', only 300m, .* demo$"):
-        resolve_space("zzzzzz")
+    # of stages and of FPN levels, for RetinaNet's P6
+    assert [feature_channels(f"res{i}", "300m", 256) for i in (2, 3, 4, 5)] == [64, 160, 320, 640]
+    assert feature_channels("p5", "300m", 256) == 256
+    with pytest.raises(SpaceError, match="no feature map 'res6' of the space '300m'; .* res5, or"):
+        feature_channels("res6", "300m", 256)
 
 
 def test_choices_and_spaces_from_lazy_config():
