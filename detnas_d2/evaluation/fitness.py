@@ -96,10 +96,7 @@ class SupernetFitness(CandidateFitness):
     ) -> None:
         require(
             "search.fitness",
-            metric=(
-                metric,
-                Rule("the name of a metric, such as bbox/AP", lambda v: v and type(v) is str),
-            ),
+            metric=(metric, _METRIC),
             calibration_batches=(calibration_batches, whole(1)),
             batch_size=(batch_size, whole(1)),
             amp=(amp, FLAG),

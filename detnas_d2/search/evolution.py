@@ -43,11 +43,11 @@ from ..space import Architecture, SearchSpace
 from .algorithm import check_settings
 from .evaluator import Evaluate
 from .initial import FilePath, first_architectures
-from .limits import Limit
+from .limits import CostLimits, Limit
 from .operators import crossover, mutate
 from .record import Evaluation, best_of, rank
 from .results import SearchResult, make_result
-from .sampling import ATTEMPTS, allows, draw_unseen, why_none_left
+from .sampling import ATTEMPTS, draw_unseen, why_none_left
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class EvolutionarySearch:
             ("seed", seed, seed >= 0, "at least 0"),
         )
         self.space = space
-        self.limit = limit
+        self.limit = limit = limit or CostLimits(space, ())
         self.population = population
         self.generations = generations
         self.parents = parents
@@ -141,7 +141,7 @@ class EvolutionarySearch:
                 break
         if stopped_because is not None:
             logger.info("The search ends before generation %d: %s.", generation, stopped_because)
-        return make_result(best, evaluations, stopped_because)  # the output
+        return make_result(evaluations, stopped_because)  # the output
 
     def _next_population(
         self, top: Sequence[Architecture], seen: set[Architecture], generation: int
@@ -155,7 +155,7 @@ class EvolutionarySearch:
                 if len(population) == wanted:
                     break
                 child = draw()
-                if child not in seen and allows(self.limit, child):
+                if child not in seen and self.limit.meets(child):
                     population[child] = None
 
         if top:

@@ -9,8 +9,7 @@ from ..space import SearchSpace
 from .errors import SearchError
 from .evaluator import Evaluate
 from .initial import fingerprint, parse_architectures
-from .limits import Limit
-from .record import best_of
+from .limits import CostLimits, Limit
 from .results import SearchResult, make_result
 
 
@@ -36,7 +35,9 @@ class GivenArchitectures:
         architectures: Sequence[Any],
         seed: int = 0,
     ):
-        self.architectures = parse_architectures(architectures, space, limit)
+        self.architectures = parse_architectures(
+            architectures, space, limit or CostLimits(space, ())
+        )
         if not self.architectures:
             raise SearchError("search.algorithm.architectures is empty; name at least one")
         self.candidates = len(self.architectures)
@@ -44,5 +45,4 @@ class GivenArchitectures:
 
     def run(self, evaluate: Evaluate) -> SearchResult:
         """Raises SearchError if all of them fail."""
-        evaluations = evaluate(self.architectures, 0)
-        return make_result(best_of(evaluations), evaluations, None)
+        return make_result(evaluate(self.architectures, 0), None)

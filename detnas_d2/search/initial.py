@@ -14,7 +14,6 @@ from .errors import SearchError
 from .ledger_format import read_ledger
 from .limits import Limit
 from .record import rank
-from .sampling import allows
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ class Initial:
 
 def first_architectures(
     space: SearchSpace,
-    limit: Limit | None,
+    limit: Limit,
     count: int,
     initial: Any = None,
     initial_ledger: FilePath | None = None,
@@ -59,8 +58,7 @@ def first_architectures(
             ledger that can't be read.
         LedgerError: a ledger that is damaged or of another space.
     """
-    if limit is not None:
-        limit.witness()  # a limit that nothing meets is refused here
+    limit.witness()  # a limit that nothing meets is refused here
     given = parse_architectures(initial, space, limit)
     if len(given) > count:
         raise SearchError(
@@ -79,7 +77,7 @@ def first_architectures(
             "of another search, or null; a search that began with one can go on only with it."
         ) from error
     ranked = [e.architecture for e in rank(recorded)]
-    allowed = [a for a in ranked if allows(limit, a)]
+    allowed = [a for a in ranked if limit.meets(a)]
     first = tuple(dict.fromkeys([*given, *allowed]))[:count]
     failed, over = len(recorded) - len(ranked), len(ranked) - len(allowed)
     return Initial(
@@ -90,9 +88,7 @@ def first_architectures(
     )
 
 
-def parse_architectures(
-    values: Any, space: SearchSpace, limit: Limit | None = None
-) -> list[Architecture]:
+def parse_architectures(values: Any, space: SearchSpace, limit: Limit) -> list[Architecture]:
     """The different architectures among `values`, in their order.
 
     Args:
@@ -107,7 +103,7 @@ def parse_architectures(
         return []
     values = [values] if _is_single(values) else list(values)
     parsed = list(dict.fromkeys(Architecture.parse(a, space) for a in values))
-    over = [a for a in parsed if not allows(limit, a)]
+    over = [a for a in parsed if not limit.meets(a)]
     if over:
         raise SearchError(
             f"over the search's limit: architecture {'; '.join(map(str, over))}. Raise the limit, "

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from importlib.metadata import version
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..space import SearchSpace
+from ..space import Architecture, SearchSpace
 from .algorithm import check_settings
 from .errors import SearchError
 from .evaluator import Evaluate
 from .initial import FilePath, first_architectures
-from .limits import Limit
-from .record import Evaluation, best_of
+from .limits import CostLimits, Limit
+from .operators import crossover, mutate
+from .record import Evaluation
 from .results import ParetoResult, TradeOff, make_result, non_dominated
-from .sampling import allows, draw_unseen, why_none_left
+from .sampling import ATTEMPTS, draw_unseen, why_none_left
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +71,14 @@ class ParetoSearch:
             ("mutation_probability", mutation_probability, 0 <= mutation_probability <= 1, "0..1"),
             ("seed", seed, seed >= 0, "at least 0"),
         )
-        _import_nsga2()  # a missing pymoo is found here
+        try:
+            import pymoo.core  # noqa: F401
+        except ImportError as error:
+            raise SearchError(
+                f"ParetoSearch needs pymoo ({error}): pip install 'detnas-d2[pareto]'"
+            ) from error
         self.space = space
-        self.limit = limit
+        self.limit = limit = limit or CostLimits(space, ())
         self.costs = dict(costs)
         self.population = population
         self.generations = generations
@@ -85,7 +91,6 @@ class ParetoSearch:
     def run(self, evaluate: Evaluate) -> ParetoResult:
         """Raises SearchError if every candidate failed."""
         self.initial.log()
-        nsga2 = _import_nsga2()
         survivors = None
         evaluations: list[Evaluation] = []
         stopped_because = None
@@ -94,13 +99,7 @@ class ParetoSearch:
             seen = {e.architecture for e in evaluations}
             population = list(self.initial.architectures)
             if generation > 0:
-                population = nsga2.children(
-                    survivors,
-                    self.population,
-                    self.mutation_probability,
-                    lambda a, seen=seen: a not in seen and allows(self.limit, a),
-                    rng,
-                )
+                population = self._children(survivors, seen, rng)
             missing = self.population - len(population)
             population += draw_unseen(self.space, missing, seen | set(population), self.limit, rng)
             if not population:
@@ -113,12 +112,10 @@ class ParetoSearch:
             evaluations += evaluated
             succeeded = [e for e in evaluated if e.ok]
             if succeeded:
-                architectures = [e.architecture for e in succeeded]
-                goals = self._goals(succeeded)
-                survivors = nsga2.survive(survivors, architectures, goals, self.population, rng)
+                survivors = self._survive(survivors, succeeded, rng)
             elif generation == 0:  # the fault is not the candidates'
                 break
-        result = make_result(best_of(evaluations), evaluations, stopped_because)
+        result = make_result(evaluations, stopped_because)
         succeeded = [e for e in evaluations if e.ok]
         trade_offs = [
             TradeOff(e, {name: values[0].item() for name, values in self._costs([e]).items()})
@@ -126,6 +123,43 @@ class ParetoSearch:
         ]
         trade_offs.sort(key=lambda t: (*t.costs.values(), t.evaluation.architecture.choices))
         return ParetoResult(**vars(result), front=tuple(trade_offs))
+
+    def _survive(
+        self, population: Any, succeeded: Sequence[Evaluation], rng: np.random.Generator
+    ) -> Any:
+        """The fittest of pymoo's population (None for none) and of evaluated architectures."""
+        from pymoo.core.population import Population
+        from pymoo.core.problem import Problem
+        from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
+
+        values = self._goals(succeeded)
+        whole = Population.new(X=[e.architecture for e in succeeded], F=values)
+        if population is not None:
+            whole = Population.merge(population, whole)
+        problem = Problem(n_obj=values.shape[1])
+        return RankAndCrowding().do(problem, whole, n_survive=self.population, random_state=rng)
+
+    def _children(
+        self, population: Any, seen: Set[Architecture], rng: np.random.Generator
+    ) -> list[Architecture]:
+        """Different unseen children under the limit, as many as a population has, or fewer after
+        ATTEMPTS draws."""
+        from pymoo.algorithms.moo.nsga2 import binary_tournament
+        from pymoo.operators.selection.tournament import TournamentSelection
+
+        select = TournamentSelection(func_comp=binary_tournament)
+        algorithm = SimpleNamespace(tournament_type="comp_by_dom_and_crowding", random_state=rng)
+        found: dict[Architecture, None] = {}
+        for _ in range(ATTEMPTS):
+            missing = self.population - len(found)
+            if not missing:
+                break
+            pairs = select(None, population, missing, 2, algorithm=algorithm, random_state=rng)
+            for first, second in pairs:
+                child = mutate(crossover(first.X, second.X, rng), self.mutation_probability, rng)
+                if child not in seen and self.limit.meets(child):
+                    found[child] = None
+        return list(found)
 
     def _goals(self, evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
         """(N, 1 + costs), less being better in each."""
@@ -136,13 +170,3 @@ class ParetoSearch:
     def _costs(self, evaluations: Sequence[Evaluation]) -> dict[str, NDArray[Any]]:
         choices = np.array([e.architecture.choices for e in evaluations])
         return {name: np.asarray(cost(choices)) for name, cost in self.costs.items()}
-
-
-def _import_nsga2() -> ModuleType:
-    try:
-        from . import nsga2
-    except ImportError as error:
-        raise SearchError(
-            f"ParetoSearch needs pymoo ({error}): pip install 'detnas-d2[pareto]'"
-        ) from error
-    return nsga2

@@ -10,8 +10,7 @@ from ..space import SearchSpace
 from .algorithm import check_settings
 from .evaluator import Evaluate
 from .initial import FilePath, first_architectures
-from .limits import Limit
-from .record import best_of
+from .limits import CostLimits, Limit
 from .results import SearchResult, make_result
 from .sampling import draw_unseen, why_none_left
 
@@ -38,7 +37,7 @@ class RandomSearch:
             ("seed", seed, seed >= 0, "at least 0"),
         )
         self.space = space
-        self.limit = limit
+        self.limit = limit = limit or CostLimits(space, ())
         self.initial = first_architectures(space, limit, count, initial, initial_ledger)
         self.seed = seed
         self.candidates = count
@@ -54,5 +53,4 @@ class RandomSearch:
         stopped_because = None
         if len(architectures) < self.candidates:
             stopped_because = why_none_left(self.space, len(architectures))
-        evaluations = evaluate(architectures, 0)
-        return make_result(best_of(evaluations), evaluations, stopped_because)
+        return make_result(evaluate(architectures, 0), stopped_because)

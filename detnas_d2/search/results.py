@@ -15,7 +15,7 @@ from tabulate import tabulate
 
 from ..files import write_atomically
 from .errors import SearchError
-from .record import Evaluation, rank
+from .record import Evaluation, best_of, rank
 
 logger = logging.getLogger(__name__)
 
@@ -110,10 +110,9 @@ def non_dominated(values: NDArray[np.float64]) -> list[int]:
     ]
 
 
-def make_result(
-    best: Evaluation | None, evaluations: Sequence[Evaluation], stopped_because: str | None
-) -> SearchResult:
+def make_result(evaluations: Sequence[Evaluation], stopped_because: str | None) -> SearchResult:
     """Raises SearchError, with the last error, if every candidate failed."""
+    best = best_of(evaluations)
     if best is None:
         raise SearchError(
             f"all {len(evaluations)} candidates failed; the last error: {evaluations[-1].error}. "

@@ -37,7 +37,7 @@ def draw_unseen(
     space: SearchSpace,
     count: int,
     seen: Set[Architecture],
-    limit: Limit | None,
+    limit: Limit,
     rng: np.random.Generator,
 ) -> list[Architecture]:
     """Up to `count` different architectures under the limit, out of those not in `seen`.
@@ -51,26 +51,24 @@ def draw_unseen(
     if count <= 0:
         return []
     if space.size <= ENUMERABLE:
-        remaining = _remaining(space, seen, limit)
+        taken = {a.choices for a in seen}
+        left = [choices for choices in itertools.product(*space.options) if choices not in taken]
+        remaining = np.array(left, dtype=np.int64).reshape(-1, space.num_blocks)
+        remaining = remaining[limit.allows(remaining)]
         picked = rng.choice(len(remaining), size=min(count, len(remaining)), replace=False)
         return [_architecture(space, row) for row in remaining[picked]]
     found: dict[Architecture, None] = {}
     for kept_share in np.linspace(-1, 1, MAX_DRAWS // CHUNK):
         rows = space.draw(rng, CHUNK)
-        if limit is not None and kept_share > 0:
+        if kept_share > 0:
             rows = np.where(rng.random(rows.shape) < kept_share, limit.witness().choices, rows)
-        for row in rows if limit is None else rows[limit.allows(rows)]:
+        for row in rows[limit.allows(rows)]:
             architecture = _architecture(space, row)
             if architecture not in seen:
                 found[architecture] = None
                 if len(found) == count:
                     return list(found)
     return list(found)
-
-
-def allows(limit: Limit | None, architecture: Architecture) -> bool:
-    """Whether a single architecture meets the limit."""
-    return limit is None or limit.meets(architecture)
 
 
 def why_none_left(space: SearchSpace, count: int) -> str:
@@ -81,16 +79,6 @@ def why_none_left(space: SearchSpace, count: int) -> str:
         f"no further architecture under the limit was found in {MAX_DRAWS:,} random draws from "
         f"space {space.name!r}, after {count}"
     )
-
-
-def _remaining(
-    space: SearchSpace, seen: Set[Architecture], limit: Limit | None
-) -> NDArray[np.int64]:
-    """(N, L) choices of all architectures under the limit that are not in `seen`."""
-    taken = {a.choices for a in seen}
-    left = [choices for choices in itertools.product(*space.options) if choices not in taken]
-    rows = np.array(left, dtype=np.int64).reshape(-1, space.num_blocks)
-    return rows if limit is None else rows[limit.allows(rows)]
 
 
 def _architecture(space: SearchSpace, row: NDArray[np.int64]) -> Architecture:

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from detnas_d2.search import CostLimit, LimitError, SearchError, sampling
+from detnas_d2.search import CostLimit, CostLimits, LimitError, SearchError, sampling
 from detnas_d2.space import Architecture
 
 
@@ -29,12 +29,14 @@ def test_small_space_is_drawn_to_the_last(tiny, cost):
     drawn = sampling.draw_unseen(tiny, 100, seen, limit, rng())
     assert len(drawn) == len(set(drawn)) and set(drawn) == allowed - seen
     assert sampling.draw_unseen(tiny, 100, allowed, limit, rng()) == []
-    assert set(sampling.draw_unseen(tiny, 100, set(), None, rng())) == set(everything(tiny))
-    assert sampling.draw_unseen(tiny, 0, set(), None, rng()) == []
+    drawn = sampling.draw_unseen(tiny, 100, set(), CostLimits(tiny, ()), rng())
+    assert set(drawn) == set(everything(tiny))
+    assert sampling.draw_unseen(tiny, 0, set(), limit, rng()) == []
 
 
 def test_small_space_is_drawn_uniformly(tiny):
-    drawn = [sampling.draw_unseen(tiny, 1, set(), None, rng(s))[0] for s in range(2700)]
+    limit = CostLimits(tiny, ())
+    drawn = [sampling.draw_unseen(tiny, 1, set(), limit, rng(s))[0] for s in range(2700)]
     counts = [drawn.count(a) for a in everything(tiny)]
     assert min(counts) > 50 and max(counts) < 150  # 100 each, standard deviation 10
 
