@@ -13,7 +13,7 @@ import torch
 
 from detnas_d2.engine.metrics import TIMES
 
-NOT_COMPARED = (".lock", "log.txt", "events.", "report", "search.json")  # it names folders
+NOT_COMPARED = (".lock", "log.txt", "events.", "report", "search.json")  # the last names folders
 _CHECKPOINT = re.compile(r"model_\d+\.pth")
 _NO_EFFECT = re.compile(rb"\b(output_dir|num_workers|workers):")  # lines of config.yaml
 
@@ -23,9 +23,9 @@ def differences(expected: Path, found: Path) -> Iterator[str]:
 
     Compared bit for bit are every tensor and number of every checkpoint, metrics.json without its
     times, ledger.jsonl in any order and without seconds and checksums, and all other files but
-    logs, the report, which tells times, and search.json. A file too many (a temporary one, a checkpoint that
-    should be gone) is a difference; but a training that SIGTERM stopped keeps a checkpoint of
-    another iteration in the place of one.
+    logs, the report, which tells times, and search.json. A file too many (a temporary one, a
+    checkpoint that should be gone) is a difference; but a training that SIGTERM stopped keeps a
+    checkpoint of another iteration in the place of one.
     """
     names = [
         {p.name for p in folder.iterdir() if not p.name.startswith(NOT_COMPARED)}
