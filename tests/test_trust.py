@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -13,12 +13,13 @@ from detectron2.config import LazyConfig, instantiate
 from detectron2.layers import ShapeSpec
 from detectron2.utils.registry import locate
 from hydra.utils import get_object
-from payloads import Planted, json_bytes, run_unsafely, yaml_texts, yaml_without_end
+from omegaconf import OmegaConf
+from payloads import Planted, json_bytes, yaml_texts, yaml_without_end
 
 from detnas_d2 import trusted
 from detnas_d2.engine import load_config
 from detnas_d2.files import parse_json
-from detnas_d2.trust import TrustError, check_targets, read_config, read_yaml
+from detnas_d2.trust import TrustError, read_config, read_yaml
 from detnas_d2.trusted import ALL, MODELS, SPACES
 
 CONFIG = {"model": {"_target_": "detnas_d2.modeling.Norm", "name": "BN"}, "train": {"seed": 3}}
@@ -46,7 +47,10 @@ def test_payloads_are_refused_and_would_have_run(planted, monkeypatch):
         assert "give --trust" in message or "holds no config" in message, name
         assert message.startswith(str(file)) and message.count("\n") == 0
         monkeypatch.delitem(sys.modules, planted.module, raising=False)
-        run_unsafely(file, KEYS)
+        cfg = LazyConfig.load(str(file))  # Detectron2's own reading, and all that the keys name
+        for key in KEYS:
+            with suppress(Exception):
+                instantiate(OmegaConf.select(cfg, key))
         assert planted.trace.exists(), f"{name} runs nothing: it is no payload"
         planted.trace.rmdir() if planted.trace.is_dir() else planted.trace.unlink()
 
@@ -70,10 +74,10 @@ def test_what_would_fill_the_memory(planted):
 
 def test_json_is_data(planted):
     texts = json_bytes(planted)
-    for name in ("lists", "objects", "Python", "a number", "no text"):
+    assert parse_json(texts.pop("a node"))["_target_"] == "os.system"
+    for text in texts.values():
         with pytest.raises(ValueError):
-            parse_json(texts[name])
-    assert parse_json(texts["a node"])["_target_"] == "os.system"
+            parse_json(text)
     assert not planted.trace.exists()
 
 
@@ -110,26 +114,6 @@ def test_no_cluster_is_joined(planted):
         assert read_config(str(file)).search.executor.address == address
     overridden = load_config(str(file), ["search.executor.address=auto"])
     assert overridden.search.executor.address == "auto"
-
-
-def test_places_are_looked_at_again(planted):
-    """What a config may make somewhere, a network may not be, nor by way of another node."""
-    evaluator = {
-        "_target_": "detectron2.evaluation.COCOEvaluator",
-        "dataset_name": "no_such_data_set",
-        "output_dir": str(planted.trace),
-    }
-    file = planted.folder / "config.yaml"
-    for model in (evaluator, "${dataloader.evaluator}", {"a": ["${dataloader.evaluator}"]}):
-        config = {"model": model, "dataloader": {"evaluator": evaluator}}
-        file.write_text(yaml.safe_dump(config))
-        cfg = read_config(str(file))
-        with pytest.raises(TrustError, match="calls 'detectron2.evaluation.COCOEvaluator'"):
-            check_targets(cfg.model if isinstance(model, (dict, str)) else cfg, MODELS, str(file))
-    assert not planted.trace.exists()
-    with pytest.raises(Exception, match="no_such_data_set"):
-        instantiate(read_config(str(file)).dataloader.evaluator)
-    assert planted.trace.exists()
 
 
 def test_shapes_and_tuples_of_dumps(planted):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import itertools
 import json
@@ -15,9 +14,7 @@ from typing import Any
 
 import torch
 import yaml
-from detectron2.config import LazyConfig, instantiate
 from detectron2.data import DatasetCatalog
-from omegaconf import OmegaConf
 
 from detnas_d2.modeling import get_cfg
 
@@ -34,10 +31,7 @@ class Bomb:
 
 @dataclass(frozen=True)
 class Planted:
-    """A folder with files of which a payload may lead to others, and the file that tells.
-
-    `module` is the name of a module in it, which Python finds.
-    """
+    """A folder with files to which a payload may lead, and the file that tells it ran."""
 
     folder: Path
     trace: Path
@@ -77,7 +71,6 @@ def targets(p: Planted) -> dict[str, Any]:
     yacs.MODEL.DETNAS.SPACE = p.program
     return {
         "os": touch,
-        "open": {"_target_": "builtins.open", "file": str(p.trace), "mode": "w"},
         "a made target": {**touch, "_target_": {"_target_": "pydoc.locate", "path": "os.system"}},
         "a module of the folder": {"_target_": f"{p.module}.Own"},
         "our config": {"_target_": "detnas_d2.engine.load_config", "path": p.program},
@@ -96,12 +89,7 @@ def targets(p: Planted) -> dict[str, Any]:
 
 
 def yaml_texts(p: Planted, config: dict[str, Any], keys: Sequence[str]) -> dict[str, str]:
-    """LazyConfigs that run something: when they are read, or when a node is made.
-
-    Args:
-        config: the harmless one.
-        keys: where its command makes nodes; each in turn holds one.
-    """
+    """Of a harmless config, texts that run something: as they are read, or at a key, once made."""
     places = itertools.cycle(keys)
     tag = f"!!python/object/apply:os.system ['touch {p.trace}']"
     shape = "!!python/object/new:detectron2.layers.shape_spec.ShapeSpec"
@@ -110,7 +98,6 @@ def yaml_texts(p: Planted, config: dict[str, Any], keys: Sequence[str]) -> dict[
         "a tag in a key": f"? {tag}\n: 1",
         "a tag in one that may be": f"x: !!python/tuple [1, {tag}]",
         "a tag in a shape": f"x: {shape} [{tag}, 1, 1, 1]",
-        "an object": f"x: !!python/object/apply:io.FileIO [{str(p.trace)!r}, w]",
         "a name": f"x: !!python/name:{p.module}.Own ''",
         "a module": f"x: !!python/module:{p.module} ''",
     }
@@ -158,30 +145,14 @@ def changed(config: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
     return node
 
 
-def run_unsafely(file: Path, keys: Sequence[str]) -> None:
-    """What commands did before: Detectron2's own reading, and all that the keys name is made."""
-    cfg = LazyConfig.load(str(file))
-    for key in keys:
-        with contextlib.suppress(Exception):
-            instantiate(OmegaConf.select(cfg, key))
-
-
-JSON_TEXTS = {
-    "lists": "[" * 100_000,
-    "objects": '{"a": ' * 100_000,
-    "a node": '{"_target_": "os.system", "command": "touch %s"}\n',
-    "Python": "__import__('os').system('touch %s')\n",
-    "a number": f"[1{'0' * 5000}]\n",
-    "nothing": "NaN\n",
-    "no text": "\udcff\udcfe",
-}
-
-
 def json_bytes(p: Planted) -> dict[str, bytes]:
     """What stands in the place of a JSON file."""
     return {
-        name: text.replace("%s", str(p.trace)).encode("utf-8", "surrogateescape")
-        for name, text in JSON_TEXTS.items()
+        "lists": b"[" * 100_000,
+        "a node": b'{"_target_": "os.system", "command": "touch %s"}\n' % bytes(p.trace),
+        "Python": b"__import__('os').system('touch %s')\n" % bytes(p.trace),
+        "a number": b"[1%s]\n" % (b"0" * 5000),
+        "no text": b"\xff\xfe",
     }
 
 
