@@ -7,9 +7,10 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator
 from dataclasses import is_dataclass
 from typing import Any
+
+from .trust import calls
 
 _CONFIGS = "detectron2._cfg_loader"  # where Detectron2 puts config files that others import
 _NOT_FOUND = re.compile(r"Error loading '([^']+)'")  # of Detectron2's locate()
@@ -86,7 +87,12 @@ def lacks_decorator(cls: Any) -> bool:
 def calls_out_of_reach(node: Any) -> str:
     """What is wrong with what a config, in plain dicts and lists, calls of a config file, its own
     or another: no other process finds it by its name. Empty where there is none."""
-    targets = dict.fromkeys(_targets(node))
+    targets = dict.fromkeys(
+        target
+        if isinstance(target, str)
+        else f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', '')}"
+        for _, _, target in calls(node)
+    )
     for found, what in (
         ([t for t in targets if t.startswith(_CONFIGS)], f"of another config file. {_RELATIVE}"),
         ([t for t in targets if _in_config(t)], f"that {_OF_CONFIG}"),
@@ -100,18 +106,6 @@ def _in_config(target: str) -> bool:
     """Whether a `_target_` is of the config file itself, which Python takes for its builtins."""
     module, _, name = target.rpartition(".")
     return module == "builtins" and not hasattr(builtins, name)
-
-
-def _targets(node: Any) -> Iterator[str]:
-    """The `_target_`s at any depth, as dotted names."""
-    if isinstance(node, list):
-        for item in node:
-            yield from _targets(item)
-    elif isinstance(node, dict):
-        if (target := node.get("_target_")) is not None:
-            own = f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', '')}"
-            yield target if isinstance(target, str) else own
-        yield from _targets(list(node.values()))
 
 
 def _where_modules_are(beside: str = "") -> str:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .own_modules import find_own_modules, why_not_read
 from .space import SPACES, SearchSpace, SpaceError, get_space, resolve_space
-from .trust import TrustError, check_targets, is_code, read_config
+from .trust import TrustError, check_targets, is_code, read_config, values
 from .trusted import SPACES as LISTED
-
-_ENDINGS = (".py", ".yaml")
 
 
 def load_space(value: str, *, trust: bool = False) -> SearchSpace:
     """
-    A space by its name, or out of a config file (.py), which is run, or a run's config.yaml.
+    A space by its name, or out of a config file (.py), which is run, or a run's config.yaml: its
+    key `space`, else the first of that name anywhere in its key `model`. Either is a name, a
+    SearchSpace or a node that makes one.
 
     Args:
         trust: YAML may name blocks of one's own, whose code is run.
@@ -26,45 +25,23 @@ def load_space(value: str, *, trust: bool = False) -> SearchSpace:
         TrustError: YAML that names such, without `trust`.
         SpaceError: there is none of this name, and no such file or none in it.
     """
-    if value not in SPACES and (value.endswith(".py") or os.path.exists(value)):
-        return _read_config(value, trust)
+    if value in SPACES or not os.path.isfile(value):
+        try:
+            return get_space(value)
+        except SpaceError as error:
+            raise SpaceError(f"{error} (And there is no config file {value!r}.)") from None
     try:
-        return get_space(value)
-    except SpaceError as error:
-        raise SpaceError(f"{error}, and no config file {value!r}") from None
+        from detectron2.config import instantiate  # here, for a space by its name needs numpy alone
 
-
-def _read_config(path: str, trust: bool) -> SearchSpace:
-    """
-    The space of a LazyConfig file: its key `space`, else the first node of that name anywhere in
-    its key `model`. Either is a name, a SearchSpace or a node that makes one.
-    """
-    if not path.endswith(_ENDINGS):
-        raise SpaceError(
-            f"{path!r} isn't a LazyConfig file; expected a file that ends with .py or .yaml"
-        )
-    if not os.path.isfile(path):
-        raise SpaceError(f"there is no config file {path!r}")
-    try:
-        from detectron2.config import instantiate
-    except ImportError as error:
-        raise SpaceError(
-            f"a config file needs Detectron2 ({error}); install it by tools/install_detectron2.py"
-        ) from None
-    silent = logging.NullHandler()  # instantiate() logs what it also raises
-    logging.getLogger("detectron2").addHandler(silent)
-    try:
-        for node in _found(path, trust):
-            if not is_code(path, trust):
-                check_targets(node, LISTED, path)
+        for node in _found(value, trust):
+            if not is_code(value, trust):
+                check_targets(node, LISTED, value)
             return resolve_space(instantiate(node))
     except TrustError:
         raise
     except Exception as error:  # a config runs code of its own, which can raise anything
-        raise SpaceError(f"{path}: {why_not_read(path, error)}") from None
-    finally:
-        logging.getLogger("detectron2").removeHandler(silent)
-    raise SpaceError(f"{path} has no key 'space', at its top or inside of 'model'")
+        raise SpaceError(f"{value}: {why_not_read(value, error)}") from None
+    raise SpaceError(f"{value} has no key 'space', at its top or inside of 'model'")
 
 
 def _found(path: str, trust: bool) -> Iterator[Any]:
@@ -77,7 +54,8 @@ def _found(path: str, trust: bool) -> Iterator[Any]:
         except KeyError:
             pass
     cfg = read_config(path, trust=trust)
-    return _nodes({"space": cfg.space} if "space" in cfg else cfg.get("model"))
+    inside = values({"space": cfg.space} if "space" in cfg else cfg.get("model"))
+    return (node["space"] for _, node in inside if isinstance(node, Mapping) and "space" in node)
 
 
 def configured_input_size(value: str, *, trust: bool = False) -> tuple[int, int] | None:
@@ -90,14 +68,3 @@ def configured_input_size(value: str, *, trust: bool = False) -> tuple[int, int]
     search = read_config(value, trust=trust).get("search")
     size = search.get("input_size") if isinstance(search, Mapping) else None
     return tuple(size) if isinstance(size, Sequence) and len(size) == 2 else None
-
-
-def _nodes(node: Any) -> Iterator[Any]:
-    """What has the key `space`, outer nodes before inner ones."""
-    if isinstance(node, Mapping):
-        if "space" in node:
-            yield node["space"]
-        node = list(node.values())
-    if isinstance(node, Sequence) and not isinstance(node, (str, bytes)):
-        for item in node:
-            yield from _nodes(item)

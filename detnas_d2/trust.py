@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 import yaml
@@ -70,7 +70,7 @@ def read_config(path: str, *, trust: bool = False, also: frozenset[str] = frozen
     from omegaconf import OmegaConf  # here, for a space by its name needs numpy alone
 
     plain = read_yaml(path)
-    for key, value in _values(plain, ""):
+    for key, value in values(plain):
         resolver = _RESOLVER_IN_LIST if key.endswith("]") else _RESOLVER
         if isinstance(value, str) and resolver.search(value):
             raise TrustError(
@@ -93,7 +93,7 @@ def read_yaml(path: str) -> dict[Any, Any]:
         loader = _Loader(file)
         try:
             plain = loader.get_single_data()
-            for count, _ in enumerate(_values(plain, "")):
+            for count, _ in enumerate(values(plain)):
                 if count > _MOST:
                     raise TrustError(f"{path} holds more than {_MOST:,} values; no config does.")
         except RecursionError:
@@ -120,10 +120,7 @@ def check_targets(node: Any, allowed: frozenset[str], source: str) -> None:
     from omegaconf import Container, OmegaConf
 
     plain = OmegaConf.to_container(node, resolve=True) if isinstance(node, Container) else node
-    for key, value in _values(plain, ""):
-        if not (isinstance(value, Mapping) and "_target_" in value):
-            continue
-        target = value["_target_"]
+    for key, value, target in calls(plain):
         if not (isinstance(target, str) and target in allowed):
             raise TrustError(
                 f"{source} calls {target!r} (at {key or 'its top'}), which is not among what a "
@@ -142,24 +139,30 @@ def called_by(cfg: Any) -> frozenset[str]:
     from omegaconf import OmegaConf
 
     found: frozenset[str] = frozenset()
-    for _, value in _values(OmegaConf.to_container(cfg, resolve=False), ""):
-        if isinstance(value, Mapping) and (target := value.get("_target_")) is not None:
-            if isinstance(target, str):
-                found |= {target}
-            elif hasattr(target, "__qualname__"):
-                found |= spellings(f"{target.__module__} {target.__qualname__}")
+    for _, _, target in calls(OmegaConf.to_container(cfg, resolve=False)):
+        if isinstance(target, str):
+            found |= {target}
+        elif hasattr(target, "__qualname__"):
+            found |= spellings(f"{target.__module__} {target.__qualname__}")
     return found
 
 
-def _values(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+def calls(node: Any) -> Iterator[tuple[str, Mapping[Any, Any], Any]]:
+    """(dotted key, node, its ``_target_``) of all that a config would make, at any depth."""
+    for key, value in values(node):
+        if isinstance(value, Mapping) and "_target_" in value:
+            yield key, value, value["_target_"]
+
+
+def values(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """All values at any depth, and what they are in, with their dotted keys."""
     yield key, node
     if isinstance(node, Mapping):
         for name, value in node.items():
-            yield from _values(value, f"{key}.{name}" if key else str(name))
-    elif isinstance(node, (list, tuple, set)):
+            yield from values(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, Collection) and not isinstance(node, (str, bytes)):
         for number, value in enumerate(node):
-            yield from _values(value, f"{key}[{number}]")
+            yield from values(value, f"{key}[{number}]")
 
 
 class _Loader(yaml.SafeLoader):

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "commands": {"errors"},
     "trust": {"errors", "trusted"},
     "trusted": set(),
-    "own_modules": set(),
+    "own_modules": {"trust"},
     "rules": {"errors"},
     "settings": {"rules"},
     "space_file": _FREE | {"space"},

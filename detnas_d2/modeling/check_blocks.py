@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from detectron2.utils.registry import locate
@@ -63,10 +64,8 @@ def _problems(space: SearchSpace, size: tuple[int, int]) -> Iterator[str]:
     seen = set()
     faults: dict[tuple[str, str], tuple[str, list[str]]] = {}
     for block, options, *resolutions in zip(space.blocks, space.options, *sizes, strict=True):
-        place = f"block {block.index_in_stage + 1} of {space.stage_names[block.stage]}"
         for choice in (space.choices[i] for i in options):
-            shape = (block.in_channels, block.out_channels, block.stride)
-            key = (choice.name, shape, *resolutions)
+            key = (choice.name, block.shape, *resolutions)
             if key in seen:
                 continue
             seen.add(key)
@@ -76,7 +75,8 @@ def _problems(space: SearchSpace, size: tuple[int, int]) -> Iterator[str]:
                     _compare(choice, block, resolution)
             except ValueError as error:
                 kind = re.sub(r"\d+", "", str(error))  # a fault's figures differ by the shape
-                faults.setdefault((choice.name, kind), (str(error), []))[1].append(place)
+                fault = faults.setdefault((choice.name, kind), (str(error), []))
+                fault[1].append(str(block))
     for (name, _), (message, places) in faults.items():
         also = f" (Also in {', '.join(places[1:])}.)" if places[1:] else ""
         yield f"{name} in {places[0]}: {message}{also}"
@@ -84,11 +84,11 @@ def _problems(space: SearchSpace, size: tuple[int, int]) -> Iterator[str]:
 
 def _try(choice: Choice, block: BlockSpec) -> None:
     """Raise ModelError unless the module runs as it should."""
-    module = built(choice, block.in_channels, block.out_channels, block.stride)
+    module = built(choice, *block.shape)
     images, *size = _SMALL
     x = torch.randn(images, block.in_channels, *size)
     before = x.clone()
-    output = run_block(choice, module, x, block.out_channels, block.stride)
+    output = run_block(choice, module, x, *block.shape)
     if not torch.equal(x, before):
         raise ModelError(
             "it changes its input, which the FPN reads too where a stage ends; don't begin with an "
@@ -105,40 +105,28 @@ def _try(choice: Choice, block: BlockSpec) -> None:
 
 def _compare(choice: Choice, block: BlockSpec, resolution: tuple[int, int]) -> None:
     """Raise ModelError unless the costs that the choice says are those that are counted."""
-    shape = (block.in_channels, block.out_channels, block.stride, *resolution)
-    what = ("multiply-adds", "parameters")
-    differing = [
-        f"{said:,} {kind}, counted are {count:,}"
-        for kind, said, count in zip(
-            what, choice.cost(*shape), measure_block(choice, *shape), strict=True
-        )
-        if said != count
-    ]
-    if differing:
+    said = choice.cost(*block.shape, *resolution)
+    counted = measure_block(choice, *block.shape, *resolution)
+    if said != counted:
+        figures = ("{:,} multiply-adds and {:,} parameters".format(*c) for c in (said, counted))
         raise ModelError(
-            f"on {resolution[0]}x{resolution[1]} positions it says {'; '.join(differing)}. Mend "
-            "its branches or cost, or derive it from ModuleChoice, which counts"
+            "on {}x{} positions it says {}, counted are {}. Mend its branches or cost, or derive "
+            "it from ModuleChoice, which counts".format(*resolution, *figures)
         )
 
 
 def format_costs(space: SearchSpace, input_size: Sequence[int]) -> str:
     """A table with the multiply-adds of each choice in each shape of block, in millions."""
     cost = CostTable(space, input_size)
-    rows: dict[tuple[object, ...], list[object]] = {}
-    for i, (block, (height, width)) in enumerate(
-        zip(space.blocks, block_resolutions(space, cost.input_size), strict=True)
+    resolutions = block_resolutions(space, cost.input_size)
+    rows: dict[tuple[Any, ...], list[Any]] = {}
+    for block, fits, flops, size in zip(
+        space.blocks, space.allowed, cost.flops.table, resolutions, strict=True
     ):
-        flops = [
-            f"{cost.block_flops[i, c] / 1e6:.2f}" if c in space.options[i] else "-"
-            for c in range(space.num_choices)
-        ]
-        key = (
-            space.stage_names[block.stage],
-            f"{block.in_channels} -> {block.out_channels}",
-            block.stride,
-            f"{height}x{width}",
-        )
-        rows.setdefault(key, [0, *flops])[0] += 1  # type: ignore[operator]
+        figures = (f"{f / 1e6:.2f}" if fit else "-" for fit, f in zip(fits, flops, strict=True))
+        channels = f"{block.in_channels} -> {block.out_channels}"
+        key = (space.stage_names[block.stage], channels, block.stride, "{}x{}".format(*size))
+        rows.setdefault(key, [0, *figures])[0] += 1
     head = ["stage", "channels", "stride", "input", "blocks", *(c.name for c in space.choices)]
     table = tabulate([[*k, *v] for k, v in rows.items()], head, disable_numparse=True)
     return (

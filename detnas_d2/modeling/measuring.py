@@ -75,63 +75,61 @@ def measure_block(
     Raises:
         ModelError: as `built` and `run_block`.
     """
+    shape = (in_channels, out_channels, stride)
     with torch.device("meta"), torch.no_grad():
-        block = built(choice, in_channels, out_channels, stride).eval()
+        block = built(choice, *shape).eval()
         with FlopCounterMode(display=False) as flops:
-            x = torch.empty(1, in_channels, height, width)
-            run_block(choice, block, x, out_channels, stride)
+            run_block(choice, block, torch.empty(1, in_channels, height, width), *shape)
     return flops.get_total_flops() // 2, sum(p.numel() for p in block.parameters())
 
 
-def built(choice: Choice, in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """The choice's module, with plain batch norms.
+def built(choice: Choice, *shape: int) -> nn.Module:
+    """The choice's module for a `BlockSpec.shape`, with plain batch norms.
 
     Raises:
         ModelError: it can't be made.
     """
     try:
-        return build_block(choice, in_channels, out_channels, stride, Norm("BN"))
+        return build_block(choice, *shape, Norm("BN"))
     except ModelError:
         raise
     except Exception as error:  # it is the user's code
         raise ModelError(
-            f"{choice.block} can't be made for {in_channels} -> {out_channels} channels and stride "
-            f"{stride}: {type(error).__name__}: {error}; it is called as "
-            "block(choice, in_channels, out_channels, stride, norm)"
+            f"{_place(choice, *shape)}: it can't be made: {type(error).__name__}: {error}; it is "
+            "called as block(choice, in_channels, out_channels, stride, norm)"
         ) from error
 
 
-def run_block(
-    choice: Choice, block: nn.Module, x: torch.Tensor, out_channels: int, stride: int
-) -> torch.Tensor:
+def run_block(choice: Choice, block: nn.Module, x: torch.Tensor, *shape: int) -> torch.Tensor:
     """The output of a choice's module for x, (N, out_channels, ceil(H / stride), ceil(W / stride)).
 
     Raises:
         ModelError: its forward fails, or gives anything else.
     """
-    what = f"{choice.block}, {x.shape[1]} -> {out_channels} channels, stride {stride}"
+    _, out_channels, stride = shape
+    what = f"{_place(choice, *shape)}: for an input of {tuple(x.shape)}"
     try:
         output = block(x)
     except Exception as error:  # it is the user's code
         raise ModelError(
-            f"{what}: its forward fails on {x.device} input {tuple(x.shape)}: "
-            f"{type(error).__name__}: {error}"
+            f"{what} its forward fails on {x.device}: {type(error).__name__}: {error}"
         ) from error
-    if not isinstance(output, torch.Tensor):
-        raise ModelError(f"{what}: it gives a {type(output).__name__}; expected a tensor")
     expected = (len(x), out_channels, *(math.ceil(n / stride) for n in x.shape[2:]))
-    if tuple(output.shape) != expected:
-        advice = ""
-        if output.shape == x.shape:
-            advice = (
-                ". If it is meant to keep the shape, give its choice the method fits(in_channels, "
-                "out_channels, stride), True only where the shape stays"
-            )
+    given = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if given != expected:
+        advice = (
+            ". If it is meant to keep the shape, give its choice the method fits(in_channels, "
+            "out_channels, stride), True only where the shape stays"
+        )
         raise ModelError(
-            f"{what}: for an input of {tuple(x.shape)} it gives {tuple(output.shape)}; expected "
-            f"{expected}, (N, out_channels, ceil(H / stride), ceil(W / stride)){advice}"
+            f"{what} it gives {given}; expected {expected}, (N, out_channels, ceil(H / stride), "
+            f"ceil(W / stride)){advice if given == tuple(x.shape) else ''}"
         )
     return output
+
+
+def _place(choice: Choice, in_channels: int, out_channels: int, stride: int) -> str:
+    return f"{choice.block}, {in_channels} -> {out_channels} channels, stride {stride}"
 
 
 def check_choice(space: SearchSpace, choice: Choice, block: BlockSpec) -> None:
@@ -142,18 +140,16 @@ def check_choice(space: SearchSpace, choice: Choice, block: BlockSpec) -> None:
     """
     if type(choice) in (ShuffleChoice, XceptionChoice):
         return
-    shape = (block.in_channels, block.out_channels, block.stride)
     try:
         try:
-            measure_block(choice, *shape, _SIDE, _SIDE)
+            measure_block(choice, *block.shape, _SIDE, _SIDE)
         except ModelError:
             with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.no_grad():
                 x = torch.randn(1, block.in_channels, _SIDE, _SIDE)
-                run_block(choice, built(choice, *shape).eval(), x, *shape[1:])
+                run_block(choice, built(choice, *block.shape).eval(), x, *block.shape)
     except ModelError as error:
         raise ModelError(
-            f"space {space.name!r}: choice {choice.name!r} in block {block.index_in_stage + 1} of "
-            f"{space.stage_names[block.stage]}: {error}. Mend it; "
+            f"space {space.name!r}: choice {choice.name!r} in {block}: {error}. Mend it; "
             "`python -m detnas_d2.modeling.check_blocks CONFIG` lists all that is wrong with the "
             "space's choices"
         ) from error

@@ -44,7 +44,7 @@ class StandAloneNetwork(StagedBackbone):
         def make_block(position: int, spec: BlockSpec, norm: NormFactory) -> nn.Module:
             choice = space.choices[parsed[position]]
             check_choice(space, choice, spec)
-            return build_block(choice, spec.in_channels, spec.out_channels, spec.stride, norm)
+            return build_block(choice, *spec.shape, norm)
 
         super().__init__(
             space,

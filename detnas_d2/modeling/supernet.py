@@ -36,11 +36,10 @@ class Supernet(StagedBackbone):
         space = resolve_space(space)
 
         def make_block(position: int, spec: BlockSpec, norm: NormFactory) -> nn.Module:
-            shape = (spec.in_channels, spec.out_channels, spec.stride)
             modules: list[Any] = [None] * space.num_choices  # None where a choice doesn't fit
             for i in space.options[position]:
                 check_choice(space, space.choices[i], spec)
-                modules[i] = build_block(space.choices[i], *shape, norm)
+                modules[i] = build_block(space.choices[i], *spec.shape, norm)
             return nn.ModuleList(modules)
 
         super().__init__(

@@ -22,12 +22,11 @@ class CostTable:
     Costs of a space at one input size, by the paper's convention: multiply-adds of the body's
     convolutions only (FLOPS_CONVENTION).
 
-    Legend: L blocks, C choices. A stride s takes n positions to ceil(n / s).
+    A stride s takes n positions to ceil(n / s). The stem is the constant of each cost.
 
     Attributes:
-        flops, params: the costs (FLOPS_CONVENTION, PARAMS_CONVENTION), called with architectures.
-        block_flops, block_params: (L, C) int64, read-only.
-        stem_flops, stem_params: int; in every total.
+        flops, params: the costs (FLOPS_CONVENTION, PARAMS_CONVENTION), called with architectures;
+            integers.
         min_flops, max_flops: int, exact over the whole space.
 
     Args:
@@ -55,20 +54,18 @@ class CostTable:
             space, "multiply-adds", flops, stem.weights * height * width
         )
         self.params: BlockCost[int] = BlockCost(space, "parameters", params, stem.params)
-        self.block_flops, self.block_params = self.flops.table, self.params.table
-        self.stem_flops, self.stem_params = self.flops.constant, self.params.constant
         self.min_flops, self.max_flops = self.flops.minimum, self.flops.maximum
 
     def by_stage(self, architecture: Architecture) -> list[tuple[str, int, int]]:
         """(name, multiply-adds, parameters) of the stem and of each stage, in order."""
-        names = ("stem", *self.space.stage_names)
-        flops = [self.stem_flops] + [0] * len(self.space.stages)
-        params = [self.stem_params] + [0] * len(self.space.stages)
+        costs = {name: [0, 0] for name in ("stem", *self.space.stage_names)}
+        costs["stem"] = [self.flops.constant, self.params.constant]
         architecture = Architecture.parse(architecture, self.space)
         for i, (block, choice) in enumerate(zip(self.space.blocks, architecture, strict=True)):
-            flops[block.stage + 1] += int(self.block_flops[i, choice])
-            params[block.stage + 1] += int(self.block_params[i, choice])
-        return list(zip(names, flops, params, strict=True))
+            stage = costs[self.space.stage_names[block.stage]]
+            for k, cost in enumerate((self.flops, self.params)):
+                stage[k] += int(cost.table[i, choice])
+        return [(name, flops, params) for name, (flops, params) in costs.items()]
 
     def cheapest(self) -> Architecture:
         """An architecture of min_flops; of equal choices in a block, the first."""

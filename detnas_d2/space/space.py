@@ -172,26 +172,15 @@ class SearchSpace:
         allowed.setflags(write=False)
         return allowed
 
-    @cached_property
-    def option_table(self) -> NDArray[np.int64]:
-        """(L, C): `options` as an array; the choices that don't fit a block come behind them."""
-        table: NDArray[np.int64] = np.argsort(~self.allowed, axis=1, kind="stable")
-        table.setflags(write=False)
-        return table
-
-    @cached_property
-    def fits_all(self) -> bool:
-        """Whether every choice fits every block."""
-        return bool(self.allowed.all())
-
     def draw(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
         """(count, L) choices of architectures, each equally likely."""
         shape = (count, self.num_blocks)
-        if self.fits_all:
+        if self.allowed.all():
             return rng.integers(self.num_choices, size=shape, dtype=np.int64)
         drawn = rng.integers([len(options) for options in self.options], size=shape)
-        drawn_choices: NDArray[np.int64] = self.option_table[np.arange(self.num_blocks), drawn]
-        return drawn_choices
+        fitting_first = np.argsort(~self.allowed, axis=1, kind="stable")
+        choices: NDArray[np.int64] = fitting_first[np.arange(self.num_blocks), drawn]
+        return choices
 
     @cached_property
     def fingerprint(self) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
+from ..rules import did_you_mean
 from ._values import from_config
 from .choices import Choice, ShuffleChoice, XceptionChoice
 from .errors import SpaceError
@@ -44,9 +43,8 @@ def get_space(name: str) -> SearchSpace:
     """
     if name in SPACES:
         return SPACES[name]
-    close = difflib.get_close_matches(str(name).lower(), SPACES, n=1, cutoff=0.5)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise SpaceError(f"there is no space {name!r}, only {', '.join(SPACES)}{hint}")
+    hint = did_you_mean(str(name), SPACES)
+    raise SpaceError(f"there is no space {name!r}, only {', '.join(SPACES)}.{hint}")
 
 
 def resolve_space(space: SearchSpace | str) -> SearchSpace:

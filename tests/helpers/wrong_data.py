@@ -135,7 +135,7 @@ COMMANDS = [
         ("nowhere/ImageSets/Main/trainval.txt (No such file", "one a line"),
     ),
     Wrong("check: no file", "detnas_d2.data.check nowhere", ("nowhere is not there",)),
-    Wrong("space: unknown", "detnas_d2.space 300n 2,1", ("no space '300n'", "did you mean '300m'")),
+    Wrong("space: unknown", "detnas_d2.space 300n 2,1", ("no space '300n'", "Did you mean '300m'")),
     Wrong("space: architecture", "detnas_d2.space 300m 2,1", ("got 2 choices, expected 20",)),
     Wrong(
         "space: no config", "detnas_d2.space configs/no.py 2,1", ("no config file 'configs/no.py'",)

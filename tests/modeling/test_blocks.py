@@ -114,7 +114,7 @@ def test_cost_table_equals_fvcore_for_every_choice_of_every_block(size):
             if key not in measured:
                 block = build_block(choice, *shape, Norm("BN"))
                 measured[key] = count(block, 1, spec.in_channels, h, w)
-            costs = (table.block_flops[position, c], table.block_params[position, c])
+            costs = (table.flops.table[position, c], table.params.table[position, c])
             assert measured[key] == costs, (position, choice.name)
         h, w = -(-h // spec.stride), -(-w // spec.stride)
     assert len(measured) == 4 * 2 * 4

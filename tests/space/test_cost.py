@@ -73,8 +73,8 @@ def test_every_choice_of_every_block_by_formula(space, size):
     space = get_space(space)
     table = CostTable(space, size)
     height, width = map(up, size)
-    assert table.stem_flops == 27 * space.stem_channels * height * width
-    assert table.stem_params == 29 * space.stem_channels
+    assert table.flops.constant == 27 * space.stem_channels * height * width
+    assert table.params.constant == 29 * space.stem_channels
     inp = space.stem_channels
     flops, params = [], []
     for stage in space.stages:
@@ -88,8 +88,8 @@ def test_every_choice_of_every_block_by_formula(space, size):
             params.append([p for _, p in costs])
             height, width = (up(height), up(width)) if stride == 2 else (height, width)
             inp = stage.channels
-    assert table.block_flops.tolist() == flops
-    assert table.block_params.tolist() == params
+    assert table.flops.table.tolist() == flops
+    assert table.params.table.tolist() == params
 
 
 @pytest.mark.parametrize(

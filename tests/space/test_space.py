@@ -118,7 +118,7 @@ def test_spaces_and_feature_maps_by_name():
     assert resolve_space("demo") is SPACES["demo"]
     with pytest.raises(SpaceError, match="the space is 300; expected a SearchSpace or one of"):
         resolve_space(300)  # type: ignore[arg-type]
-    with pytest.raises(SpaceError, match="no space '300M', only 300m, .*did you mean '300m'"):
+    with pytest.raises(SpaceError, match="no space '300M', only 300m, .*Did you mean '300m'"):
         get_space("300M")
     # of stages and of FPN levels, for RetinaNet's P6
     assert [feature_channels(f"res{i}", "300m", 256) for i in (2, 3, 4, 5)] == [64, 160, 320, 640]
