@@ -8,34 +8,27 @@ import pytest
 from detnas_d2.search import crossover, mutate
 from detnas_d2.space import Architecture
 
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
+TRIALS = 2000
 
 
-def assert_share(hits: int, trials: int, probability: float) -> None:
-    """Within 5 standard deviations of the binomial distribution."""
-    deviation = (trials * probability * (1 - probability)) ** 0.5
-    assert abs(hits - trials * probability) <= 5 * deviation
+def shares(space, draw):
+    """Of each choice in each block, over many draws, and the draws."""
+    generator = np.random.default_rng(0)
+    rows = np.array([draw(generator).choices for _ in range(TRIALS)])
+    return (rows[:, :, None] == np.arange(space.num_choices)).mean(axis=0), rows
 
 
-@pytest.mark.parametrize("probability", [0.1, 0.5])
-def test_mutate_redraws_each_block_over_all_choices(demo, probability):
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_mutate_redraws_each_block_over_all_choices(demo, p):
     parent = Architecture(demo, (1,) * demo.num_blocks)
-    generator, trials = rng(), 2000
-    drawn = np.array([mutate(parent, probability, generator).choices for _ in range(trials)])
-    for block in range(demo.num_blocks):
-        for choice in (0, 2, 3):  # a redrawn block keeps its choice in a quarter of the cases
-            assert_share((drawn[:, block] == choice).sum(), trials, probability / 4)
+    found, _ = shares(demo, lambda rng: mutate(parent, p, rng))
+    expected = np.array([p / 4, 1 - 3 * p / 4, p / 4, p / 4])  # some redraw what was there
+    assert (abs(found - expected) <= 5 * (expected * (1 - expected) / TRIALS) ** 0.5).all()
 
 
 def test_crossover_takes_each_block_from_either_parent_equally(demo):
-    first = Architecture(demo, (0,) * demo.num_blocks)
-    second = Architecture(demo, (2,) * demo.num_blocks)
-    generator, trials = rng(), 2000
-    drawn = np.array([crossover(first, second, generator).choices for _ in range(trials)])
-    assert set(np.unique(drawn)) == {0, 2}
-    for block in range(demo.num_blocks):
-        assert_share((drawn[:, block] == 0).sum(), trials, 1 / 2)
+    parents = [Architecture(demo, (c,) * demo.num_blocks) for c in (0, 2)]
+    found, rows = shares(demo, lambda rng: crossover(*parents, rng))
+    assert (abs(found - [0.5, 0, 0.5, 0]) <= 5 * (0.25 / TRIALS) ** 0.5).all()
     # blocks are independent of each other: neighbours agree in half of the cases
-    assert_share((drawn[:, 0] == drawn[:, 1]).sum(), trials, 1 / 2)
+    assert abs((rows[:, 0] == rows[:, 1]).mean() - 0.5) <= 5 * (0.25 / TRIALS) ** 0.5
