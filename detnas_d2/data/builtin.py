@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from detectron2.data import DatasetCatalog
 from detectron2.data.datasets.pascal_voc import CLASS_NAMES
 
 from detnas_d2.data.atomic import MARKER
-from detnas_d2.data.catalog import datasets_root, register_dataset
-from detnas_d2.data.coco import SPLIT_FILES, register_coco
+from detnas_d2.data.catalog import SEARCH_PARTS, datasets_root
+from detnas_d2.data.coco import register_coco
 from detnas_d2.data.crops import write_box_crops
-from detnas_d2.data.digits import DIGIT_NAMES
 from detnas_d2.data.imagefolder import register_image_folder
-from detnas_d2.data.voc import VOC_PARTS, register_voc_folder
+from detnas_d2.data.voc import register_voc_folder
 
 BCCD_CLASSES = ("RBC", "WBC", "Platelets")
 _SPLITS = ("train", "val", "test")
@@ -58,18 +53,12 @@ def _register_bccd(root: Path) -> None:
         "Annotations/, ImageSets/Main/, JPEGImages/ and, as COCO JSON, "
         "annotations/instances_{train,val,test}.json"
     )
-    _register_both_forms("bccd", root, BCCD_CLASSES, 2012, {root: contents})
-
-
-def _register_both_forms(
-    name: str, root: Path, classes: Sequence[str], year: int, builtin: Mapping[Path, str]
-) -> None:
+    builtin = {root: contents}
     for split in _SPLITS:
-        json_file = root / "annotations" / f"instances_{split}.json"
-        register_coco(
-            f"{name}_{split}", json_file, root / "JPEGImages", class_names=classes, builtin=builtin
-        )
-        register_voc_folder(f"{name}_voc_{split}", root, split, classes, year, builtin=builtin)
+        file, name = root / "annotations" / f"instances_{split}.json", f"bccd_voc_{split}"
+        images = root / "JPEGImages"
+        register_coco(f"bccd_{split}", file, images, class_names=BCCD_CLASSES, builtin=builtin)
+        register_voc_folder(name, root, split, BCCD_CLASSES, 2012, builtin=builtin)
 
 
 def write_bccd_boxes() -> Path:
@@ -87,29 +76,20 @@ def _register_bccd_boxes(root: Path) -> None:
 
 
 def _register_digits(root: Path) -> None:
-    """digits_{train,val,test}, digits_voc_{...} and digits_cls_{train,val} of `write_digits`."""
-    marker, make = root / MARKER, "python -m detnas_d2.data.make_digits"
-    builtin = {
-        marker: f"a set of digits; make it with\n"
+    """digits_{train,val,test} and digits_cls_{train,val} of `write_digits`; which digits are its
+    classes is known once a set is loaded."""
+    make = "python -m detnas_d2.data.make_digits"
+    contents = (
+        f"a set of digits; make it with\n"
         f"    {make} demo    (for configs/demo, configs/own_space)\n"
         f"    {make} digits  (more images, for configs/digits)"
-    }
-    if marker.exists():
-        classes = [DIGIT_NAMES[c] for c in json.loads(marker.read_text())["classes"]]
-        _register_both_forms("digits", root, classes, 2007, builtin)
-        for split in _SPLITS[:2]:
-            register_image_folder(f"digits_cls_{split}", root / "cls", split, builtin=builtin)
-        return
-    # the classes are not known yet
-    for form, splits in (("", _SPLITS), ("voc_", _SPLITS), ("cls_", _SPLITS[:2])):
-        for split in splits:
-            name = f"digits_{form}{split}"
-            register_dataset(name, functools.partial(_load_made, name), builtin, root=str(root))
-
-
-def _load_made(name: str) -> Sequence[dict[str, Any]]:
-    register_builtin_datasets()  # the set has been made since
-    return DatasetCatalog.get(name)
+    )
+    builtin = {root / MARKER: contents}
+    for split in _SPLITS:
+        file = root / "annotations" / f"instances_{split}.json"
+        register_coco(f"digits_{split}", file, root / "JPEGImages", builtin=builtin)
+    for split in _SPLITS[:2]:
+        register_image_folder(f"digits_cls_{split}", root / "cls", split, builtin=builtin)
 
 
 def _register_imagenet(root: Path) -> None:
@@ -142,8 +122,8 @@ def _register_coco_parts(root: Path) -> None:
         f"python -m detnas_d2.data.splits {annotations / 'instances_train2017.json'} "
         f"--search-images 5000 --seed 0 --out {annotations}"
     )
-    for part, name in SPLIT_FILES.items():
-        file = annotations / name
+    for part in SEARCH_PARTS:
+        file = annotations / f"instances_{part}.json"
         made = f"the {part} part of COCO's train2017; make it with: {command}"
         builtin = {images: contents, file: made}
         register_coco(f"coco_2017_detnas_{part}", file, images, builtin=builtin)
@@ -163,7 +143,7 @@ def _register_voc_parts(root: Path) -> None:
         f"{root}, and make it with: python -m detnas_d2.data.voc_splits {root / 'VOC2007'} "
         f"{root / 'VOC2012'} --search-images 5000 --seed 0 --out {mixed}"
     )
-    for part in VOC_PARTS:
+    for part in SEARCH_PARTS:
         ids = mixed / "ImageSets" / "Main" / f"{part}.txt"
         builtin = {mixed: contents, ids: contents}
         name = f"voc_0712_detnas_{part}"

@@ -19,6 +19,8 @@ IMAGE_FOLDER = (
     "an image folder in ImageNet's form: train/<class>/*.JPEG and val/<class>/*.JPEG, the same "
     "class folders (ImageNet: n01440764 ...) in both"
 )
+SEARCH_PARTS = ("supernet", "search")
+"""Into which data.splits and data.voc_splits split a training set."""
 
 
 def datasets_root() -> Path:
@@ -63,7 +65,10 @@ def register_dataset(
         if known == metadata or (builtin is not None and not replaceable):
             return  # the same, or someone's own choice of that name
         if not replaceable:
-            by = "by other code" if known is None else f"with {_differing(known, metadata)}"
+            by = "by other code"
+            if known is not None:
+                now = {key: (old, metadata.get(key)) for key, old in known.items()}
+                by = f"with {[(k, *v) for k, v in now.items() if v[0] != v[1]]} (then, now)"
             raise DataError(
                 f"Data set {name!r} is already registered {by}: choose another name, or call "
                 f"unregister_dataset({name!r}) first."
@@ -157,11 +162,6 @@ def register_from_config(datasets: Mapping[str, Any] | None) -> None:
                 """$: class_names='["cup", "???"]'; or left out, to be read from a COCO file. """
                 "In a path, ${ is written \\${."
             ) from error
-
-
-def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    return "; ".join(f"{key} {old.get(key)!r}, and now {new.get(key)!r}" for key in keys)
 
 
 def _in_metadata(name: str) -> dict[Path, str]:

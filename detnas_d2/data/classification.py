@@ -22,22 +22,16 @@ class RandomResizedCrop(T.Augmentation):
 
     Args:
         size: side of the result, pixels.
-        scale: range of the part's share of the image's area.
-        ratio: range of its aspect ratio.
+        scale: range of the part's share of the image's area; its aspect ratio is 3/4 to 4/3.
     """
 
-    def __init__(
-        self,
-        size: int,
-        scale: Sequence[float] = (0.08, 1.0),
-        ratio: Sequence[float] = (3 / 4, 4 / 3),
-    ) -> None:
+    def __init__(self, size: int, scale: Sequence[float] = (0.08, 1.0)) -> None:
         super().__init__()
-        self.size, self.scale, self.ratio = size, tuple(scale), tuple(ratio)
+        self.size, self.scale = size, tuple(scale)
 
     def get_transform(self, image: np.ndarray) -> T.Transform:
         of_its_size = torch.empty(1).expand(1, *image.shape[:2])  # takes no memory
-        y, x, h, w = _Torchvisions.get_params(of_its_size, list(self.scale), list(self.ratio))
+        y, x, h, w = _Torchvisions.get_params(of_its_size, list(self.scale), [3 / 4, 4 / 3])
         return T.TransformList(
             [T.CropTransform(x, y, w, h), T.ResizeTransform(h, w, self.size, self.size)]
         )

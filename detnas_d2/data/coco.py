@@ -21,9 +21,6 @@ from detnas_d2.data.image_scan import find_images
 
 logger = logging.getLogger(__name__)
 
-SPLIT_FILES = {"supernet": "instances_supernet.json", "search": "instances_search.json"}
-"""The parts of COCO's training set that `python -m detnas_d2.data.splits` writes."""
-
 _HARMLESS = ("area", "mask", "class-blanks", "box-damaged", "box-without-image")
 
 

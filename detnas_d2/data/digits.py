@@ -1,4 +1,4 @@
-"""The demo data set: handwritten digits over photographs, in COCO, VOC and image-folder form."""
+"""The demo data set: handwritten digits over photographs, in COCO's and image-folder form."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from PIL import Image
 
 from detnas_d2.data.atomic import write_folder_once
-from detnas_d2.data.digit_scenes import MAX_OVERLAP, SPLITS, Box, DigitScenes
+from detnas_d2.data.digit_scenes import MAX_OVERLAP, SPLITS, DigitScenes
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_FORMAT = 2  # raise when the same parameters give other files
+_FORMAT = 2  # raise when the same parameters give others of these files
 _DETECTION, _CLASSIFICATION = 14, 15  # purposes of derived seeds
 
 
@@ -47,8 +47,7 @@ STUDY_DIGITS = DigitsParameters(images=(600, 150, 300), cls_images_per_class=(30
 def write_digits(root: str | Path, parameters: DigitsParameters = DEMO_DIGITS) -> Path:
     """Makes the set in the folder root, unless it is there already; byte-identical each time.
 
-    Layout: ``JPEGImages/*.png``, ``annotations/instances_<split>.json`` (COCO),
-    ``Annotations/*.xml`` and ``ImageSets/Main/<split>.txt`` (VOC),
+    Layout: ``JPEGImages/*.png``, ``annotations/instances_<split>.json``,
     ``cls/{train,val}/<class>/*.png``.
 
     Raises:
@@ -56,8 +55,8 @@ def write_digits(root: str | Path, parameters: DigitsParameters = DEMO_DIGITS) -
     """
 
     def write(folder: Path) -> None:
-        for name in ("JPEGImages", "Annotations", "ImageSets/Main", "annotations"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / "JPEGImages").mkdir()
+        (folder / "annotations").mkdir()
         for split, count in zip(SPLITS, parameters.images, strict=True):
             _write_detection(folder, split, count, parameters)
         for split, count in zip(SPLITS[:2], parameters.cls_images_per_class, strict=True):
@@ -75,16 +74,12 @@ def _write_detection(folder: Path, split: str, count: int, p: DigitsParameters) 
     boxes: list[dict[str, Any]] = []
     for i in range(1, count + 1):
         pixels, digits = scenes.draw(i - 1, p.image_size, p.digit_size, p.digits_per_image)
-        stem = f"{split}_{i - 1:05d}"
-        images.append({"id": i, "file_name": f"{stem}.png", **size})
-        Image.fromarray(pixels).save(folder / "JPEGImages" / f"{stem}.png")
-        (folder / "Annotations" / f"{stem}.xml").write_text(_voc_xml(images[-1], digits))
+        images.append({"id": i, "file_name": f"{split}_{i - 1:05d}.png", **size})
+        Image.fromarray(pixels).save(folder / "JPEGImages" / images[-1]["file_name"])
         for digit, (x0, y0, x1, y1) in digits:
             ids = {"image_id": i, "category_id": p.classes.index(digit) + 1}
             place = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0)}
             boxes.append({"id": len(boxes) + 1, **ids, **place, "iscrowd": 0})
-    stems = "".join(f"{Path(image['file_name']).stem}\n" for image in images)
-    (folder / "ImageSets" / "Main" / f"{split}.txt").write_text(stems)
     content = {
         "info": {"description": f"digits over photographs, {split}"},
         "images": images,
@@ -92,39 +87,6 @@ def _write_detection(folder: Path, split: str, count: int, p: DigitsParameters) 
         "categories": [{"id": i, "name": DIGIT_NAMES[c]} for i, c in enumerate(p.classes, 1)],
     }
     (folder / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
-
-
-_XML = """<annotation>
-  <filename>{file_name}</filename>
-  <size>
-    <width>{width}</width>
-    <height>{height}</height>
-    <depth>3</depth>
-  </size>{objects}
-</annotation>
-"""
-_XML_OBJECT = """
-  <object>
-    <name>{}</name>
-    <pose>Unspecified</pose>
-    <truncated>0</truncated>
-    <difficult>0</difficult>
-    <bndbox>
-      <xmin>{}</xmin>
-      <ymin>{}</ymin>
-      <xmax>{}</xmax>
-      <ymax>{}</ymax>
-    </bndbox>
-  </object>"""
-
-
-def _voc_xml(image: dict[str, Any], digits: list[tuple[int, Box]]) -> str:
-    """VOC's corners count from 1 and are inclusive."""
-    objects = "".join(
-        _XML_OBJECT.format(DIGIT_NAMES[digit], x0 + 1, y0 + 1, x1, y1)
-        for digit, (x0, y0, x1, y1) in digits
-    )
-    return _XML.format(**image, objects=objects)
 
 
 def _write_classification(folder: Path, split: str, count: int, p: DigitsParameters) -> None:

@@ -57,13 +57,13 @@ class OwnDataset:
     short_edge: int
 
 
-def own_dataset(annotations: str, images: str, name: str, output: str = "output") -> OwnDataset:
+def own_dataset(annotations: str, images: str, name: str) -> OwnDataset:
     """What step 0 has made of a user's data; nothing is read but its record.
 
     Raises:
         DataError: nothing was made, or of another path than settings.py names now.
     """
-    record = _record(name, output)
+    record = _record(name)
     command = f"Run step 0 first: {_PROGRAM} configs/custom, or the folder of these configs."
     try:
         known = json.loads(record.read_text(encoding="utf-8"))
@@ -79,29 +79,23 @@ def own_dataset(annotations: str, images: str, name: str, output: str = "output"
     return dataset
 
 
-def prepare(
-    annotations: str,
-    images: str,
-    name: str,
-    output: str = "output",
-    short_edge: int = SHORT_EDGE,
-) -> OwnDataset:
+def prepare(annotations: str, images: str, name: str, short_edge: int = SHORT_EDGE) -> OwnDataset:
     """Bring a user's data into one form, unless that is done.
 
     Args:
         annotations: a COCO JSON file or a VOC folder without image sets, dealt out by seed 0 (70,
             15 and 15% of the images); or a folder with splits of its own, which are kept.
         images: what file names are relative to; "": looked for near the annotations.
-        name: of the data set; OUTPUT/NAME/data is written.
+        name: of the data set; output/NAME/data is written.
         short_edge: of the machine's row, in pixels.
 
     Raises:
         DataError: a line that is not set, a path that is not there, annotations or images that
-            can't be used, or others than those that OUTPUT/NAME was made of and something was
+            can't be used, or others than those that output/NAME was made of and something was
             trained on. With nothing trained, the data are made anew.
     """
     check_settings(annotations, images, name)
-    record, source = _record(name, output), Path(annotations).expanduser()
+    record, source = _record(name), Path(annotations).expanduser()
     made_of = {
         "source": _fingerprint(source),
         "annotations": _place(annotations),
@@ -117,11 +111,11 @@ def prepare(
     if known is None:
         known = _make(source, images, short_edge, folder)
     write_atomically(record, json.dumps({**known, "made_of": made_of}, indent=1) + "\n")
-    return own_dataset(annotations, images, name, output)
+    return own_dataset(annotations, images, name)
 
 
-def _record(name: str, output: str) -> Path:
-    return Path(output) / name / "data.json"
+def _record(name: str) -> Path:
+    return Path("output", name, "data.json")
 
 
 def _place(path: str) -> str:
@@ -196,7 +190,7 @@ def prepare_folder(folder: Path) -> OwnDataset:
     (machines,) = LazyConfig.load(str(folder / "machines.py"), ("machines",))
     check_settings(own.annotations, own.images, own.name, own.machine, machines)
     short_edge = machines[own.machine].short_edge
-    return prepare(own.annotations, own.images, own.name, short_edge=short_edge)
+    return prepare(own.annotations, own.images, own.name, short_edge)
 
 
 @command(_PROGRAM)

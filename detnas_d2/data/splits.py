@@ -11,7 +11,6 @@ instances_search.json, the search's validation images, and instances_supernet.js
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from detnas_d2.commands import add_debug, command
-from detnas_d2.data.coco import SPLIT_FILES
+from detnas_d2.data.catalog import SEARCH_PARTS
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.seeding import derive_seed
 from detnas_d2.files import parse_json, write_atomically
@@ -80,14 +79,14 @@ def write_splits(
         ) from error
     searched = search_ids(ids, search_images, seed)
     files = {}
-    for part, name in SPLIT_FILES.items():
+    for part in SEARCH_PARTS:
         wanted = searched if part == "search" else set(ids) - searched
         half = {
             **content,
             "images": [x for x in images if x["id"] in wanted],
             "annotations": [x for x, i in zip(objects, owners, strict=True) if i in wanted],
         }
-        files[part] = Path(out) / name
+        files[part] = Path(out) / f"instances_{part}.json"
         write_atomically(files[part], json.dumps(half))
     return files
 
@@ -106,11 +105,6 @@ def split_parser(program: str, description: str | None) -> argparse.ArgumentPars
     return parser
 
 
-def print_part(part: str, images: int, file: Path) -> None:
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    print(f"{part}: {images} images, {file}, sha256 {digest}")
-
-
 @command("splits")
 def main(argv: Sequence[str]) -> None:
     parser = split_parser("splits", __doc__)
@@ -118,7 +112,7 @@ def main(argv: Sequence[str]) -> None:
     args = parser.parse_args(argv)
     files = write_splits(args.annotations, args.out, args.search_images, args.seed)
     for part, file in files.items():
-        print_part(part, len(json.loads(file.read_bytes())["images"]), file)
+        print(f"{part}: {len(json.loads(file.read_bytes())['images'])} images, {file}")
 
 
 if __name__ == "__main__":

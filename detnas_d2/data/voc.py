@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,6 @@ from detnas_d2.data.dataset import Box, Split
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings
 from detnas_d2.data.voc_reader import read_voc
-
-VOC_PARTS = ("supernet", "search")
-"""The image sets of trainval 07 + 12 that `python -m detnas_d2.data.voc_splits` writes."""
 
 _HARMLESS = ("box-damaged", "voc-evaluation", "difficult")
 
@@ -64,7 +62,7 @@ def image_ids(dirname: str | Path, split: str) -> list[str]:
     """The ids that ImageSets/Main/<split>.txt names, in its order.
 
     Raises:
-        DataError: the file is missing, empty, or holds more than one column.
+        DataError: the file is missing or empty, an id has blanks or is there twice.
     """
     split_file = Path(dirname) / "ImageSets" / "Main" / f"{split}.txt"
     try:
@@ -75,18 +73,13 @@ def image_ids(dirname: str | Path, split: str) -> list[str]:
             f"Cannot read the image set {split_file} ({what}). Expected the image ids, one a line."
         ) from error
     ids = [line.strip() for line in lines if line.strip()]
-    if not ids:
-        raise DataError(f"{split_file} names no image. Write the image ids into it, one a line.")
-    seen: set[str] = set()
-    for image_id in ids:
-        if len(image_id.split()) > 1:
-            # Detectron2's evaluator separates its columns by blanks, and takes whole lines.
-            raise DataError(
-                f"{split_file} has to hold one image id without blanks a line, got {image_id!r}."
-            )
-        if image_id in seen:
-            raise DataError(f"{split_file} names image {image_id} twice; delete one of the lines.")
-        seen.add(image_id)
+    # Detectron2's evaluator separates its columns by blanks, and takes whole lines
+    wrong = [i for i, lines in Counter(ids).items() if lines > 1 or len(i.split()) > 1]
+    if wrong or not ids:
+        raise DataError(
+            f"{split_file} names {repr(wrong[0]) if wrong else 'no image'}; expected the id of "
+            "each image once, without blanks, one a line."
+        )
     return ids
 
 

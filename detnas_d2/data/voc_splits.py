@@ -18,10 +18,11 @@ from pathlib import Path
 
 from detnas_d2.commands import command
 from detnas_d2.data.atomic import write_folder_once
+from detnas_d2.data.catalog import SEARCH_PARTS
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.image_files import find_image
-from detnas_d2.data.splits import print_part, search_ids, split_parser
-from detnas_d2.data.voc import VOC_PARTS, image_ids
+from detnas_d2.data.splits import search_ids, split_parser
+from detnas_d2.data.voc import image_ids
 from detnas_d2.data.voc_reader import is_integer, parse_xml
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def write_mixed_years(
     searched = search_ids(sources, search_images, seed)
     sets = {
         part: "".join(f"{i}\n" for i in sorted(sources) if (i in searched) == (part == "search"))
-        for part in VOC_PARTS
+        for part in SEARCH_PARTS
     }
 
     def write(folder: Path) -> None:
@@ -102,7 +103,7 @@ def write_mixed_years(
     }
     # Resolved: a relative link leads astray where the path to it holds a link.
     folder = write_folder_once(Path(out).resolve(), parameters, write)
-    return {part: folder / "ImageSets" / "Main" / f"{part}.txt" for part in VOC_PARTS}
+    return {part: folder / "ImageSets" / "Main" / f"{part}.txt" for part in SEARCH_PARTS}
 
 
 def mended(annotation: Path) -> str | None:
@@ -142,7 +143,7 @@ def main(argv: Sequence[str]) -> None:
     args = parser.parse_args(argv)
     sets = write_mixed_years(args.years, args.out, args.search_images, args.seed)
     for part, file in sets.items():
-        print_part(part, len(file.read_text().splitlines()), file)
+        print(f"{part}: {len(file.read_text().splitlines())} images, {file}")
 
 
 if __name__ == "__main__":

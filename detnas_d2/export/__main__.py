@@ -13,7 +13,7 @@ from ..modeling import find_backbone
 from ..space import SpaceError, get_space
 from .comparing import TOLERANCE
 from .exporting import FORMATS, PARTS, Exported, export
-from .trained import Trained, add_arguments, config_of, is_yacs, load_trained
+from .trained import Trained, add_arguments, config_of, load_trained
 
 PROGRAM = "python -m detnas_d2.export"
 
@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
     done = export(trained, args.format, args.file, part=args.part, **more)
     print(_report(done))
     if done.description["part"] == "backbone" and done.comparison is None:
-        print(_network(trained, config_of(Path(args.output)), args.trust))
+        print(_network(trained, config_of(Path(args.output)), done.path))
     is_detector = "boxes" in done.description.get("outputs", ())
     if is_detector and done.comparison is not None and not done.comparison.detections:
         print(
@@ -80,23 +80,16 @@ def _report(done: Exported) -> str:
     return f"{wrote}checked on {what}; largest difference: {differences}"
 
 
-def _network(trained: Trained, config: Path, trust: bool) -> str:
-    """How a backbone's network is made in Python; only built-in spaces go by their names."""
+def _network(trained: Trained, config: Path, file: Path) -> str:
+    """How a backbone is made of its state dict; only built-in spaces go by their names."""
     found = find_backbone(trained.model)
     assert found is not None
-    _, backbone = found
+    space = found[1].space
     path = ",".join(map(str, trained.describe()["architecture"]))
+    source = str(config)
     with suppress(SpaceError):
-        if backbone.space == get_space(backbone.space.name):
-            return f"it is the state dict of StandAloneNetwork({backbone.space.name!r}, {path!r})"
-    arguments = f"{str(config)!r}, trust=True" if trust else repr(str(config))
-    source = f"load_space({arguments}), from detnas_d2.space_file"
-    if is_yacs(config):
-        source = f"that of the file that MODEL.DETNAS.SPACE in {config} names"
-    return (
-        f"it is the state dict of StandAloneNetwork(space, {path!r}), where the space, "
-        f"{backbone.space.name!r}, is no built-in one: space = {source}"
-    )
+        source = space.name if space == get_space(space.name) else source
+    return f"in Python: create_backbone({source!r}, {path!r}, pretrained={str(file)!r})"
 
 
 if __name__ == "__main__":

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from digits_voc import register_voc
 
-from detnas_d2.data import DigitsParameters, register_builtin_datasets, write_digits
+from detnas_d2.data import (
+    DigitsParameters,
+    register_builtin_datasets,
+    unregister_dataset,
+    write_digits,
+)
 
 SMALL = DigitsParameters(
     image_size=64,
@@ -42,6 +49,17 @@ def digits(digits_root, datasets):
     """The small set in place of the built-in one for one test."""
     datasets(digits_root.parent)
     return digits_root
+
+
+@pytest.fixture
+def digits_voc(digits):
+    """The same in VOC's form, under names of digits_voc_*."""
+    names = register_voc(digits)
+    yield digits
+    for name in names:
+        unregister_dataset(name)
+    for part in ("Annotations", "ImageSets"):
+        shutil.rmtree(digits / part)
 
 
 BCCD = Path(__file__).resolve().parents[3] / "shared" / "data" / "bccd"

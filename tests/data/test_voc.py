@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from data_to_check import feed_truth
 from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
@@ -17,7 +15,7 @@ from detnas_d2.data import (
 CLASSES = ("zero", "one", "seven")
 
 
-def test_perfect_predictions_score_100_on_the_digits(digits, tmp_path):
+def test_perfect_predictions_score_100_on_the_digits(digits_voc, tmp_path):
     voc = feed_truth(PascalVOCDetectionEvaluator("digits_voc_val"), "digits_voc_val")
     assert voc["AP50"] == pytest.approx(100) and voc["AP"] == pytest.approx(100)
     coco = COCOEvaluator("digits_val", output_dir=str(tmp_path))
@@ -40,20 +38,13 @@ def test_perfect_predictions_score_100_on_bccd(bccd):
     assert 99.9 < result["AP50"] < 100
 
 
-@pytest.fixture
-def folder(digits_root, tmp_path):
-    for name in ("Annotations", "ImageSets", "JPEGImages"):
-        shutil.copytree(digits_root / name, tmp_path / "voc" / name)
-    return tmp_path / "voc"
-
-
-def test_a_split_of_one_image_and_blank_lines(folder):
-    (folder / "ImageSets" / "Main" / "one.txt").write_text("\nval_00003\n\n")
-    records = load_voc_folder(folder, "one", CLASSES)
+def test_a_split_of_one_image_and_blank_lines(digits_voc):
+    (digits_voc / "ImageSets" / "Main" / "one.txt").write_text("\nval_00003\n\n")
+    records = load_voc_folder(digits_voc, "one", CLASSES)
     assert [r["image_id"] for r in records] == ["val_00003"]
     assert records[0]["file_name"].endswith("val_00003.png")
 
 
-def test_other_years(folder):
+def test_other_years(tmp_path):
     with pytest.raises(DataError, match="2007 and 2012, not 2010"):
-        register_voc_folder("toy_voc", folder, "val", CLASSES, 2010)
+        register_voc_folder("toy_voc", tmp_path, "val", CLASSES, 2010)

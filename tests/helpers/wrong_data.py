@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from wrong_inputs import Prepare, Wrong, edit, edit_json, write
+from digits_voc import write_voc
+from wrong_inputs import Prepare, Wrong, both, edit, edit_json, write
 
 TRAIN, VAL = (f"datasets/digits/annotations/instances_{part}.json" for part in ("train", "val"))
 FIRST = "datasets/digits/Annotations/train_00000.xml"
@@ -14,7 +16,14 @@ IMAGE = "datasets/digits/JPEGImages/train_00000.png"
 NEW = "train.output_dir=output/new"
 STEP2, STEP3 = f"train_net.py @step2 {NEW}", f"search_net.py @step3 {NEW}"
 TEST = f"train_net.py @step4 --eval-only {NEW} train.init_checkpoint=output/step4/model_final.pth"
-VOC = f"{STEP2} dataloader.train.dataset.names=digits_voc_train"
+VOC = f"train_net.py --config-file configs/tiny/voc.py {NEW}"
+VOC_CONFIG = """from detectron2.config import LazyCall as L
+from detnas_d2.data import register_voc_folder
+from .step2 import dataloader, lr_multiplier, model, optimizer, path_sampler, train
+datasets = dict(train=L(register_voc_folder)(
+    name="wrong_voc", dirname="datasets/digits", split="train", class_names=["zero", "one"]))
+dataloader.train.dataset.names = "wrong_voc"
+"""
 LIST = "have new ones written without these: python -m detnas_d2.data.check"
 IN_COCO = ("instances_train.json can't be used as it is", LIST)
 YACS = "projects/DetNAS/train_net.py --config-file projects/DetNAS/configs/supernet_fpn_300m.yaml"
@@ -30,12 +39,19 @@ def remove(path: str) -> Prepare:
     return lambda folder: (folder / path).unlink()
 
 
+def in_voc(prepare: Prepare) -> Prepare:
+    def write_set(folder: Path) -> None:
+        write_voc(folder / "datasets/digits")
+
+    return both(write_set, write("configs/tiny/voc.py", VOC_CONFIG), prepare)
+
+
 def coco(name: str, says: tuple[str, ...], prepare: Prepare) -> Wrong:
     return Wrong(f"COCO: {name}", STEP2, (*IN_COCO, *says), prepare, begun=True)
 
 
 def voc(name: str, says: tuple[str, ...], prepare: Prepare) -> Wrong:
-    return Wrong(f"VOC: {name}", VOC, says, prepare, begun=True)
+    return Wrong(f"VOC: {name}", VOC, says, in_voc(prepare), begun=True)
 
 
 def read(name: str, command: str, says: tuple[str, ...], prepare: Prepare) -> Wrong:
@@ -68,7 +84,7 @@ ANNOTATIONS = [
     Wrong(
         "COCO: other classes",
         STEP2,
-        ("has the classes zero, one, two", "'digits_train'", "registered with zero, one"),
+        ("num_classes is 2, but data set 'digits_train' has 3 classes (zero, one, two)", "set "),
         in_json(TRAIN, lambda c: c["categories"].append({"id": 3, "name": "two"})),
         begun=True,
     ),
@@ -80,10 +96,15 @@ ANNOTATIONS = [
     ),
     voc("empty set", ("train.txt names no image", "one a line"), write(SET, "")),
     voc("set of bytes", ("train.txt (not a text file)", "one a line"), write(SET, b"\xff\xfe\x00")),
-    voc("id twice", ("names image a twice", "delete one"), write(SET, "a\na\n")),
-    voc("two columns", ("one image id without blanks a line", "'a 1'"), write(SET, "a 1\n")),
+    voc("id twice", ("train.txt names 'a'; expected", "each image once"), write(SET, "a\na\n")),
+    voc("two columns", ("train.txt names 'a 1'; expected", "without blanks"), write(SET, "a 1\n")),
     voc("no image", ("missing images", "train_00000 in", "JPEGImages"), remove(IMAGE)),
-    Wrong("VOC: no set", VOC, ("ImageSets/Main/train.txt", "There has to lie"), remove(SET)),
+    Wrong(
+        "VOC: no set",
+        VOC,
+        ("ImageSets/Main/train.txt", "There has to lie"),
+        in_voc(remove(SET)),
+    ),
 ]
 IMAGES = [
     read("missing", STEP2, ("missing images: 1 in digits_train", "train_00000.png"), remove(IMAGE)),

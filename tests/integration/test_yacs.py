@@ -14,9 +14,10 @@ from detectron2.config import get_cfg, instantiate
 from detectron2.engine import HookBase, default_argument_parser
 from detectron2.modeling import build_model
 from detectron2.solver import build_optimizer
+from digits_voc import register_voc
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from detnas_d2.data import register_builtin_datasets
+from detnas_d2.data import register_builtin_datasets, unregister_dataset
 from detnas_d2.engine import load_config
 from detnas_d2.modeling import (
     StandAloneNetwork,
@@ -212,7 +213,10 @@ def test_the_script_trains_resumes_and_tests(script, workspace, digits, tmp_path
     call(command("detnasnet_fpn_300m", **network))
     assert "the weights of a supernet" in (tmp_path / "network" / "log.txt").read_text()
     network["MODEL__WEIGHTS"] = tmp_path / "network" / "model_final.pth"
-    for name in ("digits_val", "digits_voc_val"):  # COCO's evaluator and VOC's
+    voc = register_voc(workspace / "datasets/digits")
+    for name in ("digits_val", voc[1]):  # COCO's evaluator and VOC's
         network["DATASETS__TEST"] = (name,)
         results = call(command("detnasnet_fpn_300m", "--eval-only", **network))
         assert {"AP", "AP50", "AP75"} <= results["bbox"].keys()
+    for name in voc:
+        unregister_dataset(name)

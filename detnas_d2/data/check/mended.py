@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def write_parts(parts: Parts, out: Path, findings: Findings) -> Path:
 
 
 def _coco_text(images: Sequence[Image], classes: Sequence[str], root: Path) -> str:
-    """A COCO JSON file, one entry a line."""
+    """A COCO JSON file; its info has the images' folder, for the check to find them again."""
     numbers = {name: i for i, name in enumerate(classes, 1)}
     entries: list[dict[str, Any]] = []
     boxes: list[dict[str, Any]] = []
@@ -135,12 +135,10 @@ def _coco_text(images: Sequence[Image], classes: Sequence[str], root: Path) -> s
             ids = {"image_id": image_id, "category_id": numbers[box.class_name]}
             boxes.append({**box.entry, "id": len(boxes) + 1, **ids})
     categories = [{"id": i, "name": name} for name, i in numbers.items()]
-    info = json.dumps({"image_root": str(root)})  # for the check to find them again
-    return (
-        f'{{"info": {info},\n"categories": [{_lines(categories)}],\n"images": [{_lines(entries)}],'
-        f'\n"annotations": [{_lines(boxes)}]}}\n'
-    )
-
-
-def _lines(entries: Iterable[Mapping[str, Any]]) -> str:
-    return ",".join("\n" + json.dumps(entry) for entry in entries)
+    content = {
+        "info": {"image_root": str(root)},
+        "categories": categories,
+        "images": entries,
+        "annotations": boxes,
+    }
+    return json.dumps(content) + "\n"
