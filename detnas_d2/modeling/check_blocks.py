@@ -84,11 +84,11 @@ def _problems(space: SearchSpace, size: tuple[int, int]) -> Iterator[str]:
 
 def _try(choice: Choice, block: BlockSpec) -> None:
     """Raise ModelError unless the module runs as it should."""
-    module = built(choice, *block.shape)
+    module = built(choice, block.shape)
     images, *size = _SMALL
     x = torch.randn(images, block.in_channels, *size)
     before = x.clone()
-    output = run_block(choice, module, x, *block.shape)
+    output = run_block(choice, module, x, block.shape)
     if not torch.equal(x, before):
         raise ModelError(
             "it changes its input, which the FPN reads too where a stage ends; don't begin with an "

@@ -17,6 +17,7 @@ from .blocks import build_block
 from .errors import ModelError
 from .norm import Norm
 
+Shape = tuple[int, int, int]  # as BlockSpec has it
 _SIDE = 48  # height and width of a trial input: the usual strides divide it
 
 
@@ -77,14 +78,14 @@ def measure_block(
     """
     shape = (in_channels, out_channels, stride)
     with torch.device("meta"), torch.no_grad():
-        block = built(choice, *shape).eval()
+        block = built(choice, shape).eval()
         with FlopCounterMode(display=False) as flops:
-            run_block(choice, block, torch.empty(1, in_channels, height, width), *shape)
+            run_block(choice, block, torch.empty(1, in_channels, height, width), shape)
     return flops.get_total_flops() // 2, sum(p.numel() for p in block.parameters())
 
 
-def built(choice: Choice, *shape: int) -> nn.Module:
-    """The choice's module for a `BlockSpec.shape`, with plain batch norms.
+def built(choice: Choice, shape: Shape) -> nn.Module:
+    """The choice's module for a block of this shape, with plain batch norms.
 
     Raises:
         ModelError: it can't be made.
@@ -100,7 +101,7 @@ def built(choice: Choice, *shape: int) -> nn.Module:
         ) from error
 
 
-def run_block(choice: Choice, block: nn.Module, x: torch.Tensor, *shape: int) -> torch.Tensor:
+def run_block(choice: Choice, block: nn.Module, x: torch.Tensor, shape: Shape) -> torch.Tensor:
     """The output of a choice's module for x, (N, out_channels, ceil(H / stride), ceil(W / stride)).
 
     Raises:
@@ -146,7 +147,7 @@ def check_choice(space: SearchSpace, choice: Choice, block: BlockSpec) -> None:
         except ModelError:
             with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.no_grad():
                 x = torch.randn(1, block.in_channels, _SIDE, _SIDE)
-                run_block(choice, built(choice, *block.shape).eval(), x, *block.shape)
+                run_block(choice, built(choice, block.shape).eval(), x, block.shape)
     except ModelError as error:
         raise ModelError(
             f"space {space.name!r}: choice {choice.name!r} in {block}: {error}. Mend it; "
