@@ -12,10 +12,9 @@ import numpy as np
 import PIL.Image
 import torch
 from detectron2.data import DatasetCatalog, DatasetMapper, get_detection_dataset_dicts
-from detectron2.evaluation.pascal_voc_evaluation import parse_rec
 from detectron2.structures import Boxes, BoxMode, Instances
 
-from detnas_d2.data import register_coco, register_voc_folder, unregister_dataset
+from detnas_d2.data import register_coco, unregister_dataset
 from detnas_d2.evaluation import FastCOCOEvaluator
 
 WIDTH, HEIGHT = 64, 48
@@ -88,16 +87,14 @@ def boxes_of(file: Path) -> list[tuple[Any, ...]]:
     )
 
 
-def refusal(
-    register: Callable, *arguments: Any, evaluate: Callable[[str], Any]
-) -> Exception | None:
-    """What training, and then the evaluation, stop on."""
+def refusal(file: Path, images: Path) -> Exception | None:
+    """What training on a COCO file, and then its evaluation, stop on."""
     name = f"checked_{next(_numbers)}"
-    register(name, *arguments)
+    register_coco(name, file, images)
     try:
         for record in get_detection_dataset_dicts(name):
             _mapper(record)
-        evaluate(name)
+        FastCOCOEvaluator(name)
     except Exception as error:
         return error
     finally:
@@ -105,34 +102,15 @@ def refusal(
     return None
 
 
-def refusal_of_coco(file: Path, images: Path) -> Exception | None:
-    return refusal(register_coco, file, images, evaluate=FastCOCOEvaluator)
-
-
-def refusal_of_voc(folder: Path, split: str, classes: list[str]) -> Exception | None:
-    def read_as_evaluated(name: str) -> None:
-        for file in (folder / "Annotations").iterdir():
-            parse_rec.__wrapped__(str(file))
-
-    return refusal(register_voc_folder, folder, split, classes, evaluate=read_as_evaluated)
-
-
-def feed_truth(evaluator, name: str, move: Callable = lambda box: box) -> dict[str, float]:
-    """Scores the data set's own boxes, moved.
-
-    Args:
-        move: from [x0, y0, x1, y1] to the box that is predicted; None: none is.
-    """
+def feed_truth(evaluator, name: str) -> dict[str, float]:
+    """Scores the data set's own boxes."""
     evaluator.reset()
     for record in DatasetCatalog.get(name):
-        found = [
-            (box, a["category_id"])
-            for a in record["annotations"]
-            if (box := move(BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS)))
-        ]
+        found = record["annotations"]
+        boxes = [BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS) for a in found]
         instances = Instances((record["height"], record["width"]))
-        instances.pred_boxes = Boxes(torch.tensor([box for box, _ in found]).reshape(-1, 4))
-        instances.pred_classes = torch.tensor([label for _, label in found])
+        instances.pred_boxes = Boxes(torch.tensor(boxes).reshape(-1, 4))
+        instances.pred_classes = torch.tensor([a["category_id"] for a in found])
         instances.scores = torch.linspace(1.0, 0.5, len(found))
         evaluator.process([record], [{"instances": instances}])
     return evaluator.evaluate()["bbox"]

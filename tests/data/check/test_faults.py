@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from data_to_check import VOC_XML, make_coco, make_voc, refusal_of_coco, refusal_of_voc
+from data_to_check import VOC_XML, make_coco, make_voc, refusal
 
 from detnas_d2.data.check.__main__ import main
 from detnas_d2.data.findings import RULES, Severity
@@ -46,17 +46,14 @@ def image_ids_as_texts(content):
         entry["image_id"] = f"i{entry['image_id']}"
 
 
-SQUARE = [[1, 1, 9, 1, 9, 9, 1, 9]]
 # what is done to the JSON file -> code of the finding (None: a clean report)
 JSON_EDITS = {
     "nothing": (lambda content: None, None),
     "no images": (lambda c: c.pop("images"), "form"),
-    "no categories": (lambda c: c.pop("categories"), "form"),
     "annotations empty": (put("annotations", []), "no-box"),
     "all boxes crowds": (every("annotations", iscrowd=1), "no-box"),
     "all images missing": (every("images", file_name="other.jpg"), "image-folder"),
     "image without id": (first("images", id=...), "entry"),
-    "image with a number as name": (first("images", file_name=7), "entry"),
     "image without width": (first("images", width=...), "size"),
     "image of width 64.0": (first("images", width=64.0), "number"),
     "image of another size": (first("images", width=48, height=64), "image-size"),
@@ -65,8 +62,6 @@ JSON_EDITS = {
     "image twice": (append("images", id=77), "image-twice"),
     "image missing": (first("images", file_name="other.jpg"), "image-missing"),
     "image with a null byte as name": (first("images", file_name="\0.jpg"), "image-missing"),
-    "category with half a character": (first("categories", name="\ud800"), None),
-    "category without name": (first("categories", name=None), "entry"),
     "category id twice": (append("categories", name="third"), "entry"),
     "category ids texts": (
         lambda c: [x.update(id=str(x["id"])) for x in c["categories"]],
@@ -81,18 +76,11 @@ JSON_EDITS = {
     ),
     "category with blanks": (first("categories", name=" cell\n"), "class-blanks"),
     "category without box": (append("categories", id=9, name="third"), "class-empty"),
-    "annotation without id": (first("annotations", id=...), "id-twice"),
     "annotation id twice": (append("annotations"), "id-twice"),
-    "annotation without image": (first("annotations", image_id=None), "entry"),
     "annotation of no image": (first("annotations", image_id=99), "box-without-image"),
     "annotation of no category": (first("annotations", category_id=99), "class-unknown"),
-    "box null": (first("annotations", bbox=None), "entry"),
     "box of words": (first("annotations", bbox=["1", "2", "3", "a"]), "entry"),
     "box of texts": (first("annotations", bbox=["1", "2", "9", "9.5"]), "number"),
-    "box missing, a polygon": (
-        first("annotations", bbox=..., segmentation=SQUARE),
-        "box-from-mask",
-    ),
     "box empty, run lengths": (
         first(
             "annotations",
@@ -102,19 +90,15 @@ JSON_EDITS = {
         "box-from-mask",
     ),
     "box NaN": (first("annotations", bbox=[1, 2, math.nan, 4]), "box-damaged"),
-    "box negative": (first("annotations", bbox=[30, 20, -9, 9]), "box-damaged"),
     "box of a pixel": (first("annotations", bbox=[30, 20, 1, 1]), "box-damaged"),
     "box outside": (first("annotations", bbox=[64, 20, 9, 9]), "box-damaged"),
     "box partly outside": (first("annotations", bbox=[60, 20, 9, 9]), None),
     "crowd": (first("annotations", iscrowd=1), None),
     "crowd null": (first("annotations", iscrowd=None), "number"),
-    "crowd 2": (first("annotations", iscrowd=2), "entry"),
     "ignore": (first("annotations", ignore=1), "entry"),
     "no area": (first("annotations", area=...), "area"),
-    "area a text": (first("annotations", area="big"), "area"),
-    "polygon": (first("annotations", segmentation=SQUARE), None),
+    "polygon": (first("annotations", segmentation=[[1, 1, 9, 1, 9, 9, 1, 9]]), None),
     "polygon of two points": (first("annotations", segmentation=[[1, 1, 9, 1]]), "mask"),
-    "mask": (first("annotations", segmentation={"counts": [9, 9], "size": [3, 6]}), None),
     "mask without size": (first("annotations", segmentation={"counts": [9]}), "mask"),
     "keypoints texts": (first("annotations", keypoints=["a", 2, 2]), "mask"),
 }
@@ -137,15 +121,8 @@ def write_deep(photos: Path) -> None:
     PIL.Image.fromarray(pixels).save(photos / "0.jpg", "PNG")
 
 
-def write_folder(photos: Path) -> None:
-    (photos / "0.jpg").unlink()
-    (photos / "0.jpg").mkdir()
-
-
 FILE_EDITS = {
     "image truncated": (write_truncated, "image-damaged"),
-    "image empty": (lambda photos: (photos / "0.jpg").write_bytes(b""), "image-damaged"),
-    "image a folder": (write_folder, "image-missing"),
     "image turned on its side": (write_turned, "image-size"),
     "image upside down": (lambda photos: write_turned(photos, 3), "image-turned"),
     "image of 16 bits": (write_deep, "image-deep"),
@@ -156,7 +133,7 @@ def codes(report: dict) -> set[str]:
     return {finding["code"] for finding in report["findings"]}
 
 
-def holds(check, code: str | None, path: Path, refusal: Exception | None) -> None:
+def holds(check, code: str | None, path: Path) -> None:
     """The check tells the fault, and new splits have none, so that training takes them."""
     out = path.parent / "mended"
     error = code is not None and RULES[code].severity is Severity.ERROR
@@ -169,13 +146,12 @@ def holds(check, code: str | None, path: Path, refusal: Exception | None) -> Non
         with pytest.raises(SystemExit, match="No splits were written|no usable box"):
             main([str(path), "--split", str(out)])
         return
-    assert refusal is None or code  # as it is, training by other configs refuses it
     images = Path(report["written"]["image_folder"])
     status, report = check(out)
     assert status == 0
     assert codes(report) <= {"image-turned", "image-deep", "class-names", "crowd-many"}
     for part in ("train", "val", "test"):
-        assert refusal_of_coco(out / f"{part}.json", images) is None
+        assert refusal(out / f"{part}.json", images) is None
 
 
 @pytest.mark.parametrize("name", [*JSON_EDITS, *FILE_EDITS])
@@ -188,12 +164,12 @@ def test_edited_coco(tmp_path, check, name):
         content = json.loads(coco.read_text())
         edit(content)
         coco.write_text(json.dumps(content))
-    holds(check, code, coco, refusal_of_coco(coco, coco.parent / "photos"))
+    holds(check, code, coco)
 
 
 @pytest.mark.parametrize(
     ("orientation", "code"),
-    [(1, None), (2, "image-turned"), (4, "image-turned"), (8, "image-size")],
+    [(1, None), (2, "image-turned"), (8, "image-size")],
 )
 def test_headers_alone_tell_how_an_image_is_turned(coco, check, orientation, code):
     write_turned(coco.parent / "photos", orientation)
@@ -208,10 +184,6 @@ def test_headers_alone_tell_how_an_image_is_turned(coco, check, orientation, cod
         ('{"images": [\n  {"id": 1},,\n]}', "line 2 column 13"),
         ("[" * 100_000, "nested too deeply"),
         ("[]", "expected an object with 'images'"),
-        (
-            '{"image": [], "annotations": [], "categories": []}',
-            "no 'images', but image, annotations",
-        ),
         ('{"images": [{"id": %s}]}' % ("9" * 5000), "4300"),
         (b"\x89PNG\r\n\xff\x00", "it is no JSON"),
     ],
@@ -220,7 +192,7 @@ def test_json_that_is_none(coco, check, text, place):
     coco.write_bytes(text if isinstance(text, bytes) else text.encode())
     status, report = check(coco)
     assert status == 1
-    assert place in str(refusal_of_coco(coco, coco.parent / "photos"))
+    assert place in str(refusal(coco, coco.parent / "photos"))
     places = [p for f in report["findings"] for ps in f["places"].values() for p in ps]
     assert any(place in p and str(coco) in p for p in places), places
 
@@ -243,7 +215,6 @@ def xml(old: str, new: str) -> str:
 VOC_EDITS = {
     "nothing": (VOC_XML, None),
     "cut": (VOC_XML[:150], "xml"),
-    "empty": ("", "xml"),
     "no size": (xml("size>", "sizes>"), "size"),
     "size 0": (xml("<width>64", "<width>0"), "size"),
     "size with a fraction": (xml("<width>64", "<width>64.0"), None),
@@ -253,10 +224,8 @@ VOC_EDITS = {
     "no box": (xml("bndbox>", "box>"), "entry"),
     "box a text": (xml("<xmin>5", "<xmin>left"), "entry"),
     "fraction": (xml("<xmin>5", "<xmin>5.5"), "voc-evaluation"),
-    "no pose": (xml("<pose>Left</pose>", ""), "voc-evaluation"),
     "no difficult": (xml("<difficult>0</difficult>", ""), "voc-evaluation"),
     "difficult": (xml("<difficult>0", "<difficult>1"), "difficult"),
-    "corners swapped": (xml("<xmax>24", "<xmax>2"), "box-damaged"),
     "outside": (xml("<xmin>5", "<xmin>70").replace("<xmax>24", "<xmax>90"), "box-damaged"),
     "unknown encoding": ('<?xml version="1.0" encoding="no-such"?>' + VOC_XML, "encoding"),
 }
@@ -267,10 +236,10 @@ def test_edited_xml(tmp_path, check, name):
     text, code = VOC_EDITS[name]
     folder = make_voc(tmp_path / "voc", {"all": list("abcdefghijkl")})
     (folder / "Annotations" / "b.xml").write_text(text)
-    holds(check, code, folder, refusal_of_voc(folder, "all", ["cell"]))
+    holds(check, code, folder)
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "gb2312", "utf-16", "no declaration"])
+@pytest.mark.parametrize("encoding", ["gb2312", "utf-16", "no declaration"])
 def test_xml_of_any_encoding(tmp_path, check, encoding):
     folder = make_voc(tmp_path / "voc", {"all": list("abcdefghijkl")})
     name = "杯子" if encoding == "gb2312" else "Größe"

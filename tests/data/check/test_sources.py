@@ -13,11 +13,9 @@ from detnas_d2.data.check.__main__ import main
 @pytest.mark.parametrize(
     ("file", "images"),
     [
-        ("annotations/instances_train.json", "train"),
         ("annotations/instances_train2017.json", "train2017"),
         ("annotations/train.json", "images/train"),
         ("labels.json", "images"),
-        ("train/_annotations.coco.json", "train"),
         ("a/result.json", "somewhere"),
         ("train.json", "."),
     ],
@@ -37,17 +35,12 @@ def test_the_image_folder_is_guessed(tmp_path, check, file, images):
     assert split["image_folder_found"].startswith("guessed: it has 3 of 3")
 
 
-def test_a_path_relative_to_here(tmp_path, check, monkeypatch):
-    make_coco(tmp_path / "data")
-    (tmp_path / "data" / "photos").rename(tmp_path / "photos")
-    monkeypatch.chdir(tmp_path / "data")
-    assert check("train.json")[0] == 0
-
-
-def test_an_image_folder_for_each_path(tmp_path, check):
+def test_a_path_relative_to_here_and_an_image_folder_for_each(tmp_path, check, monkeypatch):
     files = [make_coco(tmp_path / name) for name in ("a", "b")]
-    folders = [file.parent / "photos" for file in files]
-    assert check(*files, "--images", *folders)[0] == 0
+    assert check(*files, "--images", *(file.parent / "photos" for file in files))[0] == 0
+    (tmp_path / "a" / "photos").rename(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path / "a")
+    assert check("train.json")[0] == 0
 
 
 def test_voc_sets(tmp_path, check):
@@ -105,23 +98,6 @@ def test_wrong_arguments_end_with_a_message(tmp_path, monkeypatch, arguments, me
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=message):
         main(arguments.split())
-
-
-def test_both_forms_of_bccd_are_told_alike(bccd, check):
-    reports = [check(bccd / part, "--fast")[1] for part in ("annotations", "Annotations")]
-    figures = ("name", "images", "boxes", "boxes_by_size", "image_sizes")
-    coco, voc = ([{k: s[k] for k in figures} for s in r["splits"]] for r in reports)
-    assert coco == voc
-    assert [s["images"] for s in coco] == [205, 87, 72]
-    annotated = [
-        len(json.loads((bccd / "annotations" / f"instances_{p}.json").read_text())["annotations"])
-        for p in ("train", "val", "test")
-    ]
-    assert sum(annotated) - sum(s["boxes"] for s in coco) == 2
-    for report in reports:
-        found = {f["code"]: f["count"] for f in report["findings"]}
-        assert found.pop("skipped", 1) == 1
-        assert found == {"box-damaged": 2}
 
 
 def test_the_command_reports_and_says_what_to_do(tmp_path, capsys):
