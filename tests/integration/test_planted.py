@@ -130,7 +130,7 @@ COMMANDS = {
     ),
     "estimate": Command("detnas_d2.driver.estimate {f}/config.yaml", keys="model optimizer"),
     "convert": Command(
-        "projects.DetNAS.paper.convert_weights {f}/model_final.pth {o}/out "
+        "projects.DetNAS.paper.convert_weights {f}/model_final.pth {o}/out/w.pth "
         "--config-file {f}/config.yaml",
         keys=SPACE,
         weights=True,
@@ -358,5 +358,6 @@ def test_configs_of_retrainings(planted, templates, workspace, tmp_path, monkeyp
     text = yaml.safe_dump(changed(evil, "train.output_dir", str(tmp_path / "out")))
     (tmp_path / "config.yaml").write_text(text)
     draw_nothing(monkeypatch)
-    status, output = workspace.run("search_net.py", "--config-file", str(tmp_path / "config.yaml"))
+    command = ("search_net.py", "--config-file", str(tmp_path / "config.yaml"))
+    status, output = workspace.run(*command, "search.algorithm.generations=1")
     assert status == 0 and planted.program in output
