@@ -10,10 +10,9 @@ from detectron2.config import LazyConfig, instantiate
 from detnas_d2.engine import CheckpointError, DetNASCheckpointer
 from detnas_d2.export import ExportError, TrainedError, create_backbone
 from detnas_d2.modeling import StandAloneNetwork
-from detnas_d2.space import SPACES
 
 
-def test_shapes_are_what_the_info_says():
+def test_shapes_are_what_the_info_says_and_it_trains():
     torch.manual_seed(0)
     backbone = create_backbone("300m", "2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2")
     outputs = backbone(torch.rand(2, 3, 64, 96))
@@ -22,6 +21,9 @@ def test_shapes_are_what_the_info_says():
     assert info.reduction() == [4, 8, 16, 32] and len(info) == 4
     assert [tuple(x.shape[2:]) for x in outputs] == [(64 // r, 96 // r) for r in info.reduction()]
     assert info.module_name() == ["res2", "res3", "res4", "res5"]
+    assert backbone.training
+    sum(x.mean() for x in outputs).backward()
+    assert all(p.grad is not None for p in backbone.parameters())
 
 
 def test_the_wanted_stages_alone_and_they_alone_run():
@@ -50,17 +52,11 @@ def test_pretrained_by_folder_checkpoint_and_state_dict(tmp_path):
     torch.save(dict(bottom.state_dict()), tmp_path / "plain.pth")
     image = torch.rand(1, 3, 64, 64) * 255
     expected = list(bottom(image).values())
-    makers = (
-        lambda: create_backbone(tmp_path, trust=True),
-        *(
-            lambda name=name: create_backbone(
-                tiny.SPACE, tiny.ARCHITECTURE, pretrained=tmp_path / name
-            )
-            for name in ("model_final.pth", "plain.pth")
-        ),
-    )
-    for make in makers:
-        backbone = make()
+    arguments = [((tmp_path,), {"trust": True})]
+    for name in ("model_final.pth", "plain.pth"):
+        arguments.append(((tiny.SPACE, tiny.ARCHITECTURE), {"pretrained": tmp_path / name}))
+    for args, options in arguments:
+        backbone = create_backbone(*args, **options)
         assert not backbone.training
         assert all(map(torch.equal, backbone(image), expected))
     with pytest.raises(CheckpointError, match="other networks"):
@@ -81,11 +77,3 @@ def test_what_is_missing_is_named(tmp_path):
         create_backbone(tmp_path, "0,1")
     with pytest.raises(ValueError, match="no config file 'none'"):
         create_backbone("none", "0,1")
-    assert "300m" in SPACES
-
-
-def test_it_trains():
-    backbone = create_backbone(tiny.SPACE, tiny.ARCHITECTURE)
-    assert backbone.training
-    sum(x.mean() for x in backbone(torch.rand(2, 3, 64, 64))).backward()
-    assert all(p.grad is not None for p in backbone.parameters())
