@@ -2,7 +2,7 @@
 
 @command("python -m detnas_d2.data.splits")
 def main(argv: Sequence[str]) -> None:
-    parser = add_debug(argparse.ArgumentParser(...))
+    parser = new_parser(__doc__)
     args = parser.parse_args(argv)
 
 if __name__ == "__main__":
@@ -39,6 +39,12 @@ def add_debug(parser: _Parser) -> _Parser:
     """Give a parser the option of all commands; returns the parser."""
     parser.add_argument(DEBUG, action="store_true", help="show the traceback of an error")
     return parser
+
+
+def new_parser(text: str | None, prog: str | None = None) -> argparse.ArgumentParser:
+    """A parser with the option of all commands, whose help has the text as it stands."""
+    raw = argparse.RawDescriptionHelpFormatter
+    return add_debug(argparse.ArgumentParser(prog=prog, description=text, formatter_class=raw))
 
 
 def command(

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "modeling": _FREE | {"space"},
     "data": _FREE | {"space"},
     "engine": _FREE | {"space", "modeling", "data"},
-    "steps": _FREE | {"engine"},
+    "steps": _FREE | {"space", "engine", "search", "driver"},
     "evaluation": _FREE | {"space", "modeling", "data", "engine"},
     "search": _FREE | {"space"},
     "driver": _FREE | {"space", "modeling", "data", "engine", "evaluation", "search"},

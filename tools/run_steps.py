@@ -18,7 +18,6 @@ step all are measured for a moment; more than a day in all needs --long.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -26,20 +25,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from detectron2.config import LazyConfig, instantiate
+from detectron2.config import LazyConfig
 
-from detnas_d2.commands import add_debug
+from detnas_d2.commands import new_parser
 from detnas_d2.data import DEMO_DIGITS, datasets_root, write_bccd_boxes, write_digits
 from detnas_d2.data.own import prepare_folder
 from detnas_d2.data.own_settings import own_settings
-from detnas_d2.driver import build_limit
 from detnas_d2.driver.estimate import Predicted, estimate_table, predict
-from detnas_d2.engine import ConfigError, backbone_node
+from detnas_d2.engine import ConfigError
 from detnas_d2.files import write_atomically
 from detnas_d2.report import draw_detections, write_report
 from detnas_d2.search import read_ledger
-from detnas_d2.search.sampling import draw_random
-from detnas_d2.space import SearchSpace, resolve_space
+from detnas_d2.space import SearchSpace
 from detnas_d2.steps import Step, StepError, run_script, run_steps
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,11 +60,11 @@ OWN_STEPS = {  # the first results come early
 test is of what the same config trains."""
 COMPARED = ("step4_classification", "step4_detection", "step5_test")  # for a random network too
 NETWORKS = {
-    "test": ("step5_test", "step4_detection"),
-    "finetuned": ("step5_test_finetune", "step4_finetune"),
-    "random": ("step5_test_random", "step4_detection_random"),
+    "test": ("searched", "step5_test", "step4_detection"),
+    "finetuned": ("fine-tuned", "step5_test_finetune", "step4_finetune"),
+    "random": ("random", "step5_test_random", "step4_detection_random"),
 }
-"""Of the summary: the steps that test and train each network."""
+"""Of the summary's keys: what the network is, and the steps that test and train it."""
 RANDOM_SEED = 1  # of the random architecture
 DAY = 86_400.0
 
@@ -109,15 +106,6 @@ def with_random(steps: Sequence[Step], random_file: Path) -> list[Step]:
         same = [f"train.init_checkpoint='{start}'"] if start and start not in written else []
         more.append(s.for_architecture(str(random_file), "random", *same))
     return [*steps, *more]
-
-
-def write_random(search: Step, path: Path) -> SearchSpace:
-    """Write a random architecture under the search's limit; returns the space."""
-    space = resolve_space(instantiate(backbone_node(search.cfg).space))
-    _, limit = build_limit(search.cfg, space)
-    (architecture,) = draw_random(space, 1, limit, RANDOM_SEED)
-    write_atomically(path, json.dumps(architecture.to_json()) + "\n")
-    return space
 
 
 def estimate(steps: Sequence[Step], file: Path, *, only: bool, long: bool) -> dict[str, float]:
@@ -185,35 +173,42 @@ def main(dataset: str, detector: str | None, *, only_estimate: bool, long: bool)
     (search,) = (s for s in steps if s.kind == "search")
     output, suffix = Path(search.writes).parents[1], f"_{detector}" if detector else ""
     random_file = output / f"random_architecture{suffix}.json"
-    space = write_random(search, random_file)
+    (random,) = search.draw(1, RANDOM_SEED)
+    write_atomically(random_file, json.dumps(random.to_json()) + "\n")
     steps, expected = with_random(steps, random_file), {}
     if is_own(folder):
         file = output / "estimate.json"
         expected = estimate(steps, file, only=only_estimate, long=long)
     if not only_estimate:
         seconds = run_steps(steps, expected=expected)
-        report(steps, space, seconds, output, suffix)
+        report(steps, random.space, seconds, output, suffix)
 
 
 def summarise(
-    search_dir: Path, space: SearchSpace, tests: Mapping[str, Path], seconds: Mapping[str, float]
+    steps: Mapping[str, Step], space: SearchSpace, seconds: Mapping[str, float]
 ) -> dict[str, Any]:
-    """A run's figures, as summary.json has them: AP and AP50 of `tests` (network -> its
-    evaluation.json) in percent, the search's candidates, the seconds by step."""
-    _, evaluations = read_ledger(search_dir / "ledger.jsonl", space)
+    """A run's figures, as summary.json has them: AP and AP50 of each network on the test set in
+    percent (with the time of its training where these differ), the search's candidates, the seconds
+    and the starts by step."""
+    summary: dict[str, Any] = {}
+    for key, (_, test, training) in NETWORKS.items():
+        if test in steps:
+            metrics = steps[test].metrics()
+            summary[key] = {m: metrics.get(f"bbox/{m}") for m in ("AP", "AP50")}
+            if "step4_finetune" in steps:
+                summary[key]["seconds"] = seconds[training]
+    _, evaluations = read_ledger(steps["step3_search"].folder / "ledger.jsonl", space)
     scored = [(e.fitness, e.generation) for e in evaluations if e.fitness is not None]
     first = [fitness for fitness, generation in scored if generation == 0]  # which is random
-    summary: dict[str, Any] = {}
-    for name, path in tests.items():
-        # a network that detects nothing has no metrics, or NaN, which is null in the file
-        metrics = json.loads(path.read_text())
-        summary[name] = {m: metrics.get(f"bbox/{m}") for m in ("AP", "AP50")}
     summary["search"] = {
         "evaluated": len(evaluations),
         "best_fitness": max(scored)[0],
         "mean_random_fitness": math.fsum(first) / len(first),
     }
-    return {**summary, "seconds": dict(seconds)}
+    summary["seconds"] = dict(seconds)
+    if starts := {name: step.starts for name, step in steps.items() if step.starts > 1}:
+        summary["starts"] = starts
+    return summary
 
 
 def summary_table(summary: Mapping[str, Any]) -> str:
@@ -222,19 +217,20 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     lines = [
         f"search: {search['evaluated']} architectures, best fitness {search['best_fitness']:.2f}, "
         f"mean of the random ones {search['mean_random_fitness']:.2f}",
-        f"{'network':24s}{'AP':>8s}{'AP50':>8s}"
-        + ("  training" if "seconds" in summary.get("test", ()) else ""),
+        f"{'network':24s}{'AP':>8s}{'AP50':>8s}" + ("  training" if "finetuned" in summary else ""),
     ]
-    labels = {"test": "searched", "finetuned": "fine-tuned", "random": "random"}
-    for key in (k for k in labels if k in summary):
-        figures = (summary[key][m] for m in ("AP", "AP50"))
-        cells = "".join("    none" if f is None else f"{f:8.2f}" for f in figures)
-        spent = summary[key].get("seconds")
-        spent = "" if spent is None else f"{spent:8.0f} s"
-        lines.append(f"{labels[key] + ', test set':24s}{cells}{spent}")
+    for key in (k for k in NETWORKS if k in summary):
+        ap, ap50, *spent = summary[key].values()
+        cells = "".join("    none" if f is None else f"{f:8.2f}" for f in (ap, ap50))
+        cells += "".join(f"{s:8.0f} s" for s in spent)
+        lines.append(f"{NETWORKS[key][0] + ', test set':24s}{cells}")
     lines.append(f"{'step':24s}{'seconds':>8s}")
     seconds = {**summary["seconds"], "total": sum(summary["seconds"].values())}
-    return "\n".join([*lines, *(f"{step:24s}{s:8.0f}" for step, s in seconds.items())])
+    lines += (f"{step:24s}{s:8.0f}" for step, s in seconds.items())
+    if starts := summary.get("starts"):
+        which = ", ".join(f"{step} {n}" for step, n in starts.items())
+        lines.append(f"times added up over starts: {which}")
+    return "\n".join(lines)
 
 
 def report(
@@ -251,20 +247,10 @@ def report(
         output: folder of the summary and the picture; their names end with `suffix`.
     """
     by_name = {s.name: s for s in steps}
-    tests = {key: test for key, (test, _) in NETWORKS.items() if test in by_name}
-    files = {key: by_name[test].folder / "evaluation.json" for key, test in tests.items()}
-    search = by_name["step3_search"]
-    summary = summarise(search.folder, space, files, seconds)
-    if "finetuned" in tests:  # with less time than the others
-        for key in tests:
-            summary[key]["seconds"] = seconds[NETWORKS[key][1]]
-    if starts := {s.name: s.starts for s in steps if s.starts > 1}:
-        summary["starts"] = starts
+    summary = summarise(by_name, space, seconds)
     summary_file = output / f"summary{suffix}.json"
     write_atomically(summary_file, json.dumps(summary, indent=1) + "\n")
     print(summary_table(summary))
-    if starts:
-        print("times added up over starts: " + ", ".join(f"{s} {n}" for s, n in starts.items()))
     test = by_name["step5_test"]
     predictions = test.folder / "coco_instances_results.json"
     if predictions.exists():
@@ -281,14 +267,12 @@ def report(
 
 if __name__ == "__main__":
     own = sorted(file.parent.name for file in (ROOT / "configs").glob("*/settings.py"))
-    parser = argparse.ArgumentParser(
-        epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("dataset", choices=["demo", "bccd", *own])
     parser.add_argument("--detector", choices=["fpn", "retinanet"], help="for bccd")
     parser.add_argument("--estimate", action="store_true", help="own data: show the times and end")
     parser.add_argument("--long", action="store_true", help="own data: run for more than a day")
-    args = add_debug(parser).parse_args()
+    args = parser.parse_args()
     if args.dataset == "bccd" and args.detector is None:
         parser.error("bccd needs --detector fpn or --detector retinanet")
     if (args.estimate or args.long) and args.dataset not in own:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import socket
 import subprocess
@@ -72,20 +71,17 @@ class Processes:
             yield f"--dist-url is {self.url!r}; {example}, e.g. tcp://127.0.0.1:29500."
             return
         try:
-            (family, *_), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as e:
-            yield f"--dist-url is {self.url!r}, but the host {host!r} is not known here ({e})."
-            return
-        try:
+            socket.getaddrinfo(host, port)
             if self.rank == 0:
-                socket.create_server((host, port), family=family).close()
+                socket.create_server(("", port)).close()
+        except socket.gaierror as e:
+            yield f"--dist-url is {self.url!r}, but the host {host!r} is not known here ({e})."
         except OSError as e:
-            if e.errno == errno.EADDRINUSE:
-                yield (
-                    f"--dist-url is {self.url!r}, but port {port} is in use, perhaps by processes "
-                    "of an earlier run; stop them, or give another port (one machine: --dist-url "
-                    "auto)."
-                )
+            yield (
+                f"--dist-url is {self.url!r}, but port {port} can't be had ({e.strerror}): it is "
+                "in use, perhaps by processes of an earlier run; stop them, or give another port "
+                "(one machine: --dist-url auto)."
+            )
 
 
 ONE = Processes()

@@ -25,47 +25,54 @@ def apply_overrides(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
         ConfigError: naming the key, and the nearest existing one.
     """
     for text in overrides:
-        _apply(cfg, text)
+        override = _parse(text)
+        key, value = override.key_or_group, override.value()
+        current = _current(cfg, text, key)
+        if type(current) is int and isinstance(value, float) and value.is_integer():
+            value = int(value)  # 3e8
+        if isinstance(current, str) and isinstance(value, (bool, int, float)):
+            value = text.partition("=")[2]  # output_dir=2026 is a name
+        _check(cfg, text, key, value, override.is_add())
+        try:
+            # a whole list or node is replaced, never merged element by element
+            OmegaConf.update(cfg, key, value, merge=not isinstance(value, list))
+        except OmegaConfBaseException as e:
+            raise ConfigError(f"Override {text!r} cannot be applied: {e}") from e
     return cfg
-
-
-def _apply(cfg: DictConfig, text: str) -> None:
-    override = _parse(text)
-    if override.is_sweep_override():
-        raise ConfigError(f"Override {text!r}: several values; a list is written [a,b].")
-    key, value = override.key_or_group, override.value()
-    current = _current(cfg, key)
-    if type(current) is int and isinstance(value, float) and value.is_integer():
-        value = int(value)  # 3e8
-    if isinstance(current, str) and isinstance(value, (bool, int, float)):
-        value = text.partition("=")[2]  # output_dir=2026 is a name
-    _check(cfg, text, key, value, override.is_add())
-    try:
-        # a whole list or node is replaced, never merged element by element
-        OmegaConf.update(cfg, key, value, merge=not isinstance(value, list))
-    except OmegaConfBaseException as e:
-        raise ConfigError(f"Override {text!r} cannot be applied: {e}") from e
 
 
 _ABSENT = object()
 
 
-def _current(cfg: DictConfig, key: str) -> Any:
-    """The value of a key; None where it waits for one ("???"), _ABSENT without such a key."""
+def _current(cfg: DictConfig, text: str, key: str) -> Any:
+    """The value of a key; None where it waits for one ("???"), _ABSENT without such a key.
+
+    A key below a value, or behind an interpolation, is refused: setting it would cut a node off.
+    """
+    raw: Any = OmegaConf.to_container(cfg, resolve=False)
+    parts = key.split(".")
+    for i, part in enumerate(parts):
+        if isinstance(raw, list):
+            raw = {str(number): item for number, item in enumerate(raw)}
+        if not isinstance(raw, dict):
+            what = f"Override {text!r}: {'.'.join(parts[:i])!r} "
+            if isinstance(raw, str) and "${" in raw:
+                what += f"stands for {raw}, as seen from where it is; override that key."
+            else:
+                what += f"holds the value {raw!r}; no key can be below it."
+            raise ConfigError(what)
+        if part not in raw:
+            return _ABSENT
+        raw = raw[part]
     try:
-        parent, _, leaf = key.rpartition(".")
-        node = OmegaConf.select(cfg, parent) if parent else cfg
-        if isinstance(node, DictConfig) and OmegaConf.is_missing(node, leaf):
-            return None
-        return OmegaConf.select(cfg, key, default=_ABSENT)
+        return None if raw == "???" else OmegaConf.select(cfg, key)
     except OmegaConfBaseException:  # an interpolation to something unset
         return None
 
 
 def _check(cfg: DictConfig, text: str, key: str, value: Any, add: bool) -> None:
     """Refuse a key that the config lacks, or a value of another type, also inside a dict."""
-    _check_parents(cfg, text, key)
-    current = _current(cfg, key)
+    current = _current(cfg, text, key)
     if current is not _ABSENT:
         _check_type(text, current, value)
         if isinstance(current, DictConfig) and isinstance(value, dict):
@@ -77,27 +84,6 @@ def _check(cfg: DictConfig, text: str, key: str, value: Any, add: bool) -> None:
             f"Override {text!r}: the config has no key {key!r}.{near} To add a key on purpose, "
             f"write '+{key}=...'."
         )
-
-
-def _check_parents(cfg: DictConfig, text: str, key: str) -> None:
-    """Refuse a key below a value, or behind an interpolation: setting it would cut the node off."""
-    node: Any = cfg
-    parts = key.split(".")
-    for i, part in enumerate(parts[:-1]):
-        if not isinstance(node, DictConfig) or part not in node:
-            return
-        above = ".".join(parts[: i + 1])
-        raw = OmegaConf.to_container(node, resolve=False)[part]  # type: ignore[index,call-overload]
-        if OmegaConf.is_interpolation(node, part):
-            raise ConfigError(
-                f"Override {text!r}: {above!r} stands for {raw}, as seen from where it is; "
-                "override that key."
-            )
-        if not isinstance(raw, (dict, list)):
-            raise ConfigError(
-                f"Override {text!r}: {above!r} holds the value {raw!r}; no key can be below it."
-            )
-        node = node[part]
 
 
 def _parse(text: str) -> Override:
@@ -113,12 +99,15 @@ def _parse(text: str) -> Override:
     if _INT_LIST.match(value):
         text = f"{key}=[{value}]"
     try:
-        return OverridesParser.create().parse_override(text)
+        override = OverridesParser.create().parse_override(text)
     except HydraException as e:
         raise ConfigError(
             f"Override {text!r} cannot be parsed: {str(e).splitlines()[0]} "
             "Values with special characters need quotes: key='\"a b\"'."
         ) from e
+    if override.is_sweep_override():
+        raise ConfigError(f"Override {text!r}: several values; a list is written [a,b].")
+    return override
 
 
 def _check_type(text: str, current: Any, value: Any) -> None:
@@ -127,27 +116,25 @@ def _check_type(text: str, current: Any, value: Any) -> None:
         return
     # architectures are files, text or lists of numbers; any of them may replace another
     is_architecture = text.partition("=")[0].rpartition(".")[2] == "architecture"
+    kind = type(current)
+    fits: tuple[type, ...] = (kind,)
+    expected = f"expected a value of type {kind.__name__} (now {current!r})"
     if isinstance(current, DictConfig):
-        if not isinstance(value, dict):
-            keys = ", ".join(str(k) for k in list(current)[:8])
-            raise ConfigError(
-                f"Override {text!r}: that key is a group; set one of its keys: {keys}"
-            )
+        fits = (dict,)
+        keys = ", ".join(map(str, list(current)[:8]))
+        expected = f"that key is a group; set one of its keys ({keys})"
     elif isinstance(current, ListConfig):
-        if not isinstance(value, (list, str)):
-            raise ConfigError(
-                f"Override {text!r}: expected a list (now {list(current)}), got {value!r}; a list "
-                "is written [a,b]."
-            )
-    elif (
-        type(current) in (bool, int, float, str)  # and no class, which a _target_ may be
-        and type(value) is not type(current)
-        and (type(current), type(value)) != (float, int)
-        and not (isinstance(current, str) and isinstance(value, list) and is_architecture)
-    ):
+        fits = (list, str)
+        expected = f"expected a list, written [a,b] (now {list(current)})"
+    elif kind is float:
+        fits = (float, int)
+    elif kind is str and is_architecture:
+        fits = (str, list)
+    elif kind not in (bool, int, str):  # such as a class, which a _target_ may be
+        return
+    if type(value) not in fits:
         raise ConfigError(
-            f"Override {text!r}: expected a value of type {type(current).__name__} "
-            f"(now {current!r}), got {value!r} of type {type(value).__name__}."
+            f"Override {text!r}: {expected}, got {value!r} of type {type(value).__name__}."
         )
 
 

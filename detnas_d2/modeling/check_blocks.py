@@ -7,7 +7,6 @@ with what the choice says. The end is a table of costs, or a list of all that is
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ import torch
 from detectron2.utils.registry import locate
 from tabulate import tabulate
 
-from ..commands import add_debug, command
+from ..commands import command, new_parser
 from ..space import BlockSpec, Choice, CostTable, SearchSpace
 from ..space.cost import block_resolutions, checked_size
 from ..space_file import load_space
@@ -24,6 +23,7 @@ from ..trust import add_trust
 from .errors import ModelError
 from .measuring import built, measure_block, run_block
 
+PROGRAM = "python -m detnas_d2.modeling.check_blocks"
 _SMALL = (2, 9, 7)  # images, height and width of the input that blocks really run on
 _ODD = (131, 97)  # pixels: where rounding up the positions shows
 
@@ -139,16 +139,9 @@ def format_costs(space: SearchSpace, input_size: Sequence[int]) -> str:
     )
 
 
-@command("python -m detnas_d2.modeling.check_blocks")
+@command(PROGRAM)
 def main(argv: Sequence[str]) -> None:
-    parser = add_debug(
-        argparse.ArgumentParser(
-            prog="python -m detnas_d2.modeling.check_blocks",
-            description=__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-    )
-    add_trust(parser)
+    parser = add_trust(new_parser(__doc__, PROGRAM))
     parser.add_argument("space", metavar="SPACE", help="name of a space, or a config file")
     parser.add_argument("--input-size", nargs=2, type=int, metavar=("H", "W"), default=[224, 224])
     args = parser.parse_args(argv)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
-from ..commands import add_debug, command
+from ..commands import command, new_parser
 from ..space_file import configured_input_size, load_space
 from ..trust import add_trust
 from . import SPACES, Architecture, CostTable
 from .cost import FLOPS_CONVENTION, PARAMS_CONVENTION
 
+PROGRAM = "python -m detnas_d2.space"
 
-@command("python -m detnas_d2.space")
+
+@command(PROGRAM)
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m detnas_d2.space",
-        description="Prints multiply-adds and parameters of an architecture by stage.",
-    )
-    add_trust(add_debug(parser))
+    parser = add_trust(new_parser(__doc__, PROGRAM))
     parser.add_argument(
         "space",
         metavar="SPACE",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import parse_json
+from ..rules import number
 from ._values import as_tuple
 from .block_cost import BlockCost
 from .cost import checked_size
@@ -17,6 +17,7 @@ from .errors import SpaceError
 from .space import SearchSpace
 
 _HOW = "make it anew: python -m detnas_d2.evaluation.latency SPACE --output FILE"
+_MILLISECONDS = number("ms", zero=True)
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class LatencyTable:
             )
         if [[n is not None for n in row] for row in self.block_ms] != space.allowed.tolist():
             raise SpaceError(f"the latency table has figures for other choices; {_HOW}")
-        rows = [[0.0 if n is None else n for n in row] for row in self.block_ms]
-        return BlockCost(space, "ms of latency", rows, self.constant_ms)
+        rows = [[float(n or 0) for n in row] for row in self.block_ms]
+        return BlockCost(space, "ms of latency", rows, float(self.constant_ms))
 
     def to_json(self) -> dict[str, Any]:
         """The file's content."""
@@ -91,21 +92,11 @@ class LatencyTable:
             raise SpaceError(f"expected an object with the keys {sorted(names)}, got {found}")
         if not isinstance(content["check"], dict):
             raise SpaceError(f"check is {content['check']!r}; expected an object")
-        rows = [as_tuple(row) for row in as_tuple(content["block_ms"]) or ()]
-        figures = [
-            [n if n is None else _milliseconds(n, f"block_ms[{i}]") for n in row or ()]
-            for i, row in enumerate(rows)
-        ]
-        read = {
-            "input_size": checked_size(content["input_size"]),
-            "constant_ms": _milliseconds(content["constant_ms"], "constant_ms"),
-            "block_ms": tuple(map(tuple, figures)),
-        }
-        return cls(**{**content, **read})
-
-
-def _milliseconds(value: Any, what: str) -> float:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < math.inf:
-        raise SpaceError(f"{what} has {value!r}; expected a finite number of at least 0")
-    return float(value)
+        rows = tuple(as_tuple(row) or () for row in as_tuple(content["block_ms"]) or ())
+        figures = [(f"block_ms[{i}]", n) for i, row in enumerate(rows) for n in row]
+        figures = [(what, n) for what, n in figures if n is not None]  # does not fit
+        for what, value in [("constant_ms", content["constant_ms"]), *figures]:
+            if not _MILLISECONDS.allows(value):
+                raise SpaceError(f"{what} has {value!r}; expected {_MILLISECONDS.text}")
+        size = checked_size(content["input_size"])
+        return cls(**{**content, "input_size": size, "block_ms": rows})

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import copy
+import json
 import sys
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from detectron2.config import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from ..driver import build_limit
 from ..engine import ConfigError, backbone_key, backbone_node, load_config
 from ..engine.fingerprint import config_differences, config_hash, file_hash
 from ..engine.overrides import apply_overrides
 from ..files import parse_json
+from ..search.sampling import draw_random
+from ..space import Architecture, resolve_space
 from ..trust import called_by, read_config
 
 DONE_FILE = "done.json"  # of a training or a search
@@ -105,6 +110,17 @@ class Step:
             name=f"{self.name}_{suffix}",
             overrides=(*self.overrides, *more, *overrides),
         )
+
+    def draw(self, count: int, seed: int) -> list[Architecture]:
+        """Random architectures under the limits of a search; errors as `draw_random`."""
+        space = resolve_space(instantiate(backbone_node(self.cfg).space))
+        _, limit = build_limit(self.cfg, space)
+        return draw_random(space, count, limit, seed)
+
+    def metrics(self) -> dict[str, Any]:
+        """What a test has found, by names such as bbox/AP; None where nothing was detected."""
+        found: dict[str, Any] = json.loads((self.root / self.writes).read_text())
+        return found
 
     def made_of(self) -> dict[str, Any]:
         """Hashes of the config and of the files that the step reads, as far as they are there."""

@@ -14,7 +14,6 @@ The same command goes on where it was stopped. Writes output/reproduce/results.j
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 from pathlib import Path
@@ -25,7 +24,7 @@ from paper.rescore import rescore_as_voc
 from scipy import stats
 from studies import ROOT, STUDIES, Network, Study
 
-from detnas_d2.commands import add_debug
+from detnas_d2.commands import new_parser
 from detnas_d2.data import STUDY_DIGITS, register_builtin_datasets, write_bccd_boxes, write_digits
 from detnas_d2.data.builtin import bccd_root
 from detnas_d2.data.catalog import ROOT_VARIABLE
@@ -54,7 +53,7 @@ def make_data(folder: Path, studies: list[Study]) -> None:
 def figures(study: Study, network: Network, seed: int) -> dict[str, float | None]:
     """What one retrained network reaches on the test set, in percent."""
     *_, test = study.retraining(network, seed)
-    metrics = json.loads((test.folder / "evaluation.json").read_text())
+    metrics = test.metrics()
     predictions = str(test.folder / "coco_instances_results.json")
     voc = rescore_as_voc(predictions, f"{study.data}_test", f"{study.data}_voc_test")
     return {"AP": metrics["bbox/AP"], "AP50": metrics["bbox/AP50"], "VOC mAP": voc["AP50"]}
@@ -161,9 +160,7 @@ def main(names: list[str], jobs: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=[s.name for s in STUDIES], default=[])
     parser.add_argument(
         "--jobs",
@@ -172,5 +169,5 @@ if __name__ == "__main__":
         help="steps run at a time, sharing the cores (default: 2); the same in all calls, for a "
         "search goes on with the same number of threads only",
     )
-    args = add_debug(parser).parse_args()
+    args = parser.parse_args()
     run_script("reproduce.py", lambda: main(args.only, args.jobs), debug=args.debug)

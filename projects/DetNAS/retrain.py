@@ -24,25 +24,12 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from detectron2.config import instantiate
-
-from detnas_d2.commands import add_debug
-from detnas_d2.driver import build_limit
-from detnas_d2.engine import ConfigError, backbone_node, load_config
+from detnas_d2.commands import new_parser
+from detnas_d2.engine import ConfigError, load_config
 from detnas_d2.files import write_atomically
-from detnas_d2.search.sampling import draw_random
-from detnas_d2.space import Architecture, resolve_space
 from detnas_d2.steps import Step, run_script, run_steps
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def draw(search_config: str, count: int, seed: int) -> list[Architecture]:
-    """Random architectures under the limit of a search; errors as `draw_random`."""
-    cfg = load_config(search_config)
-    space = resolve_space(instantiate(backbone_node(cfg).space))
-    _, limit = build_limit(cfg, space)
-    return draw_random(space, count, limit, seed)
 
 
 def plan(search_config: str, test_config: str, networks: dict[str, str], gpus: int) -> list[Step]:
@@ -68,9 +55,9 @@ def plan(search_config: str, test_config: str, networks: dict[str, str], gpus: i
     ]
 
 
-def summarise(architectures: Iterable[str], files: list[Path]) -> dict[str, Any]:
+def summarise(architectures: Iterable[str], tests: list[Step]) -> dict[str, Any]:
     """Metrics by architecture; mean and standard deviation of those that all have."""
-    runs = [json.loads(file.read_text()) for file in files]
+    runs = [test.metrics() for test in tests]
     figures = [m for m in runs[0] if all(run.get(m) is not None for run in runs)]
     return {
         "runs": [{"architecture": a, **r} for a, r in zip(architectures, runs, strict=True)],
@@ -86,13 +73,14 @@ def main(args: argparse.Namespace) -> None:
     if args.architecture:
         networks = {args.name: args.architecture}
     else:
-        drawn = draw(args.search_config, args.count, args.seed)
+        search = Step("search", "search", Path(args.search_config), ROOT)
+        drawn = search.draw(args.count, args.seed)
         networks = {f"{args.name}_{i}": str(a) for i, a in enumerate(drawn)}
     steps = plan(args.search_config, args.test_config, networks, args.num_gpus)
     run_steps(steps)
-    tests = [s.folder / "evaluation.json" for s in steps if s.kind == "test"]
+    tests = [s for s in steps if s.kind == "test"]
     summary = summarise(networks.values(), tests)
-    path = tests[0].parents[1] / f"{Path(args.test_config).stem}_{args.name}.json"
+    path = tests[0].folder.parent / f"{Path(args.test_config).stem}_{args.name}.json"
     write_atomically(str(path), json.dumps(summary, indent=1) + "\n")
     for metric, mean in summary["mean"].items():
         spread = summary["deviation"].get(metric)
@@ -101,9 +89,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("search_config", metavar="SEARCH_CONFIG")
     parser.add_argument("test_config", metavar="TEST_CONFIG")
     parser.add_argument("--architecture", help="2,1,2,0,… or a best_architecture.json")
@@ -111,7 +97,7 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=5, help="random architectures (default: 5)")
     parser.add_argument("--seed", type=int, default=0, help="of the drawing")
     parser.add_argument("--num-gpus", type=int, default=0)
-    args = add_debug(parser).parse_args()
+    args = parser.parse_args()
     if args.count < 2:
         parser.error("--count has to be at least 2: a deviation is wanted")
     run_script("retrain.py", lambda: main(args), debug=args.debug)

@@ -6,16 +6,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from detectron2.config import instantiate
 
-from detnas_d2.driver import build_limit
 from detnas_d2.engine import load_config
 from detnas_d2.files import write_atomically
-from detnas_d2.search.sampling import draw_random
-from detnas_d2.space import FlopsRangePathSampler, SearchSpace, resolve_space
+from detnas_d2.space import CostTable, FlopsRangePathSampler, SearchSpace, resolve_space
 from detnas_d2.steps import Step
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,20 +92,18 @@ class Study:
 
     def draw_architectures(self) -> None:
         """Write the random architectures and those spread over the range of multiply-adds."""
-        cfg = load_config(str(self.config(f"step3_search_{self.detector}")))
-        space, size = self.space, tuple(cfg.search.input_size)
-        cost, limit = build_limit(cfg, space)
-        drawn = {"random": draw_random(space, RANDOM, limit, 1)}
-        ends = np.linspace(cost.min_flops, cost.max_flops, SPREAD + 1)
-        drawn["spread"] = [
-            FlopsRangePathSampler(space, 0, low, high, size)(0)
-            for low, high in zip(ends[:-1], ends[1:], strict=True)
-        ]
+        search = self.step(f"step3_search_{self.detector}", "search")
+        space, size = self.space, tuple(search.cfg.search.input_size)
+        cost = CostTable(space, size)
+        ends = pairwise(np.linspace(cost.min_flops, cost.max_flops, SPREAD + 1))
+        drawn = {
+            "random": search.draw(RANDOM, 1),
+            "spread": [FlopsRangePathSampler(space, 0, *range_, size)(0) for range_ in ends],
+        }
         for kind, architectures in drawn.items():
             for i, architecture in enumerate(architectures):
                 file = ROOT / self.output / "architectures" / f"{kind}_{i}.json"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(str(file), json.dumps(architecture.to_json()) + "\n")
+                write_atomically(file, json.dumps(architecture.to_json()) + "\n")
 
     def steps(self) -> Iterator[Step]:
         """All steps; those that studies share have the same name and config."""

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from fake_scripts import calls, write_fake_scripts
 
-from detnas_d2.engine import ConfigError, load_config
-from detnas_d2.space import Architecture, CostTable, get_space
+from detnas_d2.engine import ConfigError
+from detnas_d2.space import CostTable, get_space
+from detnas_d2.steps import Step
 
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = {
@@ -79,21 +80,19 @@ def test_a_given_network(tool, tmp_path, capsys):
     assert "12.50\n" in capsys.readouterr().out
 
 
-def test_a_space_of_ones_own(tool, workspace):
+def test_a_space_of_ones_own(workspace):
     """A config's own space object, not a space's name."""
     path = workspace / "configs/tiny/step3.py"
-    drawn = tool.draw(str(path), 4, 0)
+    drawn = Step("search", "search", path, ROOT).draw(4, 0)
     assert len(set(drawn)) == 4 and {a.space.name for a in drawn} == {"tiny"}
 
 
-def test_drawn_under_the_limit(tool):
-    search = load_config(ARGUMENTS["search_config"]).search
-    drawn = tool.draw(ARGUMENTS["search_config"], 50, 0)
+def test_drawn_under_the_limit():
+    step = Step("search", "search", ROOT / ARGUMENTS["search_config"], ROOT)
+    drawn, search = step.draw(50, 0), step.cfg.search
     cost = CostTable(get_space("demo"), tuple(search.input_size))
     assert len(set(drawn)) == 50 and all(cost.flops(a) <= search.flops_limit for a in drawn)
-    assert drawn == tool.draw(ARGUMENTS["search_config"], 50, 0)
-    assert drawn != tool.draw(ARGUMENTS["search_config"], 50, 1)
-    assert Architecture.parse(str(drawn[0]), get_space("demo")) == drawn[0]
+    assert drawn == step.draw(50, 0) != step.draw(50, 1)
 
 
 def test_a_test_of_another_network_is_refused(tool):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_scripts import calls, write_fake_scripts
 
 from detnas_d2.engine import load_config
-from detnas_d2.space import Architecture, CostTable
+from detnas_d2.space import Architecture, CostTable, get_space
 from detnas_d2.steps import StepError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def tool(tmp_path, monkeypatch):
     """The module, with its repository in a temporary folder that has fake scripts.
 
-    Data sets and figures, which have tests of their own, are left out.
+    Data sets are left out; what tests and search write, which the fakes do not, is there.
     """
     spec = importlib.util.spec_from_file_location("run_steps", ROOT / "tools" / "run_steps.py")
     module = importlib.util.module_from_spec(spec)
@@ -33,10 +35,13 @@ def tool(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("write_digits", "write_bccd_boxes"):
         monkeypatch.setattr(module, name, lambda *args: None)
-    monkeypatch.setattr(module, "summary_table", lambda summary: "the table")
-    monkeypatch.setattr(
-        module, "summarise", lambda search, space, tests, seconds: {"seconds": seconds}
-    )
+    for name, ap in (("step4_detection", 41.26), ("step4_detection_random", None)):
+        (tmp_path / "output/demo" / name).mkdir(parents=True)
+        metrics = json.dumps({"bbox/AP": ap, "bbox/AP50": ap})
+        (tmp_path / "output/demo" / name / "evaluation.json").write_text(metrics)
+    scores = [(30.0, 0), (None, 0), (36.0, 0), (50.0, 1)]
+    evaluations = [SimpleNamespace(fitness=f, generation=g) for f, g in scores]
+    monkeypatch.setattr(module, "read_ledger", lambda path, space: (None, evaluations))
     return module
 
 
@@ -75,7 +80,7 @@ def test_all_steps_once(tool, tmp_path, capsys):
     assert len(calls(tmp_path)) == 8
     drawn = tmp_path / "output/demo/random_architecture.json"
     search = load_config(str(ROOT / "configs/demo/step3_search.py")).search
-    content, space = drawn.read_text(), tool.resolve_space("demo")
+    content, space = drawn.read_text(), get_space("demo")
     cost = CostTable(space, tuple(search.input_size))
     assert cost.flops(Architecture.parse(str(drawn), space)) <= search.flops_limit
 
@@ -84,7 +89,11 @@ def test_all_steps_once(tool, tmp_path, capsys):
     summary = run()
     first = capsys.readouterr().out
     assert "times added up over starts: step4_detection_random 2\n" in first
-    assert "the table" in first and "output/demo/report/index.html" in first
+    assert "search: 4 architectures, best fitness 50.00, mean of the random ones 33.00" in first
+    assert re.search(r"(?m)^searched, test set +41.26 +41.26$", first)
+    assert re.search(r"(?m)^random, test set +none +none$", first)
+    assert summary["test"] == {"AP": 41.26, "AP50": 41.26}
+    assert "output/demo/report/index.html" in first
     assert summary["starts"] == {"step4_detection_random": 2}
     assert len(summary["seconds"]) == 9 and drawn.read_text() == content
     assert run() == summary and len(calls(tmp_path)) == 8 + 2
