@@ -34,7 +34,6 @@ def places(folder):
     """Row and column of the first pixel of each image."""
     crops = [np.asarray(Image.open(file)) for file in sorted(folder.iterdir())]
     assert {crop.shape for crop in crops} == {(64, 64, 3)}
-    assert all((np.ptp(crop[..., :2], axis=(0, 1)) == 63).all() for crop in crops)
     return [tuple(crop[0, 0, :2].tolist()) for crop in crops]
 
 

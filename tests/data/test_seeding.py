@@ -18,16 +18,14 @@ def draws() -> tuple[float, float, float]:
 
 def test_keys_that_differ_in_anything_give_other_seeds():
     keys = [(0,), (0, 0), (0, 0, 0), (1, 0), (0, 1), (2**32,), (0, 2**32), (1,), (2**63,)]
-    keys += [(3, i) for i in range(5000)]
+    keys += [(3, i) for i in range(2000)]
     seeds = [derive_seed(*key) for key in keys]
     assert len(set(seeds)) == len(keys)
     assert all(0 <= seed < 2**63 for seed in seeds)
     # All bits take part: bits of a fair seed are set half of the time.
-    bits = np.array([[seed >> bit & 1 for bit in range(63)] for seed in seeds]).mean(axis=0)
-    assert np.all(np.abs(bits - 0.5) < 0.05)
-
-
-def test_a_seed_is_that_of_every_process_and_version():
+    bits = (np.array(seeds)[:, None] >> np.arange(63) & 1).mean(axis=0)
+    assert np.all(np.abs(bits - 0.5) < 0.06)
+    # the seed is that of every process and version
     assert derive_seed(7, 1, 2**32 + 90000) == 7989989239577344531
     for key in ((-1,), (0, 2**64)):
         with pytest.raises(DataError, match=r"0 to 2\*\*64 - 1"):
@@ -49,15 +47,3 @@ def test_seeded_is_a_function_of_the_key_and_restores_all_three_states(fails):
                 raise KeyError("inside")
     assert drawn[0] == drawn[2] and not {*drawn[0]} & {*drawn[1]}
     assert draws() == expected
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_seeded_restores_the_cuda_state():
-    torch.cuda.manual_seed(4)
-    expected = torch.rand(3, device="cuda")
-    torch.cuda.manual_seed(4)
-    with seeded(1):
-        first = torch.rand(3, device="cuda")
-    with seeded(1):
-        assert torch.equal(torch.rand(3, device="cuda"), first)
-    assert torch.equal(torch.rand(3, device="cuda"), expected)

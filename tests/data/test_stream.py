@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from itertools import islice
 
-import numpy as np
 import pytest
 
 from detnas_d2.data import DataError, StepBatchSampler
@@ -18,17 +17,21 @@ def steps(images, count, **kwargs):
 
 
 @pytest.mark.parametrize("images", SIZES.values(), ids=SIZES.keys())
-@pytest.mark.parametrize("start", [1, 11, 5000])
-def test_a_later_start_gives_the_same_steps(images, start):
-    whole = StepBatchSampler(images, 4, seed=3)
-    expected = [whole.batch(i) for i in range(start, start + 30)]
-    assert steps(images, 30, total_batch_size=4, seed=3, start_step=start) == expected
-    if start < 100:
-        assert steps(images, start + 30, total_batch_size=4, seed=3)[start:] == expected
+def test_a_later_start_gives_the_same_steps_and_positions_count_on(images):
+    for start in (1, 11, 5000):
+        whole = StepBatchSampler(images, 4, seed=3)
+        expected = [whole.batch(i) for i in range(start, start + 30)]
+        late = steps(images, 30, total_batch_size=4, seed=3, start_step=start)
+        assert late == expected
+        assert [p for batch in late for _, p in batch] == [*range(4 * start, 4 * start + 120)]
+        assert late != steps(images, 30, total_batch_size=4, seed=1, start_step=start)
+    assert steps(images, 41, total_batch_size=4, seed=3)[11:] == steps(
+        images, 30, total_batch_size=4, seed=3, start_step=11
+    )
 
 
 @pytest.mark.parametrize("images", SIZES.values(), ids=SIZES.keys())
-@pytest.mark.parametrize("world_size", [2, 3, 6])
+@pytest.mark.parametrize("world_size", [2, 3])
 def test_ranks_share_what_one_process_sees(images, world_size):
     expected = steps(images, 40, total_batch_size=6, seed=1)
     ranks = [
@@ -38,12 +41,6 @@ def test_ranks_share_what_one_process_sees(images, world_size):
     for step, whole in enumerate(expected):
         assert sum((batches[step] for batches in ranks), []) == whole
         assert {len(batches[step]) for batches in ranks} == {6 // world_size}
-
-
-def test_positions_count_on_and_seeds_differ():
-    batches = steps(23, 10, total_batch_size=4, seed=0, start_step=2)
-    assert [p for batch in batches for _, p in batch] == list(range(8, 48))
-    assert batches != steps(23, 10, total_batch_size=4, seed=1, start_step=2)
 
 
 @pytest.mark.parametrize("batch", [1, 4, 50])  # 4 does not divide 23; 50 holds two epochs
@@ -65,14 +62,9 @@ def test_groups_are_pure_and_each_is_an_epoch_stream():
         size = len(members)
         for e in range(len(seen[group]) // size):
             assert sorted(seen[group][e * size : (e + 1) * size]) == list(members)
-
-
-def test_groups_are_drawn_in_proportion_to_their_sizes():
-    # 15 of 23 images; four standard deviations of a binomial share of 20,000 draws.
-    sampler = StepBatchSampler(SIZES["groups"], 1, seed=4)
-    share = np.mean([sampler.batch(i)[0][0] < 15 for i in range(20_000)])
+    # in proportion: 15 of 23; four standard deviations of a binomial share of 600 draws
     p = 15 / 23
-    assert abs(share - p) < 4 * (p * (1 - p) / 20_000) ** 0.5
+    assert abs(len(seen[0]) / 2400 - p) < 4 * (p * (1 - p) / 600) ** 0.5
 
 
 @pytest.mark.parametrize("grouped", [False, True])
@@ -88,7 +80,6 @@ def test_a_late_start_on_a_large_set_is_fast(grouped):
     ("kwargs", "message"),
     [
         ({"images": 0, "total_batch_size": 2}, "no image"),
-        ({"images": [], "total_batch_size": 2}, "no image"),
         ({"images": 5, "total_batch_size": 3, "world_size": 2}, "multiple of 2"),
         ({"images": 5, "total_batch_size": 0}, "total_batch_size=0"),
         ({"images": 5, "total_batch_size": 2, "rank": 2, "world_size": 2}, "Rank 2"),
