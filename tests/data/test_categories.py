@@ -86,6 +86,15 @@ def test_lists_that_are_none_and_names_that_a_config_reads_otherwise(tmp_path):
         node = L(register_coco)(name="n", json_file="a", image_root="b", class_names=text)
         with pytest.raises(DataError, match="class_names is the text .* expected a list of names"):
             register_from_config({"a": node})
+    node = {"_target_": register_coco, "name": "x", "json_file": "a", "image_root": "b"}
+    for bad, message in (
+        ({"name": "x"}, r"expected L\(register_coco\)"),
+        ("text", r"expected L\(register_coco\)"),
+        ({**node, "surplus": 1}, ".*surplus"),
+    ):
+        with pytest.raises(DataError, match=f"datasets.a: {message}"):
+            register_from_config({"a": bad})
+    register_from_config(None)
     file = tmp_path / "config.py"
     file.write_text(
         "from detectron2.config import LazyCall as L\nfrom detnas_d2.data import register_coco\n"

@@ -5,18 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import xml.etree.ElementTree as ET
 
 import pytest
 from data_to_check import make_coco
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import load_coco_json
-from detectron2.structures import BoxMode
 
 from detnas_d2.data import findings as findings_module
 from detnas_d2.data import register_coco, unregister_dataset
-
-SPLITS = ("train", "val", "test")
 
 
 @pytest.fixture
@@ -98,26 +94,3 @@ def test_damaged_boxes_are_left_out_and_told_once(tmp_path, load, warnings, box,
         start = "LEFT OUT: boxes without area, outside their image, or not finite: 1 in read_coco"
         assert warnings()[0].startswith(f"{start}\n    0.jpg: ")
         assert warnings()[0].endswith(f"({reason})")
-
-
-def test_both_forms_of_bccd(bccd, warnings):
-    """Read alike, but for two damaged boxes, and all that the files hold."""
-    boxes = {}
-    for form in ("bccd", "bccd_voc"):
-        loaded = {split: DatasetCatalog.get(f"{form}_{split}") for split in SPLITS}
-        assert {s: len(loaded[s]) for s in SPLITS} == {"train": 205, "val": 87, "test": 72}
-        boxes[form] = sorted(
-            (
-                *(record["file_name"], a["category_id"]),
-                *BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS),
-            )
-            for records in loaded.values()
-            for record in records
-            for a in record["annotations"]
-        )
-    assert boxes["bccd"] == boxes["bccd_voc"]
-    for part, line in zip(("_00343", "_00338") * 2, warnings(), strict=True):
-        assert f"BloodImage{part}" in line
-    # Counted from the files, not by the package.
-    roots = map(ET.parse, (bccd / "Annotations").glob("*.xml"))
-    assert len(boxes["bccd"]) == sum(len(root.findall("object")) for root in roots) - 2

@@ -117,22 +117,6 @@ def test_coco_with_other_values(folder, data):
     load_coco(folder, json.dumps(content).encode())
 
 
-@pytest.mark.parametrize(
-    ("load", "content"), [(load_coco, json.dumps(COCO)), (load_voc, XML)], ids=["coco", "voc"]
-)
-@fuzz
-@given(data=st.data())
-def test_other_bytes(folder, load, content, data):
-    """Cut, or with a few bytes changed or taken out."""
-    changed = content.encode()
-    if data.draw(st.booleans()):
-        changed = changed[: data.draw(st.integers(0, len(changed)))]
-    for _ in range(data.draw(st.integers(0, 3))):
-        place, new = data.draw(st.integers(0, len(changed))), data.draw(st.binary(max_size=2))
-        changed = changed[:place] + new + changed[place + data.draw(st.integers(0, 3)) :]
-    load(folder, changed)
-
-
 @fuzz
 @given(
     old=st.sampled_from(["16", "12", "a", "2", "3", "7", "9", "xmin", "name", "size", "object"]),

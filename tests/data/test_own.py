@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 from data_to_check import boxes_of
-from detectron2.data import DatasetCatalog, MetadataCatalog
 from own_images import write_tiny_data
 
-from detnas_d2.data import DataError, register_from_config, unregister_dataset
-from detnas_d2.data.coco import register_coco
+from detnas_d2.data import DataError
 from detnas_d2.data.own import prepare
 
 
@@ -120,28 +118,3 @@ def test_settings_that_cannot_be_used(data):
         with pytest.raises(DataError, match="(?s)" + message):
             prepare(*settings)
     assert not list(Path("output").iterdir())
-
-
-def test_a_config_registers_its_data_sets(data):
-    made = own(data)
-    node = {
-        "_target_": register_coco,
-        "name": "mine_train",
-        "json_file": made.files["train"],
-        "image_root": made.image_root,
-        "class_names": made.class_names,
-    }
-    by_name = {**node, "_target_": "detnas_d2.data.coco.register_coco"}
-    try:
-        register_from_config({"train": node})
-        register_from_config({"train": by_name})  # the same again
-        assert MetadataCatalog.get("mine_train").thing_classes == ["square", "bar"]
-        assert len(DatasetCatalog.get("mine_train")) == made.images["train"]
-    finally:
-        unregister_dataset("mine_train")
-    register_from_config(None)
-    for bad in ({"name": "x"}, "text"):
-        with pytest.raises(DataError, match=r"datasets.a: expected L\(register_coco\)"):
-            register_from_config({"a": bad})
-    with pytest.raises(DataError, match="datasets.a: .*surplus"):
-        register_from_config({"a": {**node, "surplus": 1}})

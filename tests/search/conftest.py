@@ -96,28 +96,23 @@ def make_evaluator(open_ledger, cost) -> Callable[..., Evaluator]:
     return make
 
 
-def made(architecture: Architecture, fitness: float | None, **kwargs) -> Evaluation:
+def made(architecture: Architecture, fitness: float | None, **changes) -> Evaluation:
+    is_ok = fitness is not None
     fields = {
-        "status": "ok" if fitness is not None else "failed",
-        "metrics": {} if fitness is None else {"bbox/AP": fitness},
-        "flops": 100,
-        "params": 10,
-        "generation": 0,
-        "seconds": 0.125,
-        "error": None if fitness is not None else "ValueError: no",
-        **kwargs,
+        "status": "ok" if is_ok else "failed",
+        "metrics": {"bbox/AP": fitness} if is_ok else {},
+        "error": None if is_ok else "ValueError: no",
     }
-    return Evaluation(architecture=architecture, fitness=fitness, **fields)
+    figures = {"flops": 100, "params": 10, "generation": 0, "seconds": 0.125}
+    return Evaluation(architecture, fitness=fitness, **{**fields, **figures, **changes})
 
 
 @pytest.fixture
 def record() -> Callable[..., Evaluation]:
     """record(space, choices, fitness, ...) -> an Evaluation with made-up figures."""
-
-    def make(space: SearchSpace, choices, fitness: float | None = 1.0, **kwargs) -> Evaluation:
-        return made(Architecture(space, tuple(choices)), fitness, **kwargs)
-
-    return make
+    return lambda space, choices, fitness=1.0, **changes: made(
+        Architecture(space, tuple(choices)), fitness, **changes
+    )
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ import zlib
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from detnas_d2.search import Ledger, LedgerError, LedgerMismatch, make_header, read_ledger
 from detnas_d2.search.ledger_format import to_line
@@ -137,7 +135,7 @@ def test_torn_end_is_cut_off(filled, tiny, open_ledger, path, caplog, lost, end,
 # --- what a crash can't leave ----------------------------------------------------------------
 
 
-def test_a_flipped_byte_is_found_wherever_it_is(filled, resumed, path):
+def test_a_flipped_byte_is_found_wherever_it_is(filled, tiny, resumed, path):
     """By an error that names the line and says how to mend it."""
     content = path.read_bytes()
     header = content.splitlines()[0].decode()
@@ -147,6 +145,8 @@ def test_a_flipped_byte_is_found_wherever_it_is(filled, resumed, path):
             digit = ord("0") + (byte - ord("0") + 1) % 10
             for new in {byte ^ 1, byte ^ 128, digit, 0, ord("\n"), ord(" ")} - {byte}:
                 os.pwrite(file.fileno(), bytes([new]), position)
+                with pytest.raises(LedgerError):
+                    read_ledger(path, tiny)
                 with pytest.raises(LedgerError) as caught:
                     resumed()
                 message = str(caught.value)
@@ -154,55 +154,6 @@ def test_a_flipped_byte_is_found_wherever_it_is(filled, resumed, path):
                 assert (header if number == 1 else f"sed -i {number}d {path}") in message
                 assert len(path.read_bytes()) == len(content)
             os.pwrite(file.fileno(), bytes([byte]), position)
-
-
-@settings(
-    max_examples=150,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(
-    data=st.data(),
-    edits=st.lists(st.sampled_from(["drop", "double", "swap", "insert", "erase"]), max_size=4),
-)
-def test_whatever_is_read_was_written(filled, resumed, tiny, path, data, edits):
-    """Also where lines are moved or bytes put in between; both ways of reading agree."""
-    with path.open("rb") as file:
-        lines = file.read().splitlines(keepends=True)
-    written = b"".join(lines)
-    for edit in edits:
-        lines = lines or [b""]
-        i, j = (data.draw(st.integers(0, len(lines) - 1)) for _ in range(2))
-        if edit == "drop":
-            del lines[i]
-        elif edit == "double":
-            lines.insert(j, lines[i])
-        elif edit == "swap":
-            lines[i], lines[j] = lines[j], lines[i]
-        elif edit == "insert":
-            lines.insert(i, data.draw(st.binary(max_size=20)))
-        else:
-            start = data.draw(st.integers(0, len(lines[i])))
-            lines[i] = lines[i][:start] + lines[i][start + data.draw(st.integers(0, 9)) :]
-    content = b"".join(lines)
-    path.write_bytes(content)
-    found = outcome(lambda: read_ledger(path, tiny)[1])
-    assert path.read_bytes() == content
-    again = outcome(resumed)
-    # a file that only begins like a header is what a killed start leaves
-    assert again == found or (found is None and again == [])
-    assert content != written or found == filled
-    assert all(evaluation in filled for evaluation in found or [])
-    path.write_bytes(written)
-
-
-def outcome(read):
-    """None for a LedgerError."""
-    try:
-        return read()
-    except LedgerError:
-        return None
 
 
 @pytest.mark.parametrize("number", [1, 2, 4])

@@ -135,15 +135,6 @@ def test_a_worker_whose_every_attempt_fails_is_replaced(executor, architectures,
     assert "CUDA error" in caplog.text and "is replaced; attempts failed in a row: " in caplog.text
 
 
-def test_a_worker_that_died_idle_costs_no_attempt(executor, architectures, tmp_path):
-    with_one = executor(workers=1, retries=0)
-    list(with_one.run(architectures[:2]))
-    (first,) = starts(tmp_path)
-    os.kill(first, signal.SIGKILL)
-    (m,) = with_one.run(architectures[2:3])
-    assert m.error is None and attempts(tmp_path, m.architecture.choices) != [first]
-
-
 def test_a_lost_machine_costs_no_attempt(executor, architectures, monkeypatch):
     """As often as stated; whatever else happens, no candidate goes on for ever."""
     monkeypatch.setattr("detnas_d2.search.ray_executor.LOST_MACHINES", 2)
@@ -243,12 +234,21 @@ def test_not_one_place(executor, architectures, monkeypatch):
         list(executor(gpus_per_worker=1).run(architectures))
 
 
-def test_no_more_workers_than_candidates(executor, architectures, tmp_path):
-    assert list(executor(workers=4).run([])) == []
-    assert starts(tmp_path) == []
+def test_no_more_workers_than_candidates_and_those_that_died_idle(
+    executor, architectures, tmp_path
+):
+    """The death of an idle one costs no attempt."""
     faults = {architectures[0].choices: ["await 2 start.*"]}
-    list(executor(faults, workers=4).run(architectures[:2]))
-    assert len(starts(tmp_path)) == 2
+    four = executor(faults, workers=4, retries=0)
+    assert list(four.run([])) == []
+    assert starts(tmp_path) == []
+    list(four.run(architectures[:2]))
+    idle = starts(tmp_path)
+    assert len(idle) == 2
+    for process in idle:
+        os.kill(process, signal.SIGKILL)
+    (m,) = four.run(architectures[2:3])
+    assert m.error is None and attempts(tmp_path, m.architecture.choices)[0] not in idle
 
 
 def test_without_ray(monkeypatch):
