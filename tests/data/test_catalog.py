@@ -47,20 +47,14 @@ def test_what_detectron2s_sets_lack_is_found_one_by_one(tmp_path):
         json_file=str(tmp_path / "a.json"), image_root=str(tmp_path / "images")
     )
     try:
-        for part in (".", "Annotations", "ImageSets/Main/test.txt", "JPEGImages"):
-            assert missing_datasets(["theirs_voc"])[0].path == root / part
-            target = root / part
-            if target.suffix:
-                target.parent.mkdir(parents=True)
-                target.touch()
-            else:
-                target.mkdir()
-        assert missing_datasets(["theirs_voc"]) == []
-        assert missing_datasets(["theirs_coco"])[0].path == tmp_path / "images"
-        (tmp_path / "images").mkdir()
-        assert missing_datasets(["theirs_coco"])[0].path == tmp_path / "a.json"
-        (tmp_path / "a.json").touch()
-        assert missing_datasets("theirs_coco") == []
+        voc = [root / p for p in (".", "Annotations", "ImageSets/Main/test.txt", "JPEGImages")]
+        coco = [tmp_path / "images", tmp_path / "a.json"]
+        for name, paths in (("theirs_voc", voc), ("theirs_coco", coco)):
+            for path in paths:
+                assert missing_datasets([name])[0].path == path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch() if path.suffix else path.mkdir()
+            assert missing_datasets(name) == []
     finally:
         unregister_dataset("theirs_voc")
         unregister_dataset("theirs_coco")

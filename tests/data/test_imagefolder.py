@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -21,7 +20,6 @@ from detnas_d2.data import (
     missing_datasets,
     seeded,
 )
-from detnas_d2.data.records import ImageRecords
 
 CLASSES = ("n01440764", "n01443537", "n02102040")
 

@@ -25,18 +25,19 @@ def own(data, images=None, name="mine"):
     return prepare(str(data), str(data.parent) if images is None else str(images), name)
 
 
+def boxes(*files):
+    return sorted(box for file in files for box in boxes_of(Path(file)))
+
+
 def read(file):
     return json.loads(Path(file).read_text(encoding="utf-8"))
 
 
-def change(data, function):
+def pop_annotation(data):
     content = read(data)
-    function(content)
+    content["annotations"].pop()
     data.write_text(json.dumps(content), encoding="utf-8")
-
-
-def boxes(*files):
-    return sorted(box for file in files for box in boxes_of(Path(file)))
+    return data.parent, "made of .*the annotations have changed.*another name.*remove output/mine"
 
 
 def test_one_file_is_dealt_out_once(data):
@@ -53,11 +54,6 @@ def test_one_file_is_dealt_out_once(data):
     assert own(data, name="again").images == made.images
     again = {part: read(f"output/again/data/{part}.json") for part in parts}
     assert again == parts  # the seed decides
-
-
-def pop_annotation(data):
-    change(data, lambda content: content["annotations"].pop())
-    return data.parent, "made of .*the annotations have changed.*another name.*remove output/mine"
 
 
 def copy_images(data):

@@ -1,4 +1,4 @@
-"""The record of one evaluation, and the ranking."""
+"""The record of one evaluation, the ranking, and the table of the top ten."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from detnas_d2.search import Evaluation, rank
+from detnas_d2.search import Evaluation, format_top, rank
 from detnas_d2.search.record import best_of
 
 KEYS = ["architecture", "status", "fitness", "metrics", "flops", "params", "generation", "seconds"]
@@ -52,3 +52,15 @@ def test_rank_is_by_fitness_then_flops_then_choices(tiny, record):
     assert rank([second, failed, small, best, first]) == [best, small, first, second]
     assert best_of([first, failed, best, second]) == best
     assert best_of([second, first]) == first and best_of([failed]) is None
+
+
+def test_table_of_the_top_ten(tiny, record):
+    evaluations = [
+        record(tiny, (i // 9, i // 3 % 3, i % 3), float(i), flops=288_082_368, generation=i)
+        for i in range(14)
+    ]
+    lines = format_top([*evaluations, record(tiny, (2, 2, 2), None)]).splitlines()
+    head = "rank fitness multiply-adds parameters generation architecture"
+    assert lines[0].split() == head.split()
+    assert lines[1].split() == ["1", "13.0000", "288.08M", "0.000M", "13", "1,1,1"]
+    assert [line.split()[0] for line in lines[1:]] == [str(n) for n in range(1, 11)]

@@ -33,10 +33,7 @@ class Own(Choice):
         ({"in_channels": 0}, "Conv's in_channels is 0; expected an integer of at least 1"),
         ({"stride": 1.5}, "Conv's stride is 1.5"),
         ({"kernel_size": 2}, "Conv's kernel_size is 2; expected an odd number"),
-        *(
-            ({"kernel_size": k}, f"kernel_size is {k!r}; expected an int")
-            for k in (True, "3", None)
-        ),
+        ({"kernel_size": True}, "kernel_size is True; expected an int"),
         ({"groups": 3}, "Conv's in_channels is 8, which its 3 groups don't divide"),
         ({"out_channels": 6, "groups": 4}, "Conv's out_channels is 6, which its 4 groups"),
     ],
@@ -72,7 +69,6 @@ def broken(branches=((),), **attributes):
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        (broken(name=""), r"choices\[0\] \(Broken\) has name ''; expected a text"),
         (broken(block=None), r"choices\[0\] \(Broken\) has block None; expected a text"),
         (broken(name="a.b"), "named 'a.b'; expected a name without dots"),
         (broken([[Conv(8, 16, 1, 2)]]), "can't be block 1 of res2: its branches aren't a tuple"),

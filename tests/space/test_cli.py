@@ -107,9 +107,7 @@ def test_spaces_of_configs(capsys, config, end):
     ("content", "message"),
     [
         ("model = dict(a=1)", "has no key 'space', at its top or inside of 'model'"),
-        ("space = 3", "the space is 3; expected a SearchSpace"),
         ("raise KeyError('space')", "KeyError: 'space'"),
-        ("space = '300g'", "there is no space '300g'"),
         ("space = (", "syntax error"),
         (CONFIG + "own.stem_channels = 0\nspace = own", "stem_channels is 0"),
         (CONFIG + "own.colour = 'red'\nspace = own", "unexpected keyword argument 'colour'"),
@@ -126,9 +124,7 @@ def test_wrong_config_files(config, content, message):
     assert re.match(f"(?s).*config.py.*{message}", fails(config(content), "0,1,0"))
 
 
-@pytest.mark.parametrize(
-    "line", ["from ...mylab.blocks import X", "from .beside import X", "from .nowhere import X"]
-)
+@pytest.mark.parametrize("line", ["from ...mylab.blocks import X", "from .nowhere import X"])
 def test_relative_imports(config, tmp_path, line):
     for folder in ("mylab", "configs/mylab"):
         (tmp_path / folder).mkdir(parents=True)
@@ -137,7 +133,6 @@ def test_relative_imports(config, tmp_path, line):
         "@dataclass(frozen=True)\nclass X(ShuffleChoice):\n    name = 'x'\n"
     )
     config(block, "mylab/blocks.py")
-    config(block, "configs/mylab/beside.py")
     content = f"{line}\n{CONFIG}\nown.choices[1] = L(X)()\nspace = model = own\n"
     error = fails(config(content, "configs/mylab/bad.py"), "0,1,0")
     assert "A relative import loads a config file" in error and "as in `from package" in error
@@ -149,7 +144,6 @@ def test_relative_imports(config, tmp_path, line):
         (("300M", PUBLISHED), "Did you mean '300m'? (And there is no config file '300M'.)"),
         (("space.json", PUBLISHED), "space.json has to be a python or yaml file"),
         (("README.yaml", PUBLISHED), "there is no space 'README.yaml'"),
-        (("300m", PUBLISHED, "--input-size", "0"), "the input size is [0, 0]"),
         (("300m", PUBLISHED, "--input-size", "1", "2", "3"), "the input size is [1, 2, 3]"),
     ],
 )
