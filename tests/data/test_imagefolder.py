@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from detnas_d2.data import (
     missing_datasets,
     seeded,
 )
+from detnas_d2.data.records import ImageRecords
 
 CLASSES = ("n01440764", "n01443537", "n02102040")
 
