@@ -6,8 +6,8 @@ from __future__ import annotations
 class DetNASError(Exception):
     """Bad input: the message says what was wrong, what was expected and what to do.
 
-    The command-line scripts print such an error as one message and end with status 1; anything
-    else is a bug and keeps its traceback.
+    The command-line scripts print such an error as one message and end with status 1. Others end
+    with one message too; their traceback goes to the log file, with --debug to the console.
     """
 
 
