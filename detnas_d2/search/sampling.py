@@ -22,6 +22,8 @@ ATTEMPTS = 100  # draws for one child before a random architecture takes its pla
 def draw_random(space: SearchSpace, count: int, limit: Limit, seed: int) -> list[Architecture]:
     """`count` different architectures under the limit, uniformly; a function of the arguments.
 
+    A search of the same seed begins with the same ones: take another for a comparison with it.
+
     Raises:
         LimitError: no architecture meets the limit.
         SearchError: fewer than `count` do.

@@ -95,7 +95,7 @@ if __name__ == "__main__":
     parser.add_argument("--architecture", help="2,1,2,0,… or a best_architecture.json")
     parser.add_argument("--name", default="random", help="ends the names of the folders")
     parser.add_argument("--count", type=int, default=5, help="random architectures (default: 5)")
-    parser.add_argument("--seed", type=int, default=0, help="of the drawing")
+    parser.add_argument("--seed", type=int, default=1, help="of the drawing; not search.seed")
     parser.add_argument("--num-gpus", type=int, default=0)
     args = parser.parse_args()
     if args.count < 2:
