@@ -18,9 +18,6 @@ LARGE = "0,0,3,1,2,1,0,2,0,3,1,2,3,3,2,0,2,1,1,3,2,0,2,2,2,1,3,1,0,3,3,3,1,3,3,3
 # name: (stem, stages, last convolution), repeats, architecture, parameters published in millions
 PUBLISHED = {
     "COCO_FPN_300M": ("2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2", 3.5),
-    "COCO_RetinaNet_300M": ("2,3,1,1,3,2,1,3,3,1,1,1,3,3,2,0,3,3,3,3", 3.7),
-    "VOC_FPN_300M": ("2,1,0,3,1,3,0,3,2,0,1,1,3,3,3,3,3,3,3,1", 3.7),
-    "VOC_RetinaNet_300M": ("1,3,0,0,2,3,3,3,2,3,3,3,3,2,2,0,2,3,1,1", 3.5),
     "COCO_FPN_1.3G": (LARGE, 10.4),
     "COCO_FPN_3.8G": (LARGE, 29.5),
 }

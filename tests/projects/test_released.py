@@ -14,6 +14,7 @@ import torch
 from detectron2.config import LazyCall as L
 from detectron2.config import LazyConfig, instantiate
 from omegaconf import OmegaConf
+from payloads import Bomb
 from released_nets import OPERATIONS, PUBLISHED, Weights
 
 from detnas_d2.engine import DetNASCheckpointer, load_config
@@ -41,13 +42,16 @@ KINDS = [(kind, supernet) for kind in ("classifier", "fpn", "retinanet") for sup
 
 
 @pytest.fixture(autouse=True)
-def _seed():
+def _float64():
     torch.manual_seed(0)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 @pytest.fixture
 def x():
-    return torch.rand(2, 3, 64, 96, dtype=torch.float64) * 2 - 1
+    return torch.rand(2, 3, 64, 96) * 2 - 1
 
 
 POOLED = torch.rand(6, 8, 7, 7, dtype=torch.float64)
@@ -61,8 +65,8 @@ def close(ours, wanted):
 
 
 def converted(state, model):
-    """The model with converted weights, loaded as training does it, in float64."""
-    checkpoint = convert_released(read_released(state), model.double())
+    """The model with converted weights, loaded as training does it."""
+    checkpoint = convert_released(read_released(state), model)
     assert "the whole model" in load_weights(model, checkpoint)
     return model.eval()
 
@@ -136,7 +140,7 @@ def check(model, kind, x, wanted):
         close(our_boxes, boxes[:, 4:])
         return None
     our_scores, our_deltas = model.head(features)
-    weights = torch.tensor((10, 10, 5, 5), dtype=torch.float64).view(1, 4, 1, 1)
+    weights = torch.tensor((10.0, 10, 5, 5)).view(1, 4, 1, 1)
     for level, (scores, deltas) in enumerate(zip(*wanted[1:], strict=True)):
         for ratio in range(3):
             for size in range(3):
@@ -149,16 +153,45 @@ def check(model, kind, x, wanted):
     return None
 
 
+@pytest.fixture
+def command(tmp_path):
+    """Runs projects/DetNAS/paper/convert_weights.py; returns the file that it wrote."""
+
+    def run(state, model, *overrides, **kwargs):
+        path = tmp_path / "config.yaml"
+        cfg = OmegaConf.create({"model": model}, flags={"allow_objects": True})
+        describe_objects(cfg)
+        LazyConfig.save(cfg, str(path))
+        source, out = tmp_path / "in.pth", tmp_path / "out" / "model.pth"
+        torch.save(state, source, **kwargs)
+        convert_weights.main([str(source), str(out), "--config-file", str(path), *overrides])
+        return str(out)
+
+    return run
+
+
 @pytest.mark.parametrize(("kind", "supernet"), KINDS)
-def test_the_networks_compute_the_same(x, kind, supernet):
-    """Every choice at every block; in the form that their training writes."""
-    for shift in range(4):
+def test_the_networks_compute_the_same(command, x, tmp_path, capsys, kind, supernet):
+    """Converted by a config of a supernet, in the form that their training writes; what is printed
+    of another config loads the result. Of a supernet, every choice at every block."""
+    model = config(kind, True, space=SPACE)
+    if kind == "classifier":
+        model.last_channels = 20
+    elif kind == "retinanet":
+        model.backbone.top_block.in_feature = "res5"
+    net = weights(kind, x, supernet)
+    file = {"model": {f"module.{k}": v for k, v in net.state.items()}, "iteration": 90000}
+    out = command(file, model, _use_new_zipfile_serialization=bool(supernet))
+    printed = capsys.readouterr().out
+    assert f"in.pth: a {'supernet' if supernet else 'single network'}'s {kind}," in printed
+    assert ("space = L(halves_space)(space='tiny')" in printed) == bool(supernet)
+    assert ("L(StandAloneNetwork)(architecture='0,1,2,3,0,1,2,3', ...)" in printed) != supernet
+    assert ("model.backbone.top_block.in_feature=p5" in printed) == (kind == "retinanet")
+    assert ("model.last_channels=12" in printed) == (kind == "classifier")
+    model, size = ours(kind, supernet).eval(), len(net.state)
+    DetNASCheckpointer(model, str(tmp_path)).load(out)
+    for shift in range(4 if supernet else 1):
         path = [(choice + shift) % 4 for choice in PATH]
-        if shift == 0 or not supernet:
-            net = weights(kind, x, supernet, path)
-            file = {"model": {f"module.{k}": v for k, v in net.state.items()}, "iteration": 90000}
-            model = converted(file, ours(kind, supernet, path=path))
-            size = len(net.state)
         if supernet:
             next(m for m in model.modules() if isinstance(m, Supernet)).set_path(path)
         check(model, kind, x, run(net, kind, x, path, supernet))
@@ -167,10 +200,10 @@ def test_the_networks_compute_the_same(x, kind, supernet):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_networks(name):
-    """All names and shapes of the six, and the parameters that were published with them."""
+    """All names and shapes, and the parameters that were published with them."""
     size, (architecture, millions) = name.rsplit("_", 1)[1], PUBLISHED[name]
     path = [int(choice) for choice in architecture.split(",")]
-    net, x = Weights(), torch.rand(1, 3, 64, 64, dtype=torch.float64) * 2 - 1
+    net, x = Weights(), torch.rand(1, 3, 64, 64) * 2 - 1
     wanted = theirs.classifier(net, x, theirs.SHAPES[size], path)
     space, channels = SPACES[size.lower()], theirs.SHAPES[size][3]
     assert str(read_released(net.state).architecture(space)) == architecture
@@ -220,7 +253,7 @@ def test_the_two_shuffles_are_not_mixed(x):
 def test_every_name_is_used_and_every_weight_filled(x, kind, supernet):
     net, model = weights(kind, x, supernet), ours(kind, supernet)
     blocks = [key for key in net.state if "features." in key]
-    for key in [*blocks[:: len(blocks) // 20], *(net.state.keys() - set(blocks))]:
+    for key in [*blocks[:: len(blocks) // 6], *(net.state.keys() - set(blocks))]:
         left = {k: v for k, v in net.state.items() if k != key}
         if key.endswith("num_batches_tracked"):
             convert_released(read_released(left), model)
@@ -255,13 +288,9 @@ def test_other_networks_are_refused(x):
         (
             supernet,
             ours("classifier", 1),
-            "a supernet's fpn, the model is a Classifier; expected a G",
+            "supernet's fpn, the model is a Classifier; expected a G",
         ),
-        (
-            read_released(scalar),
-            ours("classifier", 0),
-            "bias of .*stem.conv is missing",
-        ),
+        (read_released(scalar), ours("classifier", 0), "bias of .*stem.conv is missing"),
     ):
         with pytest.raises(WeightsError, match=message):
             convert_released(weights_, model)
@@ -288,45 +317,6 @@ def test_other_files_are_refused(x):
             read_released(wrong)
 
 
-# the command, projects/DetNAS/paper/convert_weights.py
-
-
-@pytest.fixture
-def command(tmp_path):
-    """Runs it on weights and a model; returns the file that it wrote."""
-
-    def run(state, model, *overrides, **kwargs):
-        path = tmp_path / "config.yaml"
-        cfg = OmegaConf.create({"model": model}, flags={"allow_objects": True})
-        describe_objects(cfg)
-        LazyConfig.save(cfg, str(path))
-        source, out = tmp_path / "in.pth", tmp_path / "out" / "model.pth"
-        torch.save(state, source, **kwargs)
-        convert_weights.main([str(source), str(out), "--config-file", str(path), *overrides])
-        return str(out)
-
-    return run
-
-
-@pytest.mark.parametrize(("kind", "supernet"), KINDS)
-def test_the_command_converts(command, x, tmp_path, capsys, kind, supernet):
-    """All kinds, by a config of a supernet; what is printed of another config loads the result."""
-    model = config(kind, True, space=SPACE)
-    if kind == "classifier":
-        model.last_channels = 20
-    elif kind == "retinanet":
-        model.backbone.top_block.in_feature = "res5"
-    state = weights(kind, x, supernet).state
-    out = command({"model": state}, model, _use_new_zipfile_serialization=bool(supernet))
-    printed = capsys.readouterr().out
-    assert f"in.pth: a {'supernet' if supernet else 'single network'}'s {kind}," in printed
-    assert ("space = L(halves_space)(space='tiny')" in printed) == bool(supernet)
-    assert ("L(StandAloneNetwork)(architecture='0,1,2,3,0,1,2,3', ...)" in printed) != supernet
-    assert ("model.backbone.top_block.in_feature=p5" in printed) == (kind == "retinanet")
-    assert ("model.last_channels=12" in printed) == (kind == "classifier")
-    DetNASCheckpointer(ours(kind, supernet), str(tmp_path)).load(out)
-
-
 def test_the_command_keeps_an_architecture_that_the_config_states(command, x):
     state = {"state_dict": weights("classifier", x).state}
     model = config("classifier", False, path=(3, *PATH[1:]))
@@ -340,11 +330,11 @@ def test_the_command_keeps_an_architecture_that_the_config_states(command, x):
 def test_a_search_of_their_coco_supernet(tmp_path, capsys):
     """All names and shapes at full size, and the config with which a search loads the result."""
     net, shape = Weights(), theirs.SHAPES["300M"]
-    x = torch.rand(1, 3, 64, 64, dtype=torch.float64) * 2 - 1
+    x = torch.rand(1, 3, 64, 64) * 2 - 1
     for choice in range(4):
         features = theirs.body(net, x, shape, [choice] * 20, "backbone.", True)
         theirs.rpn(net, theirs.fpn(net, features, 256, norm=True, p6p7=False, prefix="fpn."))
-    theirs.box_head(net, torch.rand(2, 256, 7, 7, dtype=torch.float64), 256, 1024, 80)
+    theirs.box_head(net, torch.rand(2, 256, 7, 7), 256, 1024, 80)
     source, out = tmp_path / "model_final.pth", tmp_path / "out.pth"
     single = {k: v.float() if v.is_floating_point() else v for k, v in net.state.items()}
     torch.save({"model": {f"module.{k}": v for k, v in single.items()}}, source)
@@ -355,17 +345,12 @@ def test_a_search_of_their_coco_supernet(tmp_path, capsys):
     assert "whole model" in load_weights(model, torch.load(out, weights_only=True))
 
 
-class Bomb:
-    def __reduce__(self):
-        return exec, ("raise SystemExit('it ran')",)
-
-
 def test_the_command_unpickles_no_objects(tmp_path):
     path = str(ROOT / "configs/imagenet/step1_supernet_300m.py")
-    plain, saved, broken = (tmp_path / name for name in ("a.pkl", "b.pth", "c.pth"))
-    plain.write_bytes(pickle.dumps(Bomb(), protocol=2))
-    torch.save({"state_dict": Bomb()}, saved)
-    broken.write_bytes(b"\x80\x02 nothing")
-    for file in (plain, saved, broken, tmp_path / "absent.pth"):
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(Bomb(tmp_path / "it_ran"), protocol=2))
+    (tmp_path / "broken.pth").write_bytes(b"\x80\x02 nothing")
+    for name in ("a.pkl", "broken.pth", "absent.pth"):
         with pytest.raises(SystemExit, match="could not be read"):
-            convert_weights.main([str(file), str(tmp_path / "out.pth"), "--config-file", path])
+            out = str(tmp_path / "out.pth")
+            convert_weights.main([str(tmp_path / name), out, "--config-file", path])
+    assert not (tmp_path / "it_ran").exists()
