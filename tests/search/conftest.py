@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,14 +37,7 @@ def tiny() -> SearchSpace:
 
 @pytest.fixture(scope="session")
 def cost() -> Callable[[SearchSpace], CostTable]:
-    tables: dict[SearchSpace, CostTable] = {}
-
-    def get(space: SearchSpace) -> CostTable:
-        if space not in tables:
-            tables[space] = CostTable(space)
-        return tables[space]
-
-    return get
+    return functools.cache(CostTable)
 
 
 class Separable:
