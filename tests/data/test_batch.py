@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from detectron2.config import instantiate
 from PIL import Image
 
 from detnas_d2.data import (
@@ -90,16 +89,3 @@ def test_a_batch_of_a_worker_opens_one_file(records):
         return len(os.listdir("/proc/self/fd")) - before
 
     assert (opened(ClassificationMapper), opened(Listed)) == (1, 4)
-
-
-def test_a_classifier_takes_both_forms_alike(records):
-    model = instantiate(tiny.classifier("unused", tiny.ARCHITECTURE).model)
-    losses = []
-    for mapper in (ClassificationMapper, Listed):
-        batch = next(iter(train_loader(records, mapper)))
-        model.zero_grad()
-        torch.manual_seed(0)  # dropout
-        loss = model.train()(batch)["loss_cls"]
-        loss.backward()
-        losses.append((loss.detach(), [p.grad.clone() for p in model.parameters()]))
-    assert tiny.same(*losses)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from detectron2.config import LazyCall as L
-from detectron2.config import LazyConfig
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from omegaconf import OmegaConf
 
@@ -43,41 +42,23 @@ def test_ids_are_those_of_the_annotations_or_count_from_one():
             MetadataCatalog.remove(name)
 
 
-@pytest.fixture
-def forgotten():
-    yield
-    for name in {"any_coco", "any_voc"} & set(DatasetCatalog.list()):
-        unregister_dataset(name)
-
-
-def test_a_class_may_be_called_anything(tmp_path, forgotten):
-    """Also after a run's config.yaml was written and read, and so may be a path."""
-    folder = r"${oc.env:HOME}\${x} ??? ${"
-    cfg = OmegaConf.create(
-        {
-            "datasets": {
-                "a": L(register_coco)(
-                    name="any_coco",
-                    json_file=plain_path(f"{folder}/a.json"),
-                    image_root=plain_path("???"),
-                    class_names=names_as_text(NAMES),
-                ),
-                "b": L(register_voc_folder)(
-                    name="any_voc", dirname="d", split="s", class_names=names_as_text(NAMES)
-                ),
-            }
-        },
-        flags={"allow_objects": True},
-    )
-    for _ in range(2):
-        LazyConfig.save(cfg, str(tmp_path / "config.yaml"))
-        cfg = load_config(str(tmp_path / "config.yaml"))
-        for name in ("any_coco", "any_voc"):
-            assert MetadataCatalog.get(name).thing_classes == NAMES
-        assert [c["name"] for c in categories_of(["any_voc"])] == NAMES
-        assert MetadataCatalog.get("any_coco").json_file == f"{folder}/a.json"
-        assert MetadataCatalog.get("any_coco").image_root == "???"
-        for name in ("any_coco", "any_voc"):
+def test_a_class_may_be_called_anything():
+    """And a path; through a run's config.yaml too: tests/integration/test_custom.py."""
+    names, folder = names_as_text(NAMES), r"${oc.env:HOME}\${x} ??? ${"
+    coco, voc = "any_coco", "any_voc"
+    files = {"json_file": plain_path(f"{folder}/a.json"), "image_root": plain_path("???")}
+    nodes = {
+        "a": L(register_coco)(name=coco, class_names=names, **files),
+        "b": L(register_voc_folder)(name=voc, dirname="d", split="s", class_names=names),
+    }
+    try:
+        register_from_config(OmegaConf.create(nodes, flags={"allow_objects": True}))
+        assert MetadataCatalog.get(voc).thing_classes == NAMES
+        assert [c["name"] for c in categories_of([coco])] == NAMES
+        assert MetadataCatalog.get(coco).json_file == f"{folder}/a.json"
+        assert MetadataCatalog.get(coco).image_root == "???"
+    finally:
+        for name in {coco, voc} & set(DatasetCatalog.list()):
             unregister_dataset(name)
 
 

@@ -142,19 +142,6 @@ def test_too_many_and_wrong_ledgers_are_refused_at_once(build, former, tiny, tmp
         RandomSearch(tiny, count=3, initial_ledger=path)
 
 
-def test_the_header_knows_what_a_search_begins_with(build, former):
-    path, _ = former
-    assert "initial" not in build().depends_on
-    by_list = build(initial=GIVEN).depends_on["initial"]
-    assert by_list == build(initial=[[3] * 10, "2," * 9 + "2"]).depends_on["initial"]
-    assert by_list.startswith("2 architectures, ")
-    assert by_list != build(initial=GIVEN[::-1]).depends_on["initial"]
-    by_ledger = build(initial_ledger=path).depends_on["initial"]
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(lines[:20]))  # the file changes
-    assert by_ledger != build(initial_ledger=path).depends_on["initial"]
-
-
 def test_stopped_anywhere_and_resumed_it_is_the_same_search(
     build, demo, make_evaluator, separable, former, tmp_path
 ):
