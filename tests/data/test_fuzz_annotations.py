@@ -32,7 +32,7 @@ XML = """<annotation><size><width>16</width><height>12</height></size>
 <object><name>a</name><bndbox><xmin>2</xmin><ymin>3</ymin><xmax>7</xmax><ymax>9</ymax></bndbox>
 </object><object><name>b</name><bndbox><xmin>2</xmin><ymin>3</ymin><xmax>7</xmax><ymax>9</ymax>
 </bndbox></object></annotation>"""
-fuzz = settings(max_examples=100, derandomize=True, deadline=None)
+fuzz = settings(max_examples=60, derandomize=True, deadline=None)
 scalars = st.none() | st.booleans() | st.integers(-3, 20) | st.integers() | st.floats() | st.text()
 values = scalars | st.lists(scalars, max_size=5) | st.dictionaries(st.text(max_size=3), scalars)
 down = st.booleans()
