@@ -11,7 +11,6 @@ import pytest
 import torch
 from detectron2.data import DatasetMapper, get_detection_dataset_dicts
 from detectron2.data import transforms as T
-from detectron2.utils import comm
 
 from detnas_d2.data import (
     ClassificationMapper,
@@ -69,16 +68,6 @@ def test_a_resumed_stream_goes_on_bit_identically(digits):
         assert same(batches(5, num_workers=num_workers, start_step=4), expected[4:])
     assert torch.equal(torch.get_rng_state(), state)
     assert np.array_equal(np.random.get_state()[1], numpy_state)
-
-
-def test_ranks_load_their_slices(digits, monkeypatch):
-    expected = batches(4)
-    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
-    ranks = []
-    for rank in (0, 1):
-        monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
-        ranks.append(batches(4, num_workers=rank))
-    assert same([a + b for a, b in zip(*ranks, strict=True)], expected)
 
 
 def test_aspect_ratio_groups_need_sizes():

@@ -72,8 +72,6 @@ def test_wrong_content_is_refused(write, key, value, message):
         LatencyTable.read(path)
     assert str(path) in str(caught.value)
     assert "make it anew: python -m detnas_d2.evaluation.latency" in str(caught.value)
-    with pytest.raises(SpaceError, match=r"none.json' can't be read \(No such file"):
-        LatencyTable.read(path.with_name("none.json"))
 
 
 def test_a_table_of_something_else_is_refused(write):
@@ -81,8 +79,6 @@ def test_a_table_of_something_else_is_refused(write):
     other = SearchSpace("s", 8, (Stage(16, 2),), (ShuffleChoice(3), ShuffleChoice(7)))
     with pytest.raises(SpaceError, match=f"is of space 's' .{SPACE.fingerprint}., not of 's'"):
         table.cost(other, (64, 96))
-    with pytest.raises(SpaceError, match=r"measured at \(64, 96\) pixels, but .* at \(96, 64\)"):
-        table.cost(SPACE, (96, 64))
     wrong = [[[0.5, 0.75]], [[1, 2], [1, 2, 3]], [[1], [2]], [0.5, 0.7], [], 3]
     for rows in (*wrong, [[0.5, 0.7], [0.1, 1]]):  # in the last, of a block that doesn't fit
         with pytest.raises(SpaceError, match="has figures for other choices"):
