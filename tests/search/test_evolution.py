@@ -87,8 +87,8 @@ def test_a_population_is_mutations_crossovers_and_random_ones(
         parents = (batches[0] if settings == OFFICIAL else before).architectures[:10]
         children = batch.architectures
         nearest = [min(distance(child, p) for p in parents) for child in children]
-        # 10 blocks, of which 0.1 are drawn anew and 3/4 of these differ: 1.4 of what has changed
-        assert 1 <= np.mean(nearest[:mutated]) < 2
+        # of 10 blocks 0.1 are drawn anew and 3/4 of these differ: 1.4 in children that differ
+        assert 1.3 < np.mean(nearest[:mutated]) < 1.7
         crossovers = children[mutated:][:crossed]
         assert all(is_mix(child, parents) for child in crossovers)
         # some take at least three blocks from outside of the nearest parent
