@@ -30,29 +30,22 @@ def detnet():
     return DetNet().eval()
 
 
-def bottlenecks(side, width_in, width, width_out, blocks, stride):
-    """Multiply-adds by hand: 1x1 (with the stride), 3x3, 1x1, and a 1x1 shortcut in the first."""
-    pixels = (side // stride) ** 2
-    first = width_in * width + 9 * width**2 + width * width_out + width_in * width_out
-    other = width_out * width + 9 * width**2 + width * width_out
-    return pixels * (first + (blocks - 1) * other)
-
-
 def test_published_multiply_adds(detnet):
     """4.8G at 224x224, with the classifier's linear layer; ResNet-50 is 3.8G by the same rule."""
-    stem = 112**2 * 49 * 3 * 64
-    shared = stem + bottlenecks(56, 64, 64, 256, 3, 1)
-    shared += bottlenecks(56, 256, 128, 512, 4, 2) + bottlenecks(28, 512, 256, 1024, 6, 2)
-    by_hand = shared + 2 * bottlenecks(14, 1024, 256, 1024, 3, 1)
-    resnet = shared + bottlenecks(14, 1024, 512, 2048, 3, 2)
 
     def counted(model):
         analysis = FlopCountAnalysis(model, torch.zeros(1, 3, 224, 224))
         return analysis.unsupported_ops_warnings(False).by_operator()["conv"]
 
-    assert counted(detnet) == by_hand
-    assert counted(resnet50()) == resnet
-    assert by_hand + 1024 * 1000 == pytest.approx(4.8e9, rel=0.02)
+    def stage(pixels, width_in, width, width_out):
+        """Three blocks of 1x1, 3x3, 1x1, and a 1x1 shortcut in the first."""
+        inner = 3 * (9 * width**2 + width * width_out)
+        return pixels * (inner + width_in * (width + width_out) + 2 * width_out * width)
+
+    resnet, ours = counted(resnet50()), counted(detnet)
+    shared = resnet - stage(7**2, 1024, 512, 2048)
+    assert ours == shared + 2 * stage(14**2, 1024, 256, 1024)
+    assert ours + 1024 * 1000 == pytest.approx(4.8e9, rel=0.02)
     assert resnet + 2048 * 1000 == pytest.approx(3.8e9, rel=0.02)
 
 
@@ -140,10 +133,6 @@ def test_fpn_adds_levels_of_one_stride_as_they_are(detnet):
         torch.testing.assert_close(got[name], getattr(fpn, f"fpn_output{name[1:]}")(level))
 
 
-def boxes_of_sizes(*sizes):
-    return Boxes(torch.tensor([[3.0, 5.0, 3.0 + s, 5.0 + s] for s in sizes]))
-
-
 def test_pooler_goes_by_size_and_samples_at_the_levels_own_scale():
     with pytest.raises(AssertionError, match="pyramid"):  # why there is another
         ROIPooler(7, (1 / 4, 1 / 8, 1 / 16, 1 / 16), 0, "ROIAlignV2")
@@ -153,8 +142,7 @@ def test_pooler_goes_by_size_and_samples_at_the_levels_own_scale():
     )
     maps = [torch.randn(1, 3, 512 // s, 512 // s) for s in strides]
     sizes = {20: 0, 111: 0, 113: 1, 223: 1, 225: 2, 447: 2, 449: 3, 900: 3}  # FPN, equation 1
-    got = pooler(maps, [boxes_of_sizes(*sizes)])
-    for size, level, pooled in zip(sizes, sizes.values(), got, strict=True):
-        box = [boxes_of_sizes(size).tensor]
-        want = roi_align(maps[level], box, 7, 1 / strides[level], aligned=True)[0]
+    boxes = torch.tensor([[3.0, 5.0, 3.0 + size, 5.0 + size] for size in sizes])
+    for box, level, pooled in zip(boxes, sizes.values(), pooler(maps, [Boxes(boxes)]), strict=True):
+        want = roi_align(maps[level], [box[None]], 7, 1 / strides[level], aligned=True)[0]
         torch.testing.assert_close(pooled, want)

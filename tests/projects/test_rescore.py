@@ -14,17 +14,15 @@ from projects.DetNAS.paper.rescore import rescore_as_voc
 
 def detections(record, shift):
     """The true boxes, some moved, with scores that differ."""
-    boxes = torch.tensor([a["bbox"] for a in record["annotations"]], dtype=torch.float32)
-    boxes = boxes.reshape(-1, 4)
+    boxes = torch.tensor([a["bbox"] for a in record["annotations"]]).float().reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]  # COCO form
     boxes[::3] += shift
-    instances = Instances((record["height"], record["width"]))
-    instances.pred_boxes = Boxes(boxes)
-    generator = torch.Generator().manual_seed(len(boxes))
-    instances.scores = torch.rand(len(boxes), generator=generator)
-    classes = [a["category_id"] for a in record["annotations"]]
-    instances.pred_classes = torch.tensor(classes)
-    return instances
+    return Instances(
+        (record["height"], record["width"]),
+        pred_boxes=Boxes(boxes),
+        scores=torch.rand(len(boxes), generator=torch.Generator().manual_seed(len(boxes))),
+        pred_classes=torch.tensor([a["category_id"] for a in record["annotations"]]),
+    )
 
 
 @pytest.mark.parametrize("shift", [0.0, 25.0])
