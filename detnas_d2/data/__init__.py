@@ -5,7 +5,6 @@ Importing this registers the built-in data sets, lazily: nothing is read before 
 
 from __future__ import annotations
 
-from detnas_d2.data.batch import ImageBatch
 from detnas_d2.data.builtin import register_builtin_datasets, write_bccd_boxes
 from detnas_d2.data.catalog import (
     datasets_root,
@@ -19,6 +18,7 @@ from detnas_d2.data.categories import categories_of, names_as_text
 from detnas_d2.data.classification import (
     CenterCrop,
     ClassificationMapper,
+    ImageBatch,
     RandomResizedCrop,
     imagenet_test_augmentations,
     imagenet_train_augmentations,

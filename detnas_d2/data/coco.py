@@ -17,7 +17,7 @@ from detnas_d2.data.coco_reader import load_json, order, read_coco, without_garb
 from detnas_d2.data.dataset import Box, Split, drop_damaged_boxes
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings, report_once, require_clean
-from detnas_d2.data.image_scan import find_images
+from detnas_d2.data.image_files import find_images
 
 logger = logging.getLogger(__name__)
 

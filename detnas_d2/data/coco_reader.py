@@ -10,8 +10,7 @@ from typing import Any
 
 from detnas_d2.data.dataset import Box, Image, Split
 from detnas_d2.data.findings import Findings
-from detnas_d2.data.masks import box_of_mask, has_right_mask
-from detnas_d2.data.values import identity, number, show, whole
+from detnas_d2.data.values import box_of_mask, has_right_mask, identity, number, show, whole
 from detnas_d2.files import parse_json
 
 _IDS = ("image_id", "category_id")

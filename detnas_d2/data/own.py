@@ -70,8 +70,6 @@ def own_dataset(annotations: str, images: str, name: str) -> OwnDataset:
         made_of = known.pop("made_of")
         dataset = OwnDataset(**known)
         same = made_of["annotations"], made_of["images"]
-    except FileNotFoundError:
-        raise DataError(f"There are no data in {record.with_suffix('')}. {command}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{record} can't be read ({error}). {command}") from error
     if same != (_place(annotations), _place(images or annotations)):
@@ -132,19 +130,17 @@ def _fingerprint(path: Path) -> str:
 
 def _forget(record: Path, made_of: dict[str, str]) -> None:
     """Removes the record of other data and what was estimated with them, unless one has trained."""
-    output = record.parent
-    untrained = {file for pattern in _UNTRAINED for file in output.glob(pattern)}
-    others = {file for file in output.glob("[!.]*") if file.name not in ("data", "data.json")}
-    what = f"{record.with_suffix('')} was made of {made_of['annotations']}, images in "
+    output, folder = record.parent, record.with_suffix("")
+    untrained = [record, *(file for pattern in _UNTRAINED for file in output.glob(pattern))]
+    what = f"{folder} was made of {made_of['annotations']}, images in "
     what += f"{made_of['images']}: the annotations have changed, or settings.py names others now"
-    if others - untrained:
+    if {*output.glob("[!.]*")} - {folder, *untrained}:
         raise DataError(
             f"{what}. Choose another name in settings.py, or remove {output} with all that was "
             "trained."
         )
     logger.warning("%s. They are made anew.", what)
-    record.unlink()  # first: a folder without its record is made anew
-    for file in untrained:
+    for file in untrained:  # the record first: a folder without one is made anew
         file.unlink()
 
 

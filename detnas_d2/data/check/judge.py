@@ -11,7 +11,7 @@ from detnas_d2.data.coco_reader import without_garbage_collection
 from detnas_d2.data.dataset import Box, Image, Split, drop_damaged_boxes
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings, Severity
-from detnas_d2.data.image_scan import read_files
+from detnas_d2.data.image_files import read_files
 
 from .duplicates import check_duplicates, find_copies
 from .mended import Parts, deal, keep

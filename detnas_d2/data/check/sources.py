@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings, Severity
 from detnas_d2.data.image_files import find_file, forget_folders, listed
 from detnas_d2.data.voc_reader import IMAGE_FOLDERS, image_sets, read_voc, voc_parts
+from detnas_d2.rules import did_you_mean
 
 from .mended import LEFT_OUT
 from .stratify import PARTS
@@ -136,9 +136,7 @@ def _read_file(
 def _nearest(path: Path) -> str:
     if not path.parent.is_dir():
         return f" Nor is the folder {path.parent}."
-    there = [other.name for other in path.parent.iterdir()]
-    close = difflib.get_close_matches(path.name, there, n=1)
-    return f" Did you mean {path.parent / close[0]}?" if close else ""
+    return did_you_mean(str(path), map(str, path.parent.iterdir()))
 
 
 def _subfolders(folder: Path) -> list[Path]:
