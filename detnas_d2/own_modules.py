@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import os
-import re
 import sys
 import traceback
 from dataclasses import is_dataclass
@@ -13,21 +12,9 @@ from typing import Any
 from .trust import calls
 
 _CONFIGS = "detectron2._cfg_loader"  # where Detectron2 puts config files that others import
-_NOT_FOUND = re.compile(r"Error loading '([^']+)'")  # of Detectron2's locate()
-_NO_FILE = re.compile(r"\.py (?:has to|does not) exist")  # of its relative imports
 DECORATOR = (
     "A choice's class needs a decorator of its own, also where the one that it derives from has "
     "it: @dataclass(frozen=True)."
-)
-_OF_CONFIG = (
-    "is defined in the config file, where no other process finds it. Move it to a module of its "
-    "own and import it by its full name from the working directory, as in `from package.module "
-    "import ...`."
-)
-_RELATIVE = (
-    "A relative import loads a config file, whose classes and functions can't be found again by "
-    "name. Import a module of your own by its full name from the working directory, as in "
-    "`from package.module import ...`."
 )
 
 
@@ -44,28 +31,21 @@ def why_not_read(path: str, error: BaseException) -> str:
     Args:
         path: the config file.
     """
-    what = f"{type(error).__name__}: {error}"
-    return "\n".join(text for text in (what, _advice(path, error)) if text)
-
-
-def _advice(path: str, error: BaseException) -> str:
-    text = str(error)
+    text = f"{type(error).__name__}: {error}"
     frames = list(traceback.walk_tb(error.__traceback__))
-    files = [os.path.basename(frame.f_code.co_filename) for frame, _ in frames]
-    # a dataclass in a config file: its module can't be found
-    if _CONFIGS in text or (isinstance(error, AttributeError) and "dataclasses.py" in files):
-        return _RELATIVE
-    if isinstance(error, ImportError) and _NO_FILE.search(text):
-        return f"If it is no config file that is meant: {_RELATIVE}"
-    if isinstance(error, ImportError) and (target := _NOT_FOUND.search(text)):
-        return why_not_found(target[1], text)
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        return _where_modules_are(os.path.join(os.path.dirname(path), f"{error.name}.py"))
     if isinstance(error, TypeError):
         called = frames[-1][0].f_locals.get("cls") if frames else None  # by instantiate()
-        if "non-frozen dataclass from a frozen" in text or lacks_decorator(called):
-            return DECORATOR
-    return ""
+        wrong = "non-frozen dataclass from a frozen" in text or lacks_decorator(called)
+        return f"{text}\n{DECORATOR}" if wrong else text
+    files = [os.path.basename(frame.f_code.co_filename) for frame, _ in frames]
+    # a dataclass in a config file that others import: its module can't be found
+    dataclass = isinstance(error, AttributeError) and "dataclasses.py" in files
+    if not (dataclass or _CONFIGS in text or isinstance(error, ImportError)):
+        return text
+    beside = os.path.join(os.path.dirname(path), f"{getattr(error, 'name', None)}.py")
+    module = os.path.relpath(beside).removesuffix(".py").replace(os.sep, ".")
+    known = os.path.isfile(beside) and module.replace(".", "").isidentifier()
+    return f"{text}\n{_where_modules_are(module) if known else _where_modules_are()}"
 
 
 def why_not_found(target: str, error: str) -> str:
@@ -74,9 +54,8 @@ def why_not_found(target: str, error: str) -> str:
     Args:
         error: what the import said.
     """
-    if _in_config(target):
-        return f"{target.rpartition('.')[2]} {_OF_CONFIG}"
-    return _where_modules_are() if "ModuleNotFoundError" in error else ""
+    of_module = _in_config(target) or "ModuleNotFoundError" in error
+    return _where_modules_are() if of_module else ""
 
 
 def lacks_decorator(cls: Any) -> bool:
@@ -93,13 +72,8 @@ def calls_out_of_reach(node: Any) -> str:
         else f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', '')}"
         for _, _, target in calls(node)
     )
-    for found, what in (
-        ([t for t in targets if t.startswith(_CONFIGS)], f"of another config file. {_RELATIVE}"),
-        ([t for t in targets if _in_config(t)], f"that {_OF_CONFIG}"),
-    ):
-        if found:
-            return f"calls {', '.join(t.rpartition('.')[2] for t in found)} {what}"
-    return ""
+    found = [t.rpartition(".")[2] for t in targets if t.startswith(_CONFIGS) or _in_config(t)]
+    return f"calls {', '.join(found)} of a config file. {_where_modules_are()}" if found else ""
 
 
 def _in_config(target: str) -> bool:
@@ -108,12 +82,10 @@ def _in_config(target: str) -> bool:
     return module == "builtins" and not hasattr(builtins, name)
 
 
-def _where_modules_are(beside: str = "") -> str:
-    """`beside`: the file that is meant where the module lies beside the config."""
-    module = os.path.relpath(beside or ".").removesuffix(".py").replace(os.sep, ".")
-    known = os.path.isfile(beside) and module.replace(".", "").isidentifier()
+def _where_modules_are(module: str = "package.module") -> str:
     return (
-        f"Modules of your own are found from the working directory, here {os.getcwd()!r},"
-        + (f" as in `from {module} import ...`" if known else "")
-        + " and from the folders in PYTHONPATH."
+        f"Modules of your own are found from the working directory, here {os.getcwd()!r}, as in "
+        f"`from {module} import ...`, and from the folders in PYTHONPATH. Not so what is defined "
+        "in a config file, or comes by a relative import (`from .x import y`), which loads a "
+        "config file: no other process finds it by its name. Move it to a module."
     )

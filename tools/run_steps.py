@@ -36,7 +36,6 @@ from detnas_d2.engine import ConfigError
 from detnas_d2.files import write_atomically
 from detnas_d2.report import draw_detections, write_report
 from detnas_d2.search import read_ledger
-from detnas_d2.space import SearchSpace
 from detnas_d2.steps import Step, StepError, run_script, run_steps
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,13 +124,11 @@ def estimate(steps: Sequence[Step], file: Path, *, only: bool, long: bool) -> di
     left = []
     for step in (s for s in steps if s.kind != "test"):
         try:
-            done = step.seconds() is not None
+            left += [step] if step.seconds() is None else []
         except ConfigError as e:
             if not only:
                 raise
             print(f"a run would end with: {e}")
-            done = False
-        if not done:
             left.append(step)
     configs = {s.name: [s.made_of()["config"], s.gpus] for s in left}
     try:
@@ -181,12 +178,10 @@ def main(dataset: str, detector: str | None, *, only_estimate: bool, long: bool)
         expected = estimate(steps, file, only=only_estimate, long=long)
     if not only_estimate:
         seconds = run_steps(steps, expected=expected)
-        report(steps, random.space, seconds, output, suffix)
+        report(steps, seconds, output, suffix)
 
 
-def summarise(
-    steps: Mapping[str, Step], space: SearchSpace, seconds: Mapping[str, float]
-) -> dict[str, Any]:
+def summarise(steps: Mapping[str, Step], seconds: Mapping[str, float]) -> dict[str, Any]:
     """A run's figures, as summary.json has them: AP and AP50 of each network on the test set in
     percent (with the time of its training where these differ), the search's candidates, the seconds
     and the starts by step."""
@@ -197,7 +192,8 @@ def summarise(
             summary[key] = {m: metrics.get(f"bbox/{m}") for m in ("AP", "AP50")}
             if "step4_finetune" in steps:
                 summary[key]["seconds"] = seconds[training]
-    _, evaluations = read_ledger(steps["step3_search"].folder / "ledger.jsonl", space)
+    search = steps["step3_search"]
+    _, evaluations = read_ledger(search.folder / "ledger.jsonl", search.space)
     scored = [(e.fitness, e.generation) for e in evaluations if e.fitness is not None]
     first = [fitness for fitness, generation in scored if generation == 0]  # which is random
     summary["search"] = {
@@ -233,13 +229,7 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def report(
-    steps: Sequence[Step],
-    space: SearchSpace,
-    seconds: Mapping[str, float],
-    output: Path,
-    suffix: str,
-) -> None:
+def report(steps: Sequence[Step], seconds: Mapping[str, float], output: Path, suffix: str) -> None:
     """Write and print the summary, draw some test images, and write the whole folder's report.
 
     Args:
@@ -247,7 +237,7 @@ def report(
         output: folder of the summary and the picture; their names end with `suffix`.
     """
     by_name = {s.name: s for s in steps}
-    summary = summarise(by_name, space, seconds)
+    summary = summarise(by_name, seconds)
     summary_file = output / f"summary{suffix}.json"
     write_atomically(summary_file, json.dumps(summary, indent=1) + "\n")
     print(summary_table(summary))

@@ -19,7 +19,7 @@ from ..engine.fingerprint import config_differences, config_hash, file_hash
 from ..engine.overrides import apply_overrides
 from ..files import parse_json
 from ..search.sampling import draw_random
-from ..space import Architecture, resolve_space
+from ..space import Architecture, SearchSpace, resolve_space
 from ..trust import called_by, read_config
 
 DONE_FILE = "done.json"  # of a training or a search
@@ -111,11 +111,14 @@ class Step:
             overrides=(*self.overrides, *more, *overrides),
         )
 
+    @cached_property
+    def space(self) -> SearchSpace:
+        return resolve_space(instantiate(backbone_node(self.cfg).space))
+
     def draw(self, count: int, seed: int) -> list[Architecture]:
         """Random architectures under the limits of a search; errors as `draw_random`."""
-        space = resolve_space(instantiate(backbone_node(self.cfg).space))
-        _, limit = build_limit(self.cfg, space)
-        return draw_random(space, count, limit, seed)
+        _, limit = build_limit(self.cfg, self.space)
+        return draw_random(self.space, count, limit, seed)
 
     def metrics(self) -> dict[str, Any]:
         """What a test has found, by names such as bbox/AP; None where nothing was detected."""

@@ -10,11 +10,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from detectron2.config import instantiate
 
-from detnas_d2.engine import load_config
 from detnas_d2.files import write_atomically
-from detnas_d2.space import CostTable, FlopsRangePathSampler, SearchSpace, resolve_space
+from detnas_d2.space import CostTable, FlopsRangePathSampler, SearchSpace
 from detnas_d2.steps import Step
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,16 +55,13 @@ class Study:
 
     @cached_property
     def space(self) -> SearchSpace:
-        model = load_config(str(self.config("step1_supernet"))).model
-        return resolve_space(instantiate(model.backbone.space))
-
-    def config(self, name: str) -> Path:
-        return ROOT / "configs" / self.folder / f"{name}.py"
+        return self.step("step1_supernet", "train").space
 
     def step(self, name: str, kind: str, *overrides: str) -> Step:
         """The step of a config; the test of what one trains is called step5_test."""
         called = name.replace("step4_detection", "step5_test") if kind == "test" else name
-        return Step(f"{self.folder}/{called}", kind, self.config(name), ROOT, overrides)
+        config = ROOT / "configs" / self.folder / f"{name}.py"
+        return Step(f"{self.folder}/{called}", kind, config, ROOT, overrides)
 
     def networks(self) -> list[Network]:
         """The rows of the table, and the architectures whose rank is compared."""
@@ -93,7 +88,7 @@ class Study:
     def draw_architectures(self) -> None:
         """Write the random architectures and those spread over the range of multiply-adds."""
         search = self.step(f"step3_search_{self.detector}", "search")
-        space, size = self.space, tuple(search.cfg.search.input_size)
+        space, size = self.space, search.cfg.search.input_size
         cost = CostTable(space, size)
         ends = pairwise(np.linspace(cost.min_flops, cost.max_flops, SPREAD + 1))
         drawn = {
@@ -124,16 +119,18 @@ class Study:
 
     def from_scratch(self) -> Iterator[Step]:
         """Supernet and search without step 1, with the iterations doubled."""
-        d, kinds = self.detector, {"step2_supernet": "train", "step3_search": "search"}
-        supernet, search = (f"{self.output}/{name}_scratch_{d}" for name in kinds)
-        iterations = load_config(str(self.config(f"step2_supernet_{d}"))).train.max_iter
-        more = {
-            "step2_supernet": ["train.init_checkpoint=''", f"train.max_iter={2 * iterations}"],
-            "step3_search": [f"train.init_checkpoint={supernet}/model_final.pth"],
-        }
-        for (name, kind), folder in zip(kinds.items(), (supernet, search), strict=True):
-            step = self.step(f"{name}_{d}", kind, f"train.output_dir={folder}", *more[name])
-            yield replace(step, name=f"{self.folder}/{name}_scratch_{d}")
+        d = self.detector
+        iterations = self.step(f"step2_supernet_{d}", "train").cfg.train.max_iter
+        weights = f"{self.output}/step2_supernet_scratch_{d}/model_final.pth"
+        doubled = ("train.init_checkpoint=''", f"train.max_iter={2 * iterations}")
+        for name, kind, more in (
+            ("step2_supernet", "train", doubled),
+            ("step3_search", "search", (f"train.init_checkpoint={weights}",)),
+        ):
+            scratch = f"{name}_scratch_{d}"
+            folder = f"train.output_dir={self.output}/{scratch}"
+            step = self.step(f"{name}_{d}", kind, folder, *more)
+            yield replace(step, name=f"{self.folder}/{scratch}")
 
     def retraining(self, network: Network, seed: int) -> Iterator[Step]:
         """Classification, detection and test of a network alone."""

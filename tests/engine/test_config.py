@@ -148,7 +148,10 @@ def test_a_path_of_which_nothing_exists_is_not_searched_for_on_the_whole_disk(mo
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("from .beside import x", "beside.*If it is no config file that is meant: A relative"),
+        (
+            "from .beside import x",
+            "beside.*found from the working.*by a relative import",
+        ),
         ("train = dict(a=1)\ntrain['a']['b']['c'] = int('x')", ""),
         ("import torch\ntorch.nothing", "nothing"),
         ("train = {}['key']", "key"),
@@ -163,17 +166,8 @@ def test_a_broken_file(tmp_path, text, message):
         load_config(str(path))
 
 
-@pytest.mark.parametrize(
-    ("imported", "message"),
-    [
-        (
-            False,
-            "calls X that is defined in the config file, where no other process finds it. Move",
-        ),
-        (True, "calls X of another config file. A relative import loads"),
-    ],
-)
-def test_classes_of_config_files_are_named_once(tmp_path, imported, message):
+@pytest.mark.parametrize("imported", [False, True])
+def test_classes_of_config_files_are_named_once(tmp_path, imported):
     choice = (
         "from dataclasses import dataclass\nfrom detnas_d2.space import ShuffleChoice\n"
         "@dataclass(frozen=True)\nclass X(ShuffleChoice):\n    name = 'x'\n"
@@ -184,7 +178,7 @@ def test_classes_of_config_files_are_named_once(tmp_path, imported, message):
         ("from .beside import X\n" if imported else choice)
         + "from detectron2.config import LazyCall as L\nmodel = dict(a=[L(X)(), L(X)()])\n"
     )
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=r"calls X of a config file\. Modules of your own are"):
         load_config(str(path))
 
 

@@ -114,7 +114,7 @@ def test_spaces_of_configs(capsys, config, end):
         *(
             (CONFIG + GHOST.format(decorator=decorator) + USE_GHOST, message)
             for decorator, message in (
-                ("@dataclass(frozen=True)", "GhostChoice is defined in the config file, where no"),
+                ("@dataclass(frozen=True)", "Not so what is defined in a config file"),
                 ("@dataclass", r"needs a decorator of its own, .*: @dataclass\(frozen=True\)"),
             )
         ),
@@ -135,7 +135,7 @@ def test_relative_imports(config, tmp_path, line):
     config(block, "mylab/blocks.py")
     content = f"{line}\n{CONFIG}\nown.choices[1] = L(X)()\nspace = model = own\n"
     error = fails(config(content, "configs/mylab/bad.py"), "0,1,0")
-    assert "A relative import loads a config file" in error and "as in `from package" in error
+    assert "comes by a relative import" in error and "as in `from package" in error
 
 
 @pytest.mark.parametrize(
