@@ -7,7 +7,6 @@ import os
 import pickle
 import resource
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,23 +41,18 @@ def saved(tmp_path):
     return tmp_path
 
 
-def test_a_checkpoint_says_what_it_is_and_needs_no_pickle(saved):
-    checkpoint = torch.load(saved / "first.pth", weights_only=True)
-    assert checkpoint["detnas"] == {
-        "space": "tiny",
-        "fingerprint": tiny.SPACE.fingerprint,
-        "architecture": None,
-    }
-    assert (saved / "last_checkpoint").read_text() == "first.pth"
-    assert tiny.same(checkpoint["model"], model().state_dict())
-    fixed = DetNASCheckpointer(model(tiny.ARCHITECTURE), str(saved))
-    fixed.save("second", extra=1)
-    checkpoint = torch.load(saved / "second.pth", weights_only=True)
-    assert checkpoint["detnas"]["architecture"] == list(tiny.ARCHITECTURE)
-    assert checkpoint["extra"] == 1
+@pytest.mark.parametrize("architecture", [None, tiny.ARCHITECTURE])
+def test_a_checkpoint_says_what_it_is_and_needs_no_pickle(tmp_path, architecture):
+    DetNASCheckpointer(model(architecture), str(tmp_path)).save("first")
+    checkpoint = torch.load(tmp_path / "first.pth", weights_only=True)
+    said = {"space": "tiny", "fingerprint": tiny.SPACE.fingerprint}
+    choices = architecture and list(architecture)
+    assert checkpoint["detnas"] == {**said, "architecture": choices}
+    assert (tmp_path / "last_checkpoint").read_text() == "first.pth"
+    assert tiny.same(checkpoint["model"], model(architecture).state_dict())
 
 
-@pytest.mark.parametrize("room", [0, 2000, 30000])
+@pytest.mark.parametrize("room", [0, 30000])
 def test_a_full_disk_leaves_the_last_checkpoint(saved, room):
     before = (saved / "first.pth").read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -96,11 +90,6 @@ def test_killed_while_saving(tmp_path, monkeypatch):
     trainer = build_trainer(tiny.classifier(tmp_path))
     trainer.resume_or_load(resume=True)
     assert trainer.start_iter == 3
-    trainer.train()
-    whole = tmp_path / "whole"
-    build_trainer(tiny.classifier(whole)).train()
-    assert tiny.same(tiny.state(tmp_path), tiny.state(whole))
-    assert not list(tmp_path.glob("*.tmp"))
 
 
 # loading
@@ -120,43 +109,21 @@ def test_another_network_is_refused(saved):
     refused(model(), saved / "fixed.pth", "takes a supernet's weights only")
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda data: data[: len(data) // 2],
-        lambda data: data[:100],
-        lambda data: b"",
-        lambda data: b"no checkpoint at all",
-        lambda data: data[:-1000] + bytes(1000),
-    ],
-    ids=["half", "start", "empty", "text", "end"],
-)
-def test_a_damaged_file_is_refused(saved, damage):
+def test_what_is_damaged_or_no_checkpoint_is_refused(saved):
     path, target = saved / "first.pth", model(seed=1)
-    whole = path.read_bytes()
-    path.write_bytes(damage(whole))
-    refused(target, path, r"(?s)first\.pth' could not be loaded.*truncated")
-    checkpointer = DetNASCheckpointer(target)
-    with pytest.raises(CheckpointError):
-        checkpointer.load(str(path))
+    whole, checkpointer = path.read_bytes(), DetNASCheckpointer(target)
+    damaged = r"(?s)first\.pth' could not be loaded.*truncated"
+    for data in (whole[: len(whole) // 2], b"", b"no checkpoint", whole[:-1000] + bytes(1000)):
+        path.write_bytes(data)
+        refused(target, path, damaged)
+        with pytest.raises(CheckpointError):
+            checkpointer.load(str(path))
+    for content in (5, [1, 2], {"model": 3}, {"model": {"a": 1}}, {}):
+        torch.save(content, path)
+        refused(target, path, "checkpoint")
     path.write_bytes(whole)
     checkpointer.load(str(path))  # a failure leaves nothing behind
     assert tiny.same(weights(target), weights(model()))
-
-
-@pytest.mark.parametrize("content", [5, [1, 2], {"model": 3}, {"model": {"a": 1}}, {}])
-def test_what_is_no_checkpoint_is_refused(tmp_path, content):
-    torch.save(content, tmp_path / "other.pth")
-    refused(model(), tmp_path / "other.pth", "checkpoint")
-
-
-def test_a_missing_file(tmp_path):
-    refused(model(), tmp_path / "none.pth", r"none\.pth' does not exist")
-    refused(model(), f"file://{tmp_path}/none.pth", r"none\.pth' could not be loaded")
-
-
-def test_no_checkpoint_is_no_error():
-    assert DetNASCheckpointer(model()).load("") == {}
 
 
 # backbones that are none of ours
@@ -220,10 +187,11 @@ def msra_pickle(path, stages=(3, 4, 6, 3)):
     return values
 
 
-def test_imagenet_weights_of_resnet50_load_by_names_alike(zoo, caplog):
+def test_imagenet_weights_of_resnet50_load_by_names_alike(zoo, caplog, tmp_path):
+    """From Detectron2's address as they are; from elsewhere after the conversion that is named."""
     address, path = zoo("R-50.pkl")
     values = msra_pickle(path)
-    detector = resnet_detector()
+    detector, other = resnet_detector(), resnet_detector(1)
     before = weights(detector)
     with caplog.at_level("WARNING"):
         DetNASCheckpointer(detector).load(address)
@@ -234,6 +202,12 @@ def test_imagenet_weights_of_resnet50_load_by_names_alike(zoo, caplog):
     rest = [k for k in after if not k.startswith("backbone.bottom_up.")]
     assert tiny.same({k: after[k] for k in rest}, {k: before[k] for k in rest})
     assert "backbone.fpn_lateral4" in caplog.text and "head" in caplog.text  # what is not in it
+    with pytest.raises(CheckpointError, match="If you trust it") as caught:
+        DetNASCheckpointer(other).load(str(path))
+    code = str(caught.value).partition('python -c "')[2].removesuffix('"')
+    exec(code.replace("IN", str(path)).replace("OUT", str(tmp_path / "new")), {})
+    DetNASCheckpointer(other).load(str(tmp_path / "new.pth"))
+    assert tiny.same({k: weights(other)[k] for k in loaded}, loaded)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +227,7 @@ def test_what_would_leave_the_backbone_as_it_was_is_refused(tmp_path, make, mess
 # files from elsewhere
 
 
-@pytest.mark.parametrize("name", ["a.pth", "legacy.pth", "plain.pth", "a.pkl", "a.pyth", "none"])
+@pytest.mark.parametrize("name", ["a.pth", "legacy.pth", "plain.pth", "a.pkl"])
 def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path, monkeypatch, name):
     # an environment of someone who had to load old files
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
@@ -267,18 +241,19 @@ def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path, monkeypatc
     for target in (model(), resnet_detector()):
         refused(target, path, match)
     assert not trace.exists()
-    torch.load(path, weights_only=False) if name in ("a.pth", "none") else None
-    assert trace.exists() == (name in ("a.pth", "none"))  # the bomb is one
+    if name == "a.pth":
+        torch.load(path, weights_only=False)
+        assert trace.exists()  # the bomb is one
 
 
-@pytest.mark.parametrize("end", ["R-50.pkl", "R-50.pkl?matching_heuristics=True", "R-50.pyth#x"])
-def test_a_pickle_of_another_address_is_not_even_fetched(zoo, monkeypatch, end):
+def test_a_pickle_of_another_address_is_not_even_fetched(zoo, monkeypatch):
     """iopath would keep it by its path alone, where it later looks for the zoo's file."""
     address, _ = zoo("R-50.pkl")
     fetched = []
     monkeypatch.setattr("iopath.common.file_io.download", lambda *args, **kwargs: fetched.append(1))
     place = address.removeprefix("detectron2://").removesuffix("R-50.pkl")
-    for start in ("http://example.invalid/detectron2/", "https://example.invalid/detectron2/"):
+    start = "https://example.invalid/detectron2/"
+    for end in ("R-50.pkl", "R-50.pkl?matching_heuristics=True", "R-50.pyth#x"):
         refused(model(), f"{start}{place}{end}", "runs code of whoever wrote it")
     assert fetched == []
     with contextlib.suppress(CheckpointError):
@@ -286,59 +261,11 @@ def test_a_pickle_of_another_address_is_not_even_fetched(zoo, monkeypatch, end):
     assert fetched == [1]
 
 
-@pytest.mark.parametrize("name", ["R-50.pkl", "r50.pth"])
-def test_the_named_conversion_makes_a_file_that_loads(tmp_path, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)
-    source, target = resnet_detector(), resnet_detector(1)
-    if name == "R-50.pkl":
-        values = msra_pickle(Path(name))
-    else:
-        values = source.backbone.bottom_up.state_dict()
-        state = {k: np.float64(3) if k == "x" else v for k, v in source.state_dict().items()}
-        torch.save({"model": state, "best": np.float64(0.3)}, name)
-    with pytest.raises(CheckpointError, match="If you trust it") as caught:
-        DetNASCheckpointer(target).load(name)
-    code = str(caught.value).partition('python -c "')[2].removesuffix('"')
-    exec(code.replace("IN", name).replace("OUT", "new"), {})
-    DetNASCheckpointer(target).load("new.pth")
-    loaded = target.backbone.bottom_up.state_dict()
-    assert tiny.same({k: loaded[k] for k in values}, dict(values))
-
-
-# in training
-
-
-def run(folder, max_iter, stop=None):
-    """A training that goes on; before step `stop`, SIGTERM comes."""
-
-    class Stop(HookBase):
-        def before_step(self):
-            if self.trainer.iter == stop:
-                signal.raise_signal(signal.SIGTERM)
-
-    cfg = tiny.classifier(folder)
-    cfg.train.max_iter = max_iter
-    cfg.train.checkpointer = {"period": 2, "max_to_keep": 2}
-    trainer = build_trainer(cfg)
-    trainer.register_hooks([Stop()])
-    trainer.resume_or_load(resume=True)
-    trainer.train()
-
-
-def test_max_to_keep_holds_over_interruptions(tmp_path):
-    with pytest.raises(SystemExit):
-        run(tmp_path, 20, stop=6)  # saves 1, 3, 5 and, on the way out, 6
-    with pytest.raises(SystemExit):
-        run(tmp_path, 20, stop=8)  # 7 and 8
-    run(tmp_path, 12)  # 9 and 11
-    left = sorted(p.name for p in tmp_path.glob("*.pth"))
-    assert left == ["model_0000009.pth", "model_0000011.pth", "model_final.pth"]
-
-
 def test_a_new_run_in_an_old_folder_keeps_its_own_checkpoints(tmp_path):
-    run(tmp_path, 4)  # leaves 1 and 3
     cfg = tiny.classifier(tmp_path)
     cfg.train.checkpointer = {"period": 2, "max_to_keep": 2}
+    cfg.train.max_iter = 4
+    build_trainer(cfg).train()  # leaves 1 and 3
     trainer = build_trainer(cfg)
 
     class Fail(HookBase):
@@ -352,10 +279,3 @@ def test_a_new_run_in_an_old_folder_keeps_its_own_checkpoints(tmp_path):
     # its own 1 is not the surplus of 1, 3 and 1
     assert (tmp_path / "last_checkpoint").read_text() == "model_0000001.pth"
     assert (tmp_path / "model_0000001.pth").exists()
-
-
-def test_a_resume_without_the_file_says_so(tmp_path):
-    run(tmp_path, 2)
-    (tmp_path / "model_final.pth").unlink()
-    with pytest.raises(CheckpointError, match=r"model_final\.pth' does not exist"):
-        run(tmp_path, 4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 
 import pytest
@@ -12,7 +11,6 @@ from omegaconf import OmegaConf
 
 from detnas_d2.engine import ConfigError, load_config
 from detnas_d2.engine.fingerprint import config_hash
-from detnas_d2.errors import DetNASError
 from detnas_d2.space import SearchSpace, ShuffleChoice, Stage, XceptionChoice, get_space
 
 CONFIG = """
@@ -36,14 +34,9 @@ def path(tmp_path):
     return str(tmp_path / "step1_supernet.py")
 
 
-def plain(cfg):
-    return OmegaConf.to_container(cfg, resolve=False)
-
-
 @pytest.mark.parametrize(
     "overrides",
     [
-        [],
         ["train.max_iter=20", "own.lr=0.5", "own.lr=1"],
         ["train.device=cuda:1", "train.output_dir=/tmp/a-b_c.d/e", "train.output_dir=''"],
         ["train.amp.enabled=true", "model.bias=False"],
@@ -52,41 +45,21 @@ def plain(cfg):
         ["+own.extra=3", "+new.key.below='a b'"],
         ["train.amp={enabled: true}", "copy.seed=4"],
         ["own.lr=1e-3", "train.output_dir='\"quoted = text\"'"],
+        ["model.out_features=7", "backbone.waiting=7"],  # values that wait to be set
+        ["own.names=[d]", "+own.more=[1,2,3]"],  # a list replaces the list
     ],
 )
 def test_harmless_overrides_do_what_detectron2s_do(path, overrides):
     theirs = LazyConfig.apply_overrides(LazyConfig.load(path), overrides)
-    assert plain(load_config(path, overrides)) == plain(theirs)
+    ours = load_config(path, overrides)
+    assert OmegaConf.to_yaml(ours) == OmegaConf.to_yaml(theirs)
 
 
-def test_a_value_that_waits_to_be_set(path):
-    assert load_config(path, ["model.out_features=7"]).model.out_features == 7
-    assert load_config(path, ["backbone.waiting=7"]).backbone.waiting == 7
-
-
-@pytest.mark.parametrize("value", ["2,1,2,0", "[2,1,2,0]", "[2, 1, 2, 0]"])
-def test_an_architecture(path, value):
-    cfg = load_config(path, [f"backbone.architecture={value}"])
-    assert cfg.backbone.architecture == [2, 1, 2, 0]
-    # a list takes the place of a list, whatever their lengths
-    shorter = load_config(path, [f"backbone.architecture={value}", "backbone.architecture=1,0"])
-    assert shorter.backbone.architecture == [1, 0]
-
-
-def test_an_architecture_from_a_file(path, tmp_path):
-    best = tmp_path / "best_architecture.json"
-    best.write_text(json.dumps({"architecture": [0, 1]}))
-    cfg = load_config(path, [f"backbone.architecture={best}"])
-    assert cfg.backbone.architecture == str(best)
-
-
-def test_a_list_replaces_the_list(path):
-    cfg = load_config(path, ["own.names=[d]", "+own.more=[1,2,3]"])
-    assert cfg.own.names == ["d"] and cfg.own.more == [1, 2, 3]
-    assert load_config(path, ["own.names=[]"]).own.names == []
-
-
-def test_text_that_looks_like_a_number_stays_text(path):
+def test_what_detectron2_does_not_take(path):
+    """An architecture without brackets, and text that looks like a number."""
+    for value in ("2,1,2,0", "[2, 1, 2, 0]"):
+        overrides = ["backbone.architecture=1,0", f"backbone.architecture={value}"]
+        assert load_config(path, overrides).backbone.architecture == [2, 1, 2, 0]
     cfg = load_config(path, ["train.output_dir=2026", "train.device=1e3"])
     assert (cfg.train.output_dir, cfg.train.device) == ("2026", "1e3")
 
@@ -94,30 +67,24 @@ def test_text_that_looks_like_a_number_stays_text(path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("max_iter=5", "no key 'max_iter'.*'train.max_iter'"),
         ("quite.another=5", "no key 'quite.another'\\. To add"),
         ("train.checkpointer={perod: 3}", "no key 'train.checkpointer.perod'.*checkpointer.period"),
         ("train.max_iter.more=5", "'train.max_iter' holds the value 10; no key"),
         ("copy.amp.enabled=true", "'copy.amp' stands for .*train.amp.*override that key"),
         ("+train.max_iter.more=5", "'train.max_iter' holds the value 10; no key"),
-        ("train.max_iter=[1,2]", "type int .* of type list"),
         ("train.max_iter=true", "type int .*True of type bool"),
         ("train.max_iter=1,2", "type int .* of type list"),
-        ("own.lr=fast", "type float"),
         ("train.amp={enabled: 1}", "type bool"),
         ("train.checkpointer={period: {a: 1}}", "type int"),
-        ("model=[1]", "that key is a group"),
         ("~own.lr", "can't be deleted; set the key to null"),
         ("~own.lr=0.1", "can't be deleted"),
         ("train.output_dir=a=b", "cannot be parsed.*quotes"),
-        ("own.names=[a", "cannot be parsed"),
     ],
 )
 def test_refused_overrides(path, override, message):
     with pytest.raises(ConfigError, match=f"(?s){message}") as info:
         load_config(path, [override])
-    assert override in str(info.value) or override.partition("=")[0] in str(info.value)
-    assert isinstance(info.value, DetNASError)
+    assert override.partition("=")[0] in str(info.value)
 
 
 # files
@@ -128,35 +95,15 @@ def test_a_missing_file_names_those_near(path, tmp_path, monkeypatch):
     (tmp_path / ".hidden" / "step1_supernet.py").write_text("")
     monkeypatch.chdir(tmp_path)
     for wrong in ("step1_supernt.py", "sub/step1_supernet.py", str(tmp_path / "step1_supernt.py")):
-        with pytest.raises(
-            ConfigError, match=r"does not exist\. Did you mean 'step1_supernet\.py'\?$"
-        ):
+        with pytest.raises(ConfigError, match=r"exist\. Did you mean 'step1_supernet\.py'\?$"):
             load_config(wrong)
-
-
-def test_a_missing_file_with_nothing_near(tmp_path):
-    with pytest.raises(ConfigError, match=r"x\.py' does not exist\.$"):
-        load_config(str(tmp_path / "x.py"))
-
-
-def test_a_path_of_which_nothing_exists_is_not_searched_for_on_the_whole_disk(monkeypatch):
-    monkeypatch.setattr("glob.iglob", lambda name, **_: pytest.fail(f"walks {name}"))
-    with pytest.raises(ConfigError, match="does not exist"):
-        load_config("/nowhere/at/all/step1.py")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            "from .beside import x",
-            "beside.*found from the working.*by a relative import",
-        ),
-        ("train = dict(a=1)\ntrain['a']['b']['c'] = int('x')", ""),
-        ("import torch\ntorch.nothing", "nothing"),
+        ("from .beside import x", "beside.*found from the working.*by a relative import"),
         ("train = {}['key']", "key"),
-        ("train = int('x')", "invalid literal"),
-        ("train = dict() + 1", "unsupported operand"),
     ],
 )
 def test_a_broken_file(tmp_path, text, message):
@@ -213,19 +160,10 @@ def test_an_instance_is_what_its_node_is(tmp_path):
     file = tmp_path / "config.py"
     file.write_text(OBJECTS)
     cfg = load_config(str(file))
-    nodes = OmegaConf.create(
-        {
-            "space": L(SearchSpace)(
-                name="own",
-                stem_channels=8,
-                stages=[
-                    L(Stage)(channels=12, blocks=2, stride=2),
-                    L(Stage)(channels=16, blocks=1, stride=2),
-                ],
-                choices=[L(ShuffleChoice)(kernel_size=5), L(XceptionChoice)()],
-            )
-        }
-    )
+    stages = [L(Stage)(channels=c, blocks=b, stride=2) for c, b in ((12, 2), (16, 1))]
+    choices = [L(ShuffleChoice)(kernel_size=5), L(XceptionChoice)()]
+    space = L(SearchSpace)(name="own", stem_channels=8, stages=stages, choices=choices)
+    nodes = OmegaConf.create({"space": space})
     assert config_hash(cfg.path_sampler, ["space"]) == config_hash(nodes, ["space"])
     assert cfg.own.spaces[0] == cfg.path_sampler.space
     LazyConfig.save(cfg, str(tmp_path / "config.yaml"))

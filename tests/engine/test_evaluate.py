@@ -7,15 +7,8 @@ import json
 import pytest
 import tiny
 import torch
-from detectron2.evaluation import DatasetEvaluator
 
-from detnas_d2.engine import (
-    CheckpointError,
-    ConfigError,
-    DetNASCheckpointer,
-    LazyTrainer,
-    evaluate_checkpoint,
-)
+from detnas_d2.engine import ConfigError, DetNASCheckpointer, LazyTrainer, evaluate_checkpoint
 
 
 @pytest.fixture
@@ -44,39 +37,21 @@ def test_it_writes_what_the_evaluator_gives(cfg, tmp_path):
 
 
 def test_a_metric_that_is_not_finite_is_null(cfg, tmp_path):
-    class NotFinite(DatasetEvaluator):
-        def reset(self):
-            pass
-
-        def process(self, inputs, outputs):
-            pass
-
+    class NotFinite(tiny.OutputSum):
         def evaluate(self):
             return {"bbox": {"AP": float("nan"), "AP50": float("inf"), "AP75": 1.5}}
 
     class Users(LazyTrainer):
         @classmethod
         def build_evaluator(cls, cfg, dataset_name):
-            return NotFinite()
+            return NotFinite(dataset_name)
 
     evaluate_checkpoint(cfg, Users)
     written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert written == {"bbox/AP": None, "bbox/AP50": None, "bbox/AP75": 1.5}
 
 
-def test_a_supernet_is_refused(cfg, tmp_path):
-    supernet = tiny.classifier(tmp_path / "out")
-    supernet.train.init_checkpoint = cfg.train.init_checkpoint
-    with pytest.raises(ConfigError, match=r"no metric of its own.*step 4"):
-        evaluate_checkpoint(supernet)
-    assert not (tmp_path / "out" / "evaluation.json").exists()
-
-
-def test_without_a_checkpoint(cfg, monkeypatch, tmp_path):
-    cfg.train.init_checkpoint = str(tmp_path / "none.pth")
-    with pytest.raises(CheckpointError, match="does not exist"):
-        evaluate_checkpoint(cfg)
-    monkeypatch.setattr(LazyTrainer, "build_model", lambda cfg: pytest.fail("builds a model"))
+def test_without_a_checkpoint(cfg):
     cfg.train.init_checkpoint = ""
     with pytest.raises(ConfigError, match=r"train\.init_checkpoint is empty"):
         evaluate_checkpoint(cfg)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,18 +20,10 @@ LEAVES = [
     *("train.max_iter", "train.output_dir", "train.amp.enabled", "train.eval"),
     *("optimizer.lr", "optimizer.betas", "model.architecture", "model.name"),
 ]
-fuzz = settings(max_examples=200, derandomize=True, deadline=None)
+fuzz = settings(max_examples=100, derandomize=True, deadline=None)
 keys = st.sampled_from(LEAVES) | st.sampled_from(["train", "train.amp", "model.alias", "+train.x"])
 printable = st.characters(min_codepoint=32, max_codepoint=0x2FF)
 texts = st.text(printable, max_size=12) | st.text("0123456789.,-+eE[]{}:'\"$\\ ~", max_size=12)
-
-
-def config():
-    return OmegaConf.create(copy.deepcopy(CONFIG))
-
-
-def container(cfg):
-    return OmegaConf.to_container(cfg, resolve=False)
 
 
 def flat(node, prefix=""):
@@ -47,18 +38,19 @@ def flat(node, prefix=""):
 
 def applied(text: str):
     """The config after the override; None where it was refused, and then nothing was changed."""
-    cfg = config()
+    cfg = OmegaConf.create(copy.deepcopy(CONFIG))
     try:
-        return container(apply_overrides(cfg, [text]))
+        return OmegaConf.to_container(apply_overrides(cfg, [text]), resolve=False)
     except ConfigError as error:
         assert repr(text)[1:-1] in str(error)
-        assert container(cfg) == CONFIG
+        assert OmegaConf.to_container(cfg, resolve=False) == CONFIG
         return None
 
 
 @fuzz
-@given(keys, texts)
-def test_any_value(key, text):
+@given(keys, texts, st.text(printable, max_size=25))
+def test_any_value(key, text, anything):
+    applied(anything)
     after = applied(f"{key}={text}")
     if after is None:
         return
@@ -71,38 +63,3 @@ def test_any_value(key, text):
         assert type(new) is type(old) or (type(old) is float and type(new) is int)
     if name == "train.output_dir" and new is not None:
         assert isinstance(new, str)
-
-
-@fuzz
-@given(st.text(printable, max_size=25))
-def test_anything(text):
-    applied(text)
-
-
-@fuzz
-@given(
-    st.integers(-(10**12), 10**12),
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.booleans(),
-    st.lists(st.integers(0, 9), max_size=5),
-    st.text(printable, max_size=12),
-)
-def test_a_round_trip(integer, real, flag, numbers, text):
-    quoted = json.dumps(text.replace("\\", "").replace("$", ""), ensure_ascii=False)
-    after = container(
-        apply_overrides(
-            config(),
-            [
-                f"train.max_iter={integer}",
-                f"optimizer.lr={real!r}",
-                f"train.amp.enabled={flag}",
-                f"model.architecture={numbers}",
-                f"train.output_dir={quoted}",
-            ],
-        )
-    )
-    assert after["train"]["max_iter"] == integer
-    assert after["optimizer"]["lr"] == real
-    assert after["train"]["amp"]["enabled"] is flag
-    assert after["model"]["architecture"] == numbers
-    assert after["train"]["output_dir"] == json.loads(quoted)

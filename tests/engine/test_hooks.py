@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -48,32 +49,23 @@ def plain_trainer(hooks, model=None):
     return trainer
 
 
-def test_path_and_draws_are_functions_of_seed_and_iteration():
+def test_path_and_draws_are_functions_of_seed_and_iteration(monkeypatch):
+    """Each rank draws its own numbers, but takes the same path."""
     runs = []
-    for seed, start in ((5, 0), (5, 2), (6, 0)):
+    for seed, start, rank in ((5, 0, 0), (5, 2, 0), (6, 0, 0), (5, 0, 1)):
+        monkeypatch.setattr("detectron2.utils.comm.get_rank", lambda rank=rank: rank)
         draws = Draws()
         hooks = [StepSeeding(seed), PathResampling(UniformPathSampler(tiny.SPACE, seed)), draws]
         random.seed(start), np.random.seed(start), torch.manual_seed(start)
         plain_trainer(hooks).train(start, 6)
         runs.append(draws)
-    whole, resumed, other = runs
+    whole, resumed, other, second_rank = runs
     # dropout draws before this hook does: its numbers are part of what is compared
     assert resumed.drawn == whole.drawn[2:] and resumed.paths == whole.paths[2:]
     assert whole.paths == [UniformPathSampler(tiny.SPACE, 5)(i) for i in range(6)]
     assert len({n for numbers in whole.drawn for n in numbers}) == 18
-    assert not set(other.drawn) & set(whole.drawn)
-
-
-def test_each_rank_draws_its_own_numbers_but_takes_the_same_path(monkeypatch):
-    ranks = []
-    for rank in (0, 1):
-        monkeypatch.setattr("detectron2.utils.comm.get_rank", lambda rank=rank: rank)
-        draws = Draws()
-        hooks = [StepSeeding(5), PathResampling(UniformPathSampler(tiny.SPACE, 5)), draws]
-        plain_trainer(hooks).train(0, 3)
-        ranks.append(draws)
-    assert ranks[0].paths == ranks[1].paths
-    assert not set(ranks[0].drawn) & set(ranks[1].drawn)
+    assert not {*other.drawn, *second_rank.drawn} & set(whole.drawn)
+    assert second_rank.paths == whole.paths
 
 
 class Never(HookBase):
@@ -98,14 +90,6 @@ def test_what_has_no_such_paths_is_refused_before_training(architecture, space, 
         plain_trainer([hook, Never()], model).train(0, 2)
 
 
-class Saver:
-    def __init__(self):
-        self.names = []
-
-    def save(self, name):
-        self.names.append(name)
-
-
 class Send(HookBase):
     """Sends the signals before step 2."""
 
@@ -121,16 +105,17 @@ class Send(HookBase):
 def interrupted(*signals, max_iter=6):
     """What a training raises, the number of its steps, and what it saved on the way out."""
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
-    saver, draws = Saver(), Draws()
+    saved, draws = [], Draws()
     path = PathResampling(UniformPathSampler(tiny.SPACE, 0))
-    trainer = plain_trainer([path, draws, Send(*signals), GracefulStop(saver)])
+    stop = GracefulStop(SimpleNamespace(save=saved.append))
+    trainer = plain_trainer([path, draws, Send(*signals), stop])
     raised = None
     try:
         trainer.train(0, max_iter)
     except (SystemExit, KeyboardInterrupt) as error:
         raised = error.code if isinstance(error, SystemExit) else type(error)
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
-    return raised, len(draws.paths), saver.names
+    return raised, len(draws.paths), saved
 
 
 def test_a_signal_ends_the_iteration_saves_and_leaves():

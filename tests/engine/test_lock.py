@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 
 import pytest
 
 from detnas_d2.engine.lock import FolderInUse, folder_lock
 
-SECONDS = 0.5
 
-
-@pytest.fixture
-def run(tmp_path):
-    """A run with a data worker, in other processes: (its pid, the worker's), which hold the lock.
-
-    The run ends after SECONDS, the worker, which is forked, after a minute.
-    """
+def test_a_killed_run_leaves_no_lock_with_its_data_workers(tmp_path):
+    """Until then a second run is refused, or waits."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -28,32 +23,17 @@ def run(tmp_path):
                 if worker == 0:
                     time.sleep(60)
                 os.write(writer, str(worker).encode())
-                time.sleep(SECONDS)
+                time.sleep(60)
         finally:
             os._exit(0)
     worker = int(os.read(reader, 20))
-    yield pid, worker
-    os.kill(worker, signal.SIGKILL)
-    os.close(reader)
-    os.close(writer)
-
-
-def test_a_second_run_is_refused_or_waits_for_the_end_of_the_first(tmp_path, run):
-    with (
-        folder_lock(tmp_path / "another", patience=0),
-        pytest.raises(FolderInUse, match="Another run writes to"),
-        folder_lock(tmp_path, patience=0),
-    ):
+    with pytest.raises(FolderInUse, match="Another run writes to"), folder_lock(tmp_path, 0):
         pass
+    threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
     start = time.monotonic()
     with folder_lock(tmp_path, patience=10):
-        assert time.monotonic() - start > SECONDS / 10
-    os.waitpid(run[0], 0)
-
-
-def test_a_killed_run_leaves_no_lock_with_its_data_workers(tmp_path, run):
-    pid, worker = run
-    os.kill(pid, signal.SIGKILL)
+        assert time.monotonic() - start > 0.2
+        os.kill(worker, signal.SIGKILL)  # it was still there
     os.waitpid(pid, 0)
-    with folder_lock(tmp_path, patience=0):
-        os.kill(worker, 0)  # it is still there
+    os.close(reader)
+    os.close(writer)

@@ -48,6 +48,8 @@ def test_all_ranks_take_the_same_path(results):
 
 def test_all_ranks_have_the_same_weights(results):
     _, two, one = results
+    assert tiny.same(two[0]["broadcast"], two[1]["broadcast"])
+    assert tiny.same(two[0]["broadcast"], one["broadcast"])
     assert tiny.same(two[0]["weights"], two[1]["weights"])
     for name, tensor in one["weights"].items():  # the trajectory of the whole batch on one process
         # naiveSyncBN neither counts batches nor takes Bessel's correction
@@ -91,15 +93,12 @@ def test_the_gradient_is_that_of_the_whole_batch(results):
     assert tiny.same(found, two[1]["step"])
     used = [name for name, gradient in expected.items() if gradient is not None]
     assert 20 < len(used) < len(expected) - 20
-    for name, gradient in expected.items():
-        if gradient is None:
-            assert found[name] is None, name
-        else:
-            largest = float(gradient.abs().max())
-            assert largest > 0 or "bias" in name, name
-            torch.testing.assert_close(
-                found[name], gradient, rtol=1e-4, atol=1e-4 * max(largest, 1e-3)
-            )
+    assert used == [name for name, gradient in found.items() if gradient is not None]
+    for name in used:
+        largest = float(expected[name].abs().max())
+        assert largest > 0 or "bias" in name, name
+        atol = 1e-4 * max(largest, 1e-3)
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=atol)
 
 
 def test_only_the_gradients_of_the_path_travel_while_backward_goes_on(results):
@@ -145,18 +144,6 @@ def test_a_head_that_sees_no_object_does_not_disturb_the_norms(results):
     _, two, _ = results
     assert tiny.same(two[0]["late"], two[1]["late"])
     assert all(float(g.abs().max()) > 0 for g in two[0]["late"])
-
-
-def test_a_gradient_that_comes_twice_is_refused(results):
-    _, two, one = results
-    assert all("use_reentrant=False" in rank["twice"] for rank in two)
-    assert one["twice"] is None
-
-
-def test_broadcast_gives_all_ranks_the_first_ones_weights_and_buffers(results):
-    _, two, one = results
-    assert tiny.same(two[0]["broadcast"], two[1]["broadcast"])
-    assert tiny.same(two[0]["broadcast"], one["broadcast"])
 
 
 # what the documentation says of the paper's own configs

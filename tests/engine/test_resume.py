@@ -24,15 +24,12 @@ class Interruption(HookBase):
 
     def before_step(self):
         if self.trainer.iter == self.at:
-            self.strike()
-
-    def strike(self):
-        if self.how == "SIGTERM":
-            os.kill(os.getpid(), signal.SIGTERM)  # obeyed after this step
-            return
-        if self.how == "kill":  # nothing is tidied up
-            self.trainer.after_train = lambda: None
-        raise Interrupted
+            if self.how == "SIGTERM":
+                os.kill(os.getpid(), signal.SIGTERM)  # obeyed after this step
+                return
+            if self.how == "kill":  # nothing is tidied up
+                self.trainer.after_train = lambda: None
+            raise Interrupted
 
 
 @pytest.fixture(autouse=True)
@@ -54,16 +51,10 @@ def train(cfg, resume=False, interruption=None):
     return start
 
 
-def interrupt(cfg, how, at):
-    try:
-        train(cfg, interruption=Interruption(how, at))
-    except (SystemExit, Interrupted) as error:
-        assert isinstance(error, SystemExit) == (how == "SIGTERM")
-        assert how != "SIGTERM" or error.code == 128 + signal.SIGTERM
-    else:
-        pytest.fail("was not interrupted")
-    if how != "kill":
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+def interrupt(cfg, how, at, resume=False):
+    with pytest.raises((SystemExit, Interrupted)) as caught:
+        train(cfg, resume, Interruption(how, at))
+    assert getattr(caught.value, "code", None) == (143 if how == "SIGTERM" else None)
 
 
 def compare(folder, expected):
@@ -95,26 +86,12 @@ def uninterrupted(tmp_path_factory):
         if kind not in folders:
             folders[kind] = tmp_path_factory.mktemp("uninterrupted")
             train(config(kind, folders[kind]))
+            # by turns of two, evaluations of three, the last iteration, the evaluation after it
+            expected = [1, 3, 5, 7, 8] if kind != "fixed" else [1, 2, 3, 5, 7, 8, 9]
+            assert [x["iteration"] for x in tiny.metrics(folders[kind])] == expected
         return folders[kind]
 
     return get
-
-
-def test_what_is_compared_holds_something(uninterrupted):
-    folder = uninterrupted("fixed")
-    lines = tiny.metrics(folder)
-    # by turns of two, evaluations of three, the last iteration, and the evaluation after it
-    assert [line["iteration"] for line in lines] == [1, 2, 3, 5, 7, 8, 9]
-    assert [i for i, line in enumerate(lines) if "classification/top1" in line] == [1, 3, 6]
-    assert all(
-        {"total_loss", "lr"} <= line.keys() for i, line in enumerate(lines) if i not in (1, 6)
-    )
-    state = tiny.state(folder)
-    assert state["iteration"] == 8 and state["hooks"]["LRScheduler"]["last_epoch"] == 9
-    assert state["optimizer"]["state"][0]["exp_avg"].abs().sum() > 0
-    assert len(state["metrics"]["total_loss"]["values"]) == 9
-    different = tiny.state(folder, "model_0000005")
-    assert not tiny.same(different["model"], state["model"])
 
 
 @pytest.mark.parametrize(
@@ -122,13 +99,9 @@ def test_what_is_compared_holds_something(uninterrupted):
     [
         # before the first checkpoint, right after one, between two, in the last iteration
         ("fixed", "exception", 1, 0),
-        ("fixed", "SIGTERM", 3, 0),
-        ("fixed", "kill", 5, 0),
-        ("fixed", "exception", 8, 0),
         ("fixed", "kill", 8, 0),
         ("supernet", "kill", 3, 0),
         ("supernet", "exception", 4, 2),
-        ("supernet", "SIGTERM", 4, 2),
         ("detector", "SIGTERM", 4, 2),
         ("retinanet", "kill", 5, 0),
     ],
@@ -138,6 +111,8 @@ def test_a_training_resumes_bit_identically(
 ):
     cfg = config(kind, tmp_path, workers)
     interrupt(cfg, how, at)
+    if how != "kill":
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     start = train(cfg, resume=True)
     assert start == (at + 1 if how == "SIGTERM" else at // 3 * 3)
     compare(tmp_path, uninterrupted(kind))
@@ -145,17 +120,10 @@ def test_a_training_resumes_bit_identically(
 
 def test_a_training_interrupted_often(tmp_path, uninterrupted):
     cfg = config("fixed", tmp_path)
-    interrupt(cfg, "exception", 2)
-    starts = []
-    for how, at in (("SIGTERM", 1), ("kill", 4), ("exception", 5), ("SIGTERM", 6)):
-        trainer = build_trainer(cfg)
-        trainer.register_hooks([Interruption(how, at)])
-        trainer.resume_or_load(resume=True)
-        starts.append(trainer.start_iter)
-        with pytest.raises((SystemExit, Interrupted)):
-            trainer.train()
-    assert starts == [0, 2, 3, 3]
+    for how, at in (("exception", 2), ("SIGTERM", 1), ("kill", 4), ("SIGTERM", 6)):
+        interrupt(cfg, how, at, resume=True)
     assert train(cfg, resume=True) == 7
+    assert train(cfg, resume=True) == 9  # finished, and nothing changes
     compare(tmp_path, uninterrupted("fixed"))
 
 
@@ -177,33 +145,6 @@ def test_interrupted_in_the_last_evaluation(tmp_path, uninterrupted, monkeypatch
     compare(tmp_path, uninterrupted("fixed"))
 
 
-def test_killed_between_the_last_two_checkpoints(tmp_path, uninterrupted):
-    cfg = config("fixed", tmp_path)
-    trainer = build_trainer(cfg)
-    save = trainer.checkpointer.save
-
-    def killed(name, **kwargs):
-        if name == "model_final":
-            trainer.after_train = lambda: None
-            raise Interrupted
-        save(name, **kwargs)
-
-    trainer.checkpointer.save = killed
-    with pytest.raises(Interrupted):
-        trainer.train()
-    assert (tmp_path / "last_checkpoint").read_text() == "model_0000008.pth"
-    assert train(cfg, resume=True) == 9
-    compare(tmp_path, uninterrupted("fixed"))
-    assert (tmp_path / "last_checkpoint").read_text() == "model_final.pth"
-
-
-def test_resuming_what_is_finished_changes_nothing(tmp_path, uninterrupted):
-    cfg = config("fixed", tmp_path)
-    train(cfg)
-    assert train(cfg, resume=True) == 9
-    compare(tmp_path, uninterrupted("fixed"))
-
-
 def test_checkpoints_of_killed_stops_do_not_pile_up(tmp_path, uninterrupted):
     """SIGTERM saves one out of turn. SIGKILL then leaves half of it, or all of it unnamed."""
     cfg = config("fixed", tmp_path)
@@ -211,6 +152,8 @@ def test_checkpoints_of_killed_stops_do_not_pile_up(tmp_path, uninterrupted):
     interrupt(cfg, "kill", 4)
     for name in ("model_0000004.pth.tmp", "model_0000003.pth", "model_0000004.pth", "notes.tmp"):
         (tmp_path / name).write_bytes(b"PK")
+    with (tmp_path / "metrics.json").open("a") as file:
+        file.write('5\n{"loss": 3}\n{"iteration": 15, "lo')
     assert train(cfg, resume=True) == 3
     left = {p.name for p in tmp_path.iterdir() if p.suffix in (".pth", ".tmp")}
     assert left == {"model_0000008.pth", "model_final.pth", "notes.tmp"}

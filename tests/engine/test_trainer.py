@@ -9,7 +9,7 @@ import tiny
 import torch
 from detectron2.engine import HookBase
 
-from detnas_d2.engine import ConfigError, LazyTrainer, SupernetTrainer, build_trainer
+from detnas_d2.engine import SupernetTrainer, build_trainer
 from detnas_d2.space import UniformPathSampler
 
 
@@ -38,19 +38,12 @@ class Watch(HookBase):
         blocks = {n.split(".norm.")[0].split(".conv.")[0] for n in names}
         (weights, state), (old_weights, old_state) = self.snapshot(), self.before
         assert len(names) > 20
-        for name, tensor in weights.items():
-            unchanged = torch.equal(tensor, old_weights[name])
-            if name.split(".norm.")[0].split(".conv.")[0] in blocks:
-                assert unchanged, name  # norm buffers included
-            else:
-                assert not unchanged, name
+        for name, tensor in weights.items():  # norm buffers included
+            is_idle = name.split(".norm.")[0].split(".conv.")[0] in blocks
+            assert torch.equal(tensor, old_weights[name]) == is_idle, name
         for name, parameter in self.parameters():
-            if name in names:
-                assert parameter.grad is None
-                assert tiny.same(state[name], old_state[name])
-            else:
-                assert parameter.grad is not None
-                assert not tiny.same(state[name], old_state[name])
+            assert (parameter.grad is None) == (name in names)
+            assert tiny.same(state[name], old_state[name]) == (name in names)
 
 
 @pytest.mark.parametrize("optimizer", [tiny.SGD, tiny.ADAMW], ids=["SGD", "AdamW"])
@@ -78,19 +71,8 @@ def test_a_supernet_is_not_evaluated_and_a_fixed_network_is(tmp_path):
     assert build_trainer(supernet).train() is None
     results = build_trainer(fixed).train()
     assert set(results) == {"classification"} and set(results["classification"]) == {"top1", "top2"}
-    evaluated = [
-        line["iteration"]
-        for line in tiny.metrics(tmp_path / "fixed")
-        if "classification/top1" in line
-    ]
-    assert evaluated == [0, 2]
-
-
-def test_a_supernet_without_paths_is_refused(tmp_path):
-    cfg = tiny.classifier(tmp_path)
-    del cfg["path_sampler"]
-    with pytest.raises(ConfigError, match="no 'path_sampler'"):
-        build_trainer(cfg)
+    lines = tiny.metrics(tmp_path / "fixed")
+    assert [x["iteration"] for x in lines if "classification/top1" in x] == [0, 2]
 
 
 def test_the_seed_decides_the_first_weights(tmp_path):
@@ -132,19 +114,3 @@ def test_everything_can_be_overridden(tmp_path):
     assert set(trainer.train()) == {"classification"}
     assert called == OVERRIDABLE
     assert set(Users.test(cfg, trainer.model, tiny.OutputSum("val"))) == {"bbox"}
-
-
-def test_a_loader_without_steps_is_warned_of_on_resume(tmp_path, caplog):
-    class Plain(LazyTrainer):
-        @classmethod
-        def build_train_loader(cls, cfg):
-            return [[tiny.NoiseMapper()(r) for r in tiny.records("train", 4)]] * 9
-
-    cfg = tiny.classifier(tmp_path, tiny.ARCHITECTURE)
-    Plain(cfg).train()
-    assert "start_step" not in caplog.text
-    cfg.train.max_iter = 10
-    trainer = Plain(cfg)
-    trainer.resume_or_load(resume=True)
-    trainer.train()
-    assert "has no 'start_step'" in caplog.text

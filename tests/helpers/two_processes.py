@@ -26,7 +26,6 @@ from detectron2.utils import comm
 from detectron2.utils.events import EventStorage
 from host_syncs import HostSyncs
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from detnas_d2.engine import build_trainer, parallel
 from detnas_d2.engine.parallel import averaged_gradients, broadcast_model, gradient_group
@@ -129,20 +128,6 @@ def head_without_object():
     return [p.grad for p in parameters]
 
 
-def twice():
-    """What is said of a parameter that backward comes to twice, inside of two checkpoints."""
-    layer = nn.Linear(2, 2)
-    x = torch.ones(1, 2, requires_grad=True)
-    for _ in range(2):
-        x = checkpoint(layer, x, use_reentrant=True)
-    try:
-        with averaged_gradients(layer.parameters(), gradient_group(x.device)):
-            x.sum().backward()
-    except ValueError as e:
-        return str(e)
-    return None
-
-
 def broadcast():
     torch.manual_seed(comm.get_rank())
     norm = nn.BatchNorm1d(3)
@@ -164,23 +149,16 @@ def classifier(folder, architecture=None, norm="naiveSyncBN"):
     return cfg
 
 
-class Paths(HookBase):
-    def __init__(self):
-        self.paths = []
+class Before(HookBase):
+    """Calls `do` with the trainer before each step."""
 
-    def before_step(self):
-        self.paths.append(tuple(self.trainer.model.backbone.path))
-
-
-class Fail(HookBase):
-    def before_step(self):
-        if self.trainer.iter == 5:
-            raise ZeroDivisionError
+    def __init__(self, do):
+        self.before_step = lambda: do(self.trainer)
 
 
-def train(cfg, *hooks, resume=False):
+def train(cfg, do=lambda trainer: None, resume=False):
     trainer = build_trainer(cfg)
-    trainer.register_hooks(hooks)
+    trainer.register_hooks([Before(do)])
     trainer.resume_or_load(resume=resume)
     trainer.train()
     return {k: v.clone() for k, v in trainer.model.state_dict().items()}
@@ -188,7 +166,7 @@ def train(cfg, *hooks, resume=False):
 
 def interrupted(cfg):
     try:
-        train(cfg, Fail())
+        train(cfg, lambda trainer: 1 // (trainer.iter - 5))
     except ZeroDivisionError:
         comm.synchronize()
     return train(cfg, resume=True)
@@ -198,13 +176,12 @@ def stopped(cfg, folder):
     """SIGTERM on one rank ends all of them, after the same iteration."""
     cfg.train.max_iter = 25
 
-    class Term(HookBase):
-        def before_step(self):
-            if self.trainer.iter == 5 and comm.get_rank() == comm.get_world_size() - 1:
-                signal.raise_signal(signal.SIGTERM)
+    def term(trainer):
+        if trainer.iter == 5 and comm.get_rank() == comm.get_world_size() - 1:
+            signal.raise_signal(signal.SIGTERM)
 
     try:
-        train(cfg, Term())
+        train(cfg, term)
     except SystemExit as e:
         return e.code, (Path(folder) / "last_checkpoint").read_text()
     return None
@@ -214,7 +191,7 @@ def stopped(cfg, folder):
 
 
 def accuracy():
-    """Each rank has a share of ten images; the labels are the images' numbers modulo 3."""
+    """Each rank has a share of ten images."""
     evaluator = ClassificationEvaluator("set", topk=(1, 2))
     scores = torch.rand(10, 4, generator=torch.Generator().manual_seed(0))
     mine = range(comm.get_rank(), 10, comm.get_world_size())
@@ -225,15 +202,14 @@ def accuracy():
 def box_ap(folder):
     """Ten images with one box of a class each, detected ever less well; the last two not at all."""
     areas = (600.0, 2000.0, 20000.0)  # small, medium and large
-    boxes = [{"bbox": [5.0, 5.0, 30.0, 20.0], "area": areas[i % 3]} for i in range(10)]
-    dataset = {
-        "images": [{"id": i} for i in range(10)],
-        "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
-        "annotations": [
-            {"id": i + 1, "image_id": i, "category_id": 1 + i % 2, **box}
-            for i, box in enumerate(boxes)
-        ],
-    }
+    box = {"bbox": [5.0, 5.0, 30.0, 20.0]}
+    annotations = [
+        {**box, "id": i + 1, "image_id": i, "category_id": 1 + i % 2, "area": areas[i % 3]}
+        for i in range(10)
+    ]
+    categories = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
+    images = [{"id": i} for i in range(10)]
+    dataset = {"images": images, "categories": categories, "annotations": annotations}
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"rank{comm.get_rank()}.json"
     file.write_text(json.dumps(dataset))
@@ -254,17 +230,20 @@ def box_ap(folder):
 def work(folder: str) -> None:
     torch.set_num_threads(1)
     world, rank = comm.get_world_size(), comm.get_rank()
-    out, paths, model = Path(folder) / f"of{world}", Paths(), detector()
+    out, paths, model = Path(folder) / f"of{world}", [], detector()
+
+    def note(trainer):
+        paths.append(tuple(trainer.model.backbone.path))
+
     result = {
         "step": step(copy.deepcopy(model)),
         "syncs": host_syncs(copy.deepcopy(model)),
         "sent": sent(model),
         "partial": partial(),
         "late": head_without_object(),
-        "twice": twice(),
         "broadcast": broadcast(),
-        "weights": train(classifier(out / "supernet"), paths),
-        "paths": paths.paths,
+        "weights": train(classifier(out / "supernet"), note),
+        "paths": paths,
         "accuracy": accuracy(),
         "box_ap": box_ap(out),
     }
