@@ -74,26 +74,21 @@ def test_each_limit_is_on_its_cost_at_the_configs_input_size(write_table):
     assert limit.allows(CHOICES).all() and limit.limits == ()
 
 
-def test_latency_needs_a_table_that_fits(write_table, tmp_path):
-    with pytest.raises(ConfigError, match="needs search.latency_table; make one on the device"):
-        limit_of("search.latency_limit=20")
-    with pytest.raises(SpaceError, match="none.json' can't be read"):
-        limit_of("search.latency_limit=20", f"search.latency_table={tmp_path / 'none.json'}")
-    file = write_table(size=(224, 224))
-    with pytest.raises(
-        SpaceError, match="measured at .224, 224. .* at .128, 128. .*search.input_size"
-    ):
+def test_latency_needs_a_table_that_fits(write_table):
+    file, sizes = write_table(size=(224, 224)), "at .224, 224. .* at .128, 128. .*input_size"
+    with pytest.raises(SpaceError, match=f"measured {sizes}"):
         limit_of(f"search.latency_table={file}")  # also where no limit is set
     file = write_table(space=get_space("300m"))
     with pytest.raises(SpaceError, match="is of space '300m'"):
         limit_of("search.latency_limit=20", f"search.latency_table={file}")
 
 
-@pytest.mark.parametrize(("error", "warned"), [(0.11, True), (0.1, False), (None, False)])
-def test_a_table_that_was_far_off_is_warned_of(write_table, caplog, error, warned):
-    file = write_table(check={"median_error": error})
-    limit_of(f"search.latency_table={file}")
-    assert (f"{file} was off by 11% (median)" in caplog.text) == warned == bool(caplog.text)
+def test_a_table_that_was_far_off_is_warned_of(write_table, caplog):
+    for error in (None, 0.1, 0.11):
+        assert caplog.text == ""
+        file = write_table(check={"median_error": error})
+        limit_of(f"search.latency_table={file}")
+    assert f"{file} was off by 11% (median)" in caplog.text
 
 
 def test_costs_by_name(write_table):
@@ -103,17 +98,18 @@ def test_costs_by_name(write_table):
     assert list(search.costs) == ["latency", "params", "flops"]
     for name, cost in costs_of(file).items():
         assert (search.costs[name](CHOICES) == cost(CHOICES)).all()
-    with pytest.raises(ConfigError, match=r"no cost 'joules'; known are flops, params, latency"):
-        algorithm_of("pareto_fpn", "search.algorithm.costs=[flops,joules]")
-    with pytest.raises(ConfigError, match=r"needs search\.latency_table"):
-        algorithm_of("pareto_fpn", "search.algorithm.costs=[latency]")
-    with pytest.raises(SearchError, match="expected at least one"):
-        algorithm_of("pareto_fpn", "search.algorithm.costs=[]")
+    for wrong, error, message in (
+        ("[flops,joules]", ConfigError, "no cost 'joules'; known are flops, params, latency"),
+        ("[latency]", ConfigError, r"needs search\.latency_table"),
+        ("[]", SearchError, "expected at least one"),
+    ):
+        with pytest.raises(error, match=message):
+            algorithm_of("pareto_fpn", f"search.algorithm.costs={wrong}")
 
 
 def test_what_it_begins_with():
     zeros = ",".join("0" * 10)
-    for given in (f"['{zeros}']", f"[[{zeros}]]", f"'{zeros}'", zeros):
+    for given in (f"['{zeros}']", f"[[{zeros}]]", zeros):
         search = algorithm_of("fpn", f"search.initial={given}")
         assert [a.choices for a in search.initial.architectures] == [(0,) * 10]
     assert algorithm_of("random_fpn", f"search.initial={zeros}").initial.architectures

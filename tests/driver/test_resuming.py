@@ -16,6 +16,7 @@ from detnas_d2.engine.fingerprint import dataset_hash
 from detnas_d2.search import Evaluation, LedgerMismatch
 from detnas_d2.space import Architecture
 
+WEIGHTS = bytes(range(256)) * 9000  # more than one read
 ALGORITHM = SimpleNamespace(depends_on={"initial": "3 architectures"})
 
 
@@ -25,7 +26,7 @@ def cfg(tmp_path):
     cfg = tiny.classifier(tmp_path / "out")
     cfg.search.seed = 7
     cfg.train.init_checkpoint = str(tmp_path / "model.pth")
-    (tmp_path / "model.pth").write_bytes(b"weights")
+    (tmp_path / "model.pth").write_bytes(WEIGHTS)
     for name in ("train", "val"):
         DatasetCatalog.register(name, lambda name=name: tiny.records(name))
     yield cfg
@@ -35,7 +36,7 @@ def cfg(tmp_path):
 
 def test_what_it_names(cfg):
     header = search_header(cfg, tiny.SPACE, ALGORITHM, {"threads": 3})
-    assert header["checkpoint_hash"] == hashlib.sha256(b"weights").hexdigest()
+    assert header["checkpoint_hash"] == hashlib.sha256(WEIGHTS).hexdigest()
     assert header["datasets"] == {name: dataset_hash(name) for name in ("train", "val")}
     assert len(set(header["datasets"].values())) == 2
     assert header["initial"] == "3 architectures"
@@ -85,15 +86,14 @@ def test_another_config_is_told_by_its_keys(begun):
     assert len(caught.value.fields) == 8
 
 
-@pytest.mark.parametrize("content", [None, "model: [", "train: {}", "other"])
-def test_a_config_that_is_not_the_ledgers_tells_nothing(begun, tmp_path, content):
+def test_a_config_that_is_not_the_ledgers_tells_nothing(begun, tmp_path):
     file = tmp_path / "out/config.yaml"
-    text = file.read_text().replace("top1", "top2") if content == "other" else content
-    file.unlink() if text is None else file.write_text(text)
     begun.search.fitness.batch_size = 5
-    with pytest.raises(LedgerMismatch) as caught:
-        opened(begun, resume=True).__enter__()
-    assert list(caught.value.fields) == ["config_hash"]
+    for content in (file.read_text().replace("top1", "top2"), "model: [", "train: {}"):
+        file.write_text(content)
+        with pytest.raises(LedgerMismatch) as caught:
+            opened(begun, resume=True).__enter__()
+        assert list(caught.value.fields) == ["config_hash"]
 
 
 def test_ctrl_c_says_how_to_go_on(begun):

@@ -25,14 +25,6 @@ def evaluation(choice: int, fitness: float | None, generation: int = 0) -> Evalu
     )
 
 
-def read(folder) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(folder))
-    events.Reload()
-    return {
-        tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]
-    }
-
-
 def test_scalars_of_a_search(tmp_path):
     with SearchScalars(tmp_path) as scalars:
         scalars.begin_batch([])
@@ -44,7 +36,10 @@ def test_scalars_of_a_search(tmp_path):
     with SearchScalars(tmp_path) as scalars:  # resumed; the last was not in the ledger yet
         scalars.begin_batch([evaluation(0, 2.0), evaluation(1, None), evaluation(2, 1.5, 1)])
         scalars.evaluated(evaluation(3, 3.0, generation=1))
-    found = read(tmp_path)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    tags = events.Tags()["scalars"]
+    found = {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags}
     assert found.pop("search/seconds") == [(i, 1.5) for i in (1, 2, 3, 4)]
     assert found == {
         "search/fitness": [(1, 2.0), (3, 1.5), (4, 3.0)],

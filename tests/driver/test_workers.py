@@ -43,13 +43,6 @@ def test_another_version(setup):
         make_fitness(other, {}, None)
 
 
-def test_no_gpu(setup, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    setup.cfg.train.device = "cuda"
-    with pytest.raises(ConfigError, match="PyTorch sees no GPU in a worker on"):
-        make_fitness(setup, {}, None)
-
-
 def test_the_data_set_is_the_drivers(setup, json_file, tmp_path):
     """Registered where the worker lacks it, or has another one of that name."""
     with pytest.raises(Exception, match="model"):  # that is the next that is missing here
