@@ -10,12 +10,7 @@ from detectron2.utils.events import EventStorage
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from detnas_d2.modeling import (
-    StandAloneNetwork,
-    Supernet,
-    add_detnas_config,
-    find_backbone,
-)
+from detnas_d2.modeling import StandAloneNetwork, Supernet, add_detnas_config, find_backbone
 from detnas_d2.space import SpaceError
 
 A = "0,1,2,3,0,1,2,3"
@@ -25,12 +20,7 @@ from detnas_d2.space import SearchSpace, ShuffleChoice, Stage, XceptionChoice
 space = L(SearchSpace)(
     name="tiny",
     stem_channels=8,
-    stages=[
-        L(Stage)(channels=16, blocks=2),
-        L(Stage)(channels=24, blocks=2),
-        L(Stage)(channels=32, blocks=3),
-        L(Stage)(channels=40, blocks=1),
-    ],
+    stages=[L(Stage)(channels=c, blocks=b) for c, b in ((16, 2), (24, 2), (32, 3), (40, 1))],
     choices=[*(L(ShuffleChoice)(kernel_size=k) for k in (3, 5, 7)), L(XceptionChoice)()],
 )
 """
@@ -148,38 +138,12 @@ def test_momentum_of_every_norm(space_file):
 def test_plain_backbones_from_yacs(space_file, supernet):
 
     name = "build_detnas_supernet_backbone" if supernet else "build_detnas_backbone"
-    opts = [
-        "MODEL.DETNAS.ARCHITECTURE",
-        "[0,1,2,3,0,1,2,3]",
-        "MODEL.DETNAS.OUT_FEATURES",
-        "['res4']",
-    ]
+    opts = ["MODEL.DETNAS.ARCHITECTURE", f"[{A}]", "MODEL.DETNAS.OUT_FEATURES", "['res4']"]
     backbone = build_backbone(config("Base-RCNN-FPN.yaml", name, space_file, *opts))
     if supernet:
         backbone.set_path(A)
     assert backbone(torch.zeros(1, 3, 64, 96))["res4"].shape == (1, 32, 4, 6)
     assert list(backbone.output_shape()) == ["res4"]
-
-
-def test_fpn_of_a_space_with_three_stages(tmp_path):
-    path = tmp_path / "space.py"
-    path.write_text(SPACE_FILE.replace("        L(Stage)(channels=40, blocks=1),\n", ""))
-    common = [
-        "MODEL.DETNAS.ARCHITECTURE",
-        "0,1,2,3,0,1,2",
-        "MODEL.FPN.IN_FEATURES",
-        "['res3','res4']",
-    ]
-    common += ["MODEL.DETNAS.OUT_FEATURES", "['res3','res4']"]
-    for name, base in (
-        ("build_detnas_fpn_backbone", "Base-RCNN-FPN.yaml"),
-        ("build_retinanet_detnas_fpn_backbone", "Base-RetinaNet.yaml"),
-    ):
-        backbone = build_backbone(config(base, name, str(path), *common))
-        shapes = backbone.output_shape()
-        outputs = backbone(torch.zeros(1, 3, 64, 64))
-        assert list(outputs) == list(shapes) == ["p3", "p4", "p5", "p6"][: len(shapes)]
-        assert all(outputs[k].shape[-1] == 64 // s.stride for k, s in shapes.items())
 
 
 def test_add_detnas_config_keeps_what_is_there():
@@ -195,7 +159,6 @@ def test_add_detnas_config_keeps_what_is_there():
     ("opts", "error", "message"),
     [
         (["MODEL.DETNAS.ARCHITECTURE", "None"], ValueError, "MODEL.DETNAS.ARCHITECTURE is not set"),
-        (["MODEL.DETNAS.ARCHITECTURE", "0,1"], ValueError, "got 2 choices, expected 8"),
         (["MODEL.DETNAS.SPACE", "30m"], SpaceError, "300m"),
         (["MODEL.DETNAS.SPACE", "no/such.py"], SpaceError, "there is no config file 'no/such.py'"),
         (["MODEL.DETNAS.P6_FROM", "res4"], ValueError, "is 'res4'; expected 'res5' .* or 'p5'"),
