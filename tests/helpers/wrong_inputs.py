@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -19,26 +20,36 @@ class Wrong:
     """A command that has to end with a message.
 
     Args:
-        name: of the case.
         command: program, step and arguments, separated by blanks; `python -m MODULE` without a
             step.
-        says: parts of the message: what is wrong, where, and what to do.
+        says: parts of the message, between " … ": what is wrong, where, and what to do.
         prepare: breaks files of the folder that the command runs in.
         begun: the run may have written to its output folder, for it had begun rightly.
     """
 
-    name: str
     command: str
-    says: tuple[str, ...]
+    says: str
     prepare: Prepare = lambda folder: None
     begun: bool = False
+
+
+begun = functools.partial(Wrong, begun=True)
+
+
+def at(start: str) -> Callable[..., Wrong]:
+    """Of the arguments behind that start of the command."""
+    return lambda arguments, *rest: Wrong(f"{start} {arguments}", *rest)
 
 
 def copy_workspace(source: Path, folder: Path) -> None:
     """The steps are copied, not what other tests have left; images are linked."""
     (folder / "configs").mkdir(parents=True)
     (folder / "configs/common").symlink_to((source / "configs/common").resolve())
-    shutil.copytree(source / "configs/tiny", folder / "configs/tiny", ignore=_bytecode)
+    shutil.copytree(
+        source / "configs/tiny",
+        folder / "configs/tiny",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     for step in ("step1", "step2", "step3", "step4"):
         shutil.copytree(source / "output" / step, folder / "output" / step)
     (folder / "datasets/digits").mkdir(parents=True)
@@ -52,10 +63,6 @@ def copy_workspace(source: Path, folder: Path) -> None:
             shutil.copytree(path, target)
         else:
             shutil.copyfile(path, target)
-
-
-def _bytecode(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if name == "__pycache__"]
 
 
 def snapshot(folder: Path, *, deep: bool = True) -> dict[str, str]:
@@ -90,12 +97,12 @@ def edit(path: str, change: Callable[[bytes], bytes]) -> Prepare:
 
 
 def edit_json(path: str, change: Callable[[Any], Any]) -> Prepare:
-    """Replaces the content of a JSON file; `change` may edit in place and return None."""
+    """Changes the content of a JSON file in place."""
 
     def changed(content: bytes) -> bytes:
         record = json.loads(content)
-        result = change(record)
-        return json.dumps(record if result is None else result).encode()
+        change(record)
+        return json.dumps(record).encode()
 
     return edit(path, changed)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from wrong_inputs import Prepare, Wrong, both, copy, edit, write
+from wrong_inputs import Prepare, Wrong, at, begun, both, copy, edit, write
 
 NEW = "train.output_dir=output/new"
 STEP4, STEP3 = f"train_net.py @step4 {NEW}", f"search_net.py @step3 {NEW}"
@@ -13,6 +13,7 @@ SUPERNET = "output/step2/model_final.pth"
 A = "model.backbone.bottom_up.architecture="
 TABLE = "search.latency_limit=3 search.latency_table="
 RESUME = "search_net.py @step3 --resume train.output_dir=output/n"
+step4, search = at(STEP4), at(STEP3)
 
 
 def saved(content: object) -> Prepare:
@@ -28,245 +29,174 @@ def ledger(change) -> Prepare:
 
 
 CHECKPOINTS = [
-    Wrong(
-        "missing",
-        f"{STEP4} train.init_checkpoint=output/step9/model_final.pth",
-        ("'output/step9/model_final.pth' does not exist", "the step before"),
+    step4(
+        "train.init_checkpoint=output/step9/model_final.pth",
+        "'output/step9/model_final.pth' does not exist … the step before",
     ),
-    Wrong(
-        "folder",
-        f"{STEP4} train.init_checkpoint=output/step2",
-        ("'output/step2' is a folder", "name the file in it, model_final.pth"),
+    step4(
+        "train.init_checkpoint=output/step2",
+        "'output/step2' is a folder … name the file in it, model_final.pth",
     ),
-    Wrong("empty", f"{STEP4} {W}", ("'w.pth' is empty", "the step before"), write("w.pth", b"")),
-    Wrong(
-        "json",
-        f"{STEP4} train.init_checkpoint=output/step3/best_architecture.json",
-        ("best_architecture.json' is another kind of file", "model_final.pth"),
+    step4(W, "'w.pth' is empty … the step before", write("w.pth", b"")),
+    step4(
+        "train.init_checkpoint=output/step3/best_architecture.json",
+        "best_architecture.json' is another kind of file … model_final.pth",
     ),
-    Wrong(
-        "git-lfs",
-        f"{STEP4} {W}",
-        ("'w.pth' is another kind of file", "version https://git-lfs", "copy it anew"),
+    step4(
+        W,
+        "'w.pth' is another kind of file … version https://git-lfs … copy it anew",
         write("w.pth", "version https://git-lfs.github.com/spec/v1\n"),
     ),
-    Wrong(
-        "truncated",
+    step4(W, "'w.pth' is truncated … copy it anew", changed(lambda b: b[: len(b) // 2])),
+    begun(
         f"{STEP4} {W}",
-        ("'w.pth' is truncated", "copy it anew"),
-        changed(lambda b: b[: len(b) // 2]),
-    ),
-    Wrong(
-        "bytes flipped",
-        f"{STEP4} {W}",
-        ("'w.pth' could not be loaded",),
+        "'w.pth' could not be loaded",
         changed(lambda b: b[:100] + bytes(2000) + b[2100:]),
-        begun=True,
     ),
-    Wrong(
-        "other space",
+    begun(
         f"train_net.py @of_other_space {NEW}",
-        ("of the supernet of space 'tiny'", "of space 'other'", "give both the same space"),
-        begun=True,
+        "of the supernet of space 'tiny' … of space 'other' … give both the same space",
     ),
-    Wrong(
-        "classification to test",
+    begun(
         f"{TEST} train.init_checkpoint=output/step1/model_final.pth",
-        ("lacks", "of the model's heads", "Give the model_final.pth"),
-        begun=True,
+        "lacks … of the model's heads … Give the model_final.pth",
     ),
-    Wrong(
-        "supernet to test",
-        f"{TEST} train.init_checkpoint={SUPERNET}",
-        ("is of a supernet", "train it first (step 4)"),
-        begun=True,
-    ),
-    Wrong(
-        "detection to classification",
+    begun(f"{TEST} train.init_checkpoint={SUPERNET}", "is of a supernet … train it first (step 4)"),
+    begun(
         f"train_net.py @step1 {NEW} train.init_checkpoint={SUPERNET}",
-        ("the model is a classifier", "take a classification checkpoint"),
-        begun=True,
+        "the model is a classifier … take a classification checkpoint",
     ),
-    Wrong(
-        "other classes",
+    begun(
         f"train_net.py @step1 {NEW} train.init_checkpoint=output/step1/model_final.pth "
         "model.num_classes=3",
-        ("(2, 16) in the checkpoint, (3, 16) in the model", "train.init_backbone_only=True"),
-        begun=True,
+        "(2, 16) in the checkpoint, (3, 16) in the model … train.init_backbone_only=True",
     ),
-    Wrong("none to search", f"{STEP3} train.init_checkpoint=''", ("lacks train.init_checkpoint",)),
-    Wrong(
-        "something else's",
+    search("train.init_checkpoint=''", "lacks train.init_checkpoint"),
+    begun(
         f"{STEP4} {W}",
-        ("holds 0 DetNAS backbones", "its keys: a"),
+        "holds 0 DetNAS backbones … its keys: a",
         saved({"model": {"a": torch.zeros(3)}}),
-        begun=True,
     ),
-    Wrong(
-        "a whole module",
-        f"{STEP4} {W}",
-        ("runs code of whoever wrote it", "python -c"),
-        saved(torch.nn.Linear(2, 2)),
-        begun=True,
+    begun(
+        f"{STEP4} {W}", "runs code of whoever wrote it … python -c", saved(torch.nn.Linear(2, 2))
     ),
-    Wrong(
-        "no server",
+    begun(
         f"{STEP4} train.init_checkpoint=http://127.0.0.1:9/x.pth",
-        ("http://127.0.0.1:9/x.pth", "Connection refused", "Check the address"),
-        begun=True,
+        "http://127.0.0.1:9/x.pth … Connection refused … Check the address",
     ),
-    Wrong(
-        "other width",
+    begun(
         f"train_net.py @step2 {NEW} train.init_checkpoint={SUPERNET} "
         "model.backbone.out_channels=12",
-        ("the heads do not fit", "fpn_lateral2.weight: (8, 12, 1, 1)", "init_backbone_only"),
-        begun=True,
+        "the heads do not fit … fpn_lateral2.weight: (8, 12, 1, 1) … init_backbone_only",
     ),
 ]
 ARCHITECTURES = [
-    Wrong("short", f"{STEP4} {A}[0,1,2]", ("space 'tiny'", "got 3 choices, expected 5")),
-    Wrong("no such choice", f"{STEP4} {A}[0,1,2,0,9]", ("block 5 of 5", "choice 9", "from 0 to 2")),
-    Wrong("word", f"{STEP4} {A}best", ("no file 'best'", "give the choices as")),
-    Wrong(
-        "file missing",
-        f"{STEP4} {A}output/step3/best_architectur.json",
-        ("no file 'output/step3/best_architectur.json'", "the path of a best_architecture.json"),
+    step4(f"{A}[0,1,2]", "space 'tiny' … got 3 choices, expected 5"),
+    step4(f"{A}[0,1,2,0,9]", "block 5 of 5 … choice 9 … from 0 to 2"),
+    step4(f"{A}best", "no file 'best' … give the choices as"),
+    step4(
+        f"{A}output/step3/best_architectur.json",
+        "no file 'output/step3/best_architectur.json' … the path of a best_architecture.json",
     ),
-    Wrong("file cut", f"{STEP4} {A}a.json", ("'a.json' isn't a JSON",), write("a.json", '{"sp')),
-    Wrong(
-        "file without it",
-        f"{STEP4} {A}a.json",
-        ("a.json", 'no key "architecture" among its keys (space)'),
+    step4(f"{A}a.json", "can't read 'a.json' (no JSON", write("a.json", '{"sp')),
+    step4(
+        f"{A}a.json",
+        'a.json … no key "architecture" among its keys (space)',
         write("a.json", '{"space": "tiny"}'),
     ),
-    Wrong(
-        "file of another space",
-        f"{STEP4} {A}a.json",
-        ("a.json", "of space '300m'", "take the space that it was searched in"),
+    step4(
+        f"{A}a.json",
+        "a.json … of space '300m' … take the space that it was searched in",
         write("a.json", '{"space": "300m", "architecture": [0, 1, 2, 0, 1]}'),
     ),
-    Wrong(
-        "of a folder", f"{STEP4} {A}output/step3", ("can't read 'output/step3' (Is a directory)",)
-    ),
+    step4(f"{A}output/step3", "can't read 'output/step3' (Is a directory)"),
 ]
 SEARCHES = [
-    Wrong(
-        "population", f"{STEP3} search.algorithm.population=1", ("population", "is 1", "least 2")
+    search("search.algorithm.population=1", "population … is 1 … least 2"),
+    search("search.algorithm.parents=60", "is 60 … from 1 to population 6"),
+    search(
+        "+search.algorithm.generation=1",
+        "search.algorithm.generation … takes no 'generation' … generations",
     ),
-    Wrong("parents", f"{STEP3} search.algorithm.parents=60", ("is 60", "from 1 to population 6")),
-    Wrong(
-        "no such setting",
-        f"{STEP3} +search.algorithm.generation=1",
-        ("search.algorithm.generation", "takes no 'generation'", "generations"),
+    search(
+        "search.algorithm._target_=detnas_d2.search.Nothing",
+        "'detnas_d2.search.Nothing' can't be imported … mend its name",
     ),
-    Wrong(
-        "no such algorithm",
-        f"{STEP3} search.algorithm._target_=detnas_d2.search.Nothing",
-        ("'detnas_d2.search.Nothing' can't be imported", "mend its name"),
+    search("search.flops_limit=0", "search.flops_limit is 0 … above 0"),
+    search("search.flops_limit=300M", "search.flops_limit=300M … int"),
+    search(
+        "search.flops_limit=300",
+        "at most 300 multiply-adds … the smallest has 403,328 … Raise the limit to 403,328",
     ),
-    Wrong("flops 0", f"{STEP3} search.flops_limit=0", ("search.flops_limit is 0", "above 0")),
-    Wrong("flops text", f"{STEP3} search.flops_limit=300M", ("search.flops_limit=300M", "int")),
-    Wrong(
-        "flops impossible",
-        f"{STEP3} search.flops_limit=300",
-        ("at most 300 multiply-adds", "the smallest has 403,328", "Raise the limit to 403,328"),
+    search("search.params_limit=10", "10 parameters … limit to 4,114"),
+    search(
+        "search.latency_limit=3",
+        "needs search.latency_table … python -m detnas_d2.evaluation.latency",
     ),
-    Wrong("parameters", f"{STEP3} search.params_limit=10", ("10 parameters", "limit to 4,114")),
-    Wrong(
-        "latency without a table",
-        f"{STEP3} search.latency_limit=3",
-        ("needs search.latency_table", "python -m detnas_d2.evaluation.latency"),
+    search(f"{TABLE}no.json", "'no.json' can't be read … make it anew"),
+    search(f"{TABLE}a.json", "'block_ms' … anew", write("a.json", "{}")),
+    search("search.executor.workers=-1", "search.executor.workers is -1 … from 0"),
+    search(
+        "search.executor.address=auto",
+        "search.executor.address needs workers … set search.executor.workers to 1",
     ),
-    Wrong("no table", f"{STEP3} {TABLE}no.json", ("'no.json' can't be read", "make it anew")),
-    Wrong(
-        "no table's keys", f"{STEP3} {TABLE}a.json", ("'block_ms'", "anew"), write("a.json", "{}")
+    search(
+        "search.fitness.metric=bbox/AP05",
+        "search.fitness.metric is 'bbox/AP05' … choose one of … bbox/AP50",
     ),
-    Wrong(
-        "workers",
-        f"{STEP3} search.executor.workers=-1",
-        ("search.executor.workers is -1", "from 0"),
+    search(
+        "search.fitness.metric=bbox/APl",
+        "search.fitness.metric is 'bbox/APl' … no object that counts for it … bbox/AP50",
     ),
-    Wrong(
-        "address alone",
-        f"{STEP3} search.executor.address=auto",
-        ("search.executor.address needs workers", "set search.executor.workers to 1"),
+    search(
+        "search.fitness.calibration_batches=0", "search.fitness.calibration_batches is 0 … from 1"
     ),
-    Wrong(
-        "metric",
-        f"{STEP3} search.fitness.metric=bbox/AP05",
-        ("search.fitness.metric is 'bbox/AP05'", "choose one of", "bbox/AP50"),
+    search(
+        "search.fitness.channels_last=auto",
+        "search.fitness.channels_last is 'auto' … True or False, or null",
     ),
-    Wrong(
-        "metric of nothing",
-        f"{STEP3} search.fitness.metric=bbox/APl",
-        ("search.fitness.metric is 'bbox/APl'", "no object that counts for it", "bbox/AP50"),
+    search("search.input_size=[0,0]", "is [0, 0] … [height, width]"),
+    search("search.initial=[[0,1]]", "got 2 choices, expected 5"),
+    search(
+        "search.initial=[[2,2,2,2,2]] search.flops_limit=410000",
+        "over the search's limit: architecture 2,2,2,2,2 … Raise the limit",
     ),
-    Wrong(
-        "no calibration",
-        f"{STEP3} search.fitness.calibration_batches=0",
-        ("search.fitness.calibration_batches is 0", "from 1"),
+    search(
+        "search.initial_ledger=no.jsonl",
+        "can't read 'no.jsonl' … Give the ledger.jsonl of another search",
     ),
-    Wrong(
-        "layout",
-        f"{STEP3} search.fitness.channels_last=auto",
-        ("search.fitness.channels_last is 'auto'", "True or False, or null"),
+    search(
+        "search.retrain=[configs/tiny/stpe4.py]",
+        "'configs/tiny/stpe4.py' does not exist … configs/tiny/step4.py",
     ),
-    Wrong(
-        "input size",
-        f"{STEP3} search.input_size=[0,0]",
-        ("is [0, 0]", "[height, width]"),
+    search(
+        "dataloader.evaluator.dataset_name=digits_test",
+        "dataset_name is 'digits_test' … 'digits_val' … set dataloader.test.dataset.names",
     ),
-    Wrong("initial", f"{STEP3} search.initial=[[0,1]]", ("got 2 choices, expected 5",)),
-    Wrong(
-        "initial over the limit",
-        f"{STEP3} search.initial=[[2,2,2,2,2]] search.flops_limit=410000",
-        ("over the search's limit: architecture 2,2,2,2,2", "Raise the limit"),
-    ),
-    Wrong(
-        "no initial ledger",
-        f"{STEP3} search.initial_ledger=no.jsonl",
-        ("can't read 'no.jsonl'", "Give the ledger.jsonl of another search"),
-    ),
-    Wrong(
-        "retraining",
-        f"{STEP3} search.retrain=[configs/tiny/stpe4.py]",
-        ("'configs/tiny/stpe4.py' does not exist", "configs/tiny/step4.py"),
-    ),
-    Wrong(
-        "evaluator",
-        f"{STEP3} dataloader.evaluator.dataset_name=digits_test",
-        ("dataset_name is 'digits_test'", "'digits_val'", "set dataloader.test.dataset.names"),
-    ),
-    Wrong(
-        "cluster that is gone",
+    begun(
         f"{STEP3} search.executor.workers=1 search.executor.address=127.0.0.1:9",
-        ("'127.0.0.1:9' can't be reached", "ray status"),
-        begun=True,
+        "'127.0.0.1:9' can't be reached … ray status",
     ),
 ]
 LEDGERS = [
-    Wrong("again", "search_net.py @step3", ("holds a search already", "Pass --resume")),
+    Wrong("search_net.py @step3", "holds a search already … Pass --resume"),
     Wrong(
-        "other seed",
         "search_net.py @step3 --resume search.seed=5",
-        ("belongs to another search", "seed: 0 in the ledger, 5 now", "Restore these"),
+        "belongs to another search … seed: 0 in the ledger, 5 now … Restore these",
     ),
     Wrong(
-        "line cut",
         RESUME,
-        ("output/n/ledger.jsonl, line 6 is damaged", "sed -i 6d output/n/ledger.jsonl"),
+        "output/n/ledger.jsonl, line 6 is damaged … sed -i 6d output/n/ledger.jsonl",
         ledger(lambda b: b"\n".join(x[:40] if i == 5 else x for i, x in enumerate(b.split(b"\n")))),
     ),
     Wrong(
-        "header gone",
         RESUME,
-        ("output/n/ledger.jsonl, line 1 is not the header", "Restore the file"),
+        "output/n/ledger.jsonl, line 1 is not the header … Restore the file",
         ledger(lambda b: b.partition(b"\n")[2]),
     ),
     Wrong(
-        "folder, architecture",
         RESUME,
-        ("can't open output/n/ledger.jsonl",),
+        "Is a directory: 'output/n/ledger.jsonl' … Check that path",
         write("output/n/ledger.jsonl/x", ""),
     ),
 ]
