@@ -46,8 +46,7 @@ def page_file(tmp_path_factory):
     return write_report(folder), rank(evaluations)
 
 
-@pytest.mark.parametrize("width", [390, 1440])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "dark")])
 def test_the_page(browser, page_file, tmp_path, width, scheme):
     file, ranked = page_file
     context = browser.new_context(

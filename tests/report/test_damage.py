@@ -47,7 +47,7 @@ def html_of(folder):
     return html
 
 
-TEXTS = ["", "\x00{", "[{}]", "null", "NaN", "{}", "&a [*a]"]
+TEXTS = ["", "\x00{", "[{}]", "null", "&a [*a]"]
 NAMED = {  # file -> what the page says where it holds none of its kind
     "config.yaml": "config.yaml",
     "search.json": "search.json can&#39;t be read",
@@ -65,14 +65,14 @@ def test_any_content(folder, without_drawing, name):
     """Of each file: the search's page has its sections, whatever the file holds."""
     for content in TEXTS:
         (folder / name).write_text(content)
-        assert NAMED[name] in html_of(folder) or content == "{}"
+        assert NAMED[name] in html_of(folder)
     (folder / name).unlink()
     html_of(folder)
     (folder / name).mkdir()
     html_of(folder)
 
 
-VALUES = [None, "${x}", "\x00", float("nan"), [[]], {"a": 1}, -1]
+VALUES = [None, "${x}", float("nan"), [[]], {"a": 1}, -1]
 KEYS = {
     "search.json": (
         *("metric", "candidates", "input_size", "space", "baseline", "costs", "retrain"),
