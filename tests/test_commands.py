@@ -39,12 +39,9 @@ def end(error: BaseException, *, debug: bool = False) -> str | int:
             OSError(28, "No space left", "a.txt"),
             r"prog: can't write to a\.txt: .*make room.*--resume",
         ),
-        *(
-            (
-                OSError(code, os.strerror(code)),
-                r"prog: can't write to the output folder: .*make room",
-            )
-            for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+        (
+            OSError(errno.EROFS, os.strerror(errno.EROFS)),
+            r"prog: can't write to the output folder: .*make room",
         ),
         (OutOfMemoryError("CUDA out of memory"), r"prog: Out.*CUDA out.*\n.*total_batch_size"),
         (MemoryError(), r"prog: MemoryError: .*\n.*smaller"),
@@ -58,15 +55,6 @@ def end(error: BaseException, *, debug: bool = False) -> str | int:
 def test_an_error_is_one_message(capsys, error, message, debug):
     assert re.match(message, end(error, debug=debug), re.DOTALL)
     assert ("Traceback" in capsys.readouterr().err) == debug
-
-
-def test_a_disk_that_is_full_in_fact():
-    with (
-        pytest.raises(SystemExit, match="No space left"),
-        ending("prog", debug=False),
-        open("/dev/full", "w") as file,
-    ):
-        file.write("x")
 
 
 @pytest.mark.parametrize("message", ["", "stopped; go on with --resume."])

@@ -1,62 +1,49 @@
-"""tools/run_steps.py with fake scripts: the order of the steps, and the summary."""
+"""tools/run_steps.py and projects/DetNAS/retrain.py with fake scripts: what they run."""
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import re
-import sys
+import statistics
+from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from fake_scripts import calls, write_fake_scripts
 
-from detnas_d2.engine import load_config
+from detnas_d2.engine import ConfigError, load_config
 from detnas_d2.space import Architecture, CostTable, get_space
-from detnas_d2.steps import StepError
+from detnas_d2.steps import Step, StepError
 
 ROOT = Path(__file__).resolve().parents[2]
+SEARCH = "configs/demo/step3_search.py"
 
 
 @pytest.fixture
-def tool(tmp_path, monkeypatch):
-    """The module, with its repository in a temporary folder that has fake scripts.
-
-    Data sets are left out; what tests and search write, which the fakes do not, is there.
-    """
-    spec = importlib.util.spec_from_file_location("run_steps", ROOT / "tools" / "run_steps.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "run_steps", module)
-    spec.loader.exec_module(module)
+def load(tmp_path, monkeypatch):
+    """Imports a program; its repository is a temporary folder that has fake scripts."""
     write_fake_scripts(tmp_path)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
-    for name in ("write_digits", "write_bccd_boxes"):
-        monkeypatch.setattr(module, name, lambda *args: None)
-    for name, ap in (("step4_detection", 41.26), ("step4_detection_random", None)):
-        (tmp_path / "output/demo" / name).mkdir(parents=True)
-        metrics = json.dumps({"bbox/AP": ap, "bbox/AP50": ap})
-        (tmp_path / "output/demo" / name / "evaluation.json").write_text(metrics)
-    scores = [(30.0, 0), (None, 0), (36.0, 0), (50.0, 1)]
-    evaluations = [SimpleNamespace(fitness=f, generation=g) for f, g in scores]
-    monkeypatch.setattr(module, "read_ledger", lambda path, space: (None, evaluations))
-    return module
+
+    def imported(folder: str, name: str):
+        monkeypatch.syspath_prepend(str(ROOT / folder))
+        module = importlib.import_module(name)
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+        return module
+
+    return imported
 
 
-@pytest.mark.parametrize(
-    ("dataset", "detector"), [("demo", None), ("bccd", "fpn"), ("bccd", "retinanet")]
-)
-def test_steps_in_order(tool, dataset, detector):
+@pytest.mark.parametrize("detector", ["fpn", "retinanet"])
+def test_steps_in_order(load, detector):
     """Each reads what one before it wrote; the random architecture's steps likewise."""
-    steps = tool.with_random(
-        tool.steps_of(ROOT / "configs" / dataset, detector), Path("random.json")
-    )
-    assert [s.name for s in steps] == [
-        *tool.STEPS,
-        *(f"{name}_random" for name in tool.COMPARED),
-    ]
+    tool = load("tools", "run_steps")
+    steps = tool.steps_of(ROOT / "configs/bccd", detector)
+    steps = tool.with_random(steps, Path("random.json"))
+    assert [s.name for s in steps] == [*tool.STEPS, *(f"{name}_random" for name in tool.COMPARED)]
     written = {"random.json"}
     for step in steps:
         assert set(step.reads) <= written, step.name
@@ -67,34 +54,102 @@ def test_steps_in_order(tool, dataset, detector):
     assert len({(s.folder, s.kind) for s in steps}) == len(steps)
 
 
-def test_all_steps_once(tool, tmp_path, capsys):
-    """The random architecture is always the same one, under the search's limit."""
+def evaluated(name: str, **metrics: float | None) -> None:
+    """What a network's test has left."""
+    folder = Path(f"output/demo/step4_detection{name}")
+    folder.mkdir(parents=True)
+    content = {f"bbox/{key}": value for key, value in metrics.items()}
+    (folder / "evaluation.json").write_text(json.dumps(content))
+
+
+def test_all_steps_once(load, monkeypatch, capsys):
+    """Stopped and gone on with; the random architecture stays the same, under the limit."""
+    tool = load("tools", "run_steps")
+    monkeypatch.setattr(tool, "write_digits", lambda *args: None)
+    # what tests and search write, which the fakes do not
+    evaluated("", AP=41.26, AP50=41.26)
+    evaluated("_random", AP=None, AP50=None)
+    scores = [(30.0, 0), (None, 0), (36.0, 0), (50.0, 1)]
+    evaluations = [SimpleNamespace(fitness=f, generation=g) for f, g in scores]
+    monkeypatch.setattr(tool, "read_ledger", lambda path, space: (None, evaluations))
 
     def run():
         tool.main("demo", None, only_estimate=False, long=False)
-        return json.loads((tmp_path / "output/demo/summary.json").read_text())
+        return json.loads(Path("output/demo/summary.json").read_text())
 
-    (tmp_path / "fail").write_text("step4_detection_random")
+    Path("fail").write_text("step4_detection_random")
     with pytest.raises(StepError):
         run()
-    assert len(calls(tmp_path)) == 8
-    drawn = tmp_path / "output/demo/random_architecture.json"
-    search = load_config(str(ROOT / "configs/demo/step3_search.py")).search
-    content, space = drawn.read_text(), get_space("demo")
-    cost = CostTable(space, tuple(search.input_size))
-    assert cost.flops(Architecture.parse(str(drawn), space)) <= search.flops_limit
+    assert len(calls(Path())) == 8
+    drawn = Path("output/demo/random_architecture.json")
+    search, content = load_config(str(ROOT / SEARCH)).search, drawn.read_text()
+    cost = CostTable(get_space("demo"), tuple(search.input_size))
+    assert cost.flops(Architecture.parse(str(drawn), cost.space)) <= search.flops_limit
 
-    (tmp_path / "fail").unlink()
+    Path("fail").unlink()
     capsys.readouterr()
-    summary = run()
-    first = capsys.readouterr().out
-    assert "times added up over starts: step4_detection_random 2\n" in first
-    assert "search: 4 architectures, best fitness 50.00, mean of the random ones 33.00" in first
-    assert re.search(r"(?m)^searched, test set +41.26 +41.26$", first)
-    assert re.search(r"(?m)^random, test set +none +none$", first)
+    summary, printed = run(), capsys.readouterr().out
+    assert "times added up over starts: step4_detection_random 2\n" in printed
+    assert "search: 4 architectures, best fitness 50.00, mean of the random ones 33.00" in printed
+    assert re.search(r"(?m)^searched, test set +41.26 +41.26$", printed)
+    assert re.search(r"(?m)^random, test set +none +none$", printed)
     assert summary["test"] == {"AP": 41.26, "AP50": 41.26}
-    assert "output/demo/report/index.html" in first
+    assert "output/demo/report/index.html" in printed
     assert summary["starts"] == {"step4_detection_random": 2}
     assert len(summary["seconds"]) == 9 and drawn.read_text() == content
-    assert run() == summary and len(calls(tmp_path)) == 8 + 2
+    assert run() == summary and len(calls(Path())) == 8 + 2
     assert "9 of 9 steps were done before" in capsys.readouterr().out
+
+
+@pytest.fixture
+def retrain(load):
+    """The program, called with the arguments of a test and defaults."""
+    module = load("projects/DetNAS", "retrain")
+    test = {"search_config": SEARCH, "test_config": "configs/demo/step4_detection.py"}
+    others = {"count": 3, "seed": 0, "num_gpus": 2, "architecture": None, "name": "random"}
+    module.call = lambda **given: module.main(Namespace(**{**test, **others, **given}))
+    return module
+
+
+def test_random_networks_and_a_given_one_are_retrained_and_tested(retrain, capsys):
+    for i, (ap, small) in enumerate([(10.0, 1.0), (20.0, None), (40.0, 3.0)]):
+        evaluated(f"_random_{i}", AP=ap, APs=small)
+    retrain.call()
+    lines = [c.split() for c in calls(Path())]
+    steps = ["step4_classification", "step4_detection", "step4_detection"]
+    assert [Path(c[2]).stem for c in lines] == 3 * steps
+    for i in range(3):
+        classification, detection, test = three = lines[3 * i : 3 * i + 3]
+        assert f"train.output_dir=output/demo/step4_classification_random_{i}" in classification
+        weights = f"train.init_checkpoint=output/demo/step4_{{}}_random_{i}/model_final.pth"
+        assert weights.format("classification") in detection
+        assert weights.format("detection") in test and "--eval-only" in test
+        assert all(c[4:6] == ["--num-gpus", "2"] for c in three)
+        keys = [x.partition("architecture=")[2] for c in three for x in c]
+        assert len({k for k in keys if k}) == 1  # one architecture through all three
+    summary = json.loads(Path("output/demo/step4_detection_random.json").read_text())
+    assert summary["mean"] == {"bbox/AP": pytest.approx(70 / 3)}
+    assert summary["deviation"] == {"bbox/AP": pytest.approx(statistics.stdev([10, 20, 40]))}
+    assert [r["bbox/APs"] for r in summary["runs"]] == [1.0, None, 3.0]
+    assert "23.33 ± 15.28" in capsys.readouterr().out
+
+    evaluated("_mine", AP=12.5)
+    retrain.call(architecture="0,1,2,3,0,1,2,3,0,1", name="mine")
+    given = calls(Path())[9:]
+    assert len(given) == 3 and all("=0,1,2,3" in c for c in given)
+    assert "12.50\n" in capsys.readouterr().out
+
+    # before any of the retrainings, which take days
+    with pytest.raises(ConfigError, match="is none that .* retrains by"):
+        retrain.call(test_config="configs/bccd/step4_detection_fpn.py")
+
+
+def test_drawn_under_the_limit(workspace):
+    step = Step("search", "search", ROOT / SEARCH, ROOT)
+    drawn, search = step.draw(50, 0), step.cfg.search
+    cost = CostTable(get_space("demo"), tuple(search.input_size))
+    assert len(set(drawn)) == 50 and all(cost.flops(a) <= search.flops_limit for a in drawn)
+    assert drawn == step.draw(50, 0) != step.draw(50, 1)
+    # a config's own space object, not a space's name
+    own = Step("search", "search", workspace / "configs/tiny/step3.py", ROOT).draw(4, 0)
+    assert len(set(own)) == 4 and {a.space.name for a in own} == {"tiny"}

@@ -46,18 +46,16 @@ def test_what_a_step_reads_and_writes(root):
     assert warm.reads == [second.writes, "a.json", "output/b/ledger.jsonl"]
 
 
-def test_commands(root):
-    script, config = str(root / "train_net.py"), str(DEMO / "step4_detection.py")
-    options = ("--config-file", config, "--eval-only", "--num-gpus", "8", "train.seed=1")
-    test = Step("x", "test", DEMO / "step4_detection.py", root, ("train.seed=1",), gpus=8)
-    assert test.command[1:] == [script, *options]
+def test_commands_and_another_architecture(root):
+    config = DEMO / "step4_detection.py"
+    options = ["--config-file", str(config), "--eval-only", "--num-gpus", "8", "train.seed=1"]
+    test = Step("x", "test", config, root, ("train.seed=1",), gpus=8)
+    assert test.command[1:] == [str(root / "train_net.py"), *options]
     search = Step("x", "search", DEMO / "step3_search.py", root, gpus=8)
     assert search.command[1] == str(root / "search_net.py")
     assert search.command[-1] == "--resume"  # a search has no --num-gpus
 
-
-def test_for_another_architecture(root):
-    """Both files of its own are read, and the folder is its own."""
+    # both files of its own are read, and the folder is its own
     other = step(root, "step4_detection").for_architecture("a.json", "x1", "train.seed=4")
     assert other.name == "step4_detection_x1"
     assert other.reads == ["output/demo/step4_classification_x1/model_final.pth", "a.json"]
@@ -148,22 +146,6 @@ def test_results_of_another_config_are_refused(root):
     # what changes no result changes nothing here either
     run_steps([step(root, "step1_supernet", "train", "dataloader.train.num_workers=2")])
     assert len(calls(root)) == 1
-
-
-def test_a_kill_before_the_end_runs_the_step_again(root, monkeypatch):
-    """done.json is written last, and whole or not at all."""
-
-    def killed(*args):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", killed)
-        with pytest.raises(KeyboardInterrupt):
-            run_steps([step(root, "step1_supernet")])
-    assert not (root / "output/demo/step1_supernet/done.json").exists()
-    run_steps([step(root, "step1_supernet")])
-    assert len(calls(root)) == 2
-    assert json.loads((root / "output/demo/step1_supernet/done.json").read_text())["seconds"] > 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
