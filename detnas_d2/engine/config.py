@@ -164,11 +164,9 @@ def plain_path(path: str) -> str:
 
 
 def _files_near(path: str) -> str:
-    folder = os.path.dirname(path) or "."
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder) or "."
-    if os.path.abspath(folder) == os.path.abspath(os.sep):
+    folder = next(f for f in Path(path).absolute().parents if f.is_dir())
+    if folder == folder.parent:
         return ""  # nothing of the path exists; the whole disk is no place to search
-    files = glob.iglob(os.path.join(glob.escape(folder), "**", "*.py"), recursive=True)
+    files = glob.iglob(os.path.join(glob.escape(str(folder)), "**", "*.py"), recursive=True)
     names = map(os.path.relpath, itertools.islice(files, 1000))
     return did_you_mean(os.path.relpath(path), names, cutoff=0.5)

@@ -36,12 +36,8 @@ def describe(model: nn.Module) -> dict[str, Any]:
     found = find_backbone(model)
     if found is None:
         return {}
-    architecture = _architecture(found[1])
-    return {
-        "space": found[1].space.name,
-        "fingerprint": found[1].space.fingerprint,
-        "architecture": None if architecture is None else list(architecture),
-    }
+    space, choices = found[1].space, _choices(found[1])
+    return {"space": space.name, "fingerprint": space.fingerprint, "architecture": choices}
 
 
 def backbone_prefix(model: nn.Module) -> str:
@@ -159,8 +155,7 @@ def _fit_backbone(
     body: State, stated: Any, backbone: StagedBackbone, target: State
 ) -> tuple[State, bool]:
     """The checkpoint's backbone under the model's keys, and whether it had to be sliced."""
-    space, architecture = backbone.space, _architecture(backbone)
-    ours = None if architecture is None else list(architecture)
+    space, ours = backbone.space, _choices(backbone)
     if stated:
         theirs = _stated_architecture(stated, space, ours)
         if theirs not in (None, ours):
@@ -176,9 +171,9 @@ def _fit_backbone(
                 f"{_name(space.name, ours)}: {todo}"
             )
     sliced = False
-    if architecture is not None and (theirs is None if stated else not same_keys(body, target)):
+    if ours is not None and (theirs is None if stated else not same_keys(body, target)):
         try:
-            body, sliced = slice_supernet(body, architecture), True
+            body, sliced = slice_supernet(body, Architecture(space, tuple(ours))), True
         except WeightsError:
             if stated:
                 raise
@@ -230,8 +225,9 @@ def _is_classifier(heads: Collection[str]) -> bool:
     return bool(heads) and all(key.split(".")[0] in HEAD_MODULES for key in heads)
 
 
-def _architecture(backbone: StagedBackbone) -> Architecture | None:
-    return backbone.architecture if isinstance(backbone, StandAloneNetwork) else None
+def _choices(backbone: StagedBackbone) -> list[int] | None:
+    """Of the architecture; None for a supernet."""
+    return list(backbone.architecture) if isinstance(backbone, StandAloneNetwork) else None
 
 
 def _name(space: str, architecture: Iterable[int] | None) -> str:

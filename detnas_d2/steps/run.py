@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from ..files import write_atomically
 from .step import Step
 
 PROGRESS = re.compile(r"eta: |\d+/\d+, generation|Inference done|left out|Traceback|Error")
+PRINT = functools.partial(print, flush=True)
 PERIOD = 10.0  # seconds between two notes of a step's time: what a kill -9 can lose
 
 
@@ -45,13 +47,9 @@ def run_script(script: str, main: Callable[[], None], *, debug: bool = False) ->
         signal.signal(signal.SIGTERM, former)
 
 
-def _print(line: str) -> None:
-    print(line, flush=True)
-
-
 def run_steps(
     steps: Sequence[Step],
-    show: Callable[[str], None] = _print,
+    show: Callable[[str], None] = PRINT,
     *,
     jobs: int = 1,
     expected: Mapping[str, float] | None = None,
