@@ -2,7 +2,7 @@
 """Kill trainings and searches at random moments, go on with --resume, compare the results.
 
     python tools/chaos.py                      # make chaos: 100 kills of all kinds
-    python tools/chaos.py --short --kills 2    # as the tests do: two kinds, three steps
+    python tools/chaos.py --short --kills 1    # as the tests do: two kinds, three steps
 
 Each step of tiny_steps.py is run uninterrupted first. Then, in other folders, it is killed with
 SIGKILL, gone on with, killed again, and so on, until a run comes to its end before its kill. What
