@@ -17,6 +17,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from glob import glob
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,6 @@ def main(argv: Sequence[str]) -> None:
     folder = Path(args.folder)
     files = find_images(args.images, folder)
     pictures = name_pictures(files, folder)
-    check_folder(folder, pictures)
     trained = load_trained(args.output, args.weights, trust=args.trust)
     trained.model.to(args.device)
     print(f"read {trained.weights}", file=sys.stderr)
@@ -120,45 +120,29 @@ def name_pictures(files: Sequence[Path], folder: Path) -> list[Path]:
     """Where the picture of each image is written: its own name in the folder, made unique.
 
     Raises:
-        PredictError: a picture would take the place of one of the images.
+        PredictError: one would take the place of an image, or of a file that no earlier prediction
+            has written, as the form of its ``detections.json`` shows.
     """
-    images = {file.resolve() for file in files}
-    taken: set[Path] = set()
-    pictures = []
+    pictures: dict[Path, None] = {}
     for file in files:
         suffix = file.suffix if file.suffix.lower() in (".jpg", ".jpeg", ".png") else ".png"
-        picture, number = folder / f"{file.stem}{suffix}", 1
-        while picture in taken:
-            number += 1
-            picture = folder / f"{file.stem}_{number}{suffix}"
-        if picture.resolve() in images:
-            raise PredictError(
-                f"--output {str(folder)!r} is where the images are, and {picture.name} would be "
-                "overwritten; choose another folder"
-            )
-        taken.add(picture)
-        pictures.append(picture)
-    return pictures
-
-
-def check_folder(folder: Path, pictures: Sequence[Path]) -> None:
-    """
-    Raises:
-        PredictError: files of these names are there that no earlier prediction has written, as the
-            form of its ``detections.json`` shows.
-    """
-    file = folder / DETECTIONS_FILE
-    there = [path for path in (file, *pictures) if path.exists()]
+        endings = chain([suffix], (f"_{number}{suffix}" for number in count(2)))
+        paths = (folder / f"{file.stem}{ending}" for ending in endings)
+        pictures[next(path for path in paths if path not in pictures)] = None
+    record = folder / DETECTIONS_FILE
     try:
-        content = parse_json(file.read_text(encoding="utf-8"))
+        content = parse_json(record.read_text(encoding="utf-8"))
         is_ours = isinstance(content, list) and all(tuple(entry) == KEYS for entry in content)
     except (OSError, ValueError, TypeError):
         is_ours = False
-    if there and not is_ours:
-        raise PredictError(
-            f"--output {str(folder)!r} holds {there[0].name}, which would be overwritten and is of "
-            "no earlier prediction that has ended; choose another folder, or remove that file"
-        )
+    images = {file.resolve() for file in files}
+    for path in (record, *pictures):
+        if path.resolve() in images or (path.exists() and not is_ours):
+            raise PredictError(
+                f"--output {str(folder)!r} holds {path.name}, which would be overwritten and is of "
+                "no earlier prediction that has ended; choose another folder"
+            )
+    return [*pictures]
 
 
 def predict(

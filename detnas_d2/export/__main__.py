@@ -69,15 +69,15 @@ def main(argv: Sequence[str]) -> None:
 
 def _report(done: Exported) -> str:
     size = done.path.stat().st_size / 2**20
-    wrote = f"wrote {done.path} ({size:.1f} MiB)\n"
+    wrote = f"wrote {done.path} ({size:.1f} MiB)"
     comparison = done.comparison
     if comparison is None:
-        return f"{wrote}checked: read again, every tensor is the same"
+        return wrote
     what = f"{comparison.images} {'images of noise' if done.made_up else 'images'}"
     if "boxes" in done.description["outputs"]:
         what += f", {comparison.detections} detections"
     differences = ", ".join(f"{name} {value:.1e}" for name, value in comparison.largest.items())
-    return f"{wrote}checked on {what}; largest difference: {differences}"
+    return f"{wrote}\nchecked on {what}; largest difference: {differences}"
 
 
 def _network(trained: Trained, config: Path, file: Path) -> str:

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from ..data import categories_of
 from ..engine.checkpoint_file import named_last
 from .errors import TrainedError
 
 
-def last_checkpoint(folder: Path, cfg: DictConfig | None = None) -> Path:
+def last_checkpoint(folder: Path) -> Path:
     """The newest checkpoint in a folder.
 
     Raises:
@@ -26,13 +25,11 @@ def last_checkpoint(folder: Path, cfg: DictConfig | None = None) -> Path:
     for path in (named, *numbered[::-1]):
         if path.is_file():
             return path
-    if cfg is not None and cfg.get("search") is not None:
-        configs = OmegaConf.select(cfg, "search.retrain") or ["STEP4_CONFIG"]
-        commands = "; ".join(f"python train_net.py --config-file {config}" for config in configs)
+    if (folder / "search.json").exists():
         raise TrainedError(
             f"{folder} is the folder of a search, which trains no network. Train what it found "
-            f"({folder / 'best_architecture.json'}), with its commands: {commands}; then give the "
-            "folder of that training."
+            "(train_net.py with a config of step 4; the search named its commands as it ended), "
+            "and give the folder of that training."
         )
     raise TrainedError(
         f"{folder} holds no checkpoint (model_final.pth): the training has not saved one yet, or "
@@ -41,8 +38,8 @@ def last_checkpoint(folder: Path, cfg: DictConfig | None = None) -> Path:
     )
 
 
-def stated_network(path: Path) -> Mapping[str, Any]:
-    """What a checkpoint says of its network (``describe``); empty where it says nothing.
+def stated_architecture(path: Path) -> list[int] | None:
+    """The architecture that a checkpoint has; None where it says nothing of it.
 
     Raises:
         TrainedError: it is a supernet's, or its architecture is no list of numbers.
@@ -50,18 +47,18 @@ def stated_network(path: Path) -> Mapping[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # the checkpointer says what is amiss
-        return {}
+        return None
     stated = checkpoint.get("detnas") if isinstance(checkpoint, dict) else None
-    if not isinstance(stated, dict):
-        return {}
-    architecture = stated.get("architecture", [])
+    if not isinstance(stated, dict) or "architecture" not in stated:
+        return None
+    architecture = stated["architecture"]
     if architecture is None:
         raise TrainedError(of_supernet(path))
     if not (isinstance(architecture, (list, tuple)) and all(type(c) is int for c in architecture)):
         raise TrainedError(
             f"{path} says that its architecture is {architecture!r}; expected a list of numbers."
         )
-    return stated
+    return [*architecture]
 
 
 def categories_in(checkpoint: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ class Exported:
     """A file that was written.
 
     Attributes:
-        comparison: None of a state dict, whose tensors are the same bit for bit.
+        comparison: None of a state dict.
         made_up: compared on noise, not on photographs.
     """
 
@@ -110,9 +110,6 @@ def _write_state(trained: Trained, part: str, path: Path) -> None:
     stream = io.BytesIO()
     torch.save(state, stream)
     path.write_bytes(stream.getvalue())
-    read = torch.load(path, weights_only=True)
-    if read.keys() != state.keys() or not all(torch.equal(read[k], state[k]) for k in state):
-        raise ExportError("The state dict that was written is not the one that is read again.")
 
 
 def _inputs(

@@ -15,7 +15,7 @@ from ..modeling import StandAloneNetwork, find_backbone
 from ..modeling.norm import NormFactory
 from ..space import Architecture, SearchSpace
 from ..space_file import load_space
-from .checkpoints import stated_network
+from .checkpoints import stated_architecture
 from .errors import ExportError
 from .trained import load_trained
 
@@ -125,7 +125,7 @@ def create_backbone(
     space = source if isinstance(source, SearchSpace) else load_space(str(source), trust=trust)
     backbone = StandAloneNetwork(space, architecture, norm=norm)
     if pretrained is not None:
-        stated_network(Path(pretrained))  # refuses a supernet's
+        stated_architecture(Path(pretrained))  # refuses a supernet's
         DetNASCheckpointer(backbone).load(str(pretrained), checkpointables=[])
     return FeatureExtractor(backbone, out_indices).train(pretrained is None)
 

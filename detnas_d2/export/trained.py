@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import yaml
 from detectron2.config import instantiate
 from detectron2.data import DatasetMapper
 from detectron2.modeling import build_model
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
@@ -27,7 +27,7 @@ from ..modeling.yacs_file import merge_yacs_file
 from ..own_modules import why_not_read
 from ..trust import add_trust, check_targets, is_code
 from ..trusted import MAPPERS, MODELS
-from .checkpoints import categories_in, last_checkpoint, of_supernet, stated_network
+from .checkpoints import categories_in, last_checkpoint, of_supernet, stated_architecture
 from .errors import DeviceError, TrainedError
 
 CONFIG = "config.yaml"
@@ -132,35 +132,15 @@ def load_trained(
     file = config_of(source)
     if not file.is_file():
         raise TrainedError(_nothing_in(source))
-    path = Path(weights) if weights else None
-    if is_yacs(file):
-        return _load_yacs(file, path, trust)
-    cfg = load_config(str(file), trust=trust)
-    if OmegaConf.select(cfg, "model._target_") is None:
-        raise TrainedError(f"{file} makes no `model`; expected the config of a training.")
-    path = path or last_checkpoint(file.parent, cfg)
-    stated = stated_network(path)
-    if not is_code(str(file), trust):
-        _check(cfg.model, MODELS, file)
-    node = backbone_node(cfg) if "backbone" in cfg.model else None
-    if node is not None and "architecture" in node and stated.get("architecture") is not None:
-        node.architecture = stated["architecture"]
-    try:
-        model = instantiate(cfg.model)
-    except ImportError as e:
-        raise TrainedError(why_not_read("", e)) from e
-    loader = cfg.get("dataloader") or OmegaConf.create()
-    train, test = (tuple(dataset_names(loader.get(key))) for key in ("train", "test"))
-    categories = _load(model, path, (*train, *test))
-    if OmegaConf.select(loader, "test.mapper") is None:
-        raise TrainedError(
-            f"{file} has no dataloader.test.mapper, which gives images to the model."
-        )
-    if not is_code(str(file), trust):
-        _check(loader.test.mapper, MAPPERS, file)
-    mapper = instantiate(loader.test.mapper)
-    image_format = getattr(mapper, "image_format", "BGR")
-    return Trained(model, path, categories, mapper, image_format, test_sets=test)
+    read = _read_yacs if is_yacs(file) else _read_lazy
+    path = Path(weights) if weights else last_checkpoint(file.parent)
+    made = read(file, stated_architecture(path), trust)
+    if find_supernet(made["model"]) is not None:
+        raise TrainedError(of_supernet(path))
+    left = DetNASCheckpointer(made["model"]).load(str(path), checkpointables=[])
+    made["model"].eval()
+    categories = categories_in(left, (*made.pop("train_sets"), *made["test_sets"]))
+    return Trained(weights=path, categories=categories, **made)
 
 
 def _nothing_in(source: Path) -> str:
@@ -174,15 +154,36 @@ def _nothing_in(source: Path) -> str:
     )
 
 
-def _check(node: Any, listed: frozenset[str], file: Path) -> None:
-    """Refuse what a file from elsewhere may make in another place, or by way of another node."""
-    try:
-        check_targets(node, listed, str(file))
-    except OmegaConfBaseException as e:
-        raise ConfigError(f"{file} can't be used: {e}") from e
+def _read_lazy(file: Path, architecture: list[int] | None, trust: bool) -> dict[str, Any]:
+    """Fields of `Trained`, and "train_sets", by a LazyConfig file."""
+    cfg = load_config(str(file), trust=trust)
+    node = backbone_node(cfg) if "backbone" in (cfg.get("model") or ()) else None
+    if node is not None and "architecture" in node and architecture is not None:
+        node.architecture = architecture
+    found = {}
+    for key, names in (("model", MODELS), ("dataloader.test.mapper", MAPPERS)):
+        try:
+            node = OmegaConf.select(cfg, key)
+            if not isinstance(node, DictConfig) or "_target_" not in node:
+                raise TrainedError(f"{file} makes no `{key}`; expected the config of a training.")
+            if not is_code(str(file), trust):  # by way of another node, too
+                check_targets(node, names, str(file))
+            found[key] = instantiate(node)
+        except OmegaConfBaseException as e:
+            raise ConfigError(f"{file} can't be used: {e}") from e
+        except ImportError as e:
+            raise TrainedError(why_not_read("", e)) from e
+    model, mapper = found.values()
+    return {
+        "model": model,
+        "mapper": mapper,
+        "image_format": getattr(mapper, "image_format", "BGR"),
+        "train_sets": dataset_names(cfg.dataloader.get("train")),
+        "test_sets": tuple(dataset_names(cfg.dataloader.test)),
+    }
 
 
-def _load_yacs(file: Path, path: Path | None, trust: bool) -> Trained:
+def _read_yacs(file: Path, architecture: list[int] | None, trust: bool) -> dict[str, Any]:
     cfg = get_cfg()
     try:
         merge_yacs_file(cfg, file, trust=trust)
@@ -191,16 +192,16 @@ def _load_yacs(file: Path, path: Path | None, trust: bool) -> Trained:
             f"{file} could not be read as a yacs config: {e}. Keys that a project adds itself are "
             "not known here; take the project's own code for it."
         ) from e
-    path = path or last_checkpoint(file.parent)
-    stated = stated_network(path)
-    if stated.get("architecture") is not None and cfg.MODEL.DETNAS.ARCHITECTURE is not None:
-        cfg.MODEL.DETNAS.ARCHITECTURE = stated["architecture"]
+    if architecture is not None and cfg.MODEL.DETNAS.ARCHITECTURE is not None:
+        cfg.MODEL.DETNAS.ARCHITECTURE = architecture
     cfg.MODEL.DEVICE = "cpu"
-    model = build_model(cfg)
-    categories = _load(model, path, (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST))
-    mapper = DatasetMapper(cfg, is_train=False)
-    test_sets = tuple(cfg.DATASETS.TEST)
-    return Trained(model, path, categories, mapper, cfg.INPUT.FORMAT, test_sets)
+    return {
+        "model": build_model(cfg),
+        "mapper": DatasetMapper(cfg, is_train=False),
+        "image_format": cfg.INPUT.FORMAT,
+        "train_sets": cfg.DATASETS.TRAIN,
+        "test_sets": tuple(cfg.DATASETS.TEST),
+    }
 
 
 def is_yacs(file: Path) -> bool:
@@ -212,12 +213,3 @@ def is_yacs(file: Path) -> bool:
     except (OSError, ValueError) as e:
         raise ConfigError(f"{file} could not be read: {e}") from e
     return re.search(r"^MODEL:", text, re.MULTILINE) is not None
-
-
-def _load(model: nn.Module, path: Path, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Load the weights; returns the categories, of the checkpoint or of the data sets `names`."""
-    if find_supernet(model) is not None:
-        raise TrainedError(of_supernet(path))
-    left = DetNASCheckpointer(model).load(str(path), checkpointables=[])
-    model.eval()
-    return categories_in(left, names)

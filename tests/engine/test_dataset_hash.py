@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog
+from digits_voc import write_voc
 from tiny_steps import DIGITS
 
 from detnas_d2.data import unregister_dataset, write_digits
@@ -20,7 +21,9 @@ from detnas_d2.engine.fingerprint import dataset_hash
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory) -> Path:
-    return write_digits(tmp_path_factory.mktemp("data") / "digits", DIGITS)
+    root = write_digits(tmp_path_factory.mktemp("data") / "digits", DIGITS)
+    write_voc(root)
+    return root
 
 
 def hash_of(form, root):

@@ -33,7 +33,9 @@ def write_voc(root: Path) -> list[str]:
             xml = _XML.format(**image, objects=objects[image["id"]])
             (root / "Annotations" / f"{stem}.xml").write_text(xml)
         split = file.stem.removeprefix("instances_")
-        (root / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(stems))
+        (root / "ImageSets" / "Main" / f"{split}.txt").write_text(
+            "".join(f"{stem}\n" for stem in stems)
+        )
     return list(names.values())
 
 

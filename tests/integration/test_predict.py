@@ -107,7 +107,7 @@ def test_what_can_not_be_done_is_said_before(supernet, workspace, trained, photo
         (workspace / "output/step2", photographs, out, "is a supernet's checkpoint"),
         (trained, trained, out, "has no images"),
         (trained, tmp_path / "*.jpg", out, "'photos/*.jpg'"),
-        (trained, photographs, photographs, "a.png would be overwritten"),
+        (trained, photographs, photographs, "a.png, which would be overwritten"),
     ):
         assert message in run(folder, images, "--output", output)
     assert not out.exists()
