@@ -18,12 +18,10 @@ LARGE = "0,0,3,1,2,1,0,2,0,3,1,2,3,3,2,0,2,1,1,3,2,0,2,2,2,1,3,1,0,3,3,3,1,3,3,3
 # name: (stem, stages, last convolution), repeats, architecture, parameters published in millions
 PUBLISHED = {
     "COCO_FPN_300M": ("2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2", 3.5),
-    "COCO_FPN_1.3G": (LARGE, 10.4),
     "COCO_FPN_3.8G": (LARGE, 29.5),
 }
 SHAPES = {  # stem, stages, repeats, last convolution
     "300M": (16, (64, 160, 320, 640), (4, 4, 8, 4), 1024),
-    "1.3G": (48, (96, 240, 480, 960), (8, 8, 16, 8), 1024),
     "3.8G": (72, (172, 432, 864, 1728), (8, 8, 16, 8), 1728),
 }
 
