@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import io
 import logging
 import multiprocessing
-import statistics
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -24,11 +24,11 @@ from typing import Any
 
 import torch
 from detectron2.config import LazyCall as L
-from detectron2.config import LazyConfig, instantiate
+from detectron2.config import instantiate
 from detectron2.evaluation import COCOEvaluator, inference_on_dataset
 from detectron2.utils.events import EventStorage
 from fvcore.nn.precise_bn import update_bn_stats
-from measuring import PATH, alternate, first, mark, median_ratio, report
+from measuring import PATH, alternate, bccd, first, mark, parser, report
 from torch import nn
 
 from detnas_d2.data import seeded
@@ -36,7 +36,6 @@ from detnas_d2.engine import require_supernet
 from detnas_d2.evaluation.cpu import keep_freed_memory
 from detnas_d2.space import Architecture
 
-ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = Path("output/bm_candidate")
 # iterations and learning rate; without norm in FPN and head a detector learns slowly
 TRAINING = {"fpn": (250, 2e-3), "retinanet": (600, 7e-4)}
@@ -44,50 +43,46 @@ RATIO, DIFFERENCE, SECONDS = 3.0, 0.05, 10.0  # the marks; SECONDS: of the wide 
 
 
 def main(args: argparse.Namespace) -> None:
-    weights = None if args.head == "wide" else train(args)
+    setting = (args.head, args.amp, args.tiny)
+    weights = None if args.head == "wide" else train(*setting)
     values: dict[str, float] = {}
     with contextlib.ExitStack() as stack:
-        pools = {
-            name: stack.enter_context(process(build, args, weights))
-            for name, build in (("ours", build_ours), ("plain", build_plain))
-        }
+        # a process of its own for each: ours changes how memory is freed
+        context = multiprocessing.get_context("spawn")
+        builds = {"plain": build_plain, "ours": build_ours}
+        pools = {name: stack.enter_context(ProcessPoolExecutor(1, context)) for name in builds}
 
         def measure(name: str) -> None:
-            values[name] = pools[name].submit(_measure).result()
+            work = pools[name].submit(_measure, builds[name], weights, *setting)
+            values[name] = work.result()
 
-        seconds = alternate({name: partial(measure, name) for name in pools}, args.rounds)
-    ratio = median_ratio(seconds["plain"], seconds["ours"])
-    medians = {name: statistics.median(s) for name, s in seconds.items()}
+        contenders = {name: partial(measure, name) for name in pools}
+        ratio, seconds = alternate(contenders, args.rounds)
     if args.head == "wide":
-        mark(f"at most {SECONDS:.0f} s", medians["ours"] <= SECONDS)
+        mark(f"at most {SECONDS:.0f} s", seconds["ours"] <= SECONDS)
     elif not args.amp:  # the plain way has no mixed precision
         mark(f"at least {RATIO} times faster", ratio >= RATIO)
         mark(f"AP equal within {DIFFERENCE}", abs(values["plain"] - values["ours"]) <= DIFFERENCE)
-    setting = {"head": args.head, "amp": args.amp, "threads": torch.get_num_threads()}
-    report("candidate", {"ratio": ratio, "seconds": medians, "AP": values, **setting})
+    figures = {"ratio": ratio, "seconds": seconds, "AP": values, "head": args.head}
+    report("candidate", {**figures, "amp": args.amp, "threads": torch.get_num_threads()})
 
 
-def process(build: Callable[..., Any], *arguments: Any) -> ProcessPoolExecutor:
-    """A process of its own for a contender: ours changes how memory is freed."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(1, context, _start, (build, *arguments))
+def _measure(build: Callable[..., Any], *setting: Any) -> float:
+    return _built(build, *setting)()
 
 
-_measure_here: Callable[[], float]  # of a contender's process
-
-
-def _start(build: Callable[..., Any], args: argparse.Namespace, weights: Path | None) -> None:
-    global _measure_here
+@functools.cache
+def _built(
+    build: Callable[..., Any], weights: Path | None, head: str, amp: bool, tiny: bool
+) -> Callable[[], float]:
+    """A contender, once in its process."""
     logging.disable(logging.INFO)
-    cfg = load_config(args)
+    cfg = load_config(head, amp, tiny)
     model = detector(cfg)
     if weights is not None:
         model.load_state_dict(torch.load(weights, weights_only=True))
-    _measure_here = build(cfg, model)
-
-
-def _measure() -> float:
-    return _measure_here()
+    contender: Callable[[], float] = build(cfg, model)
+    return contender
 
 
 def build_ours(cfg: Any, model: Any) -> Callable[[], float]:
@@ -123,15 +118,12 @@ def build_plain(cfg: Any, model: Any) -> Callable[[], float]:
     return measure
 
 
-def load_config(args: argparse.Namespace) -> Any:
+def load_config(head: str, amp: bool, tiny: bool) -> Any:
     """BCCD at 320 pixels: as many images for the statistics as for validation."""
-    head = args.head
-    name = "retinanet" if head == "retinanet" else "fpn"
-    cfg = LazyConfig.load(str(ROOT / "configs/bccd/step3_search_fpn.py"))
-    cfg.model = LazyConfig.load(str(ROOT / f"configs/bccd/step3_search_{name}.py")).model
+    cfg = bccd("step3_search_fpn")
+    cfg.model = bccd(f"step3_search_{'retinanet' if head == 'retinanet' else 'fpn'}").model
     cfg.train.output_dir = str(OUTPUT)
-    batches = 2 if args.tiny else 22
-    cfg.search.fitness.update(batch_size=8, amp=args.amp, calibration_batches=batches)
+    cfg.search.fitness.update(batch_size=8, amp=amp, calibration_batches=2 if tiny else 22)
     if head == "retinanet":  # as in the paper: norm in the backbone alone
         cfg.model.backbone.norm = cfg.model.head.norm = ""
     if head == "wide":
@@ -155,15 +147,15 @@ def detector(cfg: Any) -> Any:
     return model
 
 
-def train(args: argparse.Namespace) -> Path:
+def train(head: str, amp: bool, tiny: bool) -> Path:
     """Train the path until it finds something: APs of 0 are equal whatever happens."""
-    iterations, rate = TRAINING[args.head]
-    iterations = 2 if args.tiny else iterations
-    file = OUTPUT / f"{args.head}_{iterations}_{rate}.pth"
+    iterations, rate = TRAINING[head]
+    iterations = 2 if tiny else iterations
+    file = OUTPUT / f"{head}_{iterations}_{rate}.pth"
     if file.exists():
         return file
     print(f"training the path: {iterations} iterations", flush=True)
-    cfg = load_config(args)
+    cfg = load_config(head, amp, tiny)
     model = detector(cfg)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, iterations)
@@ -183,9 +175,8 @@ def train(args: argparse.Namespace) -> Path:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--head", choices=["retinanet", "fpn", "wide"], default="retinanet")
-    parser.add_argument("--amp", action="store_true", help="with search.fitness.amp=True")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tiny", action="store_true", help="hardly any training and images")
-    main(parser.parse_args())
+    arguments = parser(__doc__)
+    arguments.add_argument("--head", choices=["retinanet", "fpn", "wide"], default="retinanet")
+    arguments.add_argument("--amp", action="store_true", help="with search.fitness.amp=True")
+    arguments.add_argument("--tiny", action="store_true", help="hardly any training and images")
+    main(arguments.parse_args())

@@ -20,6 +20,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from detnas_d2.search import (
     Evaluation,
     Evaluator,
     EvolutionarySearch,
+    Fitness,
     Ledger,
     RandomSearch,
     RayExecutor,
@@ -41,25 +43,27 @@ from detnas_d2.space import Architecture, CostTable, get_space
 SIGMA, STRAGGLERS, LONGER, DEATHS = 0.3, 0.02, 4.0, 0.02
 
 
-class SleepingFitness:
-    """Sleeps as long as the architecture's evaluation takes; the first attempt of some dies."""
+def sleep(
+    folder: Path, mean: float, workers: int, architecture: Architecture
+) -> tuple[float, dict[str, float]]:
+    """Sleep as long as the architecture's evaluation takes; the first attempt of some dies."""
+    if not (folder / "go").exists():  # all workers have to be there first
+        while len(list(folder.glob("start.*"))) < workers:
+            time.sleep(0.2)
+        return 0.0, {}
+    fitness, seconds, dies = plan(architecture, mean)
+    died = folder / f"died.{architecture}"
+    if dies and not died.exists():
+        died.touch()
+        time.sleep(seconds * 0.5)
+        os._exit(1)
+    time.sleep(seconds)
+    return fitness, {}
 
-    def __init__(self, folder: Path, mean: float, workers: int) -> None:
-        self._folder, self._mean, self._workers = folder, mean, workers
 
-    def __call__(self, architecture: Architecture) -> tuple[float, dict[str, float]]:
-        if not (self._folder / "go").exists():  # all workers have to be there first
-            while len(list(self._folder.glob("start.*"))) < self._workers:
-                time.sleep(0.2)
-            return 0.0, {}
-        fitness, seconds, dies = plan(architecture, self._mean)
-        died = self._folder / f"died.{architecture}"
-        if dies and not died.exists():
-            died.touch()
-            time.sleep(seconds * 0.5)
-            os._exit(1)
-        time.sleep(seconds)
-        return fitness, {}
+def make_fitness(folder: Path, mean: float, workers: int) -> Fitness:
+    (folder / f"start.{os.getpid()}").touch()
+    return partial(sleep, folder, mean, workers)
 
 
 def plan(architecture: Architecture, mean: float) -> tuple[float, float, bool]:
@@ -71,18 +75,7 @@ def plan(architecture: Architecture, mean: float) -> tuple[float, float, bool]:
     return sum(architecture.choices) + rng.random(), float(seconds), rng.random() < DEATHS
 
 
-def make_fitness(folder: Path, mean: float, workers: int) -> SleepingFitness:
-    (folder / f"start.{os.getpid()}").touch()
-    return SleepingFitness(folder, mean, workers)
-
-
 def main(args: argparse.Namespace) -> None:
-    from bm_cluster import make_fitness  # by its name, so that workers import it
-
-    # here, and not by the workers' runtime environment: then Ray's first processes are of use
-    root = Path(__file__).resolve().parents[1]
-    paths = [str(root), str(root / "benchmarks"), os.environ.get("PYTHONPATH", "")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     space = get_space("300m")
     cost = CostTable(space)
     limit = CostLimit(cost.flops, 300_000_000)

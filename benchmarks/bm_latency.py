@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How well the latency table predicts whole networks: the command on the 300m space.
+"""How well the latency table predicts whole networks of the 300m space.
 
     python benchmarks/bm_latency.py                   # a minute on an idle core
     python benchmarks/bm_latency.py --threads 2 --input-size 320 320
@@ -12,25 +12,19 @@ shows how far the networks lie apart.
 from __future__ import annotations
 
 import argparse
-import tempfile
-from pathlib import Path
 
 import numpy as np
-from measuring import mark, report
+from measuring import mark, parser, report
 
-from detnas_d2.evaluation.latency import main as measure
-from detnas_d2.space import LatencyTable
+from detnas_d2.evaluation.latency import measure_latency
+from detnas_d2.space import get_space
 
 MARK = 0.1
 
 
 def main(args: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "latency.json"
-        size = [str(n) for n in args.input_size]
-        command = ["300m", "--output", str(path), "--threads", str(args.threads)]
-        measure([*command, "--rounds", str(args.rounds), "--input-size", *size])
-        table = LatencyTable.read(path)
+    space = get_space("300m")
+    table = measure_latency(space, args.input_size, threads=args.threads, rounds=args.rounds)
     check = table.check
     measured = np.array(check["measured_ms"])
     names = ("median_error", "largest_error", "rank_correlation", "factor")
@@ -46,10 +40,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=40, help="times of each choice")
-    parser.add_argument("--input-size", type=int, nargs=2, default=[224, 224])
-    main(parser.parse_args())
+    arguments = parser(__doc__, rounds=40)
+    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--input-size", type=int, nargs=2, default=[224, 224])
+    main(arguments.parse_args())

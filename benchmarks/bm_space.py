@@ -14,12 +14,11 @@ from __future__ import annotations
 import argparse
 import logging
 import shutil
-import statistics
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from measuring import alternate, mark, report
+from measuring import alternate, mark, parser, report
 
 from detnas_d2.search import (
     CostLimit,
@@ -42,14 +41,19 @@ CHECKS, NEW, RECORDED = 100_000, 5.0, 10.0  # the marks: a second; seconds
 
 
 def main(args: argparse.Namespace) -> None:
+    logging.disable(logging.INFO)
     rows = np.random.default_rng(0).integers(SPACE.num_choices, size=(2**18, SPACE.num_blocks))
-    figures = {**checks(rows, args.rounds), **searches(rows[: args.recorded], args)}
-    for kind in ("batched", "single"):
-        rate = figures[f"{kind}_checks_per_second"]
+    rates = checks(rows, args.rounds)
+    new, recorded = searches(rows[: args.recorded], args)
+    for kind, rate in rates.items():
         mark(f"{kind}: at least {CHECKS:,} checks a second", rate >= CHECKS)
-    new, recorded = (figures[f"bookkeeping_seconds{end}"] for end in ("", "_with_recorded"))
     mark(f"bookkeeping under {NEW} s", new < NEW)
     mark(f"with {args.recorded:,} recorded under {RECORDED} s", recorded < RECORDED)
+    figures = {
+        **{f"{kind}_checks_per_second": rate for kind, rate in rates.items()},
+        "bookkeeping_seconds": round(new, 2),
+        "bookkeeping_seconds_with_recorded": round(recorded, 2),
+    }
     report("space", {**figures, "recorded": args.recorded, "figures_a_candidate": args.figures})
 
 
@@ -57,23 +61,17 @@ def checks(rows: np.ndarray, rounds: int) -> dict[str, int]:
     """Architectures a second: in batches, as random ones are drawn; one by one, as children are."""
     batches = np.split(rows, len(rows) // BATCH)
     singles = [Architecture(SPACE, tuple(row.tolist())) for row in rows[:10_000]]
-    seconds = alternate(
-        {
-            "batched": lambda: [LIMIT.allows(batch) for batch in batches],
-            "single": lambda: [LIMIT.meets(architecture) for architecture in singles],
-        },
-        rounds,
-    )
-    counts = {"batched": len(rows), "single": len(singles)}
-    return {
-        f"{kind}_checks_per_second": round(counts[kind] / statistics.median(times))
-        for kind, times in seconds.items()
+    contenders = {
+        "batched": lambda: [LIMIT.allows(batch) for batch in batches],
+        "single": lambda: [LIMIT.meets(architecture) for architecture in singles],
     }
+    _, seconds = alternate(contenders, rounds)
+    counts = {"batched": len(rows), "single": len(singles)}
+    return {kind: round(count / seconds[kind]) for kind, count in counts.items()}
 
 
-def searches(rows: np.ndarray, args: argparse.Namespace) -> dict[str, float]:
-    """Seconds of 1,000 candidates, the ledger's opening included."""
-    logging.disable(logging.INFO)
+def searches(rows: np.ndarray, args: argparse.Namespace) -> tuple[float, float]:
+    """Seconds of 1,000 candidates, the ledger's opening included: a new one, one with `rows`."""
     weights = np.random.default_rng(1).random((SPACE.num_blocks, SPACE.num_choices)).tolist()
 
     def fitness(architecture: Architecture) -> tuple[float, dict[str, float]]:
@@ -101,19 +99,13 @@ def searches(rows: np.ndarray, args: argparse.Namespace) -> dict[str, float]:
             shutil.copy(recorded, path)
             search()
 
-        seconds = alternate({"": search, "_with_recorded": search_with_recorded}, args.rounds, 0)
-    logging.disable(logging.NOTSET)
-    return {
-        f"bookkeeping_seconds{end}": round(statistics.median(times), 2)
-        for end, times in seconds.items()
-    }
+        contenders = {"new": search, "recorded": search_with_recorded}
+        _, seconds = alternate(contenders, args.rounds, warm_up=0)
+    return seconds["new"], seconds["recorded"]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--recorded", type=int, default=100_000, help="in the large ledger")
-    parser.add_argument("--figures", type=int, default=9, help="metrics of a candidate")
-    parser.add_argument("--rounds", type=int, default=5)
-    main(parser.parse_args())
+    arguments = parser(__doc__)
+    arguments.add_argument("--recorded", type=int, default=100_000, help="in the large ledger")
+    arguments.add_argument("--figures", type=int, default=9, help="metrics of a candidate")
+    main(arguments.parse_args())

@@ -10,11 +10,9 @@ bit for bit. What a process sends in a step is counted by tests/engine/test_para
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import logging
-import statistics
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -23,19 +21,16 @@ from typing import Any
 import torch
 from detectron2.config import instantiate
 from detectron2.utils.events import EventStorage
-from measuring import PATH, alternate, mark, median_ratio, report
+from measuring import PATH, alternate, bccd, mark, parser, report
 from torch.profiler import ProfilerActivity, profile
 
-import detnas_d2.data  # noqa: F401  registers BCCD
-from detnas_d2.engine import load_config
 from detnas_d2.engine.train_step import PathwiseStep
 from detnas_d2.modeling import find_supernet, load_weights
 from detnas_d2.space import UniformPathSampler
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = {"detector": "step2_supernet_fpn", "classifier": "step1_supernet"}
 PATHS = [PATH, *(str(UniformPathSampler("300m", seed=0)(i)) for i in range(2))]
-STEPS = {"detector": 1, "classifier": 2}  # of a round: the classifier's are short
+STEPS = {"detector": 1, "classifier": 2}  # of an alternation: the classifier's are short
 MARK = 1.03
 
 
@@ -49,7 +44,7 @@ class Step:
     """
 
     def __init__(self, kind: str, path: str | None = None, state: Any = None) -> None:
-        cfg = load_config(str(ROOT / f"configs/bccd/{CONFIGS[kind]}.py"))
+        cfg = bccd(CONFIGS[kind])
         backbone = cfg.model.backbone
         backbone = backbone.bottom_up if "bottom_up" in backbone else backbone
         if path is not None:
@@ -90,8 +85,7 @@ class Step:
 
 def _batch(kind: str) -> list[dict[str, Any]]:
     """4 images of 320x240 with their boxes, or 32 pieces of 64x64 with a class."""
-    data = load_config(str(ROOT / f"configs/bccd/{CONFIGS['detector']}.py")).dataloader
-    images = next(iter(instantiate(data.train)))
+    images = next(iter(instantiate(bccd(CONFIGS["detector"]).dataloader.train)))
     if kind == "detector":
         return images
     pieces = [
@@ -116,32 +110,22 @@ def compare(kind: str, rounds: int) -> dict[str, Any]:
         losses[who].append((supernet if who == "ours" else networks[i])(PATHS[i]))
 
     contenders = {who: partial(run, who) for who in losses}
-    seconds = alternate(contenders, rounds, warm_up=len(PATHS))
+    ratio, seconds = alternate(contenders, rounds, warm_up=len(PATHS))
     if losses["ours"] != losses["fixed"]:
         raise SystemExit(f"supernet and networks differ, so no comparison: {losses}")
-    ratio = median_ratio(seconds["ours"], seconds["fixed"])
-    step = {k: statistics.median(v) for k, v in seconds.items()}
     memory = {"ours": supernet.memory(), "fixed": networks[0].memory()}
     memory_ratio = memory["ours"] / memory["fixed"]
     mark(f"{kind}: at most {MARK} times a fixed network's time", ratio <= MARK)
     mark(f"{kind}: at most {MARK} times its memory", memory_ratio <= MARK)
-    return {"ratio": ratio, "seconds": step, "memory_ratio": memory_ratio, "bytes": memory}
+    return {"ratio": ratio, "seconds": seconds, "memory_ratio": memory_ratio, "bytes": memory}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    help = "alternations (twice as many of the classifier)"
-    parser.add_argument("--rounds", type=int, default=40, help=help)
-    parser.add_argument("--only", choices=list(CONFIGS), help="of the two models")
-    args = parser.parse_args()
+if __name__ == "__main__":
+    arguments = parser(__doc__, rounds=40)
+    arguments.add_argument("--only", choices=list(CONFIGS), help="of the two models")
+    args = arguments.parse_args()
     logging.disable(logging.INFO)
     kinds = [args.only] if args.only else list(CONFIGS)
     figures = {kind: compare(kind, args.rounds * STEPS[kind]) for kind in kinds}
     threads = torch.get_num_threads()
     report("supernet_step", {"ratio": figures[kinds[0]]["ratio"], **figures, "threads": threads})
-
-
-if __name__ == "__main__":
-    main()

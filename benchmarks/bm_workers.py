@@ -12,35 +12,31 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import statistics
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # noqa: E402  before torch is imported
 
 import torch
 from detectron2.config import LazyCall as L
 from detectron2.config import instantiate
-from measuring import PATH, alternate, first, mark, median_ratio, report
+from measuring import PATH, alternate, bccd, first, mark, parser, report
 
 from detnas_d2.driver import DefaultExecutor
-from detnas_d2.engine import LazyTrainer, load_config, require_supernet
+from detnas_d2.engine import LazyTrainer, require_supernet
 from detnas_d2.search.ray_session import ray_session
 from detnas_d2.space import Architecture
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDER = Path("output/bm_workers").resolve()
 MARK = 1.8
 
 
 def main(args: argparse.Namespace) -> None:
     logging.disable(logging.INFO)
-    cfg = load_config(str(ROOT / "configs/bccd/step3_search_fpn.py"))
+    cfg = bccd("step3_search_fpn")
     cfg.search.fitness.calibration_batches = 4
     cfg.dataloader.test.dataset = L(first)(names="bccd_val", count=24)
-    cfg.train.output_dir = str(FOLDER)
+    cfg.train.output_dir = os.path.abspath("output/bm_workers")
     torch.manual_seed(0)
     model = LazyTrainer.build_model(cfg)
     space = require_supernet(model, "A search").space
@@ -62,17 +58,15 @@ def main(args: argparse.Namespace) -> None:
 
         contenders = {"one": contender(1), "two": contender(2)}
         begin, used = time.perf_counter(), time.process_time()
-        seconds = alternate(contenders, args.rounds)
+        ratio, seconds = alternate(contenders, args.rounds)
         share = (time.process_time() - used) / (time.perf_counter() - begin)
     assert len(values) == 1, "workers give different fitness"
-    ratio = median_ratio(seconds["one"], seconds["two"])
-    rates = {name: args.candidates / statistics.median(s) for name, s in seconds.items()}
+    rates = {name: args.candidates / median for name, median in seconds.items()}
     mark(f"at least {MARK} times as many candidates", ratio >= MARK)
     report("workers", {"ratio": ratio, "per_second": rates, "driver_share": share})
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--candidates", type=int, default=4, help="in each measurement")
-    parser.add_argument("--rounds", type=int, default=5)
-    main(parser.parse_args())
+    arguments = parser(__doc__)
+    arguments.add_argument("--candidates", type=int, default=4, help="in each measurement")
+    main(arguments.parse_args())

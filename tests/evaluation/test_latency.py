@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from detnas_d2.evaluation import timing
-from detnas_d2.evaluation.latency import main
-from detnas_d2.evaluation.timing import NETWORKS
+from detnas_d2.evaluation import latency
+from detnas_d2.evaluation.latency import NETWORKS, main
 from detnas_d2.space import LatencyTable, SearchSpace, ShuffleChoice, Stage, XceptionChoice
 
 CHOICES = (ShuffleChoice(3), ShuffleChoice(5), XceptionChoice())
@@ -79,13 +78,13 @@ def test_a_known_clock(monkeypatch, config, tmp_path, capsys, noise, rounds):
     networks: the lowest decile has the shape, the factor the level. Then a warning is due."""
     clock = Clock(2e-3, TABLE / 1e3, noise)
 
-    class Timed(timing.Supernet):
+    class Timed(latency.Supernet):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
             self.forward = clock.forward(self)
 
-    monkeypatch.setattr(timing, "Supernet", Timed)
-    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(latency, "Supernet", Timed)
+    monkeypatch.setattr(latency, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     output = tmp_path / "latency.json"
     size = ("--input-size", "8", "8")
     main([config, "--output", str(output), "--rounds", str(rounds), "--threads", "1", *size])

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from detnas_d2.evaluation.timing import measure_latency
+from detnas_d2.evaluation.latency import measure_latency
 from detnas_d2.modeling import ModuleChoice, StandAloneNetwork, Supernet
 from detnas_d2.modeling.blocks import ConvNorm, build_block
 from detnas_d2.modeling.check_blocks import check_space, main
