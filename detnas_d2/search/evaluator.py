@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 from ..space import Architecture, CostTable
 from .errors import SearchError
-from .executor import Executor, Measurement
+from .executor import Executor
 from .ledger import Ledger
 from .record import FAILED, OK, Evaluation
 
@@ -70,10 +70,21 @@ class Evaluator:
         for observer in self._observers:
             observer.begin_batch([e for e in found.values() if e is not None])
         for measurement in self._executor.run([a for a, e in found.items() if e is None]):
-            evaluation = self._record(measurement, generation)
+            architecture, error = measurement.architecture, measurement.error
+            evaluation = Evaluation(
+                architecture=architecture,
+                status=OK if error is None else FAILED,
+                fitness=measurement.fitness,
+                metrics=measurement.metrics,
+                flops=self._cost.flops(architecture),
+                params=self._cost.params(architecture),
+                generation=generation,
+                seconds=measurement.seconds,
+                error=error,
+            )
             self._ledger.append(evaluation)
-            self._to_retry.discard(evaluation.architecture)
-            found[measurement.architecture] = evaluation
+            self._to_retry.discard(architecture)
+            found[architecture] = evaluation
             for observer in self._observers:
                 observer.evaluated(evaluation)
             self._stop_if_all_fail(evaluation)
@@ -91,16 +102,3 @@ class Evaluator:
                 f"last error: {evaluation.error}. The log has the tracebacks. Mend it, then go on "
                 "with --resume --retry-failed; or with --resume, if they are to count as failed."
             )
-
-    def _record(self, measurement: Measurement, generation: int) -> Evaluation:
-        return Evaluation(
-            architecture=measurement.architecture,
-            status=OK if measurement.error is None else FAILED,
-            fitness=measurement.fitness,
-            metrics=measurement.metrics,
-            flops=self._cost.flops(measurement.architecture),
-            params=self._cost.params(measurement.architecture),
-            generation=generation,
-            seconds=measurement.seconds,
-            error=measurement.error,
-        )

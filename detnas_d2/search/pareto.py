@@ -37,18 +37,11 @@ class ParetoSearch:
     is a function of the seed, the generation and the fitness of the generations before.
 
     Args:
-        space: where to search.
-        limit: what every candidate has to meet.
         costs: by name, what is weighed against the fitness.
         population: candidates of a generation, and how many survive it.
-        generations: populations to evaluate, the random one included.
-        mutation_probability: of each block.
-        initial, initial_ledger: architectures of the first population, see first_architectures.
 
-    Attributes: see SearchAlgorithm.
-
-    Raises SearchError for settings that can't work and where pymoo is missing, and what
-    first_architectures raises.
+    Other arguments, attributes and errors as for EvolutionarySearch; SearchError, too, where pymoo
+    is missing.
     """
 
     def __init__(

@@ -28,11 +28,9 @@ class DetNet(ResNet):
     as its shortcut (type B), the others the identity (type A). By name, features are at strides
     4, 8, 16, 16, 16 and have 256, 512, 1024, 1024, 1024 channels.
 
-    That reading gives the published count: 4.846G multiply-adds at 224x224, with a linear layer
-    to 1000 classes; published 4.8G (ResNet-50 by the same rule 3.858G, published 3.8G). With
-    outputs of 256 channels in res5 and res6 it would be 4.08G, with the stride in the 3x3
-    convolutions 5.00G. The 59 layers are the stem, three for each of the 19 blocks, and the
-    linear layer.
+    That reading gives the published 4.8G multiply-adds: 4.846G at 224x224, with a linear layer to
+    1000 classes (ResNet-50 by the same rule 3.858G, published 3.8G). With outputs of 256 channels
+    in res5 and res6 it would be 4.08G, with the stride in the 3x3 convolutions 5.00G.
 
     Args:
         norm: norm of all layers, a name or a callable such as `Norm`.
@@ -53,10 +51,9 @@ class DetNet(ResNet):
             )
         norm = resolve_norm(norm)
         stages = ResNet.make_default_stages(50, norm=norm, stride_in_1x1=True)[:3]
-        for _ in ("res5", "res6"):
-            stages.append(
-                [_dilated(block, norm) for block in (_ProjectedBottleneck, *2 * [BottleneckBlock])]
-            )
+        blocks = (_ProjectedBottleneck, BottleneckBlock, BottleneckBlock)
+        dilated: dict[str, Any] = {"bottleneck_channels": 256, "dilation": 2, "norm": norm}
+        stages += [[block(1024, 1024, **dilated) for block in blocks] for _ in ("res5", "res6")]
         last = max(RES2_TO_RES6.index(name) for name in wanted)
         # ResNet's own out_features knows no res6
         super().__init__(BasicStem(norm=norm), stages[: last + 1])
@@ -64,21 +61,15 @@ class DetNet(ResNet):
 
 
 class DetNetFPN(Backbone):
-    """FPN over stages of which some keep their stride, as DetNet's do.
+    """Detectron2's `FPN`, by its names, over stages some of which keep their stride, as DetNet's.
 
-    Detectron2's `FPN` with one difference: where two stages have one stride, the top-down path
-    adds them as they are, without upsampling. Detectron2's wants strides that double and names
-    levels by them; here res<n> gives p<n>, for DetNet p2 to p6 at strides 4, 8, 16, 16, 16. There
-    is no top block: p6, which Detectron2's makes of p5, is a stage's here.
-
-    Modules are named as in Detectron2's: bottom_up, fpn_lateral<n>, fpn_output<n>. The box head
-    takes p2 to p5, as FPN does, with a `PyramidROIPooler`.
+    Where two stages have one stride, the top-down path adds them without upsampling. Detectron2's
+    wants strides that double and names levels by them; here res<n> gives p<n>, for DetNet p2 to p6
+    at strides 4, 8, 16, 16, 16, without a top block. The box head takes p2 to p5, with a
+    `PyramidROIPooler`.
 
     Args:
-        bottom_up: the backbone; its stages are named res<n>.
-        in_features: the stages that become levels, from the first to the last; each stride divides
-            the next.
-        out_channels: channels of every level.
+        in_features: the stages res<n> that become levels; each stride divides the next.
         norm: "" (convolutions with bias, no norm), a name or a callable such as `Norm`.
     """
 
@@ -142,11 +133,8 @@ class PyramidROIPooler(ROIPooler):
 
     Detectron2's takes a level's number from its scale, and so refuses 1/16 twice. Here levels are
     numbered in their order, from that of the first scale (1/4: level 2), boxes go to levels by
-    size as ever (FPN, equation 1), and each level is sampled at its own scale.
-
-    Args:
-        scales: 1 / stride of each level, from p2 on; (1/4, 1/8, 1/16, 1/16) for p2 to p5.
-        output_size, sampling_ratio, pooler_type, ...: those of Detectron2's.
+    size as ever (FPN, equation 1), and each level is sampled at its own scale: `scales` is
+    (1/4, 1/8, 1/16, 1/16) for p2 to p5.
     """
 
     def __init__(self, output_size: Any, scales: Sequence[float], *args: Any, **kwargs: Any):
@@ -165,7 +153,3 @@ class _ProjectedBottleneck(BottleneckBlock):
             in_channels, out_channels, 1, bias=False, norm=get_norm(norm, out_channels)
         )
         c2_msra_fill(self.shortcut)
-
-
-def _dilated(block: type[BottleneckBlock], norm: NormFactory) -> BottleneckBlock:
-    return block(1024, 1024, bottleneck_channels=256, dilation=2, norm=norm)

@@ -31,13 +31,10 @@ def convert_heads(state: dict[str, torch.Tensor], released: Any, model: Any) -> 
     """
     retinanet = released.kind == "retinanet"
     rpn = model if retinanet else model.proposal_generator
-    scores, boxes = (
-        ("head.cls_score", "head.bbox_pred")
-        if retinanet
-        else (f"{RPN}objectness_logits", f"{RPN}anchor_deltas")
-    )
+    scores, boxes, theirs = f"{RPN}objectness_logits", f"{RPN}anchor_deltas", (1.0,) * 4
+    if retinanet:
+        scores, boxes, theirs = "head.cls_score", "head.bbox_pred", _BOX_WEIGHTS
     order = _anchor_order(released.state, rpn.anchor_generator)
-    theirs = _BOX_WEIGHTS if retinanet else (1.0,) * 4
     try:
         for leaf in ("weight", "bias"):
             for name in (scores, boxes):
@@ -45,11 +42,9 @@ def convert_heads(state: dict[str, torch.Tensor], released: Any, model: Any) -> 
                 state[f"{name}.{leaf}"] = rows[order].flatten(0, 1)
             _rescale(state, f"{boxes}.{leaf}", theirs, rpn.box2box_transform.weights)
             if not retinanet:
-                predictor = f"{BOX}predictor."
-                state[f"{predictor}cls_score.{leaf}"] = state[f"{predictor}cls_score.{leaf}"].roll(
-                    -1, 0
-                )
-                key = f"{predictor}bbox_pred.{leaf}"
+                classes = f"{BOX}predictor.cls_score.{leaf}"
+                state[classes] = state[classes].roll(-1, 0)
+                key = f"{BOX}predictor.bbox_pred.{leaf}"
                 state[key] = state[key][4:]
                 ours = model.roi_heads.box_predictor.box2box_transform.weights
                 _rescale(state, key, _BOX_WEIGHTS, ours)

@@ -24,22 +24,23 @@ def rescore_as_voc(predictions_file: str, coco_name: str, voc_name: str) -> dict
     Returns:
         ``AP``, ``AP50`` (VOC's mAP) and ``AP75`` in percent.
     """
-    records = DatasetCatalog.get(coco_name)
     to_class = MetadataCatalog.get(coco_name).thing_dataset_id_to_contiguous_id
     by_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for prediction in json.loads(Path(predictions_file).read_text()):
         by_image[prediction["image_id"]].append(prediction)
     evaluator = PascalVOCDetectionEvaluator(voc_name)
     evaluator.reset()
-    for record in records:
+    for record in DatasetCatalog.get(coco_name):
         found = by_image[record["image_id"]]
         boxes = torch.tensor([p["bbox"] for p in found], dtype=torch.float64).reshape(-1, 4)
-        instances = Instances((record["height"], record["width"]))
-        boxes = BoxMode.convert(boxes, BoxMode.XYWH_ABS, BoxMode.XYXY_ABS)
-        instances.pred_boxes = Boxes(boxes.float())
-        instances.scores = torch.tensor([p["score"] for p in found])
-        classes = [to_class[p["category_id"]] for p in found]
-        instances.pred_classes = torch.tensor(classes, dtype=torch.int64)
-        image_id = Path(record["file_name"]).stem
-        evaluator.process([{"image_id": image_id}], [{"instances": instances}])
+        boxes = BoxMode.convert(boxes, BoxMode.XYWH_ABS, BoxMode.XYXY_ABS).float()
+        classes = torch.tensor([to_class[p["category_id"]] for p in found], dtype=torch.int64)
+        instances = Instances(
+            (record["height"], record["width"]),
+            pred_boxes=Boxes(boxes),
+            scores=torch.tensor([p["score"] for p in found]),
+            pred_classes=classes,
+        )
+        image = {"image_id": Path(record["file_name"]).stem}
+        evaluator.process([image], [{"instances": instances}])
     return {k: float(v) for k, v in evaluator.evaluate()["bbox"].items()}
