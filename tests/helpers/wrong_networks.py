@@ -92,7 +92,7 @@ CHECKPOINTS = [
 ]
 ARCHITECTURES = [
     step4(f"{A}[0,1,2]", "space 'tiny' … got 3 choices, expected 5"),
-    step4(f"{A}[0,1,2,0,9]", "block 5 of 5 … choice 9 … from 0 to 2"),
+    step4(f"{A}[0,1,2,0,9]", "block 5 of 5 … choice 9; expected one of those … 2: xception"),
     step4(f"{A}best", "no file 'best' … give the choices as"),
     step4(
         f"{A}output/step3/best_architectur.json",
@@ -194,7 +194,7 @@ LEDGERS = [
         "output/n/ledger.jsonl, line 1 is not the header … Restore the file",
         ledger(lambda b: b.partition(b"\n")[2]),
     ),
-    Wrong(
+    begun(
         RESUME,
         "Is a directory: 'output/n/ledger.jsonl' … Check that path",
         write("output/n/ledger.jsonl/x", ""),

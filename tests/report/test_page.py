@@ -130,6 +130,15 @@ def test_the_top_ten_are_trained_in_folders_of_their_own(tmp_path, monkeypatch):
     assert "none" in page.text  # AP50 is null in the ledger
 
 
+def test_an_image_without_detections_says_so(tmp_path, monkeypatch):
+    draw_nothing(monkeypatch)
+    folder = write_made_search(tmp_path / "s", made_evaluations(SPACE, 5), SPACE)
+    write_made_detections(folder, {"detections": []})
+    text = report(folder).text
+    assert text.count("then no detection with a score of at least 30%") == 1
+    assert text.count("then the detections") == 1
+
+
 def test_names_and_errors_are_escaped(tmp_path):
     """Errors, folders, metrics and names of choices are text, whatever is in them."""
     evaluations = made_evaluations(SPACE, 12, failing=[4, 7])
@@ -156,15 +165,10 @@ def test_another_space(tmp_path):
 
 
 def test_only_failures(tmp_path):
-    """And detections, of which one image has none."""
     evaluations = made_evaluations(SPACE, 5, failing=range(5))
-    folder = write_made_search(tmp_path / "s", evaluations, SPACE)
-    write_made_detections(folder, {"detections": []})
-    text = report(folder).text
+    text = report(write_made_search(tmp_path / "s", evaluations, SPACE)).text
     assert "All candidates failed so far" in text and "--retry-failed" in text
     assert "5 ValueError: <b>no</b> & never" in text
-    assert text.count("then no detection with a score of at least 30%") == 1
-    assert text.count("then the detections") == 1
 
 
 def test_an_empty_and_a_missing_folder(tmp_path):
