@@ -19,21 +19,21 @@ from detnas_d2.data.own import prepare_folder
 
 SETTINGS = "settings.py"
 CLASSES = ("square", "bar")
+SIZE = 64  # pixels
 
 
 @contextlib.contextmanager
-def with_tiny_data(config: Path, folder: str, machine: str = "cpu") -> Iterator[Path]:
+def with_tiny_data(config: Path, folder: str) -> Iterator[Path]:
     """A copy of a config whose settings name generated images, where its folder has settings.
 
     Args:
         config: of configs/FOLDER.
-        folder: a temporary one; it is the working directory meanwhile.
-        machine: what the settings say.
+        folder: a temporary one; a folder in it is the working directory meanwhile.
     """
     if not (config.parent / SETTINGS).is_file():
         yield config
         return
-    root = Path(folder) / f"own_{config.parent.name}_{machine}"
+    root = Path(folder) / f"own_{config.parent.name}"
     copy = root / "configs" / config.parent.name
     if not copy.exists():
         shutil.copytree(config.parent, copy)
@@ -43,7 +43,7 @@ def with_tiny_data(config: Path, folder: str, machine: str = "cpu") -> Iterator[
             "annotations": str(annotations),
             "images": str(annotations.parent),
             "name": config.parent.name,
-            "machine": machine,
+            "machine": "cpu",
             "weights": "",
         }
         lines = [f"{key} = {value!r}" for key, value in values.items()]
@@ -60,35 +60,24 @@ def with_tiny_data(config: Path, folder: str, machine: str = "cpu") -> Iterator[
                 unregister_dataset(name)
 
 
-def write_tiny_data(folder: Path, images: int = 12, size: int = 64) -> Path:
-    """Write images with a bright box each, of two classes in turn, and one COCO JSON file.
-
-    Returns:
-        the file, which lies beside the images.
-    """
+def write_tiny_data(folder: Path) -> Path:
+    """Write 12 images with a bright box each, of two classes in turn, and beside them all.json, in
+    COCO's form, whose path is returned."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     entries, annotations = [], []
-    for i in range(1, images + 1):
-        pixels = rng.integers(0, 80, (size, size, 3), dtype=np.uint8)
+    for i in range(1, 13):
+        pixels = rng.integers(0, 80, (SIZE, SIZE, 3), dtype=np.uint8)
         width, height = ((24, 24), (40, 12))[i % 2]
-        x, y = (int(v) for v in rng.integers(0, size - 40, 2))
+        x, y = (int(v) for v in rng.integers(0, SIZE - 40, 2))
         pixels[y : y + height, x : x + width] = 220
         name = f"{i}.png"
         Image.fromarray(pixels).save(folder / name)
-        entries.append({"id": i, "file_name": name, "width": size, "height": size})
-        annotations.append(
-            {
-                "id": i,
-                "image_id": i,
-                "category_id": 1 + i % 2,
-                "bbox": [x, y, width, height],
-                "area": width * height,
-                "iscrowd": 0,
-            }
-        )
+        entries.append({"id": i, "file_name": name, "width": SIZE, "height": SIZE})
+        box = {"bbox": [x, y, width, height], "area": width * height, "iscrowd": 0}
+        annotations.append({"id": i, "image_id": i, "category_id": 1 + i % 2, **box})
     categories = [{"id": i, "name": name} for i, name in enumerate(CLASSES, 1)]
-    file = folder / "all.json"
     content = {"images": entries, "annotations": annotations, "categories": categories}
+    file = folder / "all.json"
     file.write_text(json.dumps(content))
     return file
