@@ -23,7 +23,7 @@ CASES = [
     predict("--threshold nan", "--threshold is nan … expected a number from 0 to 1"),
     Wrong(
         PREDICT.replace("found", "output"),
-        "'output' holds detections.json … choose another folder, or remove",
+        "'output' holds detections.json … choose another folder",
         write("output/detections.json", "{}"),
     ),
     Wrong(

@@ -24,13 +24,14 @@ def rescore_as_voc(predictions_file: str, coco_name: str, voc_name: str) -> dict
     Returns:
         ``AP``, ``AP50`` (VOC's mAP) and ``AP75`` in percent.
     """
+    records = DatasetCatalog.get(coco_name)  # first: loading completes the metadata
     to_class = MetadataCatalog.get(coco_name).thing_dataset_id_to_contiguous_id
     by_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for prediction in json.loads(Path(predictions_file).read_text()):
         by_image[prediction["image_id"]].append(prediction)
     evaluator = PascalVOCDetectionEvaluator(voc_name)
     evaluator.reset()
-    for record in DatasetCatalog.get(coco_name):
+    for record in records:
         found = by_image[record["image_id"]]
         boxes = torch.tensor([p["bbox"] for p in found], dtype=torch.float64).reshape(-1, 4)
         boxes = BoxMode.convert(boxes, BoxMode.XYWH_ABS, BoxMode.XYXY_ABS).float()
