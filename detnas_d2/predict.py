@@ -12,7 +12,6 @@ they were given, those of a folder by name.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,7 +26,7 @@ from detectron2.structures import BoxMode
 from PIL import Image
 from tqdm import tqdm
 
-from .commands import add_debug, command
+from .commands import command, new_parser
 from .data.drawing import draw_boxes, write_picture
 from .errors import DetNASError
 from .export import Trained, load_trained
@@ -49,9 +48,7 @@ class PredictError(DetNASError):
 
 @command(PROGRAM, interrupted="stopped; the pictures that are drawn stay.")
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__, PROGRAM)
     add_arguments(parser)
     parser.add_argument("images", metavar="IMAGES", nargs="+", help="files, folders or globs")
     parser.add_argument("--output", required=True, dest="folder", metavar="FOLDER")
@@ -60,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", default=device, help="cuda or cpu (default: a GPU if any)")
-    args = add_debug(parser).parse_args(argv)
+    args = parser.parse_args(argv)
     check_device(args.device)
     if not 0 <= args.threshold <= 1:
         raise PredictError(f"--threshold is {args.threshold:g}; expected a number from 0 to 1.")

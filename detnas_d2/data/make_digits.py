@@ -8,10 +8,9 @@ A set that is there already is left as it is; one of the other kind is refused.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
-from detnas_d2.commands import add_debug, command
+from detnas_d2.commands import command, new_parser
 from detnas_d2.data.catalog import datasets_root
 from detnas_d2.data.digits import DEMO_DIGITS, STUDY_DIGITS, write_digits
 
@@ -20,12 +19,7 @@ SETS = {"demo": DEMO_DIGITS, "digits": STUDY_DIGITS}
 
 @command("make_digits")
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m detnas_d2.data.make_digits",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_debug(parser)
+    parser = new_parser(__doc__, "python -m detnas_d2.data.make_digits")
     parser.add_argument("set", choices=list(SETS), help="the configs it is for")
     parser.add_argument("--output", metavar="DIR", help="another folder")
     args = parser.parse_args(argv)

@@ -9,7 +9,6 @@ was trained on them.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import logging
@@ -23,7 +22,7 @@ from typing import Any
 
 from detectron2.config import LazyConfig
 
-from detnas_d2.commands import add_debug, command
+from detnas_d2.commands import command, new_parser
 from detnas_d2.data.check.judge import SHORT_EDGE, own_parts, read_clean
 from detnas_d2.data.check.mended import write_parts
 from detnas_d2.data.check.sources import sources_of
@@ -191,10 +190,7 @@ def prepare_folder(folder: Path) -> OwnDataset:
 
 @command(_PROGRAM)
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=_PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_debug(parser)
+    parser = new_parser(__doc__, _PROGRAM)
     parser.add_argument("folder", type=Path, help="of configs: configs/custom, or a copy of it")
     dataset = prepare_folder(parser.parse_args(argv).folder)
     for part, file in dataset.files.items():

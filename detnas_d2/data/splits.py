@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from detnas_d2.commands import add_debug, command
+from detnas_d2.commands import command, new_parser
 from detnas_d2.data.catalog import SEARCH_PARTS
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.seeding import derive_seed
@@ -93,12 +93,7 @@ def write_splits(
 
 def split_parser(program: str, description: str | None) -> argparse.ArgumentParser:
     """What the commands for COCO and for VOC have in common."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m detnas_d2.data.{program}",
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_debug(parser)
+    parser = new_parser(description, f"python -m detnas_d2.data.{program}")
     parser.add_argument("--search-images", type=int, default=5000, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write to")

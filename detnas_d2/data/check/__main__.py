@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detnas_d2.commands import DEBUG, add_debug, command
+from detnas_d2.commands import DEBUG, command, new_parser
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Severity
 from detnas_d2.files import write_atomically
@@ -32,12 +32,7 @@ _WHOLE_SPLITS = ("file", "form", "image-folder")  # new splits would lack all of
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=_PROGRAM,
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_debug(parser)
+    parser = new_parser(__doc__, _PROGRAM)
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     parser.add_argument(
         "--images",

@@ -18,7 +18,6 @@ this file. Files are read without unpickling objects: the authors' .pkl files ar
 
 from __future__ import annotations
 
-import argparse
 import pickle
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +27,7 @@ from detectron2.config import LazyCall as L
 from detectron2.config import instantiate
 from omegaconf import DictConfig
 
-from detnas_d2.commands import add_debug, command
+from detnas_d2.commands import command, new_parser
 from detnas_d2.engine import backbone_key, backbone_node, load_config
 from detnas_d2.files import write_atomically
 from detnas_d2.modeling import StandAloneNetwork, WeightsError
@@ -41,10 +40,7 @@ from .released import Released, convert_released, read_released
 
 @command("python -m projects.DetNAS.paper.convert_weights")
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_trust(add_debug(parser))
+    parser = add_trust(new_parser(__doc__))
     parser.add_argument("source", help="the authors' file, .pth, .pth.tar or .pkl")
     parser.add_argument("out", help="the checkpoint to write, .pth")
     parser.add_argument("--config-file", required=True, help="a config with the model to fill")
