@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from PIL import Image, ImageOps
+from detectron2.data.detection_utils import read_image
+from PIL import Image
 
 from ..data.drawing import colour_of, draw_boxes, grid, write_picture
 from ..driver.detections import DETECTIONS_FILE
@@ -46,7 +47,7 @@ def read_detections(folder: Path, png: Path) -> dict[str, Any]:
     for image in content["images"]:
         file = Path(image["file"])
         try:
-            pixels = _pixels(file)
+            pixels = read_image(str(file), "RGB")
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             notes.append(f"{file} can't be read: {getattr(error, 'strerror', None) or error}.")
             continue
@@ -96,7 +97,10 @@ def draw_detections(dataset: str, predictions: Path, picture: Path) -> None:
             box["class"] = metadata.thing_dataset_id_to_contiguous_id[box["category_id"]]
             found.setdefault(box["image_id"], []).append(box)
     name = metadata.thing_classes.__getitem__
-    drawn = [_draw(_pixels(r["file_name"]), found.get(r["image_id"], ()), name) for r in records]
+    drawn = [
+        _draw(read_image(r["file_name"], "RGB"), found.get(r["image_id"], ()), name)
+        for r in records
+    ]
     write_picture(picture, grid(drawn, columns=3))
 
 
@@ -112,11 +116,6 @@ def _draw(
     scores = [box["score"] for box in found] if found and "score" in found[0] else None
     scale = min(_SIDE / max(width, height), _MOST_ENLARGED)
     return draw_boxes(pixels, boxes, [int(box["class"]) for box in found], scores, name, scale)
-
-
-def _pixels(file: str | Path) -> np.ndarray:
-    with Image.open(file) as opened:
-        return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
 
 
 def _as_uri(picture: np.ndarray) -> str:
