@@ -32,7 +32,7 @@ def apply_overrides(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
             value = int(value)  # 3e8
         if isinstance(current, str) and isinstance(value, (bool, int, float)):
             value = text.partition("=")[2]  # output_dir=2026 is a name
-        _check(cfg, text, key, value, override.is_add())
+        _check(cfg, text, key, current, value, override.is_add())
         try:
             # a whole list or node is replaced, never merged element by element
             OmegaConf.update(cfg, key, value, merge=not isinstance(value, list))
@@ -70,14 +70,18 @@ def _current(cfg: DictConfig, text: str, key: str) -> Any:
         return None
 
 
-def _check(cfg: DictConfig, text: str, key: str, value: Any, add: bool) -> None:
-    """Refuse a key that the config lacks, or a value of another type, also inside a dict."""
-    current = _current(cfg, text, key)
+def _check(cfg: DictConfig, text: str, key: str, current: Any, value: Any, add: bool) -> None:
+    """Refuse a key that the config lacks, or a value of another type, also inside a dict.
+
+    Args:
+        current: as `_current` gives it.
+    """
     if current is not _ABSENT:
         _check_type(text, current, value)
         if isinstance(current, DictConfig) and isinstance(value, dict):
             for name, item in value.items():
-                _check(cfg, text, f"{key}.{name}", item, add)
+                inner = f"{key}.{name}"
+                _check(cfg, text, inner, _current(cfg, text, inner), item, add)
     elif not add:
         near = did_you_mean(key, (k for k, _ in walk(cfg) if "[" not in k))
         raise ConfigError(
