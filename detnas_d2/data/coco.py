@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from pycocotools import mask
 from detnas_d2.data.catalog import register_dataset
 from detnas_d2.data.categories import names_of_text
 from detnas_d2.data.coco_reader import load_json, order, read_coco, without_garbage_collection
-from detnas_d2.data.dataset import Box, Split, drop_damaged_boxes
+from detnas_d2.data.dataset import Box, Split, clean_records
 from detnas_d2.data.errors import DataError
-from detnas_d2.data.findings import Findings, report_once, require_clean
+from detnas_d2.data.findings import Findings
 from detnas_d2.data.image_files import find_images
 
 logger = logging.getLogger(__name__)
@@ -75,40 +75,6 @@ def _load(json_file: Path, image_root: Path, name: str) -> list[dict[str, Any]]:
     _set_classes(name, split, labels)
     logger.info("%d images with their boxes from %s", len(records), json_file)
     return records
-
-
-def clean_records(
-    split: Split,
-    findings: Findings,
-    harmless: Sequence[str],
-    annotation: Callable[[Box], dict[str, Any]],
-) -> list[dict[str, Any]]:
-    """A split in Detectron2's form, without damaged boxes, which are reported once.
-
-    Args:
-        harmless: codes of what may have been found.
-        annotation: makes Detectron2's dict of a box.
-
-    Raises:
-        DataError: something else was found, or an image has no size.
-    """
-    for image in split.images:
-        if not all(image.size):
-            findings.add("entry", split.name, f"{image.file_name}: no width and height")
-    require_clean(split.file, findings, harmless)
-    drop_damaged_boxes(split, findings)
-    # VOC's own sets are full of difficult objects
-    report_once(f for f in findings.of() if f.code != "difficult")
-    return [
-        {
-            "file_name": str(image.path),
-            "height": image.size[1],
-            "width": image.size[0],
-            "image_id": image.entry["id"],
-            "annotations": [annotation(box) for box in image.boxes],
-        }
-        for image in split.images
-    ]
 
 
 def _set_classes(name: str, split: Split, labels: dict[Any, int]) -> None:

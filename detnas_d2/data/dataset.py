@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from detnas_d2.data.findings import Findings
+from detnas_d2.data.findings import Findings, report_once, require_clean
 
 MIN_SIDE = 1.0  # pixels; a box must be wider and higher than this
 
@@ -83,6 +83,40 @@ class Split:
     @property
     def boxes(self) -> Iterator[Box]:
         return (box for image in self.images for box in image.boxes)
+
+
+def clean_records(
+    split: Split,
+    findings: Findings,
+    harmless: Sequence[str],
+    annotation: Callable[[Box], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """A split in Detectron2's form, without damaged boxes, which are reported once.
+
+    Args:
+        harmless: codes of what may have been found.
+        annotation: makes Detectron2's dict of a box.
+
+    Raises:
+        DataError: something else was found, or an image has no size.
+    """
+    for image in split.images:
+        if not all(image.size):
+            findings.add("entry", split.name, f"{image.file_name}: no width and height")
+    require_clean(split.file, findings, harmless)
+    drop_damaged_boxes(split, findings)
+    # VOC's own sets are full of difficult objects
+    report_once(f for f in findings.of() if f.code != "difficult")
+    return [
+        {
+            "file_name": str(image.path),
+            "height": image.size[1],
+            "width": image.size[0],
+            "image_id": image.entry["id"],
+            "annotations": [annotation(box) for box in image.boxes],
+        }
+        for image in split.images
+    ]
 
 
 def drop_damaged_boxes(split: Split, findings: Findings) -> None:

@@ -11,8 +11,7 @@ from detectron2.structures import BoxMode
 
 from detnas_d2.data.catalog import register_dataset
 from detnas_d2.data.categories import names_of_text
-from detnas_d2.data.coco import clean_records
-from detnas_d2.data.dataset import Box, Split
+from detnas_d2.data.dataset import Box, Split, clean_records
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings
 from detnas_d2.data.voc_reader import read_voc
