@@ -13,12 +13,11 @@ from omegaconf import DictConfig
 from ..engine import ConfigError
 from ..search import CostLimit, CostLimits, Limit, SearchAlgorithm
 from ..space import BlockCost, CostTable, LatencyTable, SearchSpace
+from ..space.latency_table import LATENCY_ERROR
 
 logger = logging.getLogger(__name__)
 
 COSTS = ("flops", "params", "latency")
-LATENCY_ERROR = 0.1
-"""A table whose median error on whole networks is larger is warned of."""
 
 
 class SearchCosts(CostTable):

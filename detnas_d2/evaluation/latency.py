@@ -11,7 +11,6 @@ networks; a median error over 10% is warned of.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -30,18 +29,18 @@ from scipy.stats import spearmanr
 from torch import nn
 from tqdm import tqdm
 
-from ..commands import add_debug, command
+from ..commands import command, new_parser
 from ..errors import ConfigError
 from ..files import write_atomically
 from ..modeling import Supernet
 from ..space import LatencyTable, SearchSpace
 from ..space.cost import block_resolutions, checked_size
+from ..space.latency_table import LATENCY_ERROR
 from ..space_file import configured_input_size, load_space
 from ..trust import add_trust
 from .cpu import device_name, with_threads
 
 NETWORKS = 20  # of the check
-MARK = 0.10  # median error on whole networks
 _BUSY = 1.5  # times the undisturbed time
 _WARM_UP = 2  # rounds
 _UNDISTURBED = 0.1  # quantile of a choice's times
@@ -49,12 +48,7 @@ _UNDISTURBED = 0.1  # quantile of a choice's times
 
 @command("latency")
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m detnas_d2.evaluation.latency",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_trust(add_debug(parser))
+    parser = add_trust(new_parser(__doc__, "python -m detnas_d2.evaluation.latency"))
     parser.add_argument("space", metavar="SPACE", help="name of a space, or a config file")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE")
     parser.add_argument("--input-size", nargs=2, type=int, metavar=("H", "W"))
@@ -87,10 +81,10 @@ def main(argv: Sequence[str]) -> None:
         f"correlation {'none' if correlation is None else f'{correlation:.2f}'}\n"
         f"networks took {check['factor']:.2f} times what their blocks take undisturbed"
     )
-    if check["median_error"] > MARK or check["factor"] > _BUSY:
+    if check["median_error"] > LATENCY_ERROR or check["factor"] > _BUSY:
         print(
-            f"WARNING: expected are a median error of at most {MARK:.0%} and, on an idle machine, "
-            "about 1 times the undisturbed time; measure again on an idle one",
+            f"WARNING: expected are a median error of at most {LATENCY_ERROR:.0%} and, on an idle "
+            "machine, about 1 times the undisturbed time; measure again on an idle one",
             file=sys.stderr,
         )
 

@@ -18,6 +18,8 @@ from .space import SearchSpace
 
 _HOW = "make it anew: python -m detnas_d2.evaluation.latency SPACE --output FILE"
 _MILLISECONDS = number("ms", zero=True)
+LATENCY_ERROR = 0.1
+"""A table whose median error on whole networks is larger is warned of."""
 
 
 @dataclass(frozen=True)
