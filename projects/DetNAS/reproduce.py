@@ -21,6 +21,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from paper.rescore import rescore_as_voc
+from paper.voc_form import register_voc
 from scipy import stats
 from studies import ROOT, STUDIES, Network, Study
 
@@ -46,6 +47,7 @@ def make_data(folder: Path, studies: list[Study]) -> None:
     os.environ[ROOT_VARIABLE] = str(folder)
     write_digits(folder / "digits", STUDY_DIGITS)
     register_builtin_datasets()
+    register_voc(folder / "digits")
     if any(study.data == "bccd" for study in studies):
         write_bccd_boxes()
 

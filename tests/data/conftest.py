@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from digits_voc import register_voc
 
 from detnas_d2.data import (
     DigitsParameters,
@@ -14,6 +13,7 @@ from detnas_d2.data import (
     unregister_dataset,
     write_digits,
 )
+from projects.DetNAS.paper.voc_form import register_voc
 
 SMALL = DigitsParameters(
     image_size=64,

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog
-from digits_voc import write_voc
 from tiny_steps import DIGITS
 
 from detnas_d2.data import unregister_dataset, write_digits
@@ -17,6 +16,7 @@ from detnas_d2.data.errors import DataError
 from detnas_d2.data.imagefolder import register_image_folder
 from detnas_d2.data.voc import register_voc_folder
 from detnas_d2.engine.fingerprint import dataset_hash
+from projects.DetNAS.paper.voc_form import write_voc
 
 
 @pytest.fixture(scope="module")

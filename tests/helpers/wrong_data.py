@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from digits_voc import write_voc
 from wrong_inputs import Prepare, Wrong, at, begun, both, edit, edit_json, write
+
+from projects.DetNAS.paper.voc_form import write_voc
 
 TRAIN, VAL = (f"datasets/digits/annotations/instances_{part}.json" for part in ("train", "val"))
 FIRST = "datasets/digits/Annotations/train_00000.xml"

@@ -19,7 +19,6 @@ from detectron2.engine import (
 from detectron2.evaluation import COCOEvaluator
 from detectron2.modeling import build_model
 from detectron2.solver import build_optimizer
-from digits_voc import register_voc
 from PIL import Image
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -28,6 +27,7 @@ from detnas_d2.engine import DetNASCheckpointer, load_config
 from detnas_d2.export import load_trained
 from detnas_d2.modeling import StandAloneNetwork, Supernet, find_backbone, get_cfg
 from detnas_d2.space import UniformPathSampler
+from projects.DetNAS.paper.voc_form import register_voc
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = "projects/DetNAS/train_net.py"
