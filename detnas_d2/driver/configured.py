@@ -12,8 +12,7 @@ from omegaconf import DictConfig
 
 from ..engine import ConfigError
 from ..search import CostLimit, CostLimits, Limit, SearchAlgorithm
-from ..space import BlockCost, CostTable, LatencyTable, SearchSpace
-from ..space.latency_table import LATENCY_ERROR
+from ..space import LATENCY_ERROR, BlockCost, CostTable, LatencyTable, SearchSpace
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +34,13 @@ class SearchCosts(CostTable):
         if file is not None:
             table = LatencyTable.read(file)
             self.latency = table.cost(space, self.input_size)
-            _warn_of_error(file, table)
+            if table.is_far_off:
+                logger.warning(
+                    "search.latency_table %s was off by %.0f%% (median) on the whole networks that "
+                    "it was checked against; measure it again on an idle machine to have less than "
+                    "%.0f%%",
+                    *(file, 100 * table.check["median_error"], 100 * LATENCY_ERROR),
+                )
 
     def named(self, name: str) -> BlockCost[Any]:
         """One of COSTS. Raises ConfigError for latency without a table."""
@@ -98,13 +103,3 @@ def build_algorithm(cfg: DictConfig, costs: SearchCosts, limit: Limit) -> Search
     common = {"space": costs.space, "limit": limit, "seed": search.seed}
     algorithm: SearchAlgorithm = instantiate({**search.algorithm, **common, **given})
     return algorithm
-
-
-def _warn_of_error(file: str, table: LatencyTable) -> None:
-    error = table.check.get("median_error")
-    if isinstance(error, (int, float)) and error > LATENCY_ERROR:
-        logger.warning(
-            "search.latency_table %s was off by %.0f%% (median) on the whole networks that it was "
-            "checked against; measure it again on an idle machine to have less than %.0f%%",
-            *(file, 100 * error, 100 * LATENCY_ERROR),
-        )

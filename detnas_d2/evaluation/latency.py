@@ -33,9 +33,8 @@ from ..commands import command, new_parser
 from ..errors import ConfigError
 from ..files import write_atomically
 from ..modeling import Supernet
-from ..space import LatencyTable, SearchSpace
+from ..space import LATENCY_ERROR, LatencyTable, SearchSpace
 from ..space.cost import block_resolutions, checked_size
-from ..space.latency_table import LATENCY_ERROR
 from ..space_file import configured_input_size, load_space
 from ..trust import add_trust
 from .cpu import device_name, with_threads
@@ -71,17 +70,19 @@ def main(argv: Sequence[str]) -> None:
     write_atomically(args.output, json.dumps(table.to_json(), allow_nan=False) + "\n")
     check = table.check
     height, width = table.input_size
-    fastest, slowest = min(check["measured_ms"]), max(check["measured_ms"])
+    measured = np.array(check["measured_ms"])
+    constant = np.median(np.abs(np.median(measured) / measured - 1))
     correlation = check["rank_correlation"]
     print(
         f"{args.output}: space {table.space}, {height}x{width}, batches of {table.batch_size}, on "
         f"{table.device_name} ({table.threads} threads), torch {table.torch}\n"
-        f"checked on {NETWORKS} other networks as a whole, {fastest:.2f} to {slowest:.2f} ms: "
-        f"median error {check['median_error']:.1%}, largest {check['largest_error']:.1%}, rank "
-        f"correlation {'none' if correlation is None else f'{correlation:.2f}'}\n"
+        f"checked on {NETWORKS} other networks as a whole, {measured.min():.2f} to "
+        f"{measured.max():.2f} ms: median error {check['median_error']:.1%} (a constant: "
+        f"{constant:.1%}), largest {check['largest_error']:.1%}, rank correlation "
+        f"{'none' if correlation is None else f'{correlation:.2f}'}\n"
         f"networks took {check['factor']:.2f} times what their blocks take undisturbed"
     )
-    if check["median_error"] > LATENCY_ERROR or check["factor"] > _BUSY:
+    if table.is_far_off or check["factor"] > _BUSY:
         print(
             f"WARNING: expected are a median error of at most {LATENCY_ERROR:.0%} and, on an idle "
             "machine, about 1 times the undisturbed time; measure again on an idle one",

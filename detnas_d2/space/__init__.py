@@ -9,12 +9,13 @@ from .block_cost import BlockCost
 from .choices import Choice, Conv, ShuffleChoice, XceptionChoice
 from .cost import CostTable
 from .errors import ArchitectureError, SpaceError
-from .latency_table import LatencyTable
+from .latency_table import LATENCY_ERROR, LatencyTable
 from .sampler import FlopsRangePathSampler, PathSampler, UniformPathSampler
 from .space import BlockSpec, SearchSpace, Stage
 from .spaces import SPACES, feature_channels, get_space, resolve_space
 
 __all__ = [
+    "LATENCY_ERROR",
     "SPACES",
     "Architecture",
     "ArchitectureError",

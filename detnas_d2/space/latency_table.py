@@ -16,10 +16,10 @@ from .cost import checked_size
 from .errors import SpaceError
 from .space import SearchSpace
 
-_HOW = "make it anew: python -m detnas_d2.evaluation.latency SPACE --output FILE"
-_MILLISECONDS = number("ms", zero=True)
 LATENCY_ERROR = 0.1
 """A table whose median error on whole networks is larger is warned of."""
+_HOW = "make it anew: python -m detnas_d2.evaluation.latency SPACE --output FILE"
+_MILLISECONDS = number("ms", zero=True)
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,12 @@ class LatencyTable:
             raise SpaceError(f"the latency table has figures for other choices; {_HOW}")
         rows = [[float(n or 0) for n in row] for row in self.block_ms]
         return BlockCost(space, "ms of latency", rows, float(self.constant_ms))
+
+    @property
+    def is_far_off(self) -> bool:
+        """Whether its median error is over LATENCY_ERROR, as far as the check tells."""
+        error = self.check.get("median_error")
+        return isinstance(error, (int, float)) and error > LATENCY_ERROR
 
     def to_json(self) -> dict[str, Any]:
         """The file's content."""
