@@ -23,7 +23,6 @@ class Retraining:
         output: its train.output_dir; "" if not known.
         checkpoint: its train.init_checkpoint where a retraining before it writes that; else "".
         space: the name of the space that was searched, where the config has another; else "".
-        moved: folders are named, for the config by itself trains another search's network.
     """
 
     config: str
@@ -31,20 +30,23 @@ class Retraining:
     output: str = ""
     checkpoint: str = ""
     space: str = ""
-    moved: bool = False
+
+    def overrides(self, architecture: str, suffix: str = "") -> list[str]:
+        """Of the config; `suffix` ends the names of the folders, for more than one architecture."""
+        overrides = [f"{self.key}.architecture={architecture}"]
+        if self.space:
+            overrides.append(f"{self.key}.space={self.space}")
+        if self.output:
+            overrides.append(f"train.output_dir={self.output}{suffix}")
+        if self.checkpoint:
+            folder, name = os.path.split(self.checkpoint)
+            overrides.append(f"train.init_checkpoint={folder}{suffix}/{name}")
+        return overrides
 
     def command(self, architecture: str, suffix: str = "") -> str:
-        """What is typed; `suffix` ends the names of the folders, for more than one architecture."""
-        words = ["python", "train_net.py", "--config-file", self.config]
-        words.append(f"{self.key}.architecture={architecture}")
-        if self.space:
-            words.append(f"{self.key}.space={self.space}")
-        if (suffix or self.moved) and self.output:
-            words.append(f"train.output_dir={self.output}{suffix}")
-        if (suffix or self.moved) and self.checkpoint:
-            folder, name = os.path.split(self.checkpoint)
-            words.append(f"train.init_checkpoint={folder}{suffix}/{name}")
-        return shlex.join(words)
+        """What is typed."""
+        start = ("python", "train_net.py", "--config-file", self.config)
+        return shlex.join([*start, *self.overrides(architecture, suffix)])
 
 
 def retrainings(cfg: DictConfig, root: str, *, trust: bool = False) -> list[Retraining]:
@@ -57,9 +59,10 @@ def retrainings(cfg: DictConfig, root: str, *, trust: bool = False) -> list[Retr
     """
     if not cfg.search.retrain:
         return [Retraining("STEP4_CONFIG", "model.backbone", "STEP4_FOLDER")]
-    searched = backbone_node(cfg).space
-    best = f"{cfg.train.output_dir}/best_architecture.json"
-    tag = "_".join(("", *Path(cfg.train.output_dir).parts[-2:]))
+    searched, results = backbone_node(cfg).space, cfg.train.output_dir
+    # a config that by itself trains what another search found writes to a folder of this search's
+    ending = "_".join(("", *Path(results).parts[-2:]))
+    outputs: dict[str, str] = {}  # by the train.output_dir of the configs so far
     found: list[Retraining] = []
     for config in cfg.search.retrain:
         there = os.path.join(root, config)
@@ -70,20 +73,12 @@ def retrainings(cfg: DictConfig, root: str, *, trust: bool = False) -> list[Retr
                 found.append(Retraining(config, backbone_key(cfg)))
                 continue
         step = load_config(here, trust=trust)
-        checkpoint = str(step.train.init_checkpoint or "")
-        weights, file = os.path.split(checkpoint)
-        before = next((r for r in found if r.output.removesuffix(tag) == weights), None)
-        shared = backbone_node(step).get("architecture") != best
-        theirs = backbone_node(step).space
-        other = isinstance(searched, str) and isinstance(theirs, str) and searched != theirs
-        found.append(
-            Retraining(
-                config,
-                backbone_key(step),
-                f"{step.train.output_dir}{tag if shared else ''}",
-                f"{before.output}/{file}" if before else "",
-                searched if other else "",
-                shared or bool(before and before.moved),
-            )
-        )
+        node, output = backbone_node(step), step.train.output_dir
+        weights, file = os.path.split(step.train.init_checkpoint or "")
+        checkpoint = f"{outputs[weights]}/{file}" if weights in outputs else ""
+        is_own = node.get("architecture") == f"{results}/best_architecture.json"
+        outputs[output] = output if is_own else output + ending
+        both_named = isinstance(searched, str) and isinstance(node.space, str)
+        space = searched if both_named and searched != node.space else ""
+        found.append(Retraining(config, backbone_key(step), outputs[output], checkpoint, space))
     return found

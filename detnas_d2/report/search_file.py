@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ..driver.retraining import Retraining
 from ..files import parse_json
 from ..space import Architecture, Choice, SearchSpace, Stage
+
+_OF_RETRAINING = [field.name for field in fields(Retraining)]
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def read_search_file(file: Path) -> SearchFile:
         stages,
         Architecture(space, tuple(content["baseline"])),
         {"flops": costs["flops"], "params": costs["params"], **costs},
-        [_retraining(r) for r in content["retrain"]],
+        [Retraining(**{k: str(r[k]) for k in _OF_RETRAINING}) for r in content["retrain"]],
     )
 
 
@@ -115,11 +117,6 @@ def _cost(entry: Mapping[str, Any], shape: tuple[int, int]) -> Cost:
         raise ValueError(f"the cost {entry['name']!r} has no finite figure of each choice")
     names, stem = (str(entry["name"]), str(entry["unit"])), float(entry["stem"])
     return Cost(*names, limit, stem, blocks, bool(entry.get("weighed")))
-
-
-def _retraining(entry: Mapping[str, Any]) -> Retraining:
-    fields: dict[str, Any] = {k: str(v) for k, v in entry.items()}
-    return Retraining(**{**fields, "moved": bool(entry.get("moved"))})
 
 
 def _size(size: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ from detectron2.config import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from ..driver import build_limit
+from ..driver.retraining import Retraining
 from ..engine import ConfigError, backbone_key, backbone_node, load_config
 from ..engine.fingerprint import config_differences, config_hash, file_hash
 from ..engine.overrides import apply_overrides
@@ -98,13 +99,11 @@ class Step:
         Args:
             architecture: in any form that ``Architecture.parse`` takes.
         """
-        more = [
-            f"{backbone_key(self.cfg)}.architecture={architecture}",
-            f"train.output_dir={self.cfg.train.output_dir}_{suffix}",
-        ]
-        if self.cfg.train.init_checkpoint:
-            folder, _, name = self.cfg.train.init_checkpoint.rpartition("/")
-            more.append(f"train.init_checkpoint={folder}_{suffix}/{name}")
+        train = self.cfg.train
+        retraining = Retraining(
+            str(self.config), backbone_key(self.cfg), train.output_dir, train.init_checkpoint
+        )
+        more = retraining.overrides(architecture, f"_{suffix}")
         return replace(
             self,
             name=f"{self.name}_{suffix}",

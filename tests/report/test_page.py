@@ -121,7 +121,6 @@ def test_the_top_ten_are_trained_in_folders_of_their_own(tmp_path, monkeypatch):
             ["c.py", key, f"train.output_dir=c{end}"],
         ]
         lines[1].append(f"train.init_checkpoint=out/a{end}/model_final.pth")
-        lines = [line if end else line[:2] for line in lines]
         start = ["python", "train_net.py", "--config-file"]
         assert str(e.architecture) in page.copied
         assert "\n".join(shlex.join([*start, *line]) for line in lines) in page.copied
