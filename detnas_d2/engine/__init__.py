@@ -2,7 +2,7 @@
 
 from ..errors import ConfigError
 from .checkpoint import DetNASCheckpointer
-from .checkpoint_file import CheckpointError, StartingWeights, starting_weights
+from .checkpoint_file import CheckpointError, starting_weights
 from .config import backbone_key, backbone_node, load_config, plain_path
 from .evaluate import evaluate_checkpoint
 from .hooks import PathResampling, StepSeeding, require_supernet
@@ -16,7 +16,6 @@ __all__ = [
     "DetNASCheckpointer",
     "LazyTrainer",
     "PathResampling",
-    "StartingWeights",
     "StepSeeding",
     "SupernetTrainer",
     "backbone_key",

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import pickle
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
 
 from ..errors import DetNASError
-from ..modeling import backbone_prefix, describe
+from ..modeling import Stated, backbone_prefix, describe, stated_network
 from ..space import SPACES, SpaceError, get_space
 
 _STARTS = (b"\x80", b"PK")  # a pickle, as torch.save wrote before 1.6; a zip archive since
@@ -67,20 +66,7 @@ def why_no_checkpoint(path: str) -> str | None:
     return None
 
 
-class StartingWeights(NamedTuple):
-    """Of which network a checkpoint's weights are.
-
-    Attributes:
-        space: its name, for a config's `space`; None without a checkpoint.
-        is_supernet: they are a supernet's, else those of `architecture`, or there are none.
-    """
-
-    space: str | None = None
-    architecture: list[int] | None = None
-    is_supernet: bool = False
-
-
-def starting_weights(path: str) -> StartingWeights:
+def starting_weights(path: str) -> Stated:
     """The space and the architecture of a checkpoint of this project; nothing for "".
 
     Raises:
@@ -88,14 +74,11 @@ def starting_weights(path: str) -> StartingWeights:
             is not one of the project's.
     """
     if not path:
-        return StartingWeights()
+        return Stated()
     try:
-        stated = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["detnas"]
-        name, fingerprint = stated["space"], stated["fingerprint"]
-        architecture = stated["architecture"]
-        if architecture is not None:
-            # a part of the config, where text or a dict could be more than numbers
-            architecture = [operator.index(c) for c in architecture]
+        stated = stated_network(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
+        if not stated.fingerprint:
+            raise ValueError("no network")
     except FileNotFoundError as e:
         raise CheckpointError(
             f"weights is {path!r}, which is not there; give the checkpoint to start from, or '' "
@@ -111,11 +94,20 @@ def starting_weights(path: str) -> StartingWeights:
             "projects/DetNAS/paper/convert_weights.py."
         ) from e
     with suppress(SpaceError):
-        if get_space(str(name)).fingerprint == fingerprint:
-            return StartingWeights(name, architecture, architecture is None)
+        if get_space(stated.space).fingerprint == stated.fingerprint:
+            return stated
     raise CheckpointError(
-        f"weights: {path!r} is of the space {name!r}, which is none of {', '.join(SPACES)}; "
-        "set the space and train.init_checkpoint in the config yourself."
+        f"weights: {path!r} is of the space {stated.space!r}, which is none of "
+        f"{', '.join(SPACES)}; set the space and train.init_checkpoint in the config yourself."
+    )
+
+
+def of_supernet(what: str) -> str:
+    """Why `what`, a model or a checkpoint, can't be tested, exported or used."""
+    return (
+        f"{what} is a supernet's: its batch-norm statistics mix all paths, so no path of it works "
+        "as it is. Search it (search_net.py), train the best architecture alone (train_net.py with "
+        "a config of step 4), and take what that has trained."
     )
 
 
@@ -140,14 +132,8 @@ def check_whole(model: nn.Module, checkpoint: Mapping[str, Any]) -> None:
             "backbone alone. Give the model_final.pth of this very network's training (the "
             "step before)."
         )
-    found, own = checkpoint.get("detnas"), describe(model)
-    is_supernet = isinstance(found, Mapping) and found.get("architecture", ()) is None
-    if is_supernet and own and own["architecture"] is not None:
-        raise CheckpointError(
-            "The checkpoint is of a supernet, whose batch-norm statistics are those of all "
-            "paths mixed. search_net.py scores its paths; to test one network, train it first "
-            "(step 4)."
-        )
+    if stated_network(checkpoint).is_supernet and describe(model).get("architecture"):
+        raise CheckpointError(of_supernet("The checkpoint"))
 
 
 def check_backbone(model: nn.Module, missing: set[str]) -> None:

@@ -14,6 +14,7 @@ from ..errors import ConfigError
 from ..files import write_atomically
 from ..modeling import find_supernet
 from .checkpoint import DetNASCheckpointer
+from .checkpoint_file import of_supernet
 from .trainer import LazyTrainer
 
 EVALUATION_FILE = "evaluation.json"
@@ -38,10 +39,7 @@ def evaluate_checkpoint(
         raise ConfigError("train.init_checkpoint is empty; give the checkpoint to evaluate.")
     model = trainer.build_model(cfg)
     if find_supernet(model) is not None:
-        raise ConfigError(
-            "A supernet has no metric of its own: search_net.py scores its paths, each with "
-            "batch-norm statistics of its own. To evaluate one network, take a config of step 4."
-        )
+        raise ConfigError(of_supernet("The model"))
     DetNASCheckpointer(model).load_whole(cfg.train.init_checkpoint)
     results = trainer.test(cfg, model)
     if comm.is_main_process():

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from ..data import categories_of
-from ..engine.checkpoint_file import named_last
+from ..engine.checkpoint_file import named_last, of_supernet
+from ..modeling import Stated, stated_network
 from .errors import TrainedError
 
 
@@ -42,23 +43,17 @@ def stated_architecture(path: Path) -> list[int] | None:
     """The architecture that a checkpoint has; None where it says nothing of it.
 
     Raises:
-        TrainedError: it is a supernet's, or its architecture is no list of numbers.
+        TrainedError: it is a supernet's.
+        WeightsError: as `stated_network`.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # the checkpointer says what is amiss
         return None
-    stated = checkpoint.get("detnas") if isinstance(checkpoint, dict) else None
-    if not isinstance(stated, dict) or "architecture" not in stated:
-        return None
-    architecture = stated["architecture"]
-    if architecture is None:
-        raise TrainedError(of_supernet(path))
-    if not (isinstance(architecture, (list, tuple)) and all(type(c) is int for c in architecture)):
-        raise TrainedError(
-            f"{path} says that its architecture is {architecture!r}; expected a list of numbers."
-        )
-    return [*architecture]
+    stated = stated_network(checkpoint) if isinstance(checkpoint, dict) else Stated()
+    if stated.is_supernet:
+        raise TrainedError(of_supernet(str(path)))
+    return stated.architecture
 
 
 def categories_in(checkpoint: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
@@ -77,11 +72,3 @@ def categories_in(checkpoint: Mapping[str, Any], names: Sequence[str]) -> list[d
             'The checkpoint\'s entry "categories" is damaged: expected id and name of each class, '
             f"got {str(stored)[:200]}."
         ) from e
-
-
-def of_supernet(path: Path) -> str:
-    return (
-        f"{path} is a supernet's checkpoint: its batch-norm statistics mix all paths, so no path "
-        "of it works as it is. Search it (search_net.py), train the best architecture alone "
-        "(train_net.py with a config of step 4), and give the folder of that training."
-    )

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from ..engine import ConfigError, DetNASCheckpointer, backbone_node, load_config
+from ..engine.checkpoint_file import of_supernet
 from ..engine.machines import DEVICE, visible_gpus
 from ..engine.preflight import dataset_names
 from ..modeling import find_backbone, find_supernet, get_cfg
@@ -27,7 +28,7 @@ from ..modeling.yacs_file import merge_yacs_file
 from ..own_modules import why_not_read
 from ..trust import add_trust, check_targets, is_code
 from ..trusted import MAPPERS, MODELS
-from .checkpoints import categories_in, last_checkpoint, of_supernet, stated_architecture
+from .checkpoints import categories_in, last_checkpoint, stated_architecture
 from .errors import DeviceError, TrainedError
 
 CONFIG = "config.yaml"
@@ -136,7 +137,7 @@ def load_trained(
     path = Path(weights) if weights else last_checkpoint(file.parent)
     made = read(file, stated_architecture(path), trust)
     if find_supernet(made["model"]) is not None:
-        raise TrainedError(of_supernet(path))
+        raise TrainedError(of_supernet(str(path)))
     left = DetNASCheckpointer(made["model"]).load(str(path), checkpointables=[])
     made["model"].eval()
     categories = categories_in(left, (*made.pop("train_sets"), *made["test_sets"]))

@@ -12,7 +12,7 @@ from .folding import folded
 from .measuring import ModuleChoice
 from .network import StandAloneNetwork
 from .norm import LevelNorm, Norm
-from .state_dicts import slice_supernet
+from .state_dicts import Stated, slice_supernet, stated_network
 from .supernet import Supernet, find_supernet
 from .weights import (
     backbone_prefix,
@@ -33,6 +33,7 @@ __all__ = [
     "ShuffleBlock",
     "StandAloneNetwork",
     "StagedBackbone",
+    "Stated",
     "Supernet",
     "WeightsError",
     "add_detnas_config",
@@ -45,5 +46,6 @@ __all__ = [
     "folded",
     "get_cfg",
     "load_weights",
+    "stated_network",
     "slice_supernet",
 ]

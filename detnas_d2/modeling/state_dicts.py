@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from operator import index
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,6 +14,42 @@ from .errors import WeightsError
 State = Mapping[str, torch.Tensor]
 _STEM_KEY = "stem.conv.weight"
 _COUNTER = "num_batches_tracked"  # BN, SyncBN and NaiveSyncBN have it, FrozenBN has not
+
+
+class Stated(NamedTuple):
+    """The network that a checkpoint says it is of; all is empty where it says nothing.
+
+    architecture: None for a supernet.
+    """
+
+    space: str = ""
+    fingerprint: str = ""
+    architecture: list[int] | None = None
+
+    @property
+    def is_supernet(self) -> bool:
+        return self.fingerprint != "" and self.architecture is None
+
+
+def stated_network(checkpoint: Mapping[str, Any]) -> Stated:
+    """What a checkpoint's "detnas" says, which `describe` made.
+
+    Raises:
+        WeightsError: it is damaged.
+    """
+    stated = checkpoint.get("detnas")
+    if not stated:
+        return Stated()
+    try:
+        name, fingerprint, choices = (stated[field] for field in Stated._fields)
+        # they become a part of the config, where text or a dict could be more than numbers
+        architecture = None if choices is None else [index(choice) for choice in choices]
+    except (TypeError, KeyError) as e:
+        raise WeightsError(
+            'the checkpoint\'s entry "detnas" is damaged: expected space, fingerprint and '
+            f"architecture, got {stated!r}"
+        ) from e
+    return Stated(str(name), str(fingerprint), architecture)
 
 
 def slice_supernet(

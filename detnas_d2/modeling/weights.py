@@ -14,6 +14,7 @@ from .errors import WeightsError
 from .network import StandAloneNetwork
 from .state_dicts import (
     State,
+    Stated,
     checked_state,
     compare,
     detnas_prefix,
@@ -22,6 +23,7 @@ from .state_dicts import (
     same_keys,
     slice_supernet,
     split,
+    stated_network,
 )
 from .supernet import Supernet
 
@@ -103,7 +105,7 @@ def load_weights(
             "'backbone' to load into; load it with Detectron2's DetectionCheckpointer"
         )
 
-    stated, kind = checkpoint.get("detnas"), "network of the same shape"
+    stated, kind = stated_network(checkpoint), "network of the same shape"
     if path_only:
         body, kind = _fit_path(body, stated, backbone, target_body)
     elif backbone:
@@ -127,7 +129,7 @@ def load_weights(
 
 
 def _fit_path(
-    body: State, stated: Any, backbone: StagedBackbone | None, target: State
+    body: State, stated: Stated, backbone: StagedBackbone | None, target: State
 ) -> tuple[State, str]:
     """A network's weights under the keys of its path in the model, and whose they are."""
     if not isinstance(backbone, Supernet):
@@ -136,7 +138,7 @@ def _fit_path(
             "leave it out"
         )
     space = backbone.space
-    theirs = _stated_architecture(stated, space, None) if stated else None
+    theirs = _architecture(stated, space, None) if stated.fingerprint else None
     if theirs is None:
         raise WeightsError(
             "train.init_path_only (path_only) takes the weights of one network; the checkpoint "
@@ -152,12 +154,12 @@ def _fit_path(
 
 
 def _fit_backbone(
-    body: State, stated: Any, backbone: StagedBackbone, target: State
+    body: State, stated: Stated, backbone: StagedBackbone, target: State
 ) -> tuple[State, bool]:
     """The checkpoint's backbone under the model's keys, and whether it had to be sliced."""
     space, ours = backbone.space, _choices(backbone)
-    if stated:
-        theirs = _stated_architecture(stated, space, ours)
+    if stated.fingerprint:
+        theirs = _architecture(stated, space, ours)
         if theirs not in (None, ours):
             todo = (
                 "a supernet takes a supernet's weights only, unless train.init_path_only=True "
@@ -171,29 +173,23 @@ def _fit_backbone(
                 f"{_name(space.name, ours)}: {todo}"
             )
     sliced = False
-    if ours is not None and (theirs is None if stated else not same_keys(body, target)):
+    is_whole = stated.is_supernet if stated.fingerprint else not same_keys(body, target)
+    if ours is not None and is_whole:
         try:
             body, sliced = slice_supernet(body, Architecture(space, tuple(ours))), True
         except WeightsError:
-            if stated:
+            if stated.is_supernet:
                 raise
             # not a supernet's keys either: the comparison says what is amiss
     compare(body, target, f"the backbone's weights are not those of {_name(space.name, ours)}")
     return body, sliced
 
 
-def _stated_architecture(
-    stated: Any, space: SearchSpace, ours: Sequence[int] | None
+def _architecture(
+    stated: Stated, space: SearchSpace, ours: Sequence[int] | None
 ) -> list[int] | None:
     """The architecture that a checkpoint says it is of, None for a supernet; of our space only."""
-    try:
-        name, fingerprint, theirs = (stated[k] for k in ("space", "fingerprint", "architecture"))
-        theirs = None if theirs is None else [int(choice) for choice in theirs]
-    except (TypeError, KeyError, ValueError) as e:
-        raise WeightsError(
-            f'the checkpoint\'s entry "detnas" is damaged: expected space, fingerprint and '
-            f"architecture, got {stated!r}"
-        ) from e
+    name, fingerprint, theirs = stated
     if fingerprint != space.fingerprint:
         why = (
             "their spaces differ in their description: stages, choices or settings of a choice"
@@ -202,7 +198,7 @@ def _stated_architecture(
         )
         raise WeightsError(
             f"the weights are of {_name(name, theirs)}, the model is {_name(space.name, ours)}: "
-            f"{why} (fingerprints {str(fingerprint)[:12]} and {space.fingerprint[:12]}); give both "
+            f"{why} (fingerprints {fingerprint[:12]} and {space.fingerprint[:12]}); give both "
             "the same space"
         )
     return theirs

@@ -61,7 +61,7 @@ CHECKPOINTS = [
         f"{TEST} train.init_checkpoint=output/step1/model_final.pth",
         "lacks … of the model's heads … Give the model_final.pth",
     ),
-    begun(f"{TEST} train.init_checkpoint={SUPERNET}", "is of a supernet … train it first (step 4)"),
+    begun(f"{TEST} train.init_checkpoint={SUPERNET}", "is a supernet's … config of step 4"),
     begun(
         f"train_net.py @step1 {NEW} train.init_checkpoint={SUPERNET}",
         "the model is a classifier … take a classification checkpoint",

@@ -100,7 +100,7 @@ CONFIGS = [
     Wrong(f"search_net.py @step2 {NEW}", "lacks search … not a config of a search"),
     begun(
         f"train_net.py @step2 --eval-only {NEW} train.init_checkpoint=output/step2/model_final.pth",
-        "supernet has no metric … take a config of step 4",
+        "model is a supernet's … config of step 4",
     ),
     begun(f"{STEP2} path_sampler=null", "no 'path_sampler' … configs/common/paths.py"),
 ]

@@ -104,7 +104,7 @@ def test_boxes_and_json_without_the_data(trained, photographs, tmp_path, monkeyp
 def test_what_can_not_be_done_is_said_before(supernet, workspace, trained, photographs, tmp_path):
     out = tmp_path / "out"
     for folder, images, output, message in (
-        (workspace / "output/step2", photographs, out, "is a supernet's checkpoint"),
+        (workspace / "output/step2", photographs, out, "is a supernet's"),
         (trained, trained, out, "has no images"),
         (trained, tmp_path / "*.jpg", out, "'photos/*.jpg'"),
         (trained, photographs, photographs, "a.png, which would be overwritten"),
