@@ -12,7 +12,7 @@ from typing import Any
 from ..driver.description import FILE
 from ..durations import duration
 from ..search import Evaluation, rank
-from ..search.ledger_format import complete_lines, parse_line
+from ..search.ledger_format import complete_lines, parse_evaluations, parse_line
 from ..space import SearchSpace
 from .folders import BEST, LEDGER, StepFolder
 from .search_file import SearchFile, read_search_file
@@ -107,16 +107,10 @@ def _read_ledger(
     header: dict[str, Any] = attempt(
         failure, lambda: dict(parse_line(lines[0])["header"]), {}, notes
     )
-    found: dict[Any, Evaluation] = {}
     damaged: list[str] = []
-    for number, line in enumerate(lines[1:], start=2):
-        try:
-            evaluation = Evaluation.from_json(parse_line(line), space)
-        except Exception as error:
-            damaged.append(f"line {number} ({error})")
-            continue
-        found.pop(evaluation.architecture, None)
-        found[evaluation.architecture] = evaluation
+    found = parse_evaluations(
+        path, lines, space, lambda number, error: damaged.append(f"line {number} ({error})")
+    )
     if damaged:
         more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
         notes.append(

@@ -17,7 +17,7 @@ import json
 import os
 import shlex
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -116,14 +116,21 @@ def check_header(path: Path, lines: list[bytes], expected: Mapping[str, Any]) ->
 
 
 def parse_evaluations(
-    path: Path, lines: list[bytes], space: SearchSpace
+    path: Path,
+    lines: list[bytes],
+    space: SearchSpace,
+    damaged: Callable[[int, Exception], object] | None = None,
 ) -> dict[Architecture, Evaluation]:
-    """The evaluations after the header. Raises LedgerError, which names file and line."""
+    """The evaluations after the header. A damaged line is passed over, its number and error given
+    to `damaged`; without that LedgerError is raised, which names file and line."""
     evaluations: dict[Architecture, Evaluation] = {}
     for number, line in enumerate(lines[1:], start=2):
         try:
             add(evaluations, Evaluation.from_json(parse_line(line), space))
         except (ValueError, OverflowError, RecursionError) as error:
+            if damaged is not None:
+                damaged(number, error)
+                continue
             raise LedgerError(
                 f"{path}, line {number} is damaged: {error}. Restore the file from a copy, or "
                 f"delete this line (sed -i {number}d {shlex.quote(str(path))}): its architecture "
@@ -135,9 +142,10 @@ def parse_evaluations(
 def add(evaluations: dict[Architecture, Evaluation], new: Evaluation) -> None:
     """Put it at the end; an earlier one that failed gives way. Raises ValueError for one that did
     not fail."""
-    old = evaluations.pop(new.architecture, None)
+    old = evaluations.get(new.architecture)
     if old is not None and old.ok:
         raise ValueError(f"architecture {new.architecture} was evaluated before")
+    evaluations.pop(new.architecture, None)
     evaluations[new.architecture] = new
 
 
