@@ -16,6 +16,7 @@ import errno
 import functools
 import logging
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -48,7 +49,11 @@ def new_parser(text: str | None, prog: str | None = None) -> argparse.ArgumentPa
 
 
 def command(
-    program: str, *, interrupted: str = "stopped.", flags: Collection[str] = ()
+    program: str,
+    *,
+    interrupted: str = "stopped.",
+    flags: Collection[str] = (),
+    sigterm: bool = False,
 ) -> Callable[[Callable[[Sequence[str]], _T]], Callable[..., _T]]:
     """Decorates a program's `main(argv)`; it may then be called without argv, for sys.argv's.
 
@@ -56,6 +61,7 @@ def command(
         program: the name before messages.
         interrupted: what Ctrl-C says.
         flags: options without a value, besides `--debug`, that may stand after overrides.
+        sigterm: end by SystemExit at SIGTERM, so that what it has started is ended too.
     """
     movable = {DEBUG, *flags}
 
@@ -65,6 +71,8 @@ def command(
             argv = list(sys.argv[1:] if argv is None else argv)
             # to the front, for after overrides a parser takes them for some of these
             argv.sort(key=lambda argument: argument not in movable)
+            if sigterm:
+                signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
             with ending(program, debug=DEBUG in argv, interrupted=interrupted):
                 return main(argv)
 

@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
@@ -38,7 +38,7 @@ import torch.utils.tensorboard  # as a training does, but late  # noqa: F401
 from chaos_compare import differences
 from tiny_steps import ROOT, write_tiny_steps
 
-from detnas_d2.commands import add_debug, ending
+from detnas_d2.commands import add_debug, command
 from detnas_d2.data import register_builtin_datasets
 
 TRAIN = ("train.max_iter=24", "train.checkpointer.period=4", "train.log_period=2")
@@ -240,7 +240,7 @@ def chain(kind: Kind, step: str, count: int, seed: int) -> int:
     raise Failure(f"no moment was found for the kill {kind.name!r} of {step}")
 
 
-def main(count: int, seed: int, jobs: int, short: bool) -> bool:
+def run(count: int, seed: int, jobs: int, short: bool) -> bool:
     """Returns whether all kills were survived."""
     start = time.monotonic()
     print(f"{count} kills, seed {seed}, {jobs} at a time", flush=True)
@@ -278,7 +278,8 @@ def main(count: int, seed: int, jobs: int, short: bool) -> bool:
     return not failures
 
 
-if __name__ == "__main__":
+@command("chaos.py")
+def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -286,6 +287,9 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the moments")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side, a core each")
     parser.add_argument("--short", action="store_true", help="two kinds, three steps")
-    args = add_debug(parser).parse_args()
-    with ending("chaos.py", debug=args.debug):
-        sys.exit(not main(args.kills, args.seed, args.jobs, args.short))
+    args = add_debug(parser).parse_args(argv)
+    sys.exit(not run(args.kills, args.seed, args.jobs, args.short))
+
+
+if __name__ == "__main__":
+    main()

@@ -27,7 +27,7 @@ from typing import Any
 
 from detectron2.config import LazyConfig
 
-from detnas_d2.commands import new_parser
+from detnas_d2.commands import command, new_parser
 from detnas_d2.data import DEMO_DIGITS, datasets_root, write_bccd_boxes, write_digits
 from detnas_d2.data.own import prepare_folder
 from detnas_d2.data.own_settings import own_settings
@@ -36,7 +36,7 @@ from detnas_d2.engine import ConfigError
 from detnas_d2.files import write_atomically
 from detnas_d2.report import draw_detections, write_report
 from detnas_d2.search import read_ledger
-from detnas_d2.steps import Step, StepError, run_script, run_steps
+from detnas_d2.steps import STOPPED, Step, StepError, run_steps
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = {
@@ -159,7 +159,7 @@ def estimate(steps: Sequence[Step], file: Path, *, only: bool, long: bool) -> di
     return {name: p.seconds for name, p in measured.items()}
 
 
-def main(dataset: str, detector: str | None, *, only_estimate: bool, long: bool) -> None:
+def run(dataset: str, detector: str | None, *, only_estimate: bool, long: bool) -> None:
     os.chdir(ROOT)
     folder = ROOT / "configs" / dataset
     if dataset == "demo":
@@ -255,20 +255,21 @@ def report(steps: Sequence[Step], seconds: Mapping[str, float], output: Path, su
         print(f"no report was written ({e}); to try again: python -m detnas_d2.report {output}")
 
 
-if __name__ == "__main__":
+@command("run_steps.py", interrupted=STOPPED, sigterm=True)
+def main(argv: Sequence[str]) -> None:
     own = sorted(file.parent.name for file in (ROOT / "configs").glob("*/settings.py"))
     parser = new_parser(__doc__)
     parser.add_argument("dataset", choices=["demo", "bccd", *own])
     parser.add_argument("--detector", choices=["fpn", "retinanet"], help="for bccd")
     parser.add_argument("--estimate", action="store_true", help="own data: show the times and end")
     parser.add_argument("--long", action="store_true", help="own data: run for more than a day")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.dataset == "bccd" and args.detector is None:
         parser.error("bccd needs --detector fpn or --detector retinanet")
     if (args.estimate or args.long) and args.dataset not in own:
         parser.error("--estimate and --long are for own data: custom, or a copy of configs/custom")
-    run_script(
-        "run_steps.py",
-        lambda: main(args.dataset, args.detector, only_estimate=args.estimate, long=args.long),
-        debug=args.debug,
-    )
+    run(args.dataset, args.detector, only_estimate=args.estimate, long=args.long)
+
+
+if __name__ == "__main__":
+    main()

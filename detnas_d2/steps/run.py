@@ -15,36 +15,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from ..commands import ending
 from ..errors import DetNASError
 from ..files import write_atomically
 from .step import Step
 
 PROGRESS = re.compile(r"eta: |\d+/\d+, generation|Inference done|left out|Traceback|Error")
 PRINT = functools.partial(print, flush=True)
+STOPPED = "stopped; the same command goes on from there."
 PERIOD = 10.0  # seconds between two notes of a step's time: what a kill -9 can lose
 
 
 class StepError(DetNASError):
     """A step that failed."""
-
-
-def run_script(script: str, main: Callable[[], None], *, debug: bool = False) -> None:
-    """Run the `main` of a script that runs steps: SIGTERM stops them, an error is one message.
-
-    Args:
-        script: the name before messages.
-        main: what it does.
-        debug: show the traceback of an error.
-    """
-    former = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        with ending(
-            script, debug=debug, interrupted="stopped; the same command goes on from there."
-        ):
-            main()
-    finally:
-        signal.signal(signal.SIGTERM, former)
 
 
 def run_steps(

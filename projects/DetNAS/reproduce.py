@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -25,14 +26,14 @@ from paper.voc_form import register_voc
 from scipy import stats
 from studies import ROOT, STUDIES, Network, Study
 
-from detnas_d2.commands import new_parser
+from detnas_d2.commands import command, new_parser
 from detnas_d2.data import STUDY_DIGITS, register_builtin_datasets, write_bccd_boxes, write_digits
 from detnas_d2.data.builtin import bccd_root
 from detnas_d2.data.catalog import ROOT_VARIABLE
 from detnas_d2.files import write_atomically
 from detnas_d2.search import read_ledger
 from detnas_d2.space import Architecture
-from detnas_d2.steps import run_script, run_steps
+from detnas_d2.steps import STOPPED, run_steps
 
 OUTPUT = ROOT / "output" / "reproduce"
 FIGURES = ("AP", "AP50", "VOC mAP")
@@ -147,7 +148,7 @@ def _mean(values: list[float | None]) -> str:
     return f"{fmean(numbers):.1f}±{stdev(numbers):.1f}"
 
 
-def main(names: list[str], jobs: int) -> None:
+def run(names: list[str], jobs: int) -> None:
     os.chdir(ROOT)
     studies = [s for s in STUDIES if not names or s.name in names]
     make_data(OUTPUT / "datasets", studies)
@@ -161,7 +162,8 @@ def main(names: list[str], jobs: int) -> None:
     print(table(results), f"raw results: {OUTPUT / 'results.json'}", sep="\n")
 
 
-if __name__ == "__main__":
+@command("reproduce.py", interrupted=STOPPED, sigterm=True)
+def main(argv: Sequence[str]) -> None:
     parser = new_parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=[s.name for s in STUDIES], default=[])
     parser.add_argument(
@@ -171,5 +173,9 @@ if __name__ == "__main__":
         help="steps run at a time, sharing the cores (default: 2); the same in all calls, for a "
         "search goes on with the same number of threads only",
     )
-    args = parser.parse_args()
-    run_script("reproduce.py", lambda: main(args.only, args.jobs), debug=args.debug)
+    args = parser.parse_args(argv)
+    run(args.only, args.jobs)
+
+
+if __name__ == "__main__":
+    main()

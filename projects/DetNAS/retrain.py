@@ -19,15 +19,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from detnas_d2.commands import new_parser
+from detnas_d2.commands import command, new_parser
 from detnas_d2.engine import ConfigError, load_config
 from detnas_d2.files import write_atomically
-from detnas_d2.steps import Step, run_script, run_steps
+from detnas_d2.steps import STOPPED, Step, run_steps
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,7 +66,7 @@ def summarise(architectures: Iterable[str], tests: list[Step]) -> dict[str, Any]
     }
 
 
-def main(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     args.search_config = os.path.abspath(args.search_config)
     args.test_config = os.path.abspath(args.test_config)
     os.chdir(ROOT)
@@ -88,7 +88,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"figures: {path}")
 
 
-if __name__ == "__main__":
+@command("retrain.py", interrupted=STOPPED, sigterm=True)
+def main(argv: Sequence[str]) -> None:
     parser = new_parser(__doc__)
     parser.add_argument("search_config", metavar="SEARCH_CONFIG")
     parser.add_argument("test_config", metavar="TEST_CONFIG")
@@ -97,7 +98,11 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=5, help="random architectures (default: 5)")
     parser.add_argument("--seed", type=int, default=1, help="of the drawing; not search.seed")
     parser.add_argument("--num-gpus", type=int, default=0)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.count < 2:
         parser.error("--count has to be at least 2: a deviation is wanted")
-    run_script("retrain.py", lambda: main(args), debug=args.debug)
+    run(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -67,7 +67,7 @@ def tool(config, workspace, monkeypatch):
 
 
 def run(*, estimate=False, long=False):
-    run_steps.main("custom", None, only_estimate=estimate, long=long)
+    run_steps.run("custom", None, only_estimate=estimate, long=long)
 
 
 def set_line(config, **values):

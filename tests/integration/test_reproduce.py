@@ -170,7 +170,7 @@ def test_a_study_by_the_real_scripts(tools, workspace, tmp_path, monkeypatch):
         return seconds
 
     monkeypatch.setattr(reproduce, "run_steps", run_steps)
-    reproduce.main([], jobs=1)
+    reproduce.run([], jobs=1)
     (results,) = json.loads((root / "output/reproduce/results.json").read_text()).values()
     assert [run["row"] for run in results["runs"]] == ["DetNAS-P"] * 2 + ["Random"] * 2
     assert all(run["AP"] is not None and run["VOC mAP"] >= 0 for run in results["runs"])

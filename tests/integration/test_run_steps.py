@@ -74,7 +74,7 @@ def test_all_steps_once(load, monkeypatch, capsys):
     monkeypatch.setattr(tool, "read_ledger", lambda path, space: (None, evaluations))
 
     def run():
-        tool.main("demo", None, only_estimate=False, long=False)
+        tool.run("demo", None, only_estimate=False, long=False)
         return json.loads(Path("output/demo/summary.json").read_text())
 
     Path("fail").write_text("step4_detection_random")
@@ -107,7 +107,7 @@ def retrain(load):
     module = load("projects/DetNAS", "retrain")
     test = {"search_config": SEARCH, "test_config": "configs/demo/step4_detection.py"}
     others = {"count": 3, "seed": 0, "num_gpus": 2, "architecture": None, "name": "random"}
-    module.call = lambda **given: module.main(Namespace(**{**test, **others, **given}))
+    module.call = lambda **given: module.run(Namespace(**{**test, **others, **given}))
     return module
 
 

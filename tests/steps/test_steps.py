@@ -15,7 +15,7 @@ from detectron2.config import LazyConfig
 from fake_scripts import calls, write_fake_scripts
 
 from detnas_d2.engine import ConfigError
-from detnas_d2.steps import Step, StepError, run_script, run_steps
+from detnas_d2.steps import Step, StepError, run_steps
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "configs" / "demo"
@@ -178,23 +178,3 @@ def test_what_runs_ends_with_the_others(root, monkeypatch, how):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert len(json.loads(starts.read_text())) == 1
-
-
-@pytest.mark.parametrize(
-    ("raised", "status"),
-    [
-        (StepError("x failed"), "script.py: x failed"),
-        (KeyboardInterrupt(), 130),
-        (signal.SIGTERM, 128 + signal.SIGTERM),
-    ],
-)
-def test_a_script_ends_with_one_message(raised, status):
-    def main():
-        if isinstance(raised, signal.Signals):
-            signal.raise_signal(raised)
-        raise raised
-
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as end:
-        run_script("script.py", main)
-    assert end.value.code == status and signal.getsignal(signal.SIGTERM) is before
