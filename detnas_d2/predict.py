@@ -28,9 +28,10 @@ from tqdm import tqdm
 
 from .commands import command, new_parser
 from .data.drawing import draw_boxes, write_picture
+from .engine.machines import check_device
 from .errors import DetNASError
 from .export import Trained, load_trained
-from .export.trained import add_arguments, check_device
+from .export.trained import add_arguments
 from .files import parse_json, write_atomically
 
 PROGRAM = "python -m detnas_d2.predict"

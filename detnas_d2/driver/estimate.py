@@ -29,7 +29,7 @@ from ..commands import add_debug, command
 from ..durations import duration
 from ..engine import ConfigError, LazyTrainer, backbone_node, build_trainer, load_config
 from ..engine.hooks import require_supernet
-from ..engine.machines import visible_gpus
+from ..engine.machines import wrong_device
 from ..space import resolve_space
 from ..trust import add_trust
 from .configured import build_algorithm, build_limit
@@ -57,12 +57,9 @@ def predict(name: str, cfg: DictConfig, gpus: int = 0) -> Predicted:
         ConfigError: the config needs a GPU, and there is none.
         DataError, ...: what the step itself would end with, e.g. data that are not there.
     """
-    found, processes = visible_gpus(), max(gpus, 1)
-    if str(cfg.train.device).startswith("cuda") and found < processes:
-        raise ConfigError(
-            f"{name} is to run on {processes} GPU(s), but PyTorch sees {found} here; "
-            'for a CPU: train.device=cpu (configs/custom: machine = "cpu" in settings.py).'
-        )
+    processes = max(gpus, 1)
+    for problem in wrong_device(cfg, processes, 0):
+        raise ConfigError(f"{name}: {problem} (configs/custom: another machine in settings.py.)")
     cfg = copy.deepcopy(cfg)
     node = backbone_node(cfg)
     if str(node.get("architecture")).endswith(".json"):  # neither the cheapest nor the dearest

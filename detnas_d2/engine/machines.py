@@ -114,6 +114,26 @@ def gpu_name(device: str) -> str:
     return done.stdout.strip()
 
 
+def check_device(device: str) -> None:
+    """
+    Raises:
+        ConfigError: a --device that PyTorch does not know or see.
+    """
+    if problem := _wrong_name("--device", device, visible_gpus()):
+        raise ConfigError(problem)
+
+
+def _wrong_name(what: str, device: str, found: int) -> str:
+    """Why `what` can't be that; "" if it can. `found`: GPUs."""
+    if not DEVICE.fullmatch(device):
+        return f"{what} is {device!r}; expected cpu, cuda, or cuda:NUMBER."
+    if device == "cpu" or int(device.partition(":")[2] or 0) < found:
+        return ""
+    if found == 0:
+        return f"{what} is {device!r}, but PyTorch sees no GPU here; for a CPU: {what}=cpu."
+    return f"{what} is {device!r}, but PyTorch sees {found} GPU(s) here, from cuda:0 on."
+
+
 def wrong_device(cfg: DictConfig, processes: int, workers: int) -> Iterator[str]:
     """A device that PyTorch does not know or see, or has too few of.
 
@@ -122,22 +142,14 @@ def wrong_device(cfg: DictConfig, processes: int, workers: int) -> Iterator[str]
         processes: on this machine, each with a device of its own.
         workers: of a search on this machine, likewise.
     """
-    device = str(cfg.train.device)
-    if not DEVICE.fullmatch(device):
-        yield f"train.device is {device!r}; expected cpu, cuda, or cuda:NUMBER."
-        return
-    if device == "cpu":
+    device, found = str(cfg.train.device), visible_gpus(for_workers=workers > 0)
+    if problem := _wrong_name("train.device", device, found):
+        yield problem
+    elif device == "cpu":
         if cfg.train.get("amp", {}).get("enabled"):
             yield "train.amp.enabled needs a GPU; on a CPU: train.amp.enabled=False."
-        return
-    found = visible_gpus(for_workers=workers > 0)
-    number = int(device.partition(":")[2] or 0)
-    if found == 0:
-        yield "train.device is 'cuda', but PyTorch sees no GPU here; for a CPU: train.device=cpu."
     elif processes > found:
         yield f"--num-gpus is {processes}, but PyTorch sees {found} GPU(s) here."
-    elif number >= found:
-        yield f"train.device is {device!r}, but PyTorch sees {found} GPU(s) here, from cuda:0 on."
     elif workers > found:
         yield (
             f"search.executor.workers is {workers}, each with a GPU, but PyTorch sees {found} "

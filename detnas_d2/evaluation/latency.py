@@ -30,7 +30,7 @@ from torch import nn
 from tqdm import tqdm
 
 from ..commands import command, new_parser
-from ..errors import ConfigError
+from ..engine.machines import check_device
 from ..files import write_atomically
 from ..modeling import Supernet
 from ..space import LATENCY_ERROR, LatencyTable, SearchSpace
@@ -56,8 +56,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--threads", type=_positive, help="of PyTorch on a CPU")
     parser.add_argument("--rounds", type=_positive, default=40, help="times of each choice")
     args = parser.parse_args(argv)
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("PyTorch sees no GPU here; measure on --device cpu, or where one is.")
+    check_device(args.device)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     table = measure_latency(
         load_space(args.space, trust=args.trust),

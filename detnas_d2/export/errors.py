@@ -9,9 +9,5 @@ class TrainedError(DetNASError):
     """A folder that holds no trained network of the kind that is wanted."""
 
 
-class DeviceError(DetNASError):
-    """A device that PyTorch does not know or see."""
-
-
 class ExportError(DetNASError):
     """A network that can't be exported, or an exported file that does not compute the same."""

@@ -14,13 +14,14 @@ import torch
 from detectron2.data import DatasetCatalog
 
 from ..data import DataError, missing_datasets
+from ..engine.machines import check_device
 from ..files import TEMPORARY
 from .comparing import TOLERANCE, Comparison, compare
 from .errors import ExportError
 from .features import backbone_of
 from .formats import check_onnx, read_onnx, read_torchscript, write_onnx, write_torchscript
 from .graphs import Graph, graph_of
-from .trained import Trained, check_device
+from .trained import Trained
 
 FORMATS = ("torchscript", "onnx", "state_dict")
 PARTS = ("backbone", "detector")
@@ -66,7 +67,7 @@ def export(
     Raises:
         ExportError: a network that can't be exported so, a file that computes something else, or
             `output` is there.
-        DeviceError: a device that PyTorch does not know or see.
+        ConfigError: a device that PyTorch does not know or see.
         OSError: a file that can't be written.
     """
     output = Path(output)

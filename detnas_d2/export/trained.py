@@ -21,7 +21,6 @@ from torch import nn
 
 from ..engine import ConfigError, DetNASCheckpointer, backbone_node, load_config
 from ..engine.checkpoint_file import of_supernet
-from ..engine.machines import DEVICE, visible_gpus
 from ..engine.preflight import dataset_names
 from ..modeling import find_backbone, find_supernet, get_cfg
 from ..modeling.yacs_file import merge_yacs_file
@@ -29,7 +28,7 @@ from ..own_modules import why_not_read
 from ..trust import add_trust, check_targets, is_code
 from ..trusted import MAPPERS, MODELS
 from .checkpoints import categories_in, last_checkpoint, stated_architecture
-from .errors import DeviceError, TrainedError
+from .errors import TrainedError
 
 CONFIG = "config.yaml"
 
@@ -89,20 +88,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights", metavar="FILE", help="another checkpoint than the last one of the folder"
     )
     add_trust(parser)
-
-
-def check_device(device: str) -> None:
-    """
-    Raises:
-        DeviceError: a device that PyTorch does not know or see.
-    """
-    if not DEVICE.fullmatch(device):
-        raise DeviceError(f"--device is {device!r}; expected cpu, cuda, or cuda:NUMBER.")
-    found = visible_gpus()
-    if device != "cpu" and int(device.partition(":")[2] or 0) >= found:
-        raise DeviceError(
-            f"--device is {device}, but PyTorch sees {found or 'no'} GPU(s) here; leave it out."
-        )
 
 
 def config_of(source: Path) -> Path:
