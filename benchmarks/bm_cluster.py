@@ -29,6 +29,7 @@ from measuring import report
 
 from detnas_d2.search import (
     CostLimit,
+    CostLimits,
     Evaluation,
     Evaluator,
     EvolutionarySearch,
@@ -78,7 +79,7 @@ def plan(architecture: Architecture, mean: float) -> tuple[float, float, bool]:
 def main(args: argparse.Namespace) -> None:
     space = get_space("300m")
     cost = CostTable(space)
-    limit = CostLimit(cost.flops, 300_000_000)
+    limit = CostLimits(space, [CostLimit(cost.flops, 300_000_000)])
     count, workers = args.candidates, args.workers
     searches: dict[str, Any] = {
         "algorithm_2": EvolutionarySearch(space, limit, generations=count // 50),

@@ -11,7 +11,7 @@ from detectron2.utils.registry import locate
 from omegaconf import DictConfig
 
 from ..engine import ConfigError
-from ..search import CostLimit, CostLimits, Limit, SearchAlgorithm
+from ..search import CostLimit, CostLimits, SearchAlgorithm
 from ..space import LATENCY_ERROR, BlockCost, CostTable, LatencyTable, SearchSpace
 
 logger = logging.getLogger(__name__)
@@ -60,25 +60,23 @@ def build_limit(cfg: DictConfig, space: SearchSpace) -> tuple[SearchCosts, CostL
     Raises:
         ConfigError: a limit of latency without a table.
         SpaceError: as `SearchCosts`.
-        LimitError: no architecture meets them; it names the nearest feasible values.
     """
     costs, limits = SearchCosts(cfg, space), []
     for name in COSTS:
         maximum = cfg.search.get(f"{name}_limit")
         if maximum is not None:
             limits.append(CostLimit(costs.named(name), maximum))
-    limit = CostLimits(space, limits)
-    limit.witness()
-    return costs, limit
+    return costs, CostLimits(space, limits)
 
 
-def build_algorithm(cfg: DictConfig, costs: SearchCosts, limit: Limit) -> SearchAlgorithm:
+def build_algorithm(cfg: DictConfig, costs: SearchCosts, limit: CostLimits) -> SearchAlgorithm:
     """``cfg.search.algorithm`` on the costs' space, with the limit, the seed, what it begins with,
     and the costs that its ``costs`` name.
 
     Raises:
         ConfigError: an algorithm that can't begin with given architectures; an unknown cost.
         SearchError, ArchitectureError, LedgerError: settings that can't work.
+        LimitError: no architecture meets the limits; it names the nearest feasible values.
     """
     search = cfg.search
     target = search.algorithm._target_

@@ -12,7 +12,7 @@ from .executor import Executor, Fitness, InProcessExecutor, Measurement, measure
 from .given import GivenArchitectures
 from .ledger import Ledger
 from .ledger_format import make_header, read_ledger
-from .limits import CostLimit, CostLimits, Limit
+from .limits import CostLimit, CostLimits
 from .operators import crossover, mutate
 from .pareto import ParetoSearch
 from .progress import Progress
@@ -35,7 +35,6 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "LedgerMismatch",
-    "Limit",
     "LimitError",
     "Measurement",
     "Observer",

@@ -43,7 +43,7 @@ from ..space import Architecture, SearchSpace
 from .algorithm import check_settings
 from .evaluator import Evaluate
 from .initial import FilePath, first_architectures
-from .limits import CostLimits, Limit
+from .limits import CostLimits
 from .operators import crossover, mutate
 from .record import Evaluation, best_of, rank
 from .results import SearchResult, make_result
@@ -79,7 +79,7 @@ class EvolutionarySearch:
     def __init__(
         self,
         space: SearchSpace,
-        limit: Limit | None = None,
+        limit: CostLimits | None = None,
         *,
         population: int = 50,
         generations: int = 20,

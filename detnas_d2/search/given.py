@@ -9,7 +9,7 @@ from ..space import SearchSpace
 from .errors import SearchError
 from .evaluator import Evaluate
 from .initial import fingerprint, parse_architectures
-from .limits import CostLimits, Limit
+from .limits import CostLimits
 from .results import SearchResult, make_result
 
 
@@ -30,7 +30,7 @@ class GivenArchitectures:
     def __init__(
         self,
         space: SearchSpace,
-        limit: Limit | None = None,
+        limit: CostLimits | None = None,
         *,
         architectures: Sequence[Any],
         seed: int = 0,

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from ..space import Architecture, SearchSpace
 from .errors import SearchError
 from .ledger_format import read_ledger
-from .limits import Limit
+from .limits import CostLimits
 from .record import rank
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Initial:
 
 def first_architectures(
     space: SearchSpace,
-    limit: Limit,
+    limit: CostLimits,
     count: int,
     initial: Any = None,
     initial_ledger: FilePath | None = None,
@@ -88,7 +88,7 @@ def first_architectures(
     )
 
 
-def parse_architectures(values: Any, space: SearchSpace, limit: Limit) -> list[Architecture]:
+def parse_architectures(values: Any, space: SearchSpace, limit: CostLimits) -> list[Architecture]:
     """The different architectures among `values`, in their order.
 
     Args:

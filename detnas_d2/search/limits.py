@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,32 +20,17 @@ CHUNK = 2**11
 
 
 class CostLimit(NamedTuple):
-    """At most `maximum` of a cost. The methods are those of CostLimits."""
+    """At most `maximum` of a cost; CostLimits takes it."""
 
     cost: BlockCost[Any]
     maximum: float
-
-    def allows(self, choices: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return np.asarray(self.cost(choices)) <= self.maximum
-
-    def meets(self, architecture: Architecture) -> bool:
-        return bool(self.cost(architecture) <= self.maximum)
-
-    def witness(self) -> Architecture:
-        if not self.maximum >= self.cost.minimum:  # "not >=" refuses NaN too
-            minimum = _figure(self.cost.minimum)
-            raise LimitError(
-                f"no architecture of space {self.cost.space.name!r} has {self}; the smallest has "
-                f"{minimum}. Raise the limit to {minimum} or more."
-            )
-        return self.cost.cheapest()
 
     def __str__(self) -> str:
         return f"at most {_figure(self.maximum)} {self.cost.unit}"
 
 
 class CostLimits:
-    """Several limits at once, known without evaluating; none at all allow everything."""
+    """The limits of a search, known without evaluating; none at all allow everything."""
 
     def __init__(self, space: SearchSpace, limits: Sequence[CostLimit]) -> None:
         self.space = space
@@ -55,12 +40,12 @@ class CostLimits:
         """(N, L) choices of N architectures with L blocks -> (N,) whether each meets the limits."""
         allowed = np.ones(len(choices), dtype=bool)
         for limit in self.limits:
-            allowed &= limit.allows(choices)
+            allowed &= np.asarray(limit.cost(choices)) <= limit.maximum
         return allowed
 
     def meets(self, architecture: Architecture) -> bool:
         """Whether one does; for a single one it is several times as fast as `allows`."""
-        return all(limit.meets(architecture) for limit in self.limits)
+        return all(limit.cost(architecture) <= limit.maximum for limit in self.limits)
 
     def witness(self) -> Architecture:
         """An architecture that meets all. Raises LimitError, which gives the least value of each
@@ -71,9 +56,15 @@ class CostLimits:
     def _witness(self) -> Architecture:
         if not self.limits:
             return Architecture(self.space, tuple(options[0] for options in self.space.options))
-        cheapest = [limit.witness() for limit in self.limits]
-        if len(cheapest) == 1:
-            return cheapest[0]
+        for limit in self.limits:
+            if not limit.maximum >= limit.cost.minimum:  # "not >=" refuses NaN too
+                minimum = _figure(limit.cost.minimum)
+                raise LimitError(
+                    f"no architecture of space {self.space.name!r} has {limit}; the smallest has "
+                    f"{minimum}. Raise the limit to {minimum} or more."
+                )
+        if len(self.limits) == 1:
+            return self.limits[0].cost.cheapest()
         for rows in self._draws():
             met = rows[self.allows(rows)]
             if len(met):
@@ -100,9 +91,6 @@ class CostLimits:
     def describe(self, architecture: Architecture) -> str:
         """What the architecture has of each limited cost: "12.3 of at most 15 ms of latency"."""
         return ", ".join(f"{_figure(x.cost(architecture))} of {x}" for x in self.limits)
-
-
-Limit: TypeAlias = CostLimit | CostLimits
 
 
 def _figure(value: float) -> str:

@@ -16,7 +16,7 @@ from .algorithm import check_settings
 from .errors import SearchError
 from .evaluator import Evaluate
 from .initial import FilePath, first_architectures
-from .limits import CostLimits, Limit
+from .limits import CostLimits
 from .operators import crossover, mutate
 from .record import Evaluation
 from .results import ParetoResult, TradeOff, make_result, non_dominated
@@ -47,7 +47,7 @@ class ParetoSearch:
     def __init__(
         self,
         space: SearchSpace,
-        limit: Limit | None = None,
+        limit: CostLimits | None = None,
         *,
         costs: Mapping[str, CostFunction],
         population: int = 50,

@@ -10,7 +10,7 @@ from ..space import SearchSpace
 from .algorithm import check_settings
 from .evaluator import Evaluate
 from .initial import FilePath, first_architectures
-from .limits import CostLimits, Limit
+from .limits import CostLimits
 from .results import SearchResult, make_result
 from .sampling import draw_unseen, why_none_left
 
@@ -25,7 +25,7 @@ class RandomSearch:
     def __init__(
         self,
         space: SearchSpace,
-        limit: Limit | None = None,
+        limit: CostLimits | None = None,
         *,
         count: int = 1000,
         initial: Any = None,

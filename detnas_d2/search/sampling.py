@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..space import Architecture, SearchSpace
 from .errors import SearchError
-from .limits import CHUNK, MAX_DRAWS, Limit
+from .limits import CHUNK, MAX_DRAWS, CostLimits
 
 # Up to this size a space is listed and what remains of it is known exactly; above it random draws
 # are tried, and after MAX_DRAWS in vain the space counts as exhausted.
@@ -19,7 +19,7 @@ ENUMERABLE = 2**16
 ATTEMPTS = 100  # draws for one child before a random architecture takes its place
 
 
-def draw_random(space: SearchSpace, count: int, limit: Limit, seed: int) -> list[Architecture]:
+def draw_random(space: SearchSpace, count: int, limit: CostLimits, seed: int) -> list[Architecture]:
     """`count` different architectures under the limit, uniformly; a function of the arguments.
 
     A search of the same seed begins with the same ones: take another for a comparison with it.
@@ -39,7 +39,7 @@ def draw_unseen(
     space: SearchSpace,
     count: int,
     seen: Set[Architecture],
-    limit: Limit,
+    limit: CostLimits,
     rng: np.random.Generator,
 ) -> list[Architecture]:
     """Up to `count` different architectures under the limit, out of those not in `seen`.

@@ -7,7 +7,14 @@ import itertools
 import numpy as np
 import pytest
 
-from detnas_d2.search import CostLimit, EvolutionarySearch, LimitError, RandomSearch, SearchError
+from detnas_d2.search import (
+    CostLimit,
+    CostLimits,
+    EvolutionarySearch,
+    LimitError,
+    RandomSearch,
+    SearchError,
+)
 from detnas_d2.space import Architecture
 
 OFFICIAL = {"parents_from": "all", "mutations": 20, "crossovers": 20}  # the authors' code
@@ -22,7 +29,9 @@ both = pytest.mark.parametrize("search", SMALL)
 def middle(demo, cost):
     """A limit that about half of the demo space meets."""
     drawn = np.random.default_rng(0).integers(4, size=(1001, demo.num_blocks))
-    return CostLimit(cost(demo).flops, float(np.median(cost(demo).flops(drawn))))
+    return CostLimits(
+        demo, [CostLimit(cost(demo).flops, float(np.median(cost(demo).flops(drawn))))]
+    )
 
 
 def distance(a, b):
@@ -43,7 +52,7 @@ def test_paper_settings_evaluate_a_thousand_under_the_limit(demo, instant, separ
     assert [(b.generation, len(b.architectures)) for b in batches] == [(g, 50) for g in range(20)]
     drawn = [a for b in batches for a in b.architectures]
     assert len(set(drawn)) == 1000
-    assert all(cost(demo).flops(a) <= middle.maximum for a in drawn)
+    assert all(middle.meets(a) for a in drawn)
     assert [e.architecture for e in result.evaluations] == drawn
     assert result.stopped_because is None
     assert result.best.fitness == max(e.fitness for e in result.evaluations)
@@ -140,12 +149,14 @@ def test_all_fail_names_the_last_error(demo, instant, search):
 def test_exhausted_small_space_ends_early_at_its_optimum(tiny, instant, separable, cost, allowed):
     table, fitness = cost(tiny), separable(tiny)
     every = [Architecture(tiny, c) for c in itertools.product(range(3), repeat=3)]
-    limit = CostLimit(table.flops, sorted(table.flops(a) for a in every)[allowed - 1])
+    limit = CostLimits(
+        tiny, [CostLimit(table.flops, sorted(table.flops(a) for a in every)[allowed - 1])]
+    )
     evaluate, batches = instant(fitness.value)
     result = EvolutionarySearch(tiny, limit, population=8, parents=4).run(evaluate)
     evaluated = [e.architecture for e in result.evaluations]
     assert len(evaluated) == len(set(evaluated)) == allowed
-    assert set(evaluated) == {a for a in every if table.flops(a) <= limit.maximum}
+    assert set(evaluated) == {a for a in every if table.flops(a) <= limit.limits[0].maximum}
     assert all(len(b.architectures) == 8 for b in batches[:-1])
     assert result.best.fitness == max(map(fitness.value, evaluated))
     assert f"'tiny' has no more than {allowed} architectures" in result.stopped_because
@@ -155,8 +166,8 @@ def test_exhausted_small_space_ends_early_at_its_optimum(tiny, instant, separabl
 def test_limit_that_none_and_that_one_of_a_million_meets(demo, instant, cost, search):
     minimum = cost(demo).min_flops
     with pytest.raises(LimitError, match=f"{minimum:,}"):
-        search(demo, CostLimit(cost(demo).flops, minimum - 1))
-    limit = CostLimit(cost(demo).flops, minimum)
+        search(demo, CostLimits(demo, [CostLimit(cost(demo).flops, minimum - 1)]))
+    limit = CostLimits(demo, [CostLimit(cost(demo).flops, minimum)])
     result = search(demo, limit).run(instant(lambda a: 1.0)[0])
     assert [e.architecture for e in result.evaluations] == [cost(demo).cheapest()]
     assert "262,144 random draws from space 'demo', after 1" in result.stopped_because

@@ -9,6 +9,7 @@ import pytest
 
 from detnas_d2.search import (
     CostLimit,
+    CostLimits,
     EvolutionarySearch,
     GivenArchitectures,
     LedgerError,
@@ -82,8 +83,8 @@ def test_given_and_the_best_of_a_ledger_fill_the_first_population(
     path, records = former
     table = cost(demo)
     ranked = [e.architecture for e in sorted(records, key=lambda e: -(e.fitness or 0)) if e.ok]
-    limit = CostLimit(table.flops, sorted(table.flops(a) for a in ranked)[19])
-    allowed = [a for a in ranked if table.flops(a) <= limit.maximum]
+    limit = CostLimits(demo, [CostLimit(table.flops, sorted(table.flops(a) for a in ranked)[19])])
+    allowed = [a for a in ranked if table.flops(a) <= limit.limits[0].maximum]
     evaluate, batches = instant(lambda a: 1.0)
     caplog.set_level(logging.INFO)
     search = build(limit, initial=[allowed[3], "0," * 10], initial_ledger=str(path))
@@ -113,7 +114,7 @@ def test_given_and_the_best_of_a_ledger_fill_the_first_population(
     ],
 )
 def test_wrong_ones_are_refused_at_once(build, demo, cost, given, error, message):
-    limit = CostLimit(cost(demo).flops, cost(demo).flops([0] * 10))
+    limit = CostLimits(demo, [CostLimit(cost(demo).flops, cost(demo).flops([0] * 10))])
     with pytest.raises(error, match=message):
         build(limit, initial=given)
     with pytest.raises(error, match=message):

@@ -10,6 +10,7 @@ import pytest
 
 from detnas_d2.search import (
     CostLimit,
+    CostLimits,
     EvolutionarySearch,
     ParetoSearch,
     RandomSearch,
@@ -82,7 +83,7 @@ def test_children_are_mixes_of_survivors_that_did_not_fail(demo, instant, separa
     Nothing over the limit is evaluated.
     """
     fitness, flops = separable(demo), cost(demo).flops
-    limit = CostLimit(flops, (flops.minimum + flops.maximum) // 2)
+    limit = CostLimits(demo, [CostLimit(flops, (flops.minimum + flops.maximum) // 2)])
 
     def some_fail(a):
         return None if a[0] in (0, 3) else fitness.value(a)
@@ -90,7 +91,7 @@ def test_children_are_mixes_of_survivors_that_did_not_fail(demo, instant, separa
     evaluate, batches = instant(some_fail, flops=flops)
     sizes = {"population": 20, "generations": 6, "mutation_probability": 0.0}
     result = ParetoSearch(demo, limit, costs={"flops": flops}, **sizes).run(evaluate)
-    assert all(flops(e.architecture) <= limit.maximum for e in result.evaluations)
+    assert all(flops(e.architecture) <= limit.limits[0].maximum for e in result.evaluations)
     succeeded = [e for e in result.evaluations if e.ok]
     assert len(succeeded) < len(result.evaluations)
     assert all(t.evaluation.ok for t in result.front)

@@ -31,7 +31,7 @@ def test_large_space_under_the_tightest_limits(demo, cost):
     """One of a million, and the few next to it, which uniform draws don't find."""
     table = cost(demo)
     smallest = table.cheapest()
-    limit = CostLimit(table.flops, table.min_flops)
+    limit = CostLimits(demo, [CostLimit(table.flops, table.min_flops)])
     assert sampling.draw_unseen(demo, 5, set(), limit, rng()) == [smallest]
     assert sampling.draw_unseen(demo, 5, {smallest}, limit, rng()) == []
     second = sorted(
@@ -39,16 +39,17 @@ def test_large_space_under_the_tightest_limits(demo, cost):
         for i in range(demo.num_blocks)
         for c in range(demo.num_choices)
     )
-    limit = CostLimit(table.flops, second[demo.num_blocks + 4])  # the first num_blocks are itself
+    fifth = second[demo.num_blocks + 4]  # the first num_blocks are itself
+    limit = CostLimits(demo, [CostLimit(table.flops, fifth)])
     drawn = sampling.draw_unseen(demo, 5, set(), limit, rng())
-    assert len(set(drawn)) == 5 and all(table.flops(a) <= limit.maximum for a in drawn)
+    assert len(set(drawn)) == 5 and all(table.flops(a) <= limit.limits[0].maximum for a in drawn)
 
 
 def test_random_architectures_for_a_baseline(tiny, cost):
     """All under the limit, a function of the seed; too few and none are errors."""
     table = cost(tiny)
     costs = sorted(table.flops(a) for a in everything(tiny))
-    limit = CostLimit(table.flops, costs[13])
+    limit = CostLimits(tiny, [CostLimit(table.flops, costs[13])])
     allowed = sum(c <= costs[13] for c in costs)
     drawn = sampling.draw_random(tiny, allowed - 1, limit, 3)
     assert len(set(drawn)) == allowed - 1 and all(table.flops(a) <= costs[13] for a in drawn)
@@ -57,4 +58,4 @@ def test_random_architectures_for_a_baseline(tiny, cost):
     with pytest.raises(SearchError, match=f"no more than {allowed} architectures"):
         sampling.draw_random(tiny, allowed + 1, limit, 3)
     with pytest.raises(LimitError, match="the smallest has"):
-        sampling.draw_random(tiny, 1, CostLimit(table.flops, costs[0] - 1), 3)
+        sampling.draw_random(tiny, 1, CostLimits(tiny, [CostLimit(table.flops, costs[0] - 1)]), 3)
