@@ -71,10 +71,9 @@ def build_train_loader(
     *,
     num_workers: int = 0,
     seed: int = 0,
-    start_step: int = 0,
     aspect_ratio_grouping: bool = True,
 ) -> DataLoader:
-    """An endless loader whose batch i is a function of (seed, start_step + i).
+    """An endless loader whose batch i is a function of (seed, i).
 
     It neither reads nor moves the global random states, and yields the same tensors with any
     number of workers. In a distributed run each process gets its share of the global batch.
@@ -84,12 +83,12 @@ def build_train_loader(
             masks and keypoints where the mapper has no use for them.
         mapper: e.g. a ``DatasetMapper``; must be picklable where processes are spawned.
         total_batch_size: images a step on all processes together.
-        start_step: the first step; the trainer sets it to the resumed iteration.
         aspect_ratio_grouping: batches hold either landscape or other images, which saves padding;
             needs "width" and "height" in each dict.
 
     Returns:
-        A loader of lists of mapped dicts, ``total_batch_size / world size`` long; of an
+        A loader of lists of mapped dicts, ``total_batch_size / world size`` long, from the step
+        that its batch_sampler's ``start_step`` says, which a trainer sets; of an
         ``ImageBatch`` in their place where the mapper is a ``ClassificationMapper``.
 
     Raises:
@@ -99,7 +98,7 @@ def build_train_loader(
     if aspect_ratio_grouping:
         images = [_is_landscape(record) for record in dataset]
     sampler = StepBatchSampler(
-        images, total_batch_size, seed, start_step, comm.get_rank(), comm.get_world_size()
+        images, total_batch_size, seed, rank=comm.get_rank(), world_size=comm.get_world_size()
     )
     how = _batching(mapper)
     if num_workers and how["collate_fn"] is list:

@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import argparse
 import copy
-import itertools
 import math
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from detectron2.config import instantiate
+from detectron2.config import LazyCall, instantiate
 from omegaconf import DictConfig
 from tabulate import tabulate
 
@@ -87,26 +86,24 @@ def _iteration(cfg: DictConfig, processes: int) -> float:
 
 def _candidate(cfg: DictConfig) -> tuple[float, int]:
     """Seconds of one, by the same share of both its kinds of images; and their number."""
-
-    class Some(LazyTrainer):
-        @classmethod
-        def build_test_loader(cls, cfg: DictConfig, dataset_name: str) -> Iterable[Any]:
-            loader: Any = super().build_test_loader(cfg, dataset_name)
-            return list(itertools.islice(loader, math.ceil(len(loader) * share)))
-
-    batches = cfg.search.fitness.calibration_batches
+    batches, test = cfg.search.fitness.calibration_batches, cfg.dataloader.test
     share = min(1.0, 2 / batches)
     cfg.search.fitness.calibration_batches = math.ceil(batches * share)
+    test.dataset = LazyCall(_first)(dataset=test.dataset, share=share, names=test.dataset.names)
     model = LazyTrainer.build_model(cfg)
     costs, limit = build_limit(cfg, require_supernet(model, "A search").space)
     fitness = instantiate(cfg.search.fitness)
-    fitness.trainer = Some
     score = fitness.build(cfg, model, fitness.load(cfg))
     score(limit.witness())  # warms up
     start = time.perf_counter()
     score(limit.witness())
     each = (time.perf_counter() - start) / share / max(cfg.search.executor.workers, 1)
     return each, build_algorithm(cfg, costs, limit).candidates
+
+
+def _first(dataset: Sequence[Any], share: float, names: str) -> list[Any]:
+    """That share of the images; `names` is what the trainer sets."""
+    return [dataset[i] for i in range(math.ceil(len(dataset) * share))]
 
 
 def estimate_table(predicted: Sequence[Predicted]) -> str:

@@ -76,14 +76,9 @@ class SupernetFitness(CandidateFitness):
             come last on a CPU, and on a GPU with `amp`. Changes rounding only.
         cache_memory: GiB for decoded images; more of them go to a file in ``train.output_dir``.
 
-    Attributes:
-        trainer: its build methods make the loader and the evaluator.
-
     Raises:
         ConfigError: for a setting that can't work.
     """
-
-    trainer = LazyTrainer
 
     def __init__(
         self,
@@ -116,7 +111,7 @@ class SupernetFitness(CandidateFitness):
 
     def load(self, cfg: DictConfig) -> SearchImages:
         """Raises DataError: the disk is full, or an image can't be read."""
-        loader = self.trainer.build_test_loader(cfg, cfg.dataloader.test.dataset.names)
+        loader = LazyTrainer.build_test_loader(cfg, cfg.dataloader.test.dataset.names)
         sizes = (self.calibration_batches, self.batch_size, self.cache_memory)
         return load_images(cfg, loader, *sizes)
 
@@ -129,7 +124,7 @@ class SupernetFitness(CandidateFitness):
             although there are detections.
         """
         self.lay_out(model)
-        evaluator = self.trainer.build_evaluator(cfg, cfg.dataloader.test.dataset.names)
+        evaluator = LazyTrainer.build_evaluator(cfg, cfg.dataloader.test.dataset.names)
         seed = cfg.dataloader.calibration.seed
 
         def score(architecture: Architecture) -> tuple[float, dict[str, float]]:

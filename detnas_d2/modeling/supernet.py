@@ -64,10 +64,6 @@ class Supernet(StagedBackbone):
         """
         self._path = Architecture.parse(architecture, self.space)
 
-    def clear_path(self) -> None:
-        """Go back to having no path."""
-        self._path = None
-
     @contextmanager
     def use_path(self, architecture: Architecture | Sequence[int] | str) -> Iterator[None]:
         """Run with this path, then restore the former one, also after an exception."""
