@@ -36,10 +36,10 @@ from detnas_d2.engine import (
     DetNASCheckpointer,
     LazyTrainer,
     load_config,
-    require_supernet,
     setup,
 )
 from detnas_d2.engine.preflight import check_run
+from detnas_d2.modeling import require_supernet
 from detnas_d2.search import Evaluator, Progress
 from detnas_d2.trust import add_trust, is_code
 
@@ -66,9 +66,9 @@ def search(args: argparse.Namespace) -> None:
         setup(cfg, args)  # writes config.yaml, so only once the folder is known to be this search's
         write_description(cfg, args.config_file, fitness.metric, costs, algorithm, steps)
         DetNASCheckpointer(model).load_whole(cfg.train.init_checkpoint)
-        with executor.open(cfg, fitness, model) as candidates, SearchScalars(folder) as scalars:
+        with executor.open(cfg, fitness, model) as running, SearchScalars(folder) as scalars:
             evaluator = Evaluator(
-                candidates,
+                running,
                 costs,
                 ledger,
                 [Progress(algorithm.candidates), scalars],

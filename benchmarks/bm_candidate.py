@@ -32,8 +32,8 @@ from measuring import PATH, alternate, bccd, first, mark, parser, report
 from torch import nn
 
 from detnas_d2.data import seeded
-from detnas_d2.engine import require_supernet
 from detnas_d2.evaluation.cpu import keep_freed_memory
+from detnas_d2.modeling import require_supernet
 from detnas_d2.space import Architecture
 
 OUTPUT = Path("output/bm_candidate")

@@ -24,7 +24,8 @@ from detectron2.config import instantiate
 from measuring import PATH, alternate, bccd, first, mark, parser, report
 
 from detnas_d2.driver import DefaultExecutor
-from detnas_d2.engine import LazyTrainer, require_supernet
+from detnas_d2.engine import LazyTrainer
+from detnas_d2.modeling import require_supernet
 from detnas_d2.search.ray_session import ray_session
 from detnas_d2.space import Architecture
 

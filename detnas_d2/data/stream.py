@@ -1,4 +1,4 @@
-"""The training stream: which images step i sees, and how they are augmented, from (seed, i)."""
+"""The training stream: which images step i sees, as a function of (seed, i)."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ from tabulate import tabulate
 from ..commands import add_debug, command
 from ..durations import duration
 from ..engine import ConfigError, LazyTrainer, backbone_node, build_trainer, load_config
-from ..engine.hooks import require_supernet
 from ..engine.machines import wrong_device
+from ..modeling import require_supernet
 from ..space import resolve_space
 from ..trust import add_trust
 from .configured import build_algorithm, build_limit

@@ -17,6 +17,7 @@ from ..engine.lock import folder_lock
 from ..engine.preflight import dataset_names
 from ..engine.setup import CONFIG_FILE
 from ..search import Ledger, LedgerMismatch, SearchAlgorithm, make_header
+from ..search.ledger import LEDGER_FILE
 from ..space import SearchSpace
 from ..trust import called_by, read_config
 
@@ -72,7 +73,7 @@ def search_ledger(
             folder's config.yaml is still the one that the ledger belongs to.
         KeyboardInterrupt: with a message.
     """
-    path = Path(cfg.train.output_dir, "ledger.jsonl")
+    path = Path(cfg.train.output_dir, LEDGER_FILE)
     with ExitStack() as stack:
         stack.enter_context(folder_lock(cfg.train.output_dir, patience=0))
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from ..engine import backbone_key, backbone_node, load_config
+from ..search.results import BEST_FILE
 from ..trust import is_code
 
 
@@ -76,7 +77,7 @@ def retrainings(cfg: DictConfig, root: str, *, trust: bool = False) -> list[Retr
         node, output = backbone_node(step), step.train.output_dir
         weights, file = os.path.split(step.train.init_checkpoint or "")
         checkpoint = f"{outputs[weights]}/{file}" if weights in outputs else ""
-        is_own = node.get("architecture") == f"{results}/best_architecture.json"
+        is_own = node.get("architecture") == f"{results}/{BEST_FILE}"
         outputs[output] = output if is_own else output + ending
         both_named = isinstance(searched, str) and isinstance(node.space, str)
         space = searched if both_named and searched != node.space else ""

@@ -5,7 +5,7 @@ from .checkpoint import DetNASCheckpointer
 from .checkpoint_file import CheckpointError, starting_weights
 from .config import backbone_key, backbone_node, load_config, plain_path
 from .evaluate import evaluate_checkpoint
-from .hooks import PathResampling, StepSeeding, require_supernet
+from .hooks import PathResampling, StepSeeding
 from .setup import setup
 from .supernet_trainer import SupernetTrainer, build_trainer
 from .trainer import LazyTrainer
@@ -24,7 +24,6 @@ __all__ = [
     "evaluate_checkpoint",
     "load_config",
     "plain_path",
-    "require_supernet",
     "setup",
     "starting_weights",
 ]

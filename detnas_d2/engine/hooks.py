@@ -17,7 +17,7 @@ from detectron2.utils import comm
 from ..data.seeding import derive_seed
 from ..errors import ConfigError
 from ..files import TEMPORARY
-from ..modeling import Supernet, find_backbone, find_supernet
+from ..modeling import require_supernet
 
 if TYPE_CHECKING:
     from ..space import PathSampler
@@ -25,22 +25,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STEP = 21  # purpose of the derived seeds; those of detnas_d2.data are smaller
-
-
-def require_supernet(model: torch.nn.Module, who: str) -> Supernet:
-    """The supernet in a model, for `who` can't do without.
-
-    Raises:
-        ConfigError: if there is none.
-    """
-    supernet = find_supernet(model)
-    if supernet is None:
-        found = find_backbone(model)
-        raise ConfigError(
-            f"{who} needs a model with a Supernet in it; this one has "
-            f"{type(found[1]).__name__ if found else 'no DetNAS backbone'}."
-        )
-    return supernet
 
 
 class StepSeeding(HookBase):
@@ -141,9 +125,9 @@ class Checkpointing(hooks.PeriodicCheckpointer):
         start, folder = self.trainer.start_iter, Path(self.checkpointer.save_dir)
         names = f"{self.file_prefix}_{7 * '[0-9]'}.pth"
         files = {str(f): int(f.stem[-7:]) for f in sorted(folder.glob(names))}
-        # What GracefulStop saves out of turn: one too many; or, where a kill followed, one that
-        # last_checkpoint does not name, or half of one. Nothing will write these two anew, as it
-        # will all other files of later iterations, which are of another run.
+        # Of later iterations than the start, this run writes the files at its period anew. Those
+        # between it never writes: GracefulStop saved them, and a kill followed, so last_checkpoint
+        # names another, or they are half-written. They are the first to go.
         lost = [f for f, i in files.items() if i >= start and (i + 1) % self.period]
         former = [*lost, *(f for f, i in files.items() if i < start)]
         surplus = former[: -self.max_to_keep] if self.max_to_keep else []

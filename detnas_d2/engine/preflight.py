@@ -16,10 +16,10 @@ from ..errors import ConfigError
 from ..rules import number, whole, why_wrong
 from ..settings import KEYS
 from ..space import Architecture, ArchitectureError, SpaceError, resolve_space
-from .calls import wrong_calls
 from .checkpoint_file import why_no_checkpoint
 from .machines import ONE, Processes, wrong_device
 from .overrides import walk
+from .targets import wrong_targets
 
 _TESTED = ("dataloader.test", "dataloader.evaluator", "train.init_checkpoint")
 _NEEDED = {
@@ -77,7 +77,7 @@ def check_run(
     problems = [
         *processes.problems(),
         *_values(cfg),
-        *wrong_calls(cfg),
+        *wrong_targets(cfg),
         *_datasets(cfg, kind),
         *(
             wrong_device(cfg, max(processes.gpus, 1), 0) if kind != "search" else ()

@@ -24,8 +24,9 @@ _LOGGERS = ("detnas_d2", "detectron2", "fvcore")
 def setup(cfg: DictConfig, args: argparse.Namespace) -> None:
     """Our logger, and Detectron2's ``default_setup``: loggers, environment, ``config.yaml``.
 
-    That asks each GPU for its name, which takes memory of it. So a search whose workers have the
-    GPUs does without the list of the environment, and draws nothing either that needs a seed.
+    ``default_setup`` asks each GPU for its name, which takes memory of it, so a search whose
+    workers have the GPUs does without it. It seeds the generators too, which such a search needs
+    not: its own process draws from generators that have seeds of their own.
 
     Args:
         cfg: the config.

@@ -219,7 +219,8 @@ class LazyTrainer(DefaultTrainer):
         return self._last_eval_results
 
     def before_train(self) -> None:
-        # of a run resumed after its last iteration, as it was when that one ended
+        # where nothing is left to train, Detectron2 starts behind the last iteration; the hooks
+        # expect the last one, as at the end of an uninterrupted run
         self.iter = min(self.iter, self.max_iter - 1)
         restore_storage(self.storage, self._restored_metrics)
         super().before_train()

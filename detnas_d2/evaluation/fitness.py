@@ -12,9 +12,8 @@ from omegaconf import DictConfig
 from torch import nn
 
 from ..data.seeding import seeded
-from ..engine import require_supernet
 from ..engine.trainer import LazyTrainer
-from ..modeling import folded
+from ..modeling import folded, require_supernet
 from ..rules import FLAG, Rule, number, require, whole
 from ..space import Architecture
 from .batch_norm import calibrated
@@ -40,7 +39,7 @@ class CandidateFitness:
     metric = "fitness"
 
     def check(self, cfg: DictConfig) -> None:
-        """Refuse, before anything is loaded, what no candidate can be scored by.
+        """Refuse, before checkpoint and images are loaded, what no candidate can be scored by.
 
         Raises:
             ConfigError: with what to do.

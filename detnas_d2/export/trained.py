@@ -22,6 +22,7 @@ from torch import nn
 from ..engine import ConfigError, DetNASCheckpointer, backbone_node, load_config
 from ..engine.checkpoint_file import of_supernet
 from ..engine.preflight import dataset_names
+from ..engine.setup import CONFIG_FILE
 from ..modeling import find_backbone, find_supernet, get_cfg
 from ..modeling.yacs_file import merge_yacs_file
 from ..own_modules import why_not_read
@@ -29,8 +30,6 @@ from ..trust import add_trust, check_targets, is_code
 from ..trusted import MAPPERS, MODELS
 from .checkpoints import categories_in, last_checkpoint, stated_architecture
 from .errors import TrainedError
-
-CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "output",
         metavar="OUTPUT",
-        help=f"output folder of a training, with {CONFIG} and its checkpoints; or a config file",
+        help=f"output folder of a training, with {CONFIG_FILE} and its checkpoints; or a config "
+        "file",
     )
     parser.add_argument(
         "--weights", metavar="FILE", help="another checkpoint than the last one of the folder"
@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def config_of(source: Path) -> Path:
     """The config file of a training's folder, or the file itself."""
-    return source / CONFIG if source.is_dir() else source
+    return source / CONFIG_FILE if source.is_dir() else source
 
 
 def load_trained(
@@ -132,11 +132,11 @@ def load_trained(
 def _nothing_in(source: Path) -> str:
     if not source.exists():
         return f"{source} does not exist; expected the output folder of a training."
-    inside = sorted(str(p.parent) for p in source.glob(f"*/{CONFIG}"))
+    inside = sorted(str(p.parent) for p in source.glob(f"*/{CONFIG_FILE}"))
     hint = f"Give one of the folders in it: {', '.join(inside[:8])}." if inside else ""
     return (
-        f"{source} has no {CONFIG}; expected the output folder of a training (train.output_dir of "
-        f"a step 4 config), or its config file with --weights. {hint}"
+        f"{source} has no {CONFIG_FILE}; expected the output folder of a training "
+        f"(train.output_dir of a step 4 config), or its config file with --weights. {hint}"
     )
 
 

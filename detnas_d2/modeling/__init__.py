@@ -13,7 +13,7 @@ from .measuring import ModuleChoice
 from .network import StandAloneNetwork
 from .norm import LevelNorm, Norm
 from .state_dicts import Stated, slice_supernet, stated_network
-from .supernet import Supernet, find_supernet
+from .supernet import Supernet, find_supernet, require_supernet
 from .weights import (
     backbone_prefix,
     concerns_classifier,
@@ -46,6 +46,7 @@ __all__ = [
     "folded",
     "get_cfg",
     "load_weights",
+    "require_supernet",
     "stated_network",
     "slice_supernet",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from ..errors import ConfigError
 from ..space import Architecture, BlockSpec, SearchSpace, resolve_space
 from .backbone import RES2_TO_RES5, StagedBackbone, find_backbone
 from .blocks import build_block
@@ -16,7 +17,8 @@ from .norm import NormFactory
 
 
 class Supernet(StagedBackbone):
-    """Supernet over a search space (Algorithm 1, line 1); arguments as `StagedBackbone`.
+    """All choices of every block of a space (Algorithm 1, line 1); arguments as those of the same
+    names of `StagedBackbone`.
 
     `forward` runs the chosen blocks of the current path and no others, so that the weights off
     the path get no gradient (None, not zero) and their norms no statistics. The path is plain
@@ -120,3 +122,19 @@ def find_supernet(model: nn.Module) -> Supernet | None:
     """
     found = find_backbone(model)
     return found[1] if found and isinstance(found[1], Supernet) else None
+
+
+def require_supernet(model: nn.Module, who: str) -> Supernet:
+    """The supernet in a model, for `who` can't do without.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    supernet = find_supernet(model)
+    if supernet is None:
+        found = find_backbone(model)
+        raise ConfigError(
+            f"{who} needs a model with a Supernet in it; this one has "
+            f"{type(found[1]).__name__ if found else 'no DetNAS backbone'}."
+        )
+    return supernet

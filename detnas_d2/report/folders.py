@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.evaluate import EVALUATION_FILE
+from ..engine.setup import CONFIG_FILE
 from ..files import parse_json
+from ..search.ledger import LEDGER_FILE
+from ..search.results import BEST_FILE
 from ..steps import DONE_FILE
 from ..trust import TrustError, read_yaml
 from .texts import attempt
 
-LEDGER, BEST = "ledger.jsonl", "best_architecture.json"
-CONFIG, METRICS = "config.yaml", "metrics.json"
+METRICS = "metrics.json"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class StepFolder:
 
     @property
     def kind(self) -> str:
-        if "search" in self.config or (self.path / LEDGER).is_file():
+        if "search" in self.config or (self.path / LEDGER_FILE).is_file():
             return "search"
         if self.evaluation is not None and not self.metrics:
             return "test"
@@ -58,14 +60,14 @@ def read_step(path: Path) -> StepFolder:
     path = path.resolve()
     problems: list[str] = []
     config: dict[Any, Any] = {}
-    if (path / CONFIG).exists():
+    if (path / CONFIG_FILE).exists():
         try:
-            config = read_yaml(str(path / CONFIG))
+            config = read_yaml(str(path / CONFIG_FILE))
         except TrustError:
             what = "tags that make objects of Python's, or values without end"
-            problems.append(f"{CONFIG} is not read: it holds {what}")
+            problems.append(f"{CONFIG_FILE} is not read: it holds {what}")
         except Exception as error:
-            problems.append(f"{CONFIG} can't be read: {' '.join(str(error).split())}")
+            problems.append(f"{CONFIG_FILE} can't be read: {' '.join(str(error).split())}")
     evaluation = _json_object(path / EVALUATION_FILE, problems)
     seconds = (_json_object(path / DONE_FILE, problems) or {}).get("seconds")
     seconds = seconds if isinstance(seconds, (int, float)) else None
@@ -74,7 +76,10 @@ def read_step(path: Path) -> StepFolder:
 
 def is_step(path: Path) -> bool:
     """Whether a step has written to the folder."""
-    return any((path / n).is_file() for n in (LEDGER, CONFIG, METRICS, EVALUATION_FILE, BEST))
+    return any(
+        (path / n).is_file()
+        for n in (LEDGER_FILE, CONFIG_FILE, METRICS, EVALUATION_FILE, BEST_FILE)
+    )
 
 
 def steps_in(root: Path) -> list[StepFolder]:
@@ -90,7 +95,7 @@ def related_steps(search: StepFolder) -> list[StepFolder]:
     """
     before = list(_ancestors(search))
     known = {s.path for s in (search, *before)}
-    best = (_json_object(search.path / BEST, []) or {}).get("architecture")
+    best = (_json_object(search.path / BEST_FILE, []) or {}).get("architecture")
     beside = [s for s in steps_in(search.path.parent) if s.path not in known]
     return [*before[::-1], search, *(s for s in beside if _is_of_best(s, search, best))]
 
@@ -98,7 +103,7 @@ def related_steps(search: StepFolder) -> list[StepFolder]:
 def _is_of_best(step: StepFolder, search: StepFolder, best: Any) -> bool:
     for part in ("", ".bottom_up"):
         architecture = step.setting(f"model.backbone{part}.architecture")
-        if isinstance(architecture, str) and architecture.endswith(BEST):
+        if isinstance(architecture, str) and architecture.endswith(BEST_FILE):
             found = _find(step, architecture)
             return found is not None and found.parent == search.path
         if isinstance(architecture, list) and architecture == best:

@@ -12,9 +12,11 @@ from typing import Any
 from ..driver.description import FILE
 from ..durations import duration
 from ..search import Evaluation, rank
+from ..search.ledger import LEDGER_FILE
 from ..search.ledger_format import complete_lines, parse_evaluations, parse_line
+from ..search.results import BEST_FILE
 from ..space import SearchSpace
-from .folders import BEST, LEDGER, StepFolder
+from .folders import StepFolder
 from .search_file import SearchFile, read_search_file
 from .texts import attempt
 
@@ -55,12 +57,12 @@ class SearchRecord:
         if self.told is None:
             return "missing", f"Unknown: there is no {FILE} that could be read."
         done, total = len(self.evaluations), self.told.candidates
-        if (self.step.path / BEST).is_file():
+        if (self.step.path / BEST_FILE).is_file():
             early = " (it ended early; log.txt says why)" if done < total else ""
             return "finished", f"Finished: {done:,} of {total:,} candidates{early}."
-        ledger = self.step.path / LEDGER
+        ledger = self.step.path / LEDGER_FILE
         if not ledger.is_file():
-            return "missing", f"Not begun: there is no {LEDGER}."
+            return "missing", f"Not begun: there is no {LEDGER_FILE}."
         ago = max(round(time.time() - ledger.stat().st_mtime), 1)
         last = f"{done:,} of {total:,} candidates; the last one {duration(ago)} ago."
         if ago < max(_STALE, 5 * max((e.seconds for e in self.evaluations), default=0.0)):
@@ -86,8 +88,8 @@ def read_search(step: StepFolder) -> SearchRecord:
     told = attempt(failure, lambda: read_search_file(step.path / FILE), None, notes)
     header: dict[str, Any] = {}
     evaluations: list[Evaluation] = []
-    if told is not None and (step.path / LEDGER).exists():
-        header, evaluations = _read_ledger(step.path / LEDGER, told.space, notes)
+    if told is not None and (step.path / LEDGER_FILE).exists():
+        header, evaluations = _read_ledger(step.path / LEDGER_FILE, told.space, notes)
     return SearchRecord(step, told, header, evaluations, rank(evaluations), notes)
 
 
@@ -95,14 +97,14 @@ def _read_ledger(
     path: Path, space: SearchSpace, notes: list[str]
 ) -> tuple[dict[str, Any], list[Evaluation]]:
     """The header, and of each architecture the last line, in the ledger's order."""
-    content = attempt(f"{LEDGER} can't be read", path.read_bytes, b"", notes)
+    content = attempt(f"{LEDGER_FILE} can't be read", path.read_bytes, b"", notes)
     lines, _ = complete_lines(content)
     if not lines:
-        notes.append(f"{LEDGER} is empty: the search has not begun to write it.")
+        notes.append(f"{LEDGER_FILE} is empty: the search has not begun to write it.")
         return {}, []
     failure = (
-        f"The first line of {LEDGER}, its header, can't be read. Restore the file from a copy; "
-        "search_net.py --resume says what the line has to be"
+        f"The first line of {LEDGER_FILE}, its header, can't be read. Restore the file from a "
+        "copy; search_net.py --resume says what the line has to be"
     )
     header: dict[str, Any] = attempt(
         failure, lambda: dict(parse_line(lines[0])["header"]), {}, notes
@@ -114,7 +116,7 @@ def _read_ledger(
     if damaged:
         more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
         notes.append(
-            f"{len(damaged)} damaged lines of {LEDGER} are passed over: "
+            f"{len(damaged)} damaged lines of {LEDGER_FILE} are passed over: "
             f"{'; '.join(damaged[:3])}{more}. search_net.py --resume says how to mend them."
         )
     return header, list(found.values())

@@ -1,7 +1,6 @@
 """Search over a space: Algorithm 2, NSGA-II, random search, the ledger and the executors.
 
-Pure Python and numpy (ParetoSearch: pymoo). It knows nothing of detectors:
-fitness and cost are handed in.
+It needs no PyTorch and knows nothing of detectors: fitness and cost are handed in.
 """
 
 from .algorithm import SearchAlgorithm

@@ -30,6 +30,7 @@ from .record import Evaluation
 
 logger = logging.getLogger(__name__)
 
+LEDGER_FILE = "ledger.jsonl"
 SYNC_SECONDS = 0.1
 """A sync (fsync) takes milliseconds, so a candidate that took less waits for the next line's."""
 

@@ -17,6 +17,7 @@ from ..files import write_atomically
 from .errors import SearchError
 from .record import Evaluation, best_of, rank
 
+BEST_FILE = "best_architecture.json"
 logger = logging.getLogger(__name__)
 
 
@@ -42,7 +43,7 @@ class SearchResult:
         Raises:
             OSError: it can't be written.
         """
-        file = os.path.join(folder, "best_architecture.json")
+        file = os.path.join(folder, BEST_FILE)
         write_best(file, self.best)
         top = format_top(self.evaluations)
         logger.info(f"The top ten of {len(self.evaluations)} architectures:\n{top}")

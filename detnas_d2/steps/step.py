@@ -16,17 +16,20 @@ from omegaconf import DictConfig, OmegaConf
 from ..driver import build_limit
 from ..driver.retraining import Retraining
 from ..engine import ConfigError, backbone_key, backbone_node, load_config
+from ..engine.evaluate import EVALUATION_FILE
 from ..engine.fingerprint import config_differences, config_hash, file_hash
 from ..engine.overrides import apply_overrides
+from ..engine.setup import CONFIG_FILE
 from ..files import parse_json
+from ..search.results import BEST_FILE
 from ..search.sampling import draw_random
 from ..space import Architecture, SearchSpace, resolve_space
 from ..trust import called_by, read_config
 
 DONE_FILE = "done.json"  # of a training or a search
 _WRITES = {
-    "search": "best_architecture.json",
-    "test": "evaluation.json",
+    "search": BEST_FILE,
+    "test": EVALUATION_FILE,
     "train": "model_final.pth",
 }
 
@@ -183,7 +186,7 @@ class Step:
         """From the config with that hash, which the results are of, as far as it is there."""
         try:
             keys = sorted(self.cfg)
-            former = read_config(str(self.folder / "config.yaml"), also=called_by(self.cfg))
+            former = read_config(str(self.folder / CONFIG_FILE), also=called_by(self.cfg))
             if config_hash(former, keys) != hashed:
                 return ""
             found = config_differences(self.cfg, former, keys)

@@ -13,9 +13,9 @@ from detectron2.config import instantiate
 from detectron2.evaluation import COCOEvaluator
 from detectron2.utils.logger import setup_logger
 
-from detnas_d2.engine import ConfigError, LazyTrainer, require_supernet
+from detnas_d2.engine import ConfigError, LazyTrainer
 from detnas_d2.evaluation import FastCOCOEvaluator, SupernetFitness, calibrated
-from detnas_d2.modeling import load_weights
+from detnas_d2.modeling import load_weights, require_supernet
 from detnas_d2.space import UniformPathSampler
 
 ARCHITECTURES = [UniformPathSampler(tiny.SPACE, 1)(i) for i in range(4)]

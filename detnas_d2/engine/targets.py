@@ -14,7 +14,7 @@ from ..rules import did_you_mean
 from .overrides import walk
 
 
-def wrong_calls(cfg: DictConfig) -> Iterator[str]:
+def wrong_targets(cfg: DictConfig) -> Iterator[str]:
     """Targets of a config that can't be imported, and arguments that they do not take."""
     for key, node in walk(cfg):
         if isinstance(node, DictConfig) and "_target_" in node:
