@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import yaml
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.engine import (
     DefaultTrainer,
@@ -40,7 +40,7 @@ from detnas_d2.commands import add_debug, command, ending
 from detnas_d2.engine import ConfigError, DetNASCheckpointer, PathResampling
 from detnas_d2.engine.parallel import broadcast_model
 from detnas_d2.engine.train_step import PathwiseStep
-from detnas_d2.modeling import add_detnas_config, find_supernet
+from detnas_d2.modeling import find_supernet, get_cfg
 from detnas_d2.modeling.yacs_file import merge_yacs_file
 from detnas_d2.space import UniformPathSampler
 from detnas_d2.trust import add_trust
@@ -88,7 +88,6 @@ class Trainer(DefaultTrainer):
 
 def load_cfg(args: argparse.Namespace) -> CfgNode:
     cfg = get_cfg()
-    add_detnas_config(cfg)
     try:
         merge_yacs_file(cfg, args.config_file, trust=args.trust)
         cfg.merge_from_list(args.opts)
