@@ -23,10 +23,11 @@ class Rule(NamedTuple):
         )
 
 
-def whole(lowest: int, unit: str = "") -> Rule:
-    """A whole number from `lowest` to below 2**64."""
-    text = f"a whole number from {lowest}{f', in {unit}' if unit else ''}"
-    return Rule(text, lambda v: type(v) is int and lowest <= v < 2**64, unit)
+def whole(lowest: int, unit: str = "", *, most: int = 2**64 - 1) -> Rule:
+    """A whole number from `lowest` to `most`."""
+    text = f"a whole number from {lowest}{f' to {most}' if most < 2**64 - 1 else ''}"
+    text += f", in {unit}" if unit else ""
+    return Rule(text, lambda v: type(v) is int and lowest <= v <= most, unit)
 
 
 def number(unit: str = "", *, zero: bool = False) -> Rule:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from typing import Any
 
 from detectron2.config import instantiate
-from detectron2.utils.registry import locate
 from omegaconf import DictConfig
 
 from ..engine import ConfigError
@@ -74,22 +72,13 @@ def build_algorithm(cfg: DictConfig, costs: SearchCosts, limit: CostLimits) -> S
     and the costs that its ``costs`` name.
 
     Raises:
-        ConfigError: an algorithm that can't begin with given architectures; an unknown cost.
-        SearchError, ArchitectureError, LedgerError: settings that can't work.
-        LimitError: no architecture meets the limits; it names the nearest feasible values.
+        ConfigError: an unknown cost.
+        ConfigError, LimitError, ...: as `SearchAlgorithm`.
     """
     search = cfg.search
-    target = search.algorithm._target_
-    target = locate(target) if isinstance(target, str) else target
     given = {
         key: search[key] for key in ("initial", "initial_ledger") if search.get(key) is not None
     }
-    for key in given:
-        if key not in inspect.signature(target).parameters:
-            raise ConfigError(
-                f"search.{key} is set, but {target.__name__} takes no architectures to begin with; "
-                f"set search.{key} to null or choose another search.algorithm."
-            )
     if (names := search.algorithm.get("costs")) is not None:
         for name in names:
             if name not in COSTS:

@@ -39,10 +39,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..rules import Rule, require, whole
 from ..space import Architecture, SearchSpace
-from .algorithm import check_settings
+from .algorithm import SearchAlgorithm
 from .evaluator import Evaluate
-from .initial import FilePath, first_architectures
 from .limits import CostLimits
 from .operators import crossover, mutate
 from .record import Evaluation, best_of, rank
@@ -52,15 +52,17 @@ from .sampling import ATTEMPTS, draw_unseen, why_none_left
 logger = logging.getLogger(__name__)
 
 
-class EvolutionarySearch:
+PROBABILITY = Rule("a number from 0 to 1", lambda v: type(v) in (int, float) and 0 <= v <= 1)
+_ORIGIN = Rule("population or all", lambda v: v in ("population", "all"))
+
+
+class EvolutionarySearch(SearchAlgorithm):
     """Algorithm 2: see the module's docstring. Defaults are the paper's.
 
     Every random draw is a function of the seed, the generation and the fitness of the generations
     before. So a search run again with a ledger that answers what it evaluated is the same search.
 
     Args:
-        space: where to search.
-        limit: what every candidate has to meet.
         population: candidates of a generation.
         generations: populations to evaluate, the random one included.
         parents: the best that the next population descends from, ...
@@ -68,12 +70,8 @@ class EvolutionarySearch:
         mutation_probability: of each block.
         mutations, crossovers: how many of a population come by each; the rest is random. None:
             half of the population, and all the rest of it.
-        initial, initial_ledger: architectures of the first population, see first_architectures.
 
-    Attributes: see SearchAlgorithm.
-
-    Raises SearchError for settings that can't work, and what first_architectures raises:
-    LimitError where nothing meets the limit.
+    Other arguments, attributes and errors are those of SearchAlgorithm.
     """
 
     def __init__(
@@ -88,25 +86,22 @@ class EvolutionarySearch:
         mutation_probability: float = 0.1,
         mutations: int | None = None,
         crossovers: int | None = None,
-        initial: Any = None,
-        initial_ledger: FilePath | None = None,
-        seed: int = 0,
-    ):
+        **common: Any,
+    ) -> None:
         mutations = population // 2 if mutations is None else mutations
         crossovers = population - mutations if crossovers is None else crossovers
         most = population - mutations
-        check_settings(
-            ("population", population, population >= 2, "at least 2"),
-            ("generations", generations, generations >= 1, "at least 1"),
-            ("parents", parents, 1 <= parents <= population, f"from 1 to population {population}"),
-            ("parents_from", parents_from, parents_from in ("population", "all"), "population|all"),
-            ("mutation_probability", mutation_probability, 0 <= mutation_probability <= 1, "0..1"),
-            ("mutations", mutations, 0 <= mutations <= population, f"from 0 to {population}"),
-            ("crossovers", crossovers, 0 <= crossovers <= most, f"from 0 to {most}"),
-            ("seed", seed, seed >= 0, "at least 0"),
+        require(
+            "search.algorithm",
+            population=(population, whole(2)),
+            generations=(generations, whole(1)),
+            parents=(parents, whole(1, most=population)),
+            parents_from=(parents_from, _ORIGIN),
+            mutation_probability=(mutation_probability, PROBABILITY),
+            mutations=(mutations, whole(0, most=population)),
+            crossovers=(crossovers, whole(0, most=most)),
         )
-        self.space = space
-        self.limit = limit = limit or CostLimits(space, ())
+        super().__init__(space, limit, population, **common)
         self.population = population
         self.generations = generations
         self.parents = parents
@@ -114,10 +109,7 @@ class EvolutionarySearch:
         self.mutation_probability = mutation_probability
         self.mutations = mutations
         self.crossovers = crossovers
-        self.initial = first_architectures(space, limit, population, initial, initial_ledger)
-        self.seed = seed
         self.candidates = population * generations
-        self.depends_on = self.initial.depends_on
 
     def run(self, evaluate: Evaluate) -> SearchResult:
         """Raises SearchError if every candidate failed."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..space import SearchSpace
+from .algorithm import SearchAlgorithm
 from .errors import SearchError
 from .evaluator import Evaluate
 from .initial import fingerprint, parse_architectures
@@ -13,14 +14,13 @@ from .limits import CostLimits
 from .results import SearchResult, make_result
 
 
-class GivenArchitectures:
+class GivenArchitectures(SearchAlgorithm):
     """Evaluates the given architectures in their order, duplicates once; no other is tried.
 
     Args:
         architectures: see parse_architectures.
-        seed: plays no part; there for the interface of the search algorithms.
 
-    Attributes: see SearchAlgorithm.
+    Other arguments and attributes are those of SearchAlgorithm; it begins with none else.
 
     Raises:
         ArchitectureError: one that is not of the space.
@@ -33,11 +33,10 @@ class GivenArchitectures:
         limit: CostLimits | None = None,
         *,
         architectures: Sequence[Any],
-        seed: int = 0,
-    ):
-        self.architectures = parse_architectures(
-            architectures, space, limit or CostLimits(space, ())
-        )
+        **common: Any,
+    ) -> None:
+        super().__init__(space, limit, 0, **common)
+        self.architectures = parse_architectures(architectures, space, self.limit)
         if not self.architectures:
             raise SearchError("search.algorithm.architectures is empty; name at least one")
         self.candidates = len(self.architectures)

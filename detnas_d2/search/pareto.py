@@ -11,11 +11,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..rules import Rule, require, whole
 from ..space import Architecture, SearchSpace
-from .algorithm import check_settings
+from .algorithm import SearchAlgorithm
 from .errors import SearchError
 from .evaluator import Evaluate
-from .initial import FilePath, first_architectures
+from .evolution import PROBABILITY
 from .limits import CostLimits
 from .operators import crossover, mutate
 from .record import Evaluation
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 CostFunction: TypeAlias = Callable[[NDArray[np.int64]], Any]
 
 
-class ParetoSearch:
+class ParetoSearch(SearchAlgorithm):
     """NSGA-II (Deb et al., 2002) on the fitness and the costs, as pymoo has it.
 
     A child is the crossover of two parents (binary tournaments by dominance, then crowding), and
@@ -40,8 +41,8 @@ class ParetoSearch:
         costs: by name, what is weighed against the fitness.
         population: candidates of a generation, and how many survive it.
 
-    Other arguments, attributes and errors as for EvolutionarySearch; SearchError, too, where pymoo
-    is missing.
+    Other arguments, attributes and errors are those of EvolutionarySearch and SearchAlgorithm;
+    SearchError, too, where pymoo is missing.
     """
 
     def __init__(
@@ -53,16 +54,14 @@ class ParetoSearch:
         population: int = 50,
         generations: int = 20,
         mutation_probability: float = 0.1,
-        initial: Any = None,
-        initial_ledger: FilePath | None = None,
-        seed: int = 0,
-    ):
-        check_settings(
-            ("costs", dict(costs), len(costs) > 0, "at least one"),
-            ("population", population, population >= 2, "at least 2"),
-            ("generations", generations, generations >= 1, "at least 1"),
-            ("mutation_probability", mutation_probability, 0 <= mutation_probability <= 1, "0..1"),
-            ("seed", seed, seed >= 0, "at least 0"),
+        **common: Any,
+    ) -> None:
+        require(
+            "search.algorithm",
+            costs=(dict(costs), Rule("at least one", bool)),
+            population=(population, whole(2)),
+            generations=(generations, whole(1)),
+            mutation_probability=(mutation_probability, PROBABILITY),
         )
         try:
             import pymoo.core  # noqa: F401
@@ -70,14 +69,11 @@ class ParetoSearch:
             raise SearchError(
                 f"ParetoSearch needs pymoo ({error}): pip install 'detnas-d2[pareto]'"
             ) from error
-        self.space = space
-        self.limit = limit = limit or CostLimits(space, ())
+        super().__init__(space, limit, population, **common)
         self.costs = dict(costs)
         self.population = population
         self.generations = generations
         self.mutation_probability = mutation_probability
-        self.initial = first_architectures(space, limit, population, initial, initial_ledger)
-        self.seed = seed
         self.candidates = population * generations
         self.depends_on = {**self.initial.depends_on, "pymoo": version("pymoo")}
 

@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from ..rules import require, whole
 from ..space import SearchSpace
-from .algorithm import check_settings
+from .algorithm import SearchAlgorithm
 from .evaluator import Evaluate
-from .initial import FilePath, first_architectures
 from .limits import CostLimits
 from .results import SearchResult, make_result
 from .sampling import draw_unseen, why_none_left
 
 
-class RandomSearch:
+class RandomSearch(SearchAlgorithm):
     """`count` different architectures, uniformly out of those under the limit.
 
-    All evaluations belong to generation 0. Arguments, attributes and errors as for
-    EvolutionarySearch; given architectures come first and are counted.
+    All evaluations belong to generation 0. Other arguments, attributes and errors are those of
+    SearchAlgorithm; given architectures come first and are counted.
     """
 
     def __init__(
@@ -28,20 +28,11 @@ class RandomSearch:
         limit: CostLimits | None = None,
         *,
         count: int = 1000,
-        initial: Any = None,
-        initial_ledger: FilePath | None = None,
-        seed: int = 0,
-    ):
-        check_settings(
-            ("count", count, count >= 1, "at least 1"),
-            ("seed", seed, seed >= 0, "at least 0"),
-        )
-        self.space = space
-        self.limit = limit = limit or CostLimits(space, ())
-        self.initial = first_architectures(space, limit, count, initial, initial_ledger)
-        self.seed = seed
+        **common: Any,
+    ) -> None:
+        require("search.algorithm", count=(count, whole(1)))
+        super().__init__(space, limit, count, **common)
         self.candidates = count
-        self.depends_on = self.initial.depends_on
 
     def run(self, evaluate: Evaluate) -> SearchResult:
         """As EvolutionarySearch.run, with its errors."""

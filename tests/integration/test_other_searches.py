@@ -141,14 +141,18 @@ def test_it_begins_with_given_ones_and_the_best_of_a_ledger(workspace, run, sear
 @pytest.mark.parametrize(
     ("step", "overrides", "message"),
     [
-        ("step3", ["search.algorithm.parents=7"], "parents of the search is 7; expected from 1 to"),
-        ("official", ["search.algorithm.mutations=4"], "crossovers of the search is 1; expected"),
+        (
+            "step3",
+            ["search.algorithm.parents=7"],
+            "parents is 7; expected a whole number from 1 to",
+        ),
+        ("official", ["search.algorithm.mutations=4"], "algorithm.crossovers is 1; expected"),
         (
             "pareto",
             ["search.algorithm.costs=[joules]"],
             "no cost 'joules'; known are flops, params,",
         ),
-        ("pareto", ["search.algorithm.costs=[]"], "costs of the search is {}; expected at least"),
+        ("pareto", ["search.algorithm.costs=[]"], "algorithm.costs is {}; expected at least"),
         ("random", ["search.initial=[[0,0]]"], "got 2 choices, expected 5"),
         ("step3", ["search.initial=1,1,1,1,1"], "over the search's limit: architecture 1,1,1,1,1."),
         ("step3", ["search.initial_ledger=output/no.jsonl"], "can't read 'output/no.jsonl'"),
