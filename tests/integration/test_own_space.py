@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from fvcore.nn import FlopCountAnalysis
-from torch import nn
+from torchvision.ops import SqueezeExcitation
 
 from detnas_d2.modeling import StandAloneNetwork, Supernet, load_weights
 from detnas_d2.modeling.check_blocks import check_space
@@ -91,75 +91,60 @@ def paths(space: SearchSpace, count: int) -> list[Architecture]:
     return [flops.cheapest(), Architecture(space, most), *drawn]
 
 
-def test_costs_equal_fvcore(space):
+def test_costs_and_paths(space):
+    """Costs equal fvcore's, slices the supernet's paths; training moves the path and no more.
+
+    Through momentum and weight decay too, and where blocks are skipped.
+    """
     logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)
-    table = CostTable(space, (96, 65))
-    for architecture in paths(space, 3):
-        network = StandAloneNetwork(space, architecture, out_features=space.stage_names[-1:]).eval()
-        with torch.no_grad():
-            counted = FlopCountAnalysis(network, torch.empty(1, 3, 96, 65)).by_operator()
-        assert counted["conv"] == table.flops(architecture)
-        assert sum(p.numel() for p in network.parameters()) == table.params(architecture)
     check_space(space, (64, 64))
-
-
-def test_slices_are_the_supernets_paths_bit_for_bit(space):
-    supernet = Supernet(space, out_features=space.stage_names).eval()
-    for name, x in supernet.state_dict().items():
-        if "norm.running" in name:
-            x.uniform_(0.5, 2)  # no two norms alike
-    images = torch.randn(2, 3, 64, 64)
-    for architecture in paths(space, 3):
-        network = StandAloneNetwork(space, architecture, out_features=space.stage_names).eval()
-        assert "supernet" in load_weights(network, {"model": supernet.state_dict()})
-        with torch.no_grad(), supernet.use_path(architecture):
-            wanted, found = supernet(images), network(images)
-        assert all(torch.equal(wanted[name], found[name]) for name in space.stage_names)
-
-
-def test_only_the_path_is_trained(space):
-    """Through momentum and weight decay too, and where blocks are skipped."""
+    table = CostTable(space, (64, 65))
     supernet = Supernet(space, out_features=space.stage_names)
     optimizer = torch.optim.SGD(supernet.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+    images = torch.randn(2, 3, 64, 65)
     for architecture in (*paths(space, 2), *paths(space, 2)):
         before = {name: x.clone() for name, x in supernet.state_dict().items()}
-        with supernet.use_path(architecture):
+        with supernet.train().use_path(architecture):
             off = {id(p) for p in supernet.inactive_parameters()}
             optimizer.zero_grad(set_to_none=True)
-            sum(x.square().mean() for x in supernet(torch.randn(2, 3, 64, 64)).values()).backward()
+            sum(x.square().mean() for x in supernet(images).values()).backward()
             optimizer.step()
         expected = path_keys(space, architecture)
         for name, x in supernet.state_dict().items():
-            on_path = name.startswith(("stem.", *expected))
-            assert torch.equal(x, before[name]) != on_path, name
-        named = dict(supernet.named_parameters())
-        assert {n for n, p in named.items() if id(p) in off} == {
-            n for n in named if not n.startswith(("stem.", *expected))
-        }
+            assert torch.equal(x, before[name]) != name.startswith(expected), name
+        for name, p in supernet.named_parameters():
+            assert (id(p) in off) != name.startswith(expected), name
+
+        network = StandAloneNetwork(space, architecture, out_features=space.stage_names).eval()
+        assert "supernet" in load_weights(network, {"model": supernet.state_dict()})
+        with torch.no_grad(), supernet.eval().use_path(architecture):
+            wanted, found = supernet(images), network(images)
+            counted = FlopCountAnalysis(network, images[:1]).by_operator()
+        assert all(torch.equal(wanted[name], found[name]) for name in space.stage_names)
+        assert counted["conv"] == table.flops(architecture)
+        assert sum(p.numel() for p in network.parameters()) == table.params(architecture)
 
 
-def path_keys(space: SearchSpace, architecture: Architecture) -> list[str]:
-    """Where the state dict has the path, from the documented names."""
-    return [
-        f"{space.stage_names[block.stage]}.{block.index_in_stage}.{choice}."
-        for block, choice in zip(space.blocks, architecture, strict=True)
-    ]
-
-
-def lines(folder: Path) -> list[dict]:
-    records = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()[1:]]
-    for record in records:
-        del record["seconds"], record["crc32"]
-    return sorted(records, key=lambda record: record["architecture"])
+def path_keys(space: SearchSpace, architecture: Architecture) -> tuple[str, ...]:
+    """Where the state dict has stem and path, from the documented names."""
+    blocks = zip(space.blocks, architecture, strict=True)
+    names = (f"{space.stage_names[b.stage]}.{b.index_in_stage}.{c}." for b, c in blocks)
+    return ("stem.", *names)
 
 
 def test_all_steps_with_the_real_scripts(own):
-    status, output = own.call("train_net.py", "own")
-    assert status == 0, output
-    status, output = own.call("search_net.py", "own_step3")
-    assert status == 0, output
+    def call(script: str, *arguments: str) -> str:
+        status, output = own.call(script, *arguments)
+        assert status == 0, output
+        return output
+
+    def candidates() -> list[dict]:
+        return sorted(own.evaluations(folder), key=lambda record: record["architecture"])
+
+    call("train_net.py", "own")
+    call("search_net.py", "own_step3")
     folder = own / "output/own_search"
-    whole, best = lines(folder), (folder / "best_architecture.json").read_bytes()
+    whole, best = candidates(), (folder / "best_architecture.json").read_bytes()
     assert len(whole) == 8
     assert any(SKIP in record["architecture"] for record in whole)
 
@@ -167,10 +152,8 @@ def test_all_steps_with_the_real_scripts(own):
     ledger = folder / "ledger.jsonl"
     ledger.write_text("".join(ledger.read_text().splitlines(keepends=True)[:4]))
     (folder / "best_architecture.json").unlink()
-    resume = ("--resume", "search.executor.workers=2")
-    status, output = own.call("search_net.py", "own_step3", *resume)
-    assert status == 0, output
-    assert lines(folder) == whole
+    output = call("search_net.py", "own_step3", "--resume", "search.executor.workers=2")
+    assert candidates() == whole
     assert (folder / "best_architecture.json").read_bytes() == best
     assert "of at most 10,000,000 parameters" in output
 
@@ -180,8 +163,7 @@ def test_all_steps_with_the_real_scripts(own):
     status, output = own.run("detnas_d2.report", str(folder))  # needs no module of one's own
     assert status == 0 and page.exists(), output
 
-    status, output = own.call("train_net.py", "own_step4")
-    assert status == 0, output
+    call("train_net.py", "own_step4")
     state = torch.load(own / "output/own_step4/model_final.pth", weights_only=True)
     assert state["detnas"]["architecture"] == json.loads(best)["architecture"]
 
@@ -203,14 +185,12 @@ def test_modules_that_are_not_found_are_explained(own):
 
 
 def test_gate_is_squeeze_and_excitation(own, monkeypatch):
-    """The block beside a second derivation, layer by layer."""
+    """As torchvision has it."""
     monkeypatch.syspath_prepend(own.folder)
     from mine_own.blocks import SqueezeExcite
 
-    torch.manual_seed(0)
-    gate = SqueezeExcite(8, 4)
+    gate, other = SqueezeExcite(8, 4), SqueezeExcitation(8, 2)
+    for mine, theirs in ((gate.gate[1], other.fc1), (gate.gate[3], other.fc2)):
+        theirs.load_state_dict(mine.state_dict())
     x = torch.randn(2, 8, 5, 3)
-    _, first, _, second, _ = gate.gate
-    squeezed = nn.functional.relu(x.mean((2, 3)) @ first.weight[:, :, 0, 0].T + first.bias)
-    scale = torch.sigmoid(squeezed @ second.weight[:, :, 0, 0].T + second.bias)
-    torch.testing.assert_close(gate(x), x * scale[:, :, None, None])
+    torch.testing.assert_close(gate(x), other(x))
