@@ -21,7 +21,7 @@ from detnas_d2.modeling import (
     load_weights,
     slice_supernet,
 )
-from detnas_d2.space import Architecture, SearchSpace, ShuffleChoice
+from detnas_d2.space import Architecture, SearchSpace
 
 A = (0, 1, 2, 3, 0, 1, 2, 3)
 B = (3, 2, 1, 0, 3, 2, 1, 0)
@@ -149,18 +149,6 @@ def test_another_space_is_refused(space, make):
     refused(make(twisted), checkpoint(make(space)), "differ in their description: stages")
 
 
-def test_a_space_of_other_choices_is_refused_by_keys_and_shapes(space):
-    fewer = SearchSpace("tiny", 8, space.stages, space.choices[:3])
-    source = checkpoint(supernet(fewer), False)
-    refused(supernet(space), source, "missing in the checkpoint: res2.0.3.main.0.conv.weight")
-    refused(supernet(fewer), checkpoint(supernet(space), False), "not in the model: res2.0.3.main")
-    wide = SearchSpace(
-        "tiny", 8, space.stages, (ShuffleChoice(5), ShuffleChoice(3), ShuffleChoice(7))
-    )
-    shapes = "res2.0.0.main.1.conv.weight: (8, 1, 3, 3) in the checkpoint, (8, 1, 5, 5) in the"
-    refused(supernet(wide), checkpoint(supernet(fewer), False), shapes)
-
-
 @pytest.mark.parametrize("make", [supernet, fixed])
 def test_heads_of_another_shape_are_refused(space, describing, make):
     source = checkpoint(Detector(make(space), classes=4), describing)
@@ -170,11 +158,6 @@ def test_heads_of_another_shape_are_refused(space, describing, make):
         "2 of another shape",
         "head.weight: (4, 8) in the checkpoint, (3, 8) in the model",
         "head.bias: (4,) in the checkpoint, (3,) in the model",
-    )
-    refused(
-        classifier(make(space), classes=3),
-        checkpoint(classifier(make(space)), describing),
-        "fc.bias: (5,) in the checkpoint, (3,) in the model",
     )
 
 
