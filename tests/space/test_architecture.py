@@ -95,28 +95,3 @@ def test_files(tmp_path):
     for content in ({**a.to_json(), "fitness": 0.3}, list(PUBLISHED), line):
         path.write_text(json.dumps(content))
         assert Architecture.parse(path, SPACE) == Architecture.parse(str(path), SPACE) == a
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        *((text, r"can't read .*no JSON") for text in ("", "[" * 100_000, b"\x80\x02\xff\xfe")),
-        ("3", "holds 3; expected an object with the key"),
-        ({"fitness": 1}, r'no key "architecture" among its keys \(fitness\)'),
-        ({"space": "1.3g", "architecture": []}, "got an architecture of space '1.3g'"),
-        ({"architecture": "2,1"}, "'2,1' isn't a list of choices"),
-        ({"architecture": [0] * 3}, "got 3 choices, expected 20"),
-        (None, "there is no file .*; give the"),
-        (..., r"can't read .* \(Is a directory\)"),
-    ],
-)
-def test_wrong_files_are_named(tmp_path, content, message):
-    path = tmp_path / "model_final.json"
-    if content is ...:
-        path.mkdir()
-    elif content is not None:
-        text = content if isinstance(content, str | bytes) else json.dumps(content)
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(ArchitectureError, match=message) as caught:
-        Architecture.parse(str(path), SPACE)
-    assert str(path) in str(caught.value)

@@ -122,32 +122,3 @@ def test_spaces_of_configs(capsys, config, end):
 )
 def test_wrong_config_files(config, content, message):
     assert re.match(f"(?s).*config.py.*{message}", fails(config(content), "0,1,0"))
-
-
-@pytest.mark.parametrize("line", ["from ...mylab.blocks import X", "from .nowhere import X"])
-def test_relative_imports(config, tmp_path, line):
-    for folder in ("mylab", "configs/mylab"):
-        (tmp_path / folder).mkdir(parents=True)
-    block = (
-        "from dataclasses import dataclass\nfrom detnas_d2.space import ShuffleChoice\n"
-        "@dataclass(frozen=True)\nclass X(ShuffleChoice):\n    name = 'x'\n"
-    )
-    config(block, "mylab/blocks.py")
-    content = f"{line}\n{CONFIG}\nown.choices[1] = L(X)()\nspace = model = own\n"
-    error = fails(config(content, "configs/mylab/bad.py"), "0,1,0")
-    assert "comes by a relative import" in error and "as in `from package" in error
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("300M", PUBLISHED), "Did you mean '300m'? (And there is no config file '300M'.)"),
-        (("space.json", PUBLISHED), "space.json has to be a python or yaml file"),
-        (("README.yaml", PUBLISHED), "there is no space 'README.yaml'"),
-        (("300m", PUBLISHED, "--input-size", "1", "2", "3"), "the input size is [1, 2, 3]"),
-    ],
-)
-def test_wrong_arguments(config, arguments, message):
-    config("{}", "space.json")
-    error = fails(*arguments)
-    assert error.startswith("python -m detnas_d2.space: ") and message in error
