@@ -90,29 +90,6 @@ def test_refused_overrides(path, override, message):
 # files
 
 
-def test_a_missing_file_names_those_near(path, tmp_path, monkeypatch):
-    (tmp_path / ".hidden").mkdir()
-    (tmp_path / ".hidden" / "step1_supernet.py").write_text("")
-    monkeypatch.chdir(tmp_path)
-    for wrong in ("step1_supernt.py", "sub/step1_supernet.py", str(tmp_path / "step1_supernt.py")):
-        with pytest.raises(ConfigError, match=r"exist\. Did you mean 'step1_supernet\.py'\?$"):
-            load_config(wrong)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("from .beside import x", "beside.*found from the working.*by a relative import"),
-        ("train = {}['key']", "key"),
-    ],
-)
-def test_a_broken_file(tmp_path, text, message):
-    path = tmp_path / "broken.py"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=rf"(?s)broken\.py' could not be read: \w+.*{message}"):
-        load_config(str(path))
-
-
 @pytest.mark.parametrize("imported", [False, True])
 def test_classes_of_config_files_are_named_once(tmp_path, imported):
     choice = (

@@ -12,13 +12,8 @@ import pytest
 import tiny
 import torch
 import two_processes
-from detectron2.config import instantiate
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from detnas_d2.engine import load_config
 from detnas_d2.evaluation.fast_coco import RESULTS_FILE
-from detnas_d2.modeling import find_supernet
 from detnas_d2.space import UniformPathSampler
 
 
@@ -144,35 +139,3 @@ def test_a_head_that_sees_no_object_does_not_disturb_the_norms(results):
     _, two, _ = results
     assert tiny.same(two[0]["late"], two[1]["late"])
     assert all(float(g.abs().max()) > 0 for g in two[0]["late"])
-
-
-# what the documentation says of the paper's own configs
-
-
-@pytest.mark.parametrize(
-    ("detector", "path", "supernet_bytes", "path_bytes", "fewest", "most"),
-    [
-        ("fpn", "2,1,2,0,2,1,1,2,3,3,1,3,0,0,3,1,3,1,3,2", 102_748_480, 82_914_176, 81, 141),
-        ("retinanet", "2,3,1,1,3,2,1,3,3,1,1,1,3,3,2,0,3,3,3,3", 69_576_336, 50_510_864, 69, 129),
-    ],
-)
-def test_bytes_and_synchronising_norms_of_the_papers_models(
-    detector, path, supernet_bytes, path_bytes, fewest, most
-):
-    config = tiny.ROOT / f"configs/coco/step2_supernet_{detector}_300m.py"
-    with torch.device("meta"):
-        model = instantiate(load_config(str(config)).model)
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
-    assert {type(m) for m in norms} == {nn.SyncBatchNorm}
-
-    def of_path(path):
-        """Bytes of its parameters, and its norms."""
-        find_supernet(model).set_path(path)
-        running = two_processes.running_parameters(model)
-        ids = {id(p) for p in running}
-        return 4 * sum(p.numel() for p in running), sum(id(m.weight) in ids for m in norms)
-
-    assert supernet_bytes == 4 * sum(p.numel() for p in model.parameters())
-    assert of_path(path) == (path_bytes, 99)
-    assert of_path([0] * 20)[1] == fewest  # a 3x3 block has three norms, or five with stride 2
-    assert of_path([3] * 20)[1] == most  # an Xception block has three more

@@ -45,17 +45,6 @@ def test_the_device(cfg, monkeypatch):
     assert "--num-gpus is 4, but PyTorch sees 2" in refusal(cfg, processes=Processes(4))
 
 
-def test_the_checkpoint(cfg, tmp_path):
-    cfg.train.init_checkpoint = str(tmp_path / "before" / "model_final.pth")
-    message = refusal(cfg)
-    assert "before/model_final.pth" in message and "the step before" in message
-    assert refusal(cfg, resume=True)  # nothing to resume from
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "last_checkpoint").write_text("model_0000005.pth")
-    check_run(cfg, "train", resume=True)
-    assert refusal(cfg, resume=False)
-
-
 def test_all_at_once(cfg, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (tmp_path / "file").write_text("")
