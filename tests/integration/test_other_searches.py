@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from detnas_d2.search import Ledger, make_header
-from detnas_d2.space import get_space
-
 SEARCHES = {
     "official": '{**_algorithm, "population": 4, "generations": 2, "parents": 2, "mutations": 1, '
     '"crossovers": 1}',
@@ -136,35 +133,3 @@ def test_it_begins_with_given_ones_and_the_best_of_a_ledger(workspace, run, sear
     status, _ = run("step3", "--resume", *given)
     assert "  initial: '6 architectures, " in status and "in the ledger" in status
     assert (folder / "ledger.jsonl").read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("step", "overrides", "message"),
-    [
-        (
-            "step3",
-            ["search.algorithm.parents=7"],
-            "parents is 7; expected a whole number from 1 to",
-        ),
-        ("official", ["search.algorithm.mutations=4"], "algorithm.crossovers is 1; expected"),
-        (
-            "pareto",
-            ["search.algorithm.costs=[joules]"],
-            "no cost 'joules'; known are flops, params,",
-        ),
-        ("pareto", ["search.algorithm.costs=[]"], "algorithm.costs is {}; expected at least"),
-        ("random", ["search.initial=[[0,0]]"], "got 2 choices, expected 5"),
-        ("step3", ["search.initial=1,1,1,1,1"], "over the search's limit: architecture 1,1,1,1,1."),
-        ("step3", ["search.initial_ledger=output/no.jsonl"], "can't read 'output/no.jsonl'"),
-        ("step3", ["search.initial_ledger=output/of_demo.jsonl"], "of a search in space 'demo'"),
-        ("given", ["search.initial=[0,0,0,0,1]"], "GivenArchitectures takes no architectures to"),
-    ],
-)
-def test_wrong_settings_cost_nothing(workspace, run, step, overrides, message):
-    """They are refused before anything is written."""
-    demo = get_space("demo")
-    file = workspace / "output/of_demo.jsonl"
-    Ledger(file, make_header(demo, "config", "weights", 0), demo, resume=True).close()
-    status, _ = run(step, "train.output_dir=output/refused", *overrides)
-    assert isinstance(status, str) and message in status
-    assert not (workspace / "output/refused").exists()

@@ -17,7 +17,6 @@ from detnas_d2.search import (
     RandomSearch,
     SearchError,
 )
-from detnas_d2.space import ArchitectureError
 
 SMALL = {
     EvolutionarySearch: {"population": 8, "generations": 3, "parents": 4},
@@ -101,26 +100,6 @@ def test_given_and_the_best_of_a_ledger_fill_the_first_population(
     ) in caplog.messages
 
 
-@pytest.mark.parametrize(
-    "given, error, message",
-    [
-        ("0,1", ArchitectureError, "got 2 choices, expected 10"),
-        (["nowhere.json"], ArchitectureError, "there is no file 'nowhere.json'"),
-        (
-            [[0] * 10, *GIVEN],
-            SearchError,
-            r"over the search's limit: architecture 3,3,3,3,3,3,3,3,3,3; 2,2,2,2,2,2,2,2,2,2\.",
-        ),
-    ],
-)
-def test_wrong_ones_are_refused_at_once(build, demo, cost, given, error, message):
-    limit = CostLimits(demo, [CostLimit(cost(demo).flops, cost(demo).flops([0] * 10))])
-    with pytest.raises(error, match=message):
-        build(limit, initial=given)
-    with pytest.raises(error, match=message):
-        GivenArchitectures(demo, limit, architectures=given)
-
-
 def test_too_many_and_wrong_ledgers_are_refused_at_once(build, former, tiny, tmp_path):
     path, _ = former
     many = [[i // 4, i % 4, *[3] * 8] for i in range(16)] + [[i] * 9 + [0] for i in range(3)]
@@ -133,7 +112,6 @@ def test_too_many_and_wrong_ledgers_are_refused_at_once(build, former, tiny, tmp
     lines[5] = lines[5].replace('"status"', '"stetus"')
     (tmp_path / "damaged.jsonl").write_text("".join(lines))
     for name, error, message in (
-        ("nowhere.jsonl", SearchError, r"search\.initial_ledger: can't read .*nowhere"),
         ("no_ledger.jsonl", LedgerError, "line 1 is not the header"),
         ("damaged.jsonl", LedgerError, r"damaged\.jsonl, line 6 is damaged"),
     ):

@@ -249,10 +249,3 @@ def test_no_more_workers_than_candidates_and_those_that_died_idle(
         os.kill(process, signal.SIGKILL)
     (m,) = four.run(architectures[2:3])
     assert m.error is None and attempts(tmp_path, m.architecture.choices)[0] not in idle
-
-
-def test_without_ray(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    executor = RayExecutor(faulty_fitness.make, workers=1)
-    with pytest.raises(SearchError, match=r"pip install 'detnas-d2\[ray\]'"):
-        executor.__enter__()
