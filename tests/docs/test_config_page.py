@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import pydoc
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -73,26 +71,6 @@ def containers() -> dict[str, dict[str, Any]]:
             cfg = {k: v for k, v in cfg.items() if isinstance(v, DictConfig)}
             loaded[path] = {k: OmegaConf.to_container(v, resolve=False) for k, v in cfg.items()}
     return loaded
-
-
-def made(value: Any) -> Iterator[str]:
-    """The public names of our classes and functions that the nodes of a config make."""
-    if isinstance(value, dict) and str(value.get("_target_", "")):
-        target = value["_target_"]
-        name = target if isinstance(target, str) else f"{target.__module__}.{target.__qualname__}"
-        first, room, *rest = name.split(".")
-        public = hasattr(importlib.import_module(f"{first}.{room}"), rest[-1]) if rest else False
-        if first == "detnas_d2":
-            yield f"{first}.{room}.{rest[-1]}" if public else name
-    for item in value.values() if isinstance(value, dict) else value:
-        if isinstance(item, (dict, list)):
-            yield from made(item)
-
-
-def test_what_configs_make_is_on_the_page():
-    for path, cfg in containers().items():
-        for name in made(cfg):
-            assert f"`{name}`" in PAGE, f"{path} makes {name}: name it in docs/config.md"
 
 
 def known_keys() -> set[str]:
