@@ -151,18 +151,6 @@ def test_names_and_errors_are_escaped(tmp_path):
     assert any("<i>größte$ $" in image["alt"] for image in page.all("img"))
 
 
-def test_another_space(tmp_path):
-    space = space_of(7, (10, 10, 10, 10))
-    evaluations = made_evaluations(space, 40)
-    page = report(write_made_search(tmp_path / "s", evaluations, space))
-    assert len(page.all("img")) == 5 and "res5" in page.text
-    alts = " ".join(image["alt"] for image in page.all("img"))
-    assert "Heat map of the 10 best candidates" in alts
-    last = [c for e in evaluations if e.generation == 3 for c in e.architecture]
-    share = 100 * last.count(0) / len(last)
-    assert re.search(rf"generations: {space.choices[0].name} from \d+ to {share:.0f} %", alts)
-
-
 def test_only_failures(tmp_path):
     evaluations = made_evaluations(SPACE, 5, failing=range(5))
     text = report(write_made_search(tmp_path / "s", evaluations, SPACE)).text
