@@ -140,12 +140,7 @@ COMMANDS = [
         "projects/DetNAS/retrain.py configs/tiny/stpe3.py configs/tiny/step4.py",
         "stpe3.py' does not exist … step3.py",
     ),
-    Wrong(
-        "projects/DetNAS/train_net.py --config-file no.yaml",
-        "'no.yaml' … Expected a YAML file, as in projects/DetNAS/configs",
-    ),
     yacs("SOLVER.MAX_ITR 3", "SOLVER.MAX_ITR … pairs of KEY VALUE"),
-    yacs("SOLVER.MAX_ITER x", "SOLVER.MAX_ITER … pairs of KEY VALUE"),
     yacs("SOLVER.MAX_ITER", "SOLVER.MAX_ITER … pairs of KEY VALUE"),
     Wrong(
         "projects/DetNAS/train_net.py --config-file configs/tiny/step2.py",
