@@ -189,8 +189,11 @@ def classifier(
     return OmegaConf.create(cfg, flags={"allow_objects": True})
 
 
-def shrink_detector(model: DictConfig, architecture: Any = None) -> DictConfig:
-    """Make a model of configs/common/models/fpn_small.py tiny."""
+def detector(
+    output_dir: Path | str, architecture: Any = None, images: int | None = None
+) -> DictConfig:
+    """Faster R-CNN on BCCD at 96 x 72 pixels, from the project's own config files."""
+    model = LazyConfig.load(str(ROOT / "configs/common/models/fpn_small.py")).model
     features = ["res2", "res3", "res4", "res5"]
     model.backbone.bottom_up = backbone_node(architecture, "${..norm}", features)
     model.backbone.out_channels = 8
@@ -201,14 +204,6 @@ def shrink_detector(model: DictConfig, architecture: Any = None) -> DictConfig:
     model.roi_heads.box_head.conv_dims = [8]
     model.roi_heads.box_head.fc_dims = [16]
     model.roi_heads.num_classes = 3
-    return model
-
-
-def detector(
-    output_dir: Path | str, architecture: Any = None, images: int | None = None
-) -> DictConfig:
-    """Faster R-CNN on BCCD at 96 x 72 pixels, from the project's own config files."""
-    model = LazyConfig.load(str(ROOT / "configs/common/models/fpn_small.py")).model
     data = LazyConfig.load(str(ROOT / "configs/common/data/bccd.py")).dataloader
     for mapper in (data.train.mapper, data.test.mapper):
         mapper.augmentations[0].short_edge_length = 72
@@ -218,7 +213,7 @@ def detector(
     data.test.dataset = L(first)(names="bccd_val", count=3)
     data.evaluator = L(OutputSum)(dataset_name="bccd_val")
     cfg = classifier(output_dir, architecture, optimizer=ADAMW)
-    cfg.model = shrink_detector(model, architecture)
+    cfg.model = model
     cfg.dataloader = data
     cfg.search.fitness.metric = "bbox/AP"
     return cfg
