@@ -16,7 +16,7 @@ TOOL = Path(__file__).parents[2] / "tools" / "install_detectron2.py"
 
 
 def install(*options, **environment):
-    """Run it where no Detectron2 is found: its folder is named, but all else is there."""
+    """Run it where no Detectron2 is found, but all else is there."""
     program = (
         "import importlib.util as u, runpy, sys; find = u.find_spec\n"
         "u.find_spec = lambda name: None if name == 'detectron2' else find(name)\n"
@@ -75,13 +75,11 @@ def test_the_release_works_from_anywhere(tmp_path):
     assert sum(f.suffix != ".pyc" for f in zoo) == 128
     assert (package / "projects/point_rend").is_dir()
     assert not [f for f in target.rglob("*") if f.suffix in (".so", ".cpp")]
-    program = """if True:
-        import detectron2.data, detectron2.engine, detectron2.evaluation, detectron2.export
-        from detectron2 import model_zoo
-        print(detectron2.__file__)
-        print(model_zoo.get_config("common/train.py").train.max_iter)
-        print(len(model_zoo.get_config("COCO-Detection/retinanet_R_50_FPN_1x.py").model))
-    """
+    program = (
+        "import detectron2.data, detectron2.engine, detectron2.evaluation, detectron2.export\n"
+        "from detectron2 import model_zoo as zoo; print(zoo.__file__)\n"
+        "print(len(zoo.get_config('COCO-Detection/retinanet_R_50_FPN_1x.py').model))"
+    )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
         env={**os.environ, "PYTHONPATH": str(target)},
@@ -90,6 +88,5 @@ def test_the_release_works_from_anywhere(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    where, max_iter, nodes = done.stdout.split()
-    assert Path(where).is_relative_to(target)
-    assert int(max_iter) == 90000 and int(nodes) > 5
+    where, nodes = done.stdout.split()
+    assert Path(where).is_relative_to(target) and int(nodes) > 5
