@@ -3,35 +3,75 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
+import importlib
 import json
-import statistics
-import sys
 from pathlib import Path
 
 import pytest
-from tiny_steps import DIGITS
-from tiny_study import write_tiny_study
+from tiny_steps import DIGITS, write_tiny_steps
 
 from detnas_d2.data.catalog import ROOT_VARIABLE
-from detnas_d2.space import Architecture, CostTable, get_space
+from detnas_d2.space import Architecture, get_space
 from detnas_d2.steps.run import ready
 
 ROOT = Path(__file__).resolve().parents[2]
+TRAIN = "dataloader, lr_multiplier, model, optimizer, {}train"
+SUPERNET, NETWORK = TRAIN.format("path_sampler, "), TRAIN.format("")
+LOW_SCORES = "model.roi_heads.box_predictor.test_score_thresh = 0.0"  # it then finds objects
+SHORT = "search.algorithm.update(population=3, generations=1, parents=2)"
+# name: the file that it imports from, what, the step whose checkpoint it reads, lines
+CONFIGS = {
+    "step1_supernet": ("step1", SUPERNET, "", ""),
+    "step2_supernet_fpn": ("step2", SUPERNET, "step1_supernet", LOW_SCORES),
+    "step3_search_fpn": (
+        "step3",
+        "dataloader, model, search, train",
+        "step2_supernet_fpn",
+        f"{LOW_SCORES}\n{SHORT}",
+    ),
+    "step3_search_classification": (
+        "step1_supernet",
+        "dataloader, model, train",
+        "step1_supernet",
+        f"from .step3 import search\n{SHORT}\nsearch.fitness.metric = 'classification/top1'",
+    ),
+    "step4_classification": (
+        "step1_supernet",
+        NETWORK,
+        "",
+        "model.backbone._target_ = 'detnas_d2.modeling.StandAloneNetwork'\n"
+        "model.backbone.architecture = [0] * 5\n"
+        "train.max_iter = 1",
+    ),
+    "step4_detection_fpn": (
+        "step2_supernet_fpn",
+        NETWORK,
+        "step4_classification",
+        "model.backbone.bottom_up._target_ = 'detnas_d2.modeling.StandAloneNetwork'\n"
+        "model.backbone.bottom_up.architecture = [0] * 5\n"
+        "train.max_iter = 1\n"
+        "dataloader.final_test = 'digits_test'",
+    ),
+}
+
+
+def write_tiny_study(root: Path) -> None:
+    """configs/tiny with all steps of a study, and the digits, below a folder."""
+    write_tiny_steps(root)
+    for name, (base, keys, reads, lines) in CONFIGS.items():
+        start = f"output/tiny/{reads}/model_final.pth" if reads else ""
+        (root / "configs" / "tiny" / f"{name}.py").write_text(
+            f"from .{base} import {keys}\n{lines}\n"
+            f"train.init_checkpoint = {start!r}\n"
+            f"train.output_dir = 'output/tiny/{name}'\n"
+        )
 
 
 @pytest.fixture
 def tools(tmp_path, monkeypatch):
     """studies and reproduce, writing into a temporary folder."""
     monkeypatch.syspath_prepend(str(ROOT / "projects/DetNAS"))  # as of a script
-    modules = []
-    for name in ("studies", "reproduce"):
-        path = ROOT / "projects" / "DetNAS" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, name, module)
-        spec.loader.exec_module(module)
-        modules.append(module)
+    modules = [importlib.import_module(name) for name in ("studies", "reproduce")]
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     for module in modules:
         monkeypatch.setattr(module, "ROOT", tmp_path)
@@ -40,27 +80,16 @@ def tools(tmp_path, monkeypatch):
 
 
 def test_the_plan_is_whole(tools):
-    """Every file that a step reads is written by another, or drawn; nothing is trained twice."""
+    """Every file that a step reads is written by another, or drawn; nothing is trained twice.
+
+    Three seeds a row, and five random architectures with one seed each.
+    """
     studies, _ = tools
+    steps = {}
     for study in studies.STUDIES:
         study.draw_architectures()
-    named = [s for study in studies.STUDIES for s in study.steps()]
-    steps = {s.name: s for s in named}
-    assert all(steps[s.name] == s for s in named)  # shared steps are the same ones
-    written = [s.writes for s in steps.values()]
-    assert len(set(written)) == len(written)
-    assert len({s.done_file for s in steps.values()}) == len(steps)
-    read = {file for s in steps.values() for file in s.reads}
-    assert all(Path(f).is_file() for f in read - set(written))
-    waiting = list(steps.values())
-    while waiting:  # in some order all of them can run
-        waiting.remove(ready(waiting, [])[0])
-
-
-def test_rows_and_seeds(tools):
-    """Three seeds a row, and five random architectures with one seed each."""
-    studies, _ = tools
-    for study in studies.STUDIES:
+        for step in study.steps():
+            assert steps.setdefault(step.name, step) == step  # shared ones are the same
         rows: dict[str, list[tuple[str, int]]] = {}
         for n in study.networks():
             if n.row:
@@ -71,48 +100,33 @@ def test_rows_and_seeds(tools):
         for runs in rows.values():
             assert len({architecture for architecture, _ in runs}) == 1
             assert [seed for _, seed in runs] == [0, 1, 2]
+    written = [s.writes for s in steps.values()]
+    assert len(set(written)) == len(written) == len({s.done_file for s in steps.values()})
+    read = {file for s in steps.values() for file in s.reads}
+    assert all(Path(f).is_file() for f in read - set(written))
+    waiting = list(steps.values())
+    while waiting:  # in some order all of them can run
+        waiting.remove(ready(waiting, [])[0])
     study = studies.STUDIES[0]
-    for step in study.retraining(study.networks()[0], 2):
-        assert step.cfg.train.seed == 2
-
-
-def test_drawn_architectures(tools):
-    """The random ones are under the limit, the others spread over the whole range of costs."""
-    studies, _ = tools
-    study = studies.STUDIES[0]
-    study.draw_architectures()
-    space = get_space("demo")
-    cost = CostTable(space, (128, 128))
-
-    def flops(kind):
-        files = sorted(Path(study.output, "architectures").glob(f"{kind}_*.json"))
-        return sorted(cost.flops(Architecture.parse(str(f), space)) for f in files)
-
-    assert max(flops("random")) <= 13_500_000 and len(flops("random")) == studies.RANDOM
-    spread, step = flops("spread"), (cost.max_flops - cost.min_flops) / studies.SPREAD
-    assert [int((f - cost.min_flops) / step) for f in spread] == list(range(studies.SPREAD))
-
-
-def runs_of(rows):
-    return [
-        {"row": row, "network": row, "seed": i, "AP": ap, "AP50": 2 * ap, "VOC mAP": 3 * ap}
-        for row, values in rows.items()
-        for i, ap in enumerate(values)
-    ]
+    assert [s.cfg.train.seed for s in study.retraining(study.networks()[0], 2)] == [2, 2, 2]
 
 
 def test_table(tools):
     _, reproduce = tools
     rows = {"DetNAS-P": [30.0, 31.0, 33.0], "Random": [20.0, 26.0], "": [1.0, 2.0]}
-    results = {"a": {"title": "first", "minutes": 12.3, "runs": runs_of(rows)}}
+    runs = [
+        {"row": row, "AP": ap, "AP50": 2 * ap, "VOC mAP": 3 * ap}
+        for row, values in rows.items()
+        for ap in values
+    ]
+    results = {"a": {"title": "first", "minutes": 12.3, "runs": runs}}
     results["a"]["tau"] = {"tau": 0.514, "low": 0.2, "high": 0.81, "architectures": 17}
     text = reproduce.table(results)
-    p = statistics.stdev(rows["DetNAS-P"])
-    assert f"| DetNAS-P | 31.3±{p:.1f} / 62.7±{2 * p:.1f} / 94.0±{3 * p:.1f} |" in text
+    assert "| DetNAS-P | 31.3±1.5 / 62.7±3.1 / 94.0±4.6 |" in text
     assert "| Random | 23.0±4.2 / 46.0±8.5 / 69.0±12.7 |" in text
     assert "| minutes of its steps, one thread each | 12 |" in text
     assert "tau 0.51 (95%: 0.20 to 0.81) over 17 architectures" in text
-    results["a"]["runs"][0]["AP"] = None  # nothing was detected
+    runs[0]["AP"] = None  # nothing was detected
     assert "| DetNAS-P | none / " in reproduce.table(results)
 
 
@@ -174,10 +188,8 @@ def test_a_study_by_the_real_scripts(tools, workspace, tmp_path, monkeypatch):
     (results,) = json.loads((root / "output/reproduce/results.json").read_text()).values()
     assert [run["row"] for run in results["runs"]] == ["DetNAS-P"] * 2 + ["Random"] * 2
     assert all(run["AP"] is not None and run["VOC mAP"] >= 0 for run in results["runs"])
-    assert {name.rpartition("/")[2]: len(x) for name, x in results["searches"].items()} == {
-        "step3_search_fpn": 18,
-        "step3_search_scratch_fpn": 18,
-        "step3_search_classification": 18,
-    }
+    searches = ("step3_search_fpn", "step3_search_classification", "step3_search_scratch_fpn")
+    found = {name.rpartition("/")[2]: len(x) for name, x in results["searches"].items()}
+    assert found == dict.fromkeys(searches, 3)
     table = (root / "output/reproduce/table.md").read_text()
     assert "| AP / AP50 / VOC mAP | tiny |" in table and "| DetNAS-P |" in table
