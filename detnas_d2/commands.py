@@ -148,10 +148,11 @@ def _add_to_logs(error: Exception) -> list[str]:
     text = "ended by an error that was not foreseen"
     record = logging.LogRecord("detnas_d2", logging.ERROR, __file__, 0, text, (), cause)
     for handler in logging.getLogger("detnas_d2").handlers:
-        stream = getattr(handler, "stream", None)
-        name = getattr(stream, "name", None)
+        if not isinstance(handler, logging.StreamHandler):
+            continue
+        name = getattr(handler.stream, "name", None)
         if isinstance(name, str) and not name.startswith("<"):  # <stdout>
             handler.handle(record)
-            if not stream.closed:  # as it is where the disk was full
+            if not handler.stream.closed:  # as it is where the disk was full
                 names.append(name)
     return names
