@@ -21,7 +21,7 @@ from detectron2.modeling import GeneralizedRCNN
 from PIL import Image
 from torch import nn
 
-from detnas_d2.engine import ConfigError, DetNASCheckpointer
+from detnas_d2.engine import DetNASCheckpointer
 from detnas_d2.export import (
     Exported,
     ExportError,
