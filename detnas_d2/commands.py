@@ -21,7 +21,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 from .errors import DetNASError
@@ -71,14 +71,22 @@ def command(
             argv = list(sys.argv[1:] if argv is None else argv)
             # to the front, for after overrides a parser takes them for some of these
             argv.sort(key=lambda argument: argument not in movable)
-            if sigterm:
-                signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-            with ending(program, debug=DEBUG in argv, interrupted=interrupted):
+            ends = ending(program, debug=DEBUG in argv, interrupted=interrupted)
+            with ends, _exit_at_sigterm() if sigterm else nullcontext():
                 return main(argv)
 
         return run
 
     return decorate
+
+
+@contextmanager
+def _exit_at_sigterm() -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -7,11 +7,9 @@ import math
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 from .errors import SearchError
@@ -26,7 +24,7 @@ def ray_session(address: str | None, cpus: float, gpus: float) -> Iterator[Any]:
     """The module ray, connected; what was started here is stopped at the end.
 
     A connection that this process has already is used and left as it is. SIGTERM becomes
-    SystemExit, as long as nothing else was set to handle it.
+    KeyboardInterrupt, as long as nothing else was set to handle it.
 
     Args:
         address: "auto" or host:port of a cluster; None starts Ray on this machine ...
@@ -69,8 +67,10 @@ def ray_session(address: str | None, cpus: float, gpus: float) -> Iterator[Any]:
                 "machine of the cluster, and see with `ray status` that it runs; docs/cluster.md "
                 "has the rest."
             ) from error
-        finally:  # Ray's own handler would kill its processes under our feet
-            _handle_sigterm(_exit if before == signal.SIG_DFL else before)
+        finally:
+            # Ray's own handler would kill its processes under our feet, and its waiting makes the
+            # status of any SystemExit 1
+            _handle_sigterm(signal.default_int_handler if before == signal.SIG_DFL else before)
         try:
             yield ray
         finally:
@@ -93,7 +93,3 @@ def _check_listening(address: str) -> None:
 def _handle_sigterm(handler: Any) -> None:
     if threading.current_thread() is threading.main_thread() and handler is not None:
         signal.signal(signal.SIGTERM, handler)
-
-
-def _exit(number: int, frame: FrameType | None) -> None:
-    sys.exit(128 + number)

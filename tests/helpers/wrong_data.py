@@ -122,7 +122,7 @@ COMMANDS = [
     Wrong("detnas_d2.space 300m 2,1 --input-size x", "--input-size … invalid int value: 'x'"),
     Wrong(
         "detnas_d2.evaluation.latency 300m --device cuda --output l.json",
-        "sees no GPU … --device cpu",
+        "sees no GPU … --device=cpu",
     ),
     Wrong(f"detnas_d2.evaluation.latency 300m --output {VAL}/l.json", f"{VAL} … Check that path"),
     Wrong(CONVERT.format("no.pth"), "'no.pth' could not be read"),

@@ -112,8 +112,8 @@ ARCHITECTURES = [
     step4(f"{A}output/step3", "can't read 'output/step3' (Is a directory)"),
 ]
 SEARCHES = [
-    search("search.algorithm.population=1", "population … is 1 … least 2"),
-    search("search.algorithm.parents=60", "is 60 … from 1 to population 6"),
+    search("search.algorithm.population=1", "population is 1; expected … from 2"),
+    search("search.algorithm.parents=60", "parents is 60; expected … from 1 to 6"),
     search(
         "+search.algorithm.generation=1",
         "search.algorithm.generation … takes no 'generation' … generations",
