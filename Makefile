@@ -32,7 +32,8 @@ $(STAMP): setup.cfg constraints.txt tools/install_detectron2.py
 
 # A file's tests share what they have trained, so a file goes to one process.
 test: lint types
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+		--no-loadscope-reorder
 
 lint: venv
 	$(BIN)/ruff check .

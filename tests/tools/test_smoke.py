@@ -18,7 +18,7 @@ from detnas_d2.data import DigitsParameters, write_digits
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = {
-    "benchmarks/gpu.py": "--tiny classification worker --output gpu",
+    "benchmarks/gpu.py": "--tiny classification candidate --output gpu",
     "benchmarks/bm_candidate.py": "--head fpn --amp --rounds 1 --tiny",
     "benchmarks/bm_supernet_step.py": "--rounds 1 --only classifier",
     "benchmarks/bm_workers.py": "--rounds 1 --candidates 1",
