@@ -15,6 +15,7 @@ from detnas_d2.data.own_settings import check_settings as _check_settings
 from detnas_d2.data.own_settings import own_settings as _own_settings
 from detnas_d2.engine import plain_path as _plain_path
 from detnas_d2.engine import starting_weights
+from projects.DetNAS.paper.halves import halves_space as _halves_space
 
 from ..common.data.detection import dataloader
 from ..common.models.fpn import model as _fpn
@@ -30,10 +31,13 @@ _own = _own_settings(_dirname(__file__))
 _check_settings(_own.annotations, _own.images, _own.name, _own.machine, _machines)
 _row = _machines[_own.machine]
 _data = own_dataset(_own.annotations, _own.images, _own.name)  # of step 0
-_start = starting_weights(_own.weights)
+_halves = _halves_space("300m")  # of the supernets that DetNAS's authors released
+_start = starting_weights(_own.weights, _halves)
 
 output = f"output/{_own.name}"
 space = _start.space or _row.space
+if space == _halves.name:
+    space = L(_halves_space)(space="300m")
 iterations = max(_row.least, min(_row.most, _row.epochs * _data.images["train"] // _row.batch))
 
 datasets = {

@@ -5,10 +5,10 @@ from os.path import dirname as _dirname
 from detnas_d2.engine import plain_path as _plain_path
 
 from ..common.search import search
-from .detector import _row, dataloader, datasets, model, output, space, train
+from .detector import _row, _start, dataloader, datasets, model, output, space, train
 from .machines import flops_limits as _flops_limits
 
-_space = space if isinstance(space, str) else "of your own: no limit"
+_space = _start.space or (space if isinstance(space, str) else "of your own: no limit")
 train.init_checkpoint = f"{output}/step2_supernet/model_final.pth"
 train.output_dir = f"{output}/step3_search"
 search.flops_limit = _flops_limits.get(_space)

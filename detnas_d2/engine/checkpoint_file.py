@@ -6,7 +6,6 @@ import os
 import pickle
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from torch import nn
 
 from ..errors import DetNASError
 from ..modeling import Stated, backbone_prefix, describe, stated_network
-from ..space import SPACES, SpaceError, get_space
+from ..space import SPACES, SearchSpace
 
 _STARTS = (b"\x80", b"PK")  # a pickle, as torch.save wrote before 1.6; a zip archive since
 _SHOWN = 40
@@ -66,12 +65,15 @@ def why_no_checkpoint(path: str) -> str | None:
     return None
 
 
-def starting_weights(path: str) -> Stated:
+def starting_weights(path: str, *more: SearchSpace) -> Stated:
     """The space and the architecture of a checkpoint of this project; nothing for "".
 
+    Args:
+        more: spaces that it may be of, besides those that have a name here.
+
     Raises:
-        CheckpointError: a file that is missing or damaged, states no network, or is of a space that
-            is not one of the project's.
+        CheckpointError: a file that is missing or damaged, states no network, or is of another
+            space.
     """
     if not path:
         return Stated()
@@ -93,9 +95,8 @@ def starting_weights(path: str) -> Stated:
             f"({type(e).__name__}); expected a checkpoint of this project. Released files: "
             "projects/DetNAS/paper/convert_weights.py."
         ) from e
-    with suppress(SpaceError):
-        if get_space(stated.space).fingerprint == stated.fingerprint:
-            return stated
+    if stated[:2] in [(space.name, space.fingerprint) for space in (*SPACES.values(), *more)]:
+        return stated
     raise CheckpointError(
         f"weights: {path!r} is of the space {stated.space!r}, which is none of "
         f"{', '.join(SPACES)}; set the space and train.init_checkpoint in the config yourself."

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import run_steps
 import torch
-from detectron2.config import LazyConfig
+from detectron2.config import LazyConfig, instantiate
 from detectron2.data import MetadataCatalog
 from own_images import with_tiny_data
 
@@ -23,9 +23,10 @@ from detnas_d2.engine import ConfigError, load_config
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.export import load_trained
 from detnas_d2.predict import main as predict
-from detnas_d2.space import SPACES
+from detnas_d2.space import SPACES, resolve_space
 from detnas_d2.steps import StepError
 from detnas_d2.steps.step import _load
+from projects.DetNAS.paper.halves import halves_space
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs/custom/step2_supernet.py"
@@ -98,6 +99,7 @@ def test_all_steps(tool, config, monkeypatch, capsys):
     assert "report/index.html" in printed
     output = Path("output/custom")
     summary = json.loads((output / "summary.json").read_text())
+    assert (output / "test_images.png").is_file()
     assert {"test", "finetuned", "random"} <= set(summary) and list(summary["seconds"]) == ORDER
     assert summary["search"]["evaluated"] <= 6
     line = (output / "step3_search/ledger.jsonl").read_text().splitlines()[1]
@@ -187,10 +189,12 @@ def test_where_it_lies_is_not_in_its_hash(config, tmp_path, monkeypatch):
     assert str(other) in load_config("configs/custom/step4_detection.py").datasets.test.image_root
 
 
-def test_weights_are_the_same_for_all_that_is_compared(config, tmp_path):
-    """A supernet's weights, in a folder whose name looks like a step's."""
-    space = SPACES["demo"]
-    stated = {"space": "demo", "fingerprint": space.fingerprint, "architecture": None}
+@pytest.mark.parametrize(
+    ("space", "limit"), [(SPACES["demo"], 41e6), (halves_space("300m"), 300e6)], ids=["", "halves"]
+)
+def test_weights_are_the_same_for_all_that_is_compared(config, space, limit):
+    """A supernet's weights, ours or the authors', in a folder whose name looks like a step's."""
+    stated = {"space": space.name, "fingerprint": space.fingerprint, "architecture": None}
     file = Path("output/released/super net.pth")
     file.parent.mkdir(parents=True)
     torch.save({"model": {}, "detnas": stated}, file)
@@ -200,9 +204,23 @@ def test_weights_are_the_same_for_all_that_is_compared(config, tmp_path):
     starts = {s.name: (s.cfg.train.init_checkpoint, s.cfg.train.max_iter) for s in steps}
     for name in ("step2_supernet", "step4_detection", "step4_detection_random"):
         assert starts[name] == (str(file), 350)  # half of what it takes from scratch
+    cfgs = {s.name: s.cfg for s in steps}
+    assert cfgs["step3_search"].search.flops_limit == limit
+    assert instantiate(cfgs["step2_supernet"].path_sampler).space == space
+    anew = cfgs["step4_detection"]
+    assert resolve_space(instantiate(anew.model.backbone.bottom_up.space)) == space
+    assert anew.train.init_backbone_only
     assert starts["step4_finetune"] == ("output/custom/step2_supernet/model_final.pth", 175)
     trained = "output/custom/step4_detection_random/model_final.pth"
     assert starts["step5_test_random"][0] == trained
+    # one network's weights
+    stated["architecture"] = [0] * space.num_blocks
+    torch.save({"model": {}, "detnas": stated}, file)
+    _load.cache_clear()
+    train = {s.name: s.cfg.train for s in run_steps.steps_of(config.parent, None)}
+    first, last = train["step2_supernet"], train["step4_detection"]
+    assert (first.init_checkpoint, first.init_path_only, first.max_iter) == (str(file), True, 700)
+    assert (last.init_checkpoint, last.init_backbone_only) == ("", False)
 
 
 @pytest.mark.parametrize(
