@@ -6,6 +6,7 @@ of docs/config.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any
@@ -137,3 +138,13 @@ def keys_of(schema: type, prefix: str) -> Iterator[tuple[str, Field[Any]]]:
 KEYS = dict([*keys_of(Train, "train"), *keys_of(Search, "search")])
 OF_DETECTRON2 = ("train.cudnn_benchmark", "train.float32_precision")
 """Keys that a config may have besides; Detectron2's set-up reads them."""
+
+
+def is_allowed(key: str) -> bool:
+    """Whether a config may have a key (dotted; `[0]` in a list): in `train` and `search` one of
+    theirs, a group of them, or what is in the node or list of one; elsewhere any."""
+    parts = re.split(r"[.[]", key)
+    known = (k.split(".") for k in (*KEYS, *OF_DETECTRON2))
+    return parts[0] not in ("train", "search") or any(
+        all(a == b for a, b in zip(parts, k, strict=False)) for k in known
+    )

@@ -21,9 +21,9 @@ from ..data import register_from_config
 from ..errors import ConfigError, DetNASError
 from ..own_modules import calls_out_of_reach, find_own_modules, why_not_read
 from ..rules import did_you_mean
-from ..settings import KEYS, OF_DETECTRON2
+from ..settings import KEYS, OF_DETECTRON2, is_allowed
 from ..trust import HOW, TrustError, is_code, read_config
-from .overrides import apply_overrides, walk
+from .overrides import KNOWN_KEYS_ONLY, apply_overrides, walk
 
 
 def load_config(
@@ -87,14 +87,11 @@ def load_config(
 
 def _refuse_unknown(cfg: DictConfig, path: str) -> None:
     """Refuse keys of `train` and `search` that nothing reads: typos of a file, or former ones."""
-    known = [*KEYS, *OF_DETECTRON2]
     for key, _ in [*walk(cfg.get("train"), "train"), *walk(cfg.get("search"), "search")]:
-        parts = re.split(r"[.[]", key)
-        # one of them, a group of them, or what is in the node or list of one
-        if not any(all(a == b for a, b in zip(parts, k.split("."), strict=False)) for k in known):
+        if not is_allowed(key):
+            near = did_you_mean(key, [*KEYS, *OF_DETECTRON2])
             raise ConfigError(
-                f"{path} sets {key}, which this version does not have.{did_you_mean(key, known)} "
-                "docs/config.md has all keys; one of your own goes into a group of your own."
+                f"{path} sets {key}, which this version does not have.{near} {KNOWN_KEYS_ONLY}"
             )
 
 

@@ -14,8 +14,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ..errors import ConfigError
 from ..rules import did_you_mean
+from ..settings import is_allowed
 
 _INT_LIST = re.compile(r"^\d+(,\d+)+$")
+KNOWN_KEYS_ONLY = "docs/config.md has all keys; one of your own goes into a group of your own."
+"""What to do about a key that `is_allowed` refuses."""
 
 
 def apply_overrides(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -82,12 +85,12 @@ def _check(cfg: DictConfig, text: str, key: str, current: Any, value: Any, add: 
             for name, item in value.items():
                 inner = f"{key}.{name}"
                 _check(cfg, text, inner, _current(cfg, text, inner), item, add)
-    elif not add:
+    elif not (add and is_allowed(key)):
         near = did_you_mean(key, (k for k, _ in walk(cfg) if "[" not in k))
-        raise ConfigError(
-            f"Override {text!r}: the config has no key {key!r}.{near} To add a key on purpose, "
-            f"write '+{key}=...'."
+        how = (
+            f"To add a key on purpose, write '+{key}=...'." if is_allowed(key) else KNOWN_KEYS_ONLY
         )
+        raise ConfigError(f"Override {text!r}: the config has no key {key!r}.{near} {how}")
 
 
 def _parse(text: str) -> Override:

@@ -47,6 +47,7 @@ def path(tmp_path):
         ["own.lr=1e-3", "train.output_dir='\"quoted = text\"'"],
         ["model.out_features=7", "backbone.waiting=7"],  # values that wait to be set
         ["own.names=[d]", "+own.more=[1,2,3]"],  # a list replaces the list
+        ["+train.cudnn_benchmark=True", "+train.float32_precision=high"],
     ],
 )
 def test_harmless_overrides_do_what_detectron2s_do(path, overrides):
@@ -56,18 +57,22 @@ def test_harmless_overrides_do_what_detectron2s_do(path, overrides):
 
 
 def test_what_detectron2_does_not_take(path):
-    """An architecture without brackets, and text that looks like a number."""
+    """An architecture without brackets, text that looks like a number, a number with exponent."""
     for value in ("2,1,2,0", "[2, 1, 2, 0]"):
         overrides = ["backbone.architecture=1,0", f"backbone.architecture={value}"]
         assert load_config(path, overrides).backbone.architecture == [2, 1, 2, 0]
-    cfg = load_config(path, ["train.output_dir=2026", "train.device=1e3"])
+    cfg = load_config(path, ["train.output_dir=2026", "train.device=1e3", "train.max_iter=3e2"])
     assert (cfg.train.output_dir, cfg.train.device) == ("2026", "1e3")
+    assert repr(cfg.train.max_iter) == "300"
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("quite.another=5", "no key 'quite.another'\\. To add"),
+        ("quite.another=5", "no key 'quite.another'\\. To add .*'\\+quite.another="),
+        ("train.cudnn_benchmark=True", "To add .*'\\+train.cudnn_benchmark="),
+        ("train.another=5", "no key 'train.another'.* docs/config.md has all keys"),
+        ("+train.another=5", "no key 'train.another'.* docs/config.md has all keys"),
         ("train.checkpointer={perod: 3}", "no key 'train.checkpointer.perod'.*checkpointer.period"),
         ("train.max_iter.more=5", "'train.max_iter' holds the value 10; no key"),
         ("copy.amp.enabled=true", "'copy.amp' stands for .*train.amp.*override that key"),

@@ -17,7 +17,7 @@ OVERRIDES = [
     train("trian.seed=3", "no key 'trian.seed' … 'train.seed'"),
     Wrong(
         f"search_net.py @step3 {NEW} search.flop_limit=3",
-        "no key 'search.flop_limit' … Did you mean 'search.flops_limit' … +search.flop_limit",
+        "no key 'search.flop_limit' … 'search.flops_limit' … docs/config.md has all keys",
     ),
     train("train.max_iter=many", "type int (now 8) … 'many' of type str"),
     train("train.max_iter=2.5", "train.max_iter=2.5 … type int … 2.5"),
