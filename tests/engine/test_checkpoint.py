@@ -191,7 +191,7 @@ def test_imagenet_weights_of_resnet50_load_by_names_alike(zoo, caplog, tmp_path)
     """From Detectron2's address as they are; from elsewhere after the conversion that is named."""
     address, path = zoo("R-50.pkl")
     values = msra_pickle(path)
-    detector, other = resnet_detector(), resnet_detector(1)
+    detector = resnet_detector()
     before = weights(detector)
     with caplog.at_level("WARNING"):
         DetNASCheckpointer(detector).load(address)
@@ -202,12 +202,15 @@ def test_imagenet_weights_of_resnet50_load_by_names_alike(zoo, caplog, tmp_path)
     rest = [k for k in after if not k.startswith("backbone.bottom_up.")]
     assert tiny.same({k: after[k] for k in rest}, {k: before[k] for k in rest})
     assert "backbone.fpn_lateral4" in caplog.text and "head" in caplog.text  # what is not in it
-    with pytest.raises(CheckpointError, match="If you trust it") as caught:
-        DetNASCheckpointer(other).load(str(path))
-    code = str(caught.value).partition('python -c "')[2].removesuffix('"')
-    exec(code.replace("IN", str(path)).replace("OUT", str(tmp_path / "new")), {})
-    DetNASCheckpointer(other).load(str(tmp_path / "new.pth"))
-    assert tiny.same({k: weights(other)[k] for k in loaded}, loaded)
+    torch.save({"model": after, "best": np.float64(0.3)}, tmp_path / "R-50.pth")
+    for file in (path, tmp_path / "R-50.pth"):
+        other = resnet_detector(1)
+        with pytest.raises(CheckpointError, match="If you trust it") as caught:
+            DetNASCheckpointer(other).load(str(file))
+        code = str(caught.value).partition('python -c "')[2].removesuffix('"')
+        exec(code.replace("IN", str(file)).replace("OUT", str(tmp_path / "new")), {})
+        DetNASCheckpointer(other).load(str(tmp_path / "new.pth"))
+        assert tiny.same({k: weights(other)[k] for k in loaded}, loaded)
 
 
 @pytest.mark.parametrize(

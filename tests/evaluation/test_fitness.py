@@ -122,6 +122,10 @@ def test_the_memory_layout_is_that_of_all_that_is_computed(bccd_images):
         found[last] = scorer(cfg, model)(ARCHITECTURES[0])[0]
         assert seen == {last is False}  # by default channels come last on a CPU
     assert found[None] == found[True] == pytest.approx(found[False], rel=1e-4)
+    for amp in (False, True):  # the meta device stands for a GPU: there only with amp
+        layer = torch.nn.Conv2d(8, 8, 3, device="meta")
+        SupernetFitness("bbox/AP", amp=amp).lay_out(layer)
+        assert layer.weight.is_contiguous(memory_format=torch.channels_last) == amp
 
 
 @pytest.mark.parametrize(

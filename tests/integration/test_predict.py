@@ -113,7 +113,7 @@ def test_what_can_not_be_done_is_said_before(supernet, workspace, trained, photo
     assert not out.exists()
 
 
-def test_what_is_there_is_read_again_or_kept(trained, photographs, tmp_path):
+def test_what_is_there_is_read_again_or_kept(trained, photographs, tmp_path, capsys):
     """What was drawn before is no input the next time; what others wrote is not overwritten, seen
     before any work: the damaged weights are never read."""
     images, out = tmp_path / "images", tmp_path / "images/out"
@@ -132,7 +132,9 @@ def test_what_is_there_is_read_again_or_kept(trained, photographs, tmp_path):
         assert len(list(out.glob("*.png"))) == 3
     assert (out / "notes.txt").read_text() == "mine"
     glob = (images / "[ab].png", images / "b.png")
-    assert run(trained, *glob, "--output", tmp_path / "out") is None
+    other = shutil.copy(trained / "model_final.pth", tmp_path / "other.pth")
+    assert run(trained, *glob, "--output", tmp_path / "out", "--weights", other) is None
+    assert f"read {other}" in capsys.readouterr().err
     assert sorted(p.name for p in (tmp_path / "out").glob("*.png")) == ["a.png", "b.png"]
 
 

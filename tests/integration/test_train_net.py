@@ -83,6 +83,7 @@ def test_retraining_and_test(workspace, searched):
     assert (workspace / "output/from_file/config.yaml").read_text() == config
     evaluation = json.loads((workspace / "output/from_file/evaluation.json").read_text())
     assert {"bbox/AP", "bbox/AP50", "bbox/AP-one"} <= evaluation.keys()
+    assert list((workspace / "output/from_file").glob("events.out.tfevents.*"))
     # the last line of metrics.json holds the evaluation at the end of the training
     last = metrics(workspace / "output/from_file")[-1]
     assert evaluation["bbox/AP"] == last["bbox/AP"]

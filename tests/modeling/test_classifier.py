@@ -48,6 +48,14 @@ def test_loss_is_smoothed_cross_entropy(space):
     torch.testing.assert_close(loss["loss_cls"].detach(), want)
 
 
+def test_dropout_in_training_only(space):
+    model, zeros = make(space, dropout=0.99), []
+    model.fc.register_forward_pre_hook(lambda _, args: zeros.append((args[0] == 0).float().mean()))
+    model.train()(inputs())
+    model.eval()(inputs())
+    assert zeros[0] > 0.9 > zeros[1]
+
+
 @pytest.mark.parametrize("name", ["build_detnas_backbone", "build_detnas_supernet_backbone"])
 def test_from_a_yacs_config(name):
     cfg = get_cfg()

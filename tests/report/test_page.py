@@ -132,10 +132,10 @@ def test_the_top_ten_are_trained_in_folders_of_their_own(tmp_path, monkeypatch):
 def test_an_image_without_detections_says_so(tmp_path, monkeypatch):
     draw_nothing(monkeypatch)
     folder = write_made_search(tmp_path / "s", made_evaluations(SPACE, 5), SPACE)
-    write_made_detections(folder, {"detections": []})
+    write_made_detections(folder, {"detections": []}, calibration_batches=[16, 250])
     text = report(folder).text
     assert text.count("then no detection with a score of at least 30%") == 1
-    assert text.count("then the detections") == 1
+    assert text.count("then the detections") == 1 and "16 of the search's 250 batches" in text
 
 
 def test_names_and_errors_are_escaped(tmp_path):

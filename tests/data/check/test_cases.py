@@ -103,18 +103,23 @@ def test_case(name, check, capsys, tmp_path, monkeypatch, caplog):
     assert not severity or any(finding["title"] in caplog.text for finding in report["findings"])
 
 
+def test_the_image_size_of_another_row(check, capsys):
+    check(CASES / "boxes_below_a_pixel/a.json", "--short-edge", 120)
+    assert re.search(r"0\.7 pixels.*edge is 120", capsys.readouterr().out)
+
+
 def test_four_lines_alone(tmp_path, monkeypatch):
-    """Step 0, and then the configs, without the line that may be missing."""
+    """Step 0, then the configs of a copy of the folder, without the line that may be missing."""
     configs = tmp_path / "configs"
-    shutil.copytree(ROOT / "configs" / "custom", configs / "custom")
+    shutil.copytree(ROOT / "configs" / "custom", configs / "parts")
     (configs / "common").symlink_to(ROOT / "configs" / "common")
     case = CASES / "settings_four_lines"
-    shutil.copy(case / "settings.py", configs / "custom")
+    shutil.copy(case / "settings.py", configs / "parts")
     shutil.copy(case / "a.json", tmp_path)
     (tmp_path / "images").symlink_to(case / "images")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=r"Run step 0 first: python -m detnas_d2\.data\.own"):
-        LazyConfig.load("configs/custom/step2_supernet.py")
-    prepare_folder(configs / "custom")
-    cfg = LazyConfig.load("configs/custom/step2_supernet.py")
+        LazyConfig.load("configs/parts/step2_supernet.py")
+    prepare_folder(configs / "parts")
+    cfg = LazyConfig.load("configs/parts/step2_supernet.py")
     assert cfg.train.init_checkpoint == "" and cfg.model.roi_heads.num_classes == 2
