@@ -139,6 +139,7 @@ def imagenet_train_augmentations(
     """Random resized crop, horizontal flip and colour jitter, as ShuffleNetV2's code trains.
 
     Args:
+        size, scale: as of :class:`RandomResizedCrop`.
         jitter: brightness, contrast and saturation are each scaled by 1 - jitter to 1 + jitter;
             0 for none. (Saturation takes its grey from weights for RGB, also for BGR images.)
     """

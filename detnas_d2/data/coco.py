@@ -38,6 +38,9 @@ def register_coco(
     out, and a file that the evaluator would read otherwise is refused.
 
     Args:
+        name: what ``dataset.names`` of a config says.
+        json_file: annotations in COCO's form.
+        image_root: the folder that file names are relative to.
         class_names: in the order of the category ids, a list or its text in JSON; read from the
             file where left out.
         builtin: see :func:`register_dataset`.

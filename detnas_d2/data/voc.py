@@ -97,6 +97,9 @@ def register_voc_folder(
     files itself.
 
     Args:
+        name: what ``dataset.names`` of a config says.
+        dirname: the folder with JPEGImages, Annotations and ImageSets/Main.
+        split: a file of ImageSets/Main, without ``.txt``.
         class_names: in their order, a list or its text in JSON.
         year: selects the evaluator's metric, whatever the images are: 2007 is the average of 11
             precisions, 2012 the area under the curve.

@@ -53,7 +53,11 @@ class PathSampler(ABC):
 
 
 class UniformPathSampler(PathSampler):
-    """Every architecture of the space with the same probability (Algorithm 1, lines 4 and 9)."""
+    """Every architecture of the space with the same probability (Algorithm 1, lines 4 and 9).
+
+    Args:
+        seed: with the iteration, it gives the path.
+    """
 
     def _draw(self, iteration: int) -> tuple[int, ...]:
         return tuple(self.space.draw(self._random(iteration), 1)[0].tolist())
@@ -69,6 +73,7 @@ class FlopsRangePathSampler(PathSampler):
     fits. (The authors take any after 500 misses.)
 
     Args:
+        seed: with the iteration, it gives the path.
         low, high: multiply-adds, as CostTable counts them at input_size (height, width); both
             are in the range.
         bins: how many; one makes every path of the range equally likely.

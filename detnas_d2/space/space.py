@@ -55,6 +55,10 @@ class SearchSpace:
 
     Equality and hash are by value. Lists are accepted for stages and choices.
 
+    Args:
+        name: what messages and files call it; the `fingerprint` tells spaces apart.
+        stem_channels: output channels of the stem.
+
     Raises:
         SpaceError: for a description that no network can be built from; it names the place.
     """
