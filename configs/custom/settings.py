@@ -2,7 +2,7 @@
 annotations = (
     ""  # a COCO JSON file, a folder with train.json, val.json and test.json, or a VOC folder
 )
-images = ""  # the folder that file names are relative to; may stay empty for a VOC folder
+images = ""  # the folder that file names are relative to; empty: looked for near the annotations
 name = ""  # of your data: letters, digits, _, - and . ; everything is written to output/<name>
 machine = "cpu"  # cpu, 1gpu, 2gpu, 4gpu or 8gpu: a row of machines.py
 

@@ -42,7 +42,7 @@ def run_steps(
     its folder; with one job its lines of progress are shown too.
 
     Args:
-        steps: in the order of their importance; names and output folders are unique.
+        steps: in the order of their importance; their names are unique.
         show: takes the lines for the user.
         jobs: how many run at a time; several share the CPU's cores between them.
         expected: seconds by name, for the time left.
