@@ -21,9 +21,8 @@ from collections.abc import Callable, Sequence
 
 from detectron2.config import instantiate
 
-from detnas_d2.commands import add_debug, command
+from detnas_d2.commands import command, new_parser
 from detnas_d2.driver import (
-    SearchScalars,
     build_algorithm,
     build_limit,
     retrainings,
@@ -63,15 +62,16 @@ def search(args: argparse.Namespace) -> None:
     header = search_header(cfg, space, algorithm, executor.depends_on(cfg))
     resume = args.resume or args.retry_failed
     with search_ledger(cfg, header, space, resume=resume) as ledger:
-        setup(cfg, args)  # writes config.yaml, so only once the folder is known to be this search's
+        # writes config.yaml, so only once the folder is known to be this search's
+        setup(cfg, args, workers=executor.workers)
         write_description(cfg, args.config_file, fitness.metric, costs, algorithm, steps)
         DetNASCheckpointer(model).load_whole(cfg.train.init_checkpoint)
-        with executor.open(cfg, fitness, model) as running, SearchScalars(folder) as scalars:
+        with executor.open(cfg, fitness, model) as running:
             evaluator = Evaluator(
                 running,
                 costs,
                 ledger,
-                [Progress(algorithm.candidates), scalars],
+                [Progress(algorithm.candidates)],
                 workers=executor.workers,
                 retry_failed=args.retry_failed,
             )
@@ -108,10 +108,7 @@ def _try(failure: str, act: Callable[[], object]) -> None:
 
 @command("search_net.py", flags=("--resume", "--retry-failed", "--trust"))
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_trust(add_debug(parser))
+    parser = add_trust(new_parser(__doc__))
     parser.add_argument("--config-file", default=DEFAULT_CONFIG, metavar="FILE")
     parser.add_argument("--resume", action="store_true", help="go on with the ledger")
     parser.add_argument(

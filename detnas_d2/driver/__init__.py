@@ -6,12 +6,10 @@ from .description import write_description
 from .detections import write_detections
 from .resuming import search_header, search_ledger
 from .retraining import retrainings
-from .scalars import SearchScalars
 
 __all__ = [
     "CandidateExecutor",
     "DefaultExecutor",
-    "SearchScalars",
     "build_algorithm",
     "build_limit",
     "retrainings",

@@ -11,7 +11,6 @@ little, so no checkpoint is needed. Nothing is written.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import math
 import tempfile
@@ -24,7 +23,7 @@ from detectron2.config import LazyCall, instantiate
 from omegaconf import DictConfig
 from tabulate import tabulate
 
-from ..commands import add_debug, command
+from ..commands import command, new_parser
 from ..durations import duration
 from ..engine import ConfigError, LazyTrainer, backbone_node, build_trainer, load_config
 from ..engine.machines import wrong_device
@@ -86,18 +85,19 @@ def _iteration(cfg: DictConfig, processes: int) -> float:
 
 def _candidate(cfg: DictConfig) -> tuple[float, int]:
     """Seconds of one, by the same share of both its kinds of images; and their number."""
-    batches, test = cfg.search.fitness.calibration_batches, cfg.dataloader.test
-    share = min(1.0, 2 / batches)
-    cfg.search.fitness.calibration_batches = math.ceil(batches * share)
+    settings, test, share = cfg.search.fitness, cfg.dataloader.test, 1.0
+    if batches := settings.get("calibration_batches"):  # a fitness of one's own may have none
+        share = min(1.0, 2 / batches)
+        settings.calibration_batches = math.ceil(batches * share)
     test.dataset = LazyCall(_first)(dataset=test.dataset, share=share, names=test.dataset.names)
     model = LazyTrainer.build_model(cfg)
     costs, limit = build_limit(cfg, require_supernet(model, "A search").space)
-    fitness = instantiate(cfg.search.fitness)
+    fitness, executor = instantiate(settings), instantiate(cfg.search.executor)
     score = fitness.build(cfg, model, fitness.load(cfg))
     score(limit.witness())  # warms up
     start = time.perf_counter()
     score(limit.witness())
-    each = (time.perf_counter() - start) / share / max(cfg.search.executor.workers, 1)
+    each = (time.perf_counter() - start) / share / max(executor.workers, 1)
     return each, build_algorithm(cfg, costs, limit).candidates
 
 
@@ -119,9 +119,7 @@ def estimate_table(predicted: Sequence[Predicted]) -> str:
 
 @command("python -m detnas_d2.driver.estimate")
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m detnas_d2.driver.estimate", epilog=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    add_trust(add_debug(parser))
+    parser = add_trust(new_parser(__doc__, "python -m detnas_d2.driver.estimate"))
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="and overrides, key=value")
     parser.add_argument("--num-gpus", type=int, default=1, metavar="N")
     args = parser.parse_intermixed_args(argv)

@@ -12,7 +12,7 @@ from detectron2.config import LazyConfig
 from detectron2.engine import default_setup
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from ..files import write_atomically
 from .logs import hide_tracebacks, let_logs_end
@@ -21,7 +21,7 @@ CONFIG_FILE = "config.yaml"
 _LOGGERS = ("detnas_d2", "detectron2", "fvcore")
 
 
-def setup(cfg: DictConfig, args: argparse.Namespace) -> None:
+def setup(cfg: DictConfig, args: argparse.Namespace, *, workers: int = 0) -> None:
     """Our logger, and Detectron2's ``default_setup``: loggers, environment, ``config.yaml``.
 
     ``default_setup`` asks each GPU for its name, which takes memory of it, so a search whose
@@ -31,10 +31,11 @@ def setup(cfg: DictConfig, args: argparse.Namespace) -> None:
     Args:
         cfg: the config.
         args: of Detectron2's parser; with `debug` false, tracebacks go to the log files alone.
+        workers: processes of a search that have the GPUs.
     """
     folder = cfg.train.output_dir
     setup_logger(folder, distributed_rank=comm.get_rank(), name="detnas_d2")
-    if OmegaConf.select(cfg, "search.executor.workers"):
+    if workers:
         setup_logger(folder, name="fvcore")
         setup_logger(folder).info(f"Command line arguments: {args}")
         LazyConfig.save(cfg, os.path.join(folder, CONFIG_FILE))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 
 import pytest
+from detectron2.config import LazyCall as L
 from detectron2.config import LazyConfig
 from tiny import ROOT, detector
 
-from detnas_d2.driver import estimate
+from detnas_d2.driver import CandidateExecutor, estimate
 from detnas_d2.driver.estimate import Predicted, predict
 from detnas_d2.engine import LazyTrainer
-from detnas_d2.evaluation import SupernetFitness
+from detnas_d2.evaluation import CandidateFitness, SupernetFitness
 
 
 @pytest.fixture
@@ -76,6 +77,22 @@ def test_a_search(search, bccd_images, monkeypatch):
     assert set(seen) == {2} and 3 * 0.5 < found.each < 3 * 2
     search.search.executor.workers = 4
     assert predict("step3", search).each < found.each
+
+
+class OwnFitness(CandidateFitness):
+    def build(self, cfg, model, data):
+        return lambda architecture: (time.sleep(0.2), {})
+
+
+class OwnExecutor(CandidateExecutor):
+    workers = 4
+
+
+def test_a_search_with_parts_of_ones_own(search, bccd_images):
+    """They have none of the settings that ours have."""
+    search.search.fitness, search.search.executor = L(OwnFitness)(), L(OwnExecutor)()
+    found = predict("step3", search)
+    assert found.number == 20 and 0.2 / 4 <= found.each < 0.2
 
 
 def test_command(capsys, monkeypatch):
