@@ -47,7 +47,6 @@ def write_description(
     """Write FILE to ``train.output_dir``, whole or not at all. Raises OSError."""
     space = costs.space
     content = {
-        "version": 1,
         "config_file": config_file,
         "weights": cfg.train.init_checkpoint,
         "seed": cfg.search.seed,

@@ -79,7 +79,7 @@ def read_detections(folder: Path, png: Path) -> dict[str, Any]:
     }
 
 
-def draw_detections(dataset: str, predictions: Path, picture: Path) -> None:
+def draw_detections(dataset: str, predictions: Path, picture: Path) -> Path:
     """Draw what was found on a data set's first six images, side by side, as one PNG.
 
     Args:
@@ -87,7 +87,7 @@ def draw_detections(dataset: str, predictions: Path, picture: Path) -> None:
         predictions: ``coco_instances_results.json`` of a COCO evaluator: boxes
             (x, y, width, height) in pixels of the original image; those with a score of at least
             0.5 are drawn.
-        picture: where to write.
+        picture: where to write; it is returned.
     """
     found: dict[Any, list[dict[str, Any]]] = {}
     records = DatasetCatalog.get(dataset)[:6]  # first: loading completes the metadata
@@ -102,6 +102,7 @@ def draw_detections(dataset: str, predictions: Path, picture: Path) -> None:
         for r in records
     ]
     write_picture(picture, grid(drawn, columns=3))
+    return picture
 
 
 def _draw(

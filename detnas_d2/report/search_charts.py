@@ -31,7 +31,6 @@ from .style import (
     short,
 )
 
-_MANY = 1500  # points beyond which an SVG holds them as a picture
 _CENTRED: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": 6}
 _LABELS = {
     "flops": ("multiply-adds, M", 1e-6),
@@ -201,7 +200,7 @@ def _fitness(evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
 def _points(axes: Axes, x: Any, y: Any) -> None:
     size = 2.2 if len(x) > 300 else 3.2
     look: dict[str, Any] = {"color": MUTED, "alpha": 0.55, "ms": size, "mew": 0, "zorder": 1.5}
-    axes.plot(x, y, "o", rasterized=len(x) > _MANY, **look)
+    axes.plot(x, y, "o", **look)
 
 
 def _legend_below(axes: Axes) -> None:

@@ -24,9 +24,8 @@ _STALE = 600.0  # seconds without a candidate after which a search counts as sto
 _KNOWN = re.compile(r" (\d+) candidates are in the ledger already")
 _START = "Command line arguments: "
 _NO_FILE = (
-    f"There is no {FILE}, which search_net.py writes as it starts, so nothing of this search can "
-    "be shown. search_net.py --resume writes it anew; of a search of an older detnas_d2, the "
-    "version that ran it writes the report."
+    f"There is no {FILE}, which search_net.py writes as it starts. search_net.py --resume writes "
+    "it anew; of a search of an older detnas_d2, the version that ran it writes the report."
 )
 
 
@@ -55,7 +54,7 @@ class SearchRecord:
         """finished, missing (not begun), running, or stopped: one that has written nothing for
         long; and a sentence of it, with how many candidates are done."""
         if self.told is None:
-            return "missing", f"Unknown: there is no {FILE} that could be read."
+            return "missing", f"Nothing is shown of a search without a {FILE} that can be read."
         done, total = len(self.evaluations), self.told.candidates
         if (self.step.path / BEST_FILE).is_file():
             early = " (it ended early; log.txt says why)" if done < total else ""

@@ -14,6 +14,7 @@ import yaml
 from ..durations import duration
 from ..files import parse_json
 from ..search import Evaluation
+from ..search.results import FRONT_FILE
 from .boxes import read_detections
 from .network_chart import network_chart, stage_rows
 from .search_charts import cost_chart, fitness_chart, generations_chart, top_choices_chart
@@ -21,11 +22,9 @@ from .search_file import SearchFile
 from .search_folder import SearchRecord
 from .texts import attempt, millions
 
-FRONT = "pareto_front.json"
 _NO_CANDIDATE = (
     "No candidate was evaluated yet. search_net.py writes one line to ledger.jsonl for each."
 )
-_NO_FILE = "Without a search.json that can be read, nothing of the search can be shown."
 _OF_A_ROW = ("architecture", "fitness", "flops", "params")
 _ALL_FAILED = (
     "All candidates failed so far; their errors are below. Mend the cause, then go on with "
@@ -56,7 +55,7 @@ def search_part(record: SearchRecord, folder: Path, start: str) -> Values:
 
     add("What was run", lambda: _run(record))
     if told is None or not record.evaluations:
-        return {**part, "missing": _NO_CANDIDATE if told else _NO_FILE}
+        return {**part, "missing": _NO_CANDIDATE if told else headline}
     all_, ranked, metric = record.evaluations, record.ranked, told.metric
     add("The failed candidates", lambda: {"failed": _failed(all_)})
     add(
@@ -73,7 +72,7 @@ def search_part(record: SearchRecord, folder: Path, start: str) -> Values:
     ]
     add("The best network", lambda: _best(record, told))
     add("The table of networks", lambda: _top(record, told))
-    add(f"The front in {FRONT}", lambda: _front(record, told))
+    add(f"The front in {FRONT_FILE}", lambda: _front(record, told))
     add("The chart of fitness", lambda: {"fitness": fitness_chart(all_, metric, png("fitness"))})
     add(
         "Choices of the best",
@@ -147,7 +146,7 @@ def _top(record: SearchRecord, told: SearchFile) -> Values:
 
 def _front(record: SearchRecord, told: SearchFile) -> Values:
     """The front that a Pareto search wrote, with the costs that it weighed."""
-    file = record.step.path / FRONT
+    file = record.step.path / FRONT_FILE
     entries = parse_json(file.read_bytes())["front"] if file.exists() else []
     places = {e.architecture.choices: place for place, e in enumerate(record.ranked)}
     names = [key for key in entries[0] if key not in _OF_A_ROW] if entries else []

@@ -1,10 +1,9 @@
-"""How charts look, and how they come into a page: SVG that follows the reader's colour scheme."""
+"""How charts look, and how they come into a page."""
 
 from __future__ import annotations
 
 import base64
 import io
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,27 +20,13 @@ PAPER, INK, MUTED, LINE = "#fdfdfb", "#1b1d22", "#666973", "#dddee2"
 ACCENT, WARM, SOFT = "#1f5f9f", "#c2410c", "#f3f3f0"
 # Okabe and Ito's palette for colour-blind readers, without yellow (faint on paper) and black
 CATEGORIES = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8a8d94")
-_SCHEME = {  # name in CSS: light and dark
-    "paper": (PAPER, "#16181d"),
-    "ink": (INK, "#e8e9ec"),
-    "muted": (MUTED, "#a0a3ad"),
-    "line": (LINE, "#363943"),
-    "accent": (ACCENT, "#74aee8"),
-    "warm": (WARM, "#f2894f"),
-    "soft": (SOFT, "#1f2229"),
-    "blue": (CATEGORIES[0], "#3d9ade"),
-}
-_LIGHT, _DARK = (
-    ":root{" + "".join(f"--{name}:{pair[i]};" for name, pair in _SCHEME.items()) + "}"
-    for i in (0, 1)
+COLOURS = (
+    f":root{{--paper:{PAPER};--ink:{INK};--muted:{MUTED};--line:{LINE};"
+    f"--accent:{ACCENT};--warm:{WARM};--soft:{SOFT};}}"
 )
-COLOURS = f"{_LIGHT}@media(prefers-color-scheme:dark){{{_DARK}}}"
-"""CSS that gives --paper, --ink and the others, of the page and of each chart."""
+"""CSS that gives the page the colours of the charts."""
 WIDTH = 4.8  # inches of a chart, 480 px of the page's
-_FONTS = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
 _SETTINGS: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "detnas",
     "text.parse_math": False,  # names of choices and classes are anyone's
     "font.family": "DejaVu Sans",
     "font.size": 8,
@@ -79,7 +64,7 @@ class Chart:
 def chart_style() -> Iterator[None]:
     """matplotlib's settings for the charts, within this context."""
     with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # the browser has it
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # the chart's words have it
         yield
 
 
@@ -94,27 +79,18 @@ def category(index: int) -> str:
 
 
 def finish(figure: Figure, png: Path, alt: str, caption: str) -> Chart:
-    """Write the figure as a PNG file, and give it for the page as SVG.
+    """Write the figure as a PNG file, and give it for the page.
 
     Raises:
         OSError: the file can't be written.
     """
-    write_atomically(png, lambda stream: figure.savefig(stream, format="png", dpi=200))
-    text = io.StringIO()
-    empty = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(text, format="svg", metadata=empty)
-    svg = _themed(text.getvalue()).encode()
-    source = "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=200)
+    content = stream.getvalue()
+    write_atomically(png, lambda file: file.write(content))
+    source = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
     width, height = figure.get_size_inches() * 100
     return Chart(source, alt, caption, round(width), round(height))
-
-
-def _themed(svg: str) -> str:
-    """matplotlib's SVG with the page's fonts, and with other colours in a dark scheme."""
-    names = {light: name for name, (light, _) in _SCHEME.items()}
-    svg = re.sub("|".join(names), lambda m: f"var(--{names[m[0]]})", svg[svg.index("<svg") :])
-    svg = svg.replace("'DejaVu Sans'", _FONTS)
-    return svg.replace('<style type="text/css">', f'<style type="text/css">{COLOURS}', 1)
 
 
 def short(name: str, length: int = 16) -> str:

@@ -18,6 +18,7 @@ from .errors import SearchError
 from .record import Evaluation, best_of, rank
 
 BEST_FILE = "best_architecture.json"
+FRONT_FILE = "pareto_front.json"
 logger = logging.getLogger(__name__)
 
 
@@ -77,7 +78,7 @@ class ParetoResult(SearchResult):
         """Write ``pareto_front.json`` too: the space's name, the names of the costs, and the list
         ``front``, cheapest first, with architecture, fitness, flops, params and those costs."""
         best_file = super().write(folder)
-        file = os.path.join(folder, "pareto_front.json")
+        file = os.path.join(folder, FRONT_FILE)
         names = list(self.front[0].costs)
         record = {
             "space": self.best.architecture.space.name,
@@ -129,8 +130,8 @@ def write_best(path: str | os.PathLike[str], best: Evaluation) -> None:
     write_atomically(path, json.dumps(record, allow_nan=False) + "\n")
 
 
-def format_top(evaluations: Iterable[Evaluation], count: int = 10) -> str:
-    """The best `count` as a table; the figures are rounded for the reader, after the ranking."""
+def format_top(evaluations: Iterable[Evaluation]) -> str:
+    """The best ten as a table; the figures are rounded for the reader, after the ranking."""
     head = ["rank", "fitness", "multiply-adds", "parameters", "generation", "architecture"]
     rows = [
         (
@@ -141,7 +142,7 @@ def format_top(evaluations: Iterable[Evaluation], count: int = 10) -> str:
             e.generation,
             e.architecture,
         )
-        for place, e in enumerate(rank(evaluations)[:count], start=1)
+        for place, e in enumerate(rank(evaluations)[:10], start=1)
     ]
     return _as_table(head, rows)
 

@@ -132,7 +132,7 @@ def write_made_detections(folder: Path, *more: dict[str, Any], **content: Any) -
 
 def draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports without their charts, which take the seconds."""
-    chart = Chart("data:image/svg+xml;base64,", "alt", "", 1, 1)
+    chart = Chart("data:image/png;base64,", "alt", "", 1, 1)
     for name in ("fitness", "cost", "top_choices", "generations", "network"):
         monkeypatch.setattr(search_part, f"{name}_chart", lambda *_: chart)
     monkeypatch.setattr(page, "training_chart", lambda *_: chart)

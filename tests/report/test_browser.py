@@ -7,7 +7,6 @@ import shutil
 
 import pytest
 from made_search import made_evaluations, space_of, write_made_detections, write_made_search
-from PIL import Image
 
 from detnas_d2.report import write_report
 from detnas_d2.search import rank, write_best
@@ -46,12 +45,10 @@ def page_file(tmp_path_factory):
     return write_report(folder), rank(evaluations)
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "dark")])
-def test_the_page(browser, page_file, tmp_path, width, scheme):
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_page(browser, page_file, width):
     file, ranked = page_file
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
-    )
+    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
     page = context.new_page()
     messages, requests = [], []
     page.on("console", lambda message: messages.append(message.text))
@@ -73,12 +70,6 @@ def test_the_page(browser, page_file, tmp_path, width, scheme):
     images = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.alt, i.complete])")
     assert len(images) == 7 and all(size > 0 and alt and done for size, alt, done in images)
     assert page.locator("text=gone.png can't be read").is_visible()
-    shot = tmp_path / f"{width}_{scheme}.png"
-    page.screenshot(path=shot, full_page=True)
-    with Image.open(shot) as picture:
-        assert picture.width == width
-        light = picture.convert("L").resize((1, 1)).getpixel((0, 0)) > 128
-    assert light == (scheme == "light")
     context.close()
 
 
