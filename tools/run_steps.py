@@ -22,6 +22,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from detnas_d2.engine import ConfigError
 from detnas_d2.files import write_atomically
 from detnas_d2.report import draw_detections, write_report
 from detnas_d2.search import read_ledger
-from detnas_d2.steps import STOPPED, Step, StepError, run_steps
+from detnas_d2.steps import STOPPED, Step, StepError, is_own, run_steps
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = {
@@ -68,11 +69,6 @@ RANDOM_SEED = 1  # of the random architecture
 DAY = 86_400.0
 
 
-def is_own(folder: Path) -> bool:
-    """Whether it is configs/custom or a copy of it."""
-    return (folder / "settings.py").is_file()
-
-
 def steps_of(folder: Path, detector: str | None) -> list[Step]:
     """The steps of a folder of configs, without those of the random network.
 
@@ -82,9 +78,8 @@ def steps_of(folder: Path, detector: str | None) -> list[Step]:
     gpus, steps = 0, []
     if is_own(folder):
         prepare_folder(folder)  # step 0
-        machine = own_settings(folder).machine
         (machines,) = LazyConfig.load(str(folder / "machines.py"), ("machines",))
-        gpus = machines[machine].gpus if machine in machines else 0  # the configs refuse others
+        gpus = machines[own_settings(folder).machine].gpus
     for name, (kind, config) in (OWN_STEPS if is_own(folder) else STEPS).items():
         files = [folder / f"{config}_{detector}.py", folder / f"{config}.py"]
         there = [file for file in files if file.is_file()]
@@ -130,6 +125,9 @@ def estimate(steps: Sequence[Step], file: Path, *, only: bool, long: bool) -> di
                 raise
             print(f"a run would end with: {e}")
             left.append(step)
+    if not left:
+        print("all trainings and searches are done")
+        return {}
     configs = {s.name: [s.made_of()["config"], s.gpus] for s in left}
     try:
         known = json.loads(file.read_text())
@@ -241,23 +239,23 @@ def report(steps: Sequence[Step], seconds: Mapping[str, float], output: Path, su
     summary_file = output / f"summary{suffix}.json"
     write_atomically(summary_file, json.dumps(summary, indent=1) + "\n")
     print(summary_table(summary))
-    test = by_name["step5_test"]
-    predictions = test.folder / "coco_instances_results.json"
-    if predictions.exists():
-        picture = output / f"test_images{suffix}.png"
-        draw_detections(test.cfg.dataloader.test.dataset.names, predictions, picture)
-        print(f"some test images: {picture}")
     print(f"figures: {summary_file}")
-    try:
-        page = write_report(output)
-        print(f"the report, for a browser: {page}")
-    except Exception as e:  # the figures are there: whatever it is, it is no failure of the run
-        print(f"no report was written ({e}); to try again: python -m detnas_d2.report {output}")
+    test, picture = by_name["step5_test"], output / f"test_images{suffix}.png"
+    predictions = test.folder / "coco_instances_results.json"
+    names = test.cfg.dataloader.test.dataset.names
+    made = {"the report, for a browser": partial(write_report, output)}
+    if predictions.exists():
+        made = {"some test images": partial(draw_detections, names, predictions, picture), **made}
+    for what, make in made.items():
+        try:
+            print(f"{what}: {make()}")
+        except Exception as e:  # the figures are there: whatever it is, it is no failure of the run
+            print(f"{what}: not written ({e}); the same command tries again")
 
 
 @command("run_steps.py", interrupted=STOPPED, sigterm=True)
 def main(argv: Sequence[str]) -> None:
-    own = sorted(file.parent.name for file in (ROOT / "configs").glob("*/settings.py"))
+    own = sorted(folder.name for folder in (ROOT / "configs").iterdir() if is_own(folder))
     parser = new_parser(__doc__)
     parser.add_argument("dataset", choices=["demo", "bccd", *own])
     parser.add_argument("--detector", choices=["fpn", "retinanet"], help="for bccd")

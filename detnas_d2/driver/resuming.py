@@ -12,14 +12,12 @@ from detectron2.utils.file_io import PathManager
 from omegaconf import DictConfig
 
 from ..engine import CheckpointError
-from ..engine.fingerprint import config_differences, config_hash, dataset_hash, file_hash
+from ..engine.fingerprint import config_hash, dataset_hash, file_hash, former_differences
 from ..engine.lock import folder_lock
 from ..engine.preflight import dataset_names
-from ..engine.setup import CONFIG_FILE
 from ..search import Ledger, LedgerMismatch, SearchAlgorithm, make_header
 from ..search.ledger import LEDGER_FILE
 from ..space import SearchSpace
-from ..trust import called_by, read_config
 
 # convolutions round otherwise in another torch, boxes are chosen otherwise by another torchvision,
 # ties are ordered otherwise by another Detectron2 or hotcoco, images resized otherwise by another
@@ -100,22 +98,13 @@ def _name_keys(
     fields: Mapping[str, tuple[Any, Any]], cfg: DictConfig
 ) -> dict[str, tuple[Any, Any]]:
     """The fields with the config's keys in the place of its hash, where they can be told."""
-    hashes = fields.get("config_hash")
-    if hashes is None:
+    hashes = fields.get("config_hash", ("", ""))
+    found = former_differences(cfg, cfg.train.output_dir, CONFIG_KEYS, hashes[0])
+    if not found:  # the hashes have to do
         return dict(fields)
-    try:
-        file = str(Path(cfg.train.output_dir, CONFIG_FILE))
-        former = read_config(file, also=called_by(cfg))
-        if config_hash(former, CONFIG_KEYS) != hashes[0]:
-            return dict(fields)
-    except Exception:  # gone, damaged, or naming a class that is not ours: the hashes have to do
-        return dict(fields)
-    differing = {
-        k: pair
-        for k, pair in config_differences(former, cfg, CONFIG_KEYS).items()
-        if k.removeprefix("search.") not in fields  # the seed
-    }
-    shown = dict(list(differing.items())[:_SHOWN])
-    left = len(differing) - len(shown)
-    rest = {f"config_hash ({left} more keys)": hashes} if left else {}
-    return {**{k: v for k, v in fields.items() if k != "config_hash"}, **shown, **rest}
+    # but for the seed, which is a field itself
+    differing = [pair for pair in found.items() if pair[0].removeprefix("search.") not in fields]
+    left = len(differing) - _SHOWN
+    rest = {f"config_hash ({left} more keys)": hashes} if left > 0 else {}
+    others = {k: v for k, v in fields.items() if k != "config_hash"}
+    return {**others, **dict(differing[:_SHOWN]), **rest}

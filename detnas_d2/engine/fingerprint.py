@@ -17,6 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from ..data import DataError
 from ..data.voc import image_ids
+from ..trust import called_by, read_config
+from .setup import CONFIG_FILE
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -65,6 +67,21 @@ def config_differences(
     pairs = {k: (ours.get(k, ABSENT), theirs.get(k, ABSENT)) for k in {**ours, **theirs}}
     # as text, for 1 and 1.0 have two hashes
     return {k: (a, b) for k, (a, b) in pairs.items() if json.dumps(a) != json.dumps(b)}
+
+
+def former_differences(
+    cfg: DictConfig, folder: str | os.PathLike[str], keys: Iterable[str], hashed: str
+) -> dict[str, tuple[Any, Any]]:
+    """What `cfg` has otherwise than the config.yaml in a run's folder: key -> then and now.
+
+    It only explains, so it is empty where that file is gone, damaged, or not of the hash.
+    """
+    try:
+        former = read_config(os.path.join(folder, CONFIG_FILE), also=called_by(cfg))
+        same = config_hash(former, keys) == hashed
+        return config_differences(former, cfg, keys) if same else {}
+    except Exception:  # of another version, or it names a class that is not ours
+        return {}
 
 
 def file_hash(path: str | os.PathLike[str]) -> str:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -20,7 +20,7 @@ from ..files import write_atomically
 from .step import Step
 
 PROGRESS = re.compile(r"eta: |\d+/\d+, generation|Inference done|left out|Traceback|Error")
-PRINT = functools.partial(print, flush=True)
+show = functools.partial(print, flush=True)
 STOPPED = "stopped; the same command goes on from there."
 PERIOD = 10.0  # seconds between two notes of a step's time: what a kill -9 can lose
 
@@ -30,11 +30,7 @@ class StepError(DetNASError):
 
 
 def run_steps(
-    steps: Sequence[Step],
-    show: Callable[[str], None] = PRINT,
-    *,
-    jobs: int = 1,
-    expected: Mapping[str, float] | None = None,
+    steps: Sequence[Step], *, jobs: int = 1, expected: Mapping[str, float] | None = None
 ) -> dict[str, float]:
     """Run steps, each after those whose files it reads, and skip what is done.
 
@@ -43,7 +39,6 @@ def run_steps(
 
     Args:
         steps: in the order of their importance; their names are unique.
-        show: takes the lines for the user.
         jobs: how many run at a time; several share the CPU's cores between them.
         expected: seconds by name, for the time left.
 
@@ -71,7 +66,7 @@ def run_steps(
             time.sleep(0.1)
             for job in list(running):
                 if jobs == 1:
-                    job.show_progress(show)
+                    job.show_progress()
                 job.keep_time()
                 if job.process.poll() is not None:
                     took = seconds[job.step.name] = job.finish()
@@ -149,7 +144,7 @@ class _Running:
             write_atomically(self.step.starts_file, json.dumps(starts) + "\n")
             self._noted = now
 
-    def show_progress(self, show: Callable[[str], None]) -> None:
+    def show_progress(self) -> None:
         with open(self.console, "rb") as console:
             console.seek(self.position)
             whole, newline, _ = console.read().rpartition(b"\n")

@@ -17,14 +17,12 @@ from ..driver import build_limit
 from ..driver.retraining import Retraining
 from ..engine import ConfigError, backbone_key, backbone_node, load_config
 from ..engine.evaluate import EVALUATION_FILE
-from ..engine.fingerprint import config_differences, config_hash, file_hash
+from ..engine.fingerprint import config_hash, file_hash, former_differences
 from ..engine.overrides import apply_overrides
-from ..engine.setup import CONFIG_FILE
 from ..files import parse_json
 from ..search.results import BEST_FILE
 from ..search.sampling import draw_random
 from ..space import Architecture, SearchSpace, resolve_space
-from ..trust import called_by, read_config
 
 DONE_FILE = "done.json"  # of a training or a search
 _WRITES = {
@@ -32,6 +30,11 @@ _WRITES = {
     "test": EVALUATION_FILE,
     "train": "model_final.pth",
 }
+
+
+def is_own(folder: Path) -> bool:
+    """Whether a folder of configs is configs/custom or a copy of it."""
+    return (folder / "settings.py").is_file()
 
 
 @dataclass(frozen=True)
@@ -149,11 +152,11 @@ class Step:
         for key, what in (("config", "config"), ("reads", "checkpoint or architecture")):
             if done.get(key) != now[key]:
                 how = self._differences(str(done.get("config"))) if key == "config" else ""
-                own = (self.config.parent / "settings.py").is_file()
+                own = ", or choose another name in settings.py" * is_own(self.config.parent)
                 raise ConfigError(
                     f"{self.folder} holds the results of another {what} of {self.name}"
                     f"{how}. Remove the folder (and those of the steps after it) to run the "
-                    f"step anew{', or choose another name in settings.py' if own else ''}."
+                    f"step anew{own}."
                 )
         return done["seconds"]
 
@@ -184,15 +187,8 @@ class Step:
 
     def _differences(self, hashed: str) -> str:
         """From the config with that hash, which the results are of, as far as it is there."""
-        try:
-            keys = sorted(self.cfg)
-            former = read_config(str(self.folder / CONFIG_FILE), also=called_by(self.cfg))
-            if config_hash(former, keys) != hashed:
-                return ""
-            found = config_differences(self.cfg, former, keys)
-        except Exception:  # of another version, or damaged: it only explains
-            return ""
-        shown = [f"{key} (was {then}, is {now})" for key, (now, then) in found.items()]
+        found = former_differences(self.cfg, self.folder, sorted(self.cfg), hashed)
+        shown = [f"{key} (was {then}, is {now})" for key, (then, now) in found.items()]
         more = f" and {len(shown) - 5} more keys" if len(shown) > 5 else ""
         return f": {', '.join(shown[:5])}{more}" if shown else ""
 

@@ -69,6 +69,8 @@ def summarise(architectures: Iterable[str], tests: list[Step]) -> dict[str, Any]
 def run(args: argparse.Namespace) -> None:
     args.search_config = os.path.abspath(args.search_config)
     args.test_config = os.path.abspath(args.test_config)
+    if args.architecture and args.architecture.endswith(".json"):
+        args.architecture = os.path.abspath(args.architecture)
     os.chdir(ROOT)
     if args.architecture:
         networks = {args.name: args.architecture}
@@ -94,13 +96,16 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("search_config", metavar="SEARCH_CONFIG")
     parser.add_argument("test_config", metavar="TEST_CONFIG")
     parser.add_argument("--architecture", help="2,1,2,0,… or a best_architecture.json")
-    parser.add_argument("--name", default="random", help="ends the names of the folders")
+    parser.add_argument("--name", help="ends the names of the folders; random ones: random")
     parser.add_argument("--count", type=int, default=5, help="random architectures (default: 5)")
     parser.add_argument("--seed", type=int, default=1, help="of the drawing; not search.seed")
     parser.add_argument("--num-gpus", type=int, default=0)
     args = parser.parse_args(argv)
     if args.count < 2:
         parser.error("--count has to be at least 2: a deviation is wanted")
+    if args.architecture and not args.name:
+        parser.error("--architecture needs --name, which ends the names of its folders")
+    args.name = args.name or "random"
     run(args)
 
 

@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> Any:
     return trainer.train()
 
 
-@command(PROGRAM)
+@command(PROGRAM, flags=("--resume", "--eval-only", "--trust"))
 def main(argv: Sequence[str]) -> None:
     args = add_trust(add_debug(default_argument_parser())).parse_args(argv)
     load_cfg(args)  # what it refuses is refused before processes are started

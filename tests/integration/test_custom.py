@@ -154,9 +154,10 @@ def test_more_than_a_day_and_another_machine(tool, config, monkeypatch, capsys):
     first.folder.mkdir(parents=True)
     (first.folder / "done.json").write_text(json.dumps({**first.made_of(), "seconds": 9.0}))
     LazyConfig.save(first.cfg, str(first.folder / "config.yaml"))
+    assert run_steps.estimate([first], Path("none.json"), only=True, long=False) == {}
+    assert "all trainings and searches are done" in capsys.readouterr().out
     more = '\nmachines["mine"] = {**machines["cpu"], "least": 150}\n'
     (config.parent / "machines.py").open("a").write(more)
-    capsys.readouterr()
     run(estimate=True)
     assert "step2_supernet" not in table_of(capsys.readouterr().out)
     set_line(config, machine="mine")

@@ -6,14 +6,13 @@ import importlib
 import json
 import re
 import statistics
-from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from fake_scripts import calls, write_fake_scripts
 
-from detnas_d2.engine import ConfigError, load_config
+from detnas_d2.engine import load_config
 from detnas_d2.space import Architecture, CostTable, get_space
 from detnas_d2.steps import Step, StepError
 
@@ -97,24 +96,30 @@ def test_all_steps_once(load, monkeypatch, capsys):
     assert "output/demo/report/index.html" in printed
     assert summary["starts"] == {"step4_detection_random": 2}
     assert len(summary["seconds"]) == 9 and drawn.read_text() == content
+    Path("output/demo/step4_detection/coco_instances_results.json").write_text("damaged")
     assert run() == summary and len(calls(Path())) == 8 + 2
-    assert "9 of 9 steps were done before" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "9 of 9 steps were done before" in printed
+    assert "some test images: not written (" in printed
+    assert "the report, for a browser: output/demo/report/index.html" in printed
 
 
 @pytest.fixture
 def retrain(load):
-    """The program, called with the arguments of a test and defaults."""
+    """The program, called with more arguments."""
     module = load("projects/DetNAS", "retrain")
-    test = {"search_config": SEARCH, "test_config": "configs/demo/step4_detection.py"}
-    others = {"count": 3, "seed": 0, "num_gpus": 2, "architecture": None, "name": "random"}
-    module.call = lambda **given: module.run(Namespace(**{**test, **others, **given}))
-    return module
+
+    def call(*more: str, test: str = "configs/demo/step4_detection.py") -> None:
+        configs = [str(module.ROOT / config) for config in (SEARCH, test)]
+        module.main([*configs, "--count=3", "--num-gpus=2", *more])
+
+    return call
 
 
-def test_random_networks_and_a_given_one_are_retrained_and_tested(retrain, capsys):
+def test_random_networks_and_given_ones_are_retrained_and_tested(retrain, capsys, monkeypatch):
     for i, (ap, small) in enumerate([(10.0, 1.0), (20.0, None), (40.0, 3.0)]):
         evaluated(f"_random_{i}", AP=ap, APs=small)
-    retrain.call()
+    retrain()
     lines = [c.split() for c in calls(Path())]
     steps = ["step4_classification", "step4_detection", "step4_detection"]
     assert [Path(c[2]).stem for c in lines] == 3 * steps
@@ -134,14 +139,26 @@ def test_random_networks_and_a_given_one_are_retrained_and_tested(retrain, capsy
     assert "23.33 ± 15.28" in capsys.readouterr().out
 
     evaluated("_mine", AP=12.5)
-    retrain.call(architecture="0,1,2,3,0,1,2,3,0,1", name="mine")
+    retrain("--architecture=0,1,2,3,0,1,2,3,0,1", "--name=mine")
     given = calls(Path())[9:]
     assert len(given) == 3 and all("=0,1,2,3" in c for c in given)
     assert "12.50\n" in capsys.readouterr().out
 
+    evaluated("_file", AP=12.5)
+    root, folder = Path.cwd(), Path("elsewhere")
+    folder.mkdir()
+    best = {"space": "demo", "architecture": [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]}
+    (folder / "best.json").write_text(json.dumps(best))
+    monkeypatch.chdir(folder)
+    retrain("--architecture=best.json", "--name=file")
+    assert all(f"={root}/elsewhere/best.json" in c for c in calls(root)[12:])
+
     # before any of the retrainings, which take days
-    with pytest.raises(ConfigError, match="is none that .* retrains by"):
-        retrain.call(test_config="configs/bccd/step4_detection_fpn.py")
+    with pytest.raises(SystemExit, match="is none that .* retrains by"):
+        retrain(test="configs/bccd/step4_detection_fpn.py")
+    with pytest.raises(SystemExit):
+        retrain("--architecture=0,1,2,3,0,1,2,3,0,1")
+    assert "--architecture needs --name" in capsys.readouterr().err and len(calls(root)) == 15
 
 
 def test_drawn_under_the_limit(workspace):

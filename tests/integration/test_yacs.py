@@ -112,9 +112,9 @@ def decays(model, optimizer):
 def test_the_script_trains_resumes_and_tests(workspace, tmp_path):
     """A supernet; on two processes its paths alone; resumed; a network sliced out, its tests."""
 
-    def call(yaml: str, folder: Path, *flags: str, **more: object) -> str:
+    def call(yaml: str, folder: Path, *flags: str, last: str = "--debug", **more: object) -> str:
         config = ("--config-file", str(CONFIGS / f"{yaml}_fpn_300m.yaml"))
-        status, printed = workspace.run(SCRIPT, *config, *flags, *overrides(folder, **more))
+        status, printed = workspace.run(SCRIPT, *config, *flags, *overrides(folder, **more), last)
         assert status == 0, printed
         return printed
 
@@ -139,7 +139,7 @@ def test_the_script_trains_resumes_and_tests(workspace, tmp_path):
     on_path = (f"{prefix}stem.", *active)
     assert all(k.startswith(on_path) for k in moved if k.startswith(prefix))
 
-    call("supernet", one, "--resume", SOLVER__MAX_ITER=4, **demo)
+    call("supernet", one, last="--resume", SOLVER__MAX_ITER=4, **demo)
     assert "Starting training from iteration 2" in (one / "log.txt").read_text()
     assert (one / "last_checkpoint").read_text() == "model_final.pth"
 
@@ -149,7 +149,7 @@ def test_the_script_trains_resumes_and_tests(workspace, tmp_path):
     voc = register_voc(workspace / "datasets/digits")
     for name in ("digits_val", voc[1]):  # COCO's evaluator and VOC's
         test = {"MODEL__WEIGHTS": alone / "model_final.pth", "DATASETS__TEST": (name,)}
-        printed = call("detnasnet", alone, "--eval-only", **{**demo, **test})
+        printed = call("detnasnet", alone, last="--eval-only", **{**demo, **test})
         assert "copypaste: AP,AP50,AP75" in printed
     for name in voc:
         unregister_dataset(name)

@@ -65,10 +65,10 @@ def test_commands_and_another_architecture(root):
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_once_each_after_what_it_reads(root, jobs):
+def test_once_each_after_what_it_reads(root, jobs, capsys):
     """Whatever order they are given in, and however many could run at once."""
-    lines: list[str] = []
-    seconds = run_steps(list(reversed(chain(root))), lines.append, jobs=jobs)
+    seconds = run_steps(list(reversed(chain(root))), jobs=jobs)
+    lines = capsys.readouterr().out.splitlines()
     names = ["step1_supernet", "step2_supernet", "step3_search"]
     assert [Path(c.split()[2]).stem for c in calls(root)] == names == list(seconds)
     assert any(line.startswith("[3/3] step3_search: ") for line in lines)
@@ -77,9 +77,8 @@ def test_once_each_after_what_it_reads(root, jobs):
     assert not any("for the console file only" in line for line in lines)
     console = root / "output/demo/step1_supernet/console.txt"
     assert "for the console file only" in console.read_text()
-    lines.clear()
-    assert run_steps(chain(root), lines.append) == seconds
-    assert lines == ["3 of 3 steps were done before"] and len(calls(root)) == 3
+    assert run_steps(chain(root)) == seconds and len(calls(root)) == 3
+    assert capsys.readouterr().out == "3 of 3 steps were done before\n"
 
 
 def test_jobs_share_the_threads_and_run_at_the_same_time(root, monkeypatch):
@@ -100,18 +99,17 @@ def test_jobs_share_the_threads_and_run_at_the_same_time(root, monkeypatch):
     assert [(root / f"flag_{x}").read_text() for x in "ab"] == ["3", "3"]
 
 
-def test_time_left(root):
+def test_time_left(root, capsys):
     """The mean of those with the same config, else what is expected."""
     config = DEMO / "step1_supernet.py"
     same = [Step(x, "train", config, root, (f"train.output_dir={x}",)) for x in "ab"]
     steps = [*same, step(root, "step2_supernet")]
-    lines: list[str] = []
-    run_steps(steps, lines.append, expected={"b": 9e9, "step2_supernet": 600.0})
-    ended = [line for line in lines if line.startswith("[")]
+    run_steps(steps, expected={"b": 9e9, "step2_supernet": 600.0})
+    ended = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
     assert [line.partition("; ")[2] for line in ended] == ["about 10 min left"] * 2 + [""]
 
 
-def test_a_failing_step_stops_and_is_gone_on_with(root, monkeypatch):
+def test_a_failing_step_stops_and_is_gone_on_with(root, capsys):
     """Its time is that of all its starts."""
     (root / "fail").write_text("step2_supernet.py")
     with pytest.raises(StepError) as error:
@@ -127,10 +125,9 @@ def test_a_failing_step_stops_and_is_gone_on_with(root, monkeypatch):
     second = step(root, "step2_supernet")
     (first,) = second.earlier_starts()
     assert first > 0
-    lines: list[str] = []
-    assert run_steps(chain(root), lines.append)["step2_supernet"] > first
+    assert run_steps(chain(root))["step2_supernet"] > first
     assert len(calls(root)) == 2 + 2  # the one that failed again, and the one after it
-    assert any(" in 2 starts" in line for line in lines) and second.starts == 2
+    assert " in 2 starts" in capsys.readouterr().out and second.starts == 2
     assert not second.earlier_starts()
 
 
