@@ -16,7 +16,7 @@ help:
 	@echo "make venv    only set up .venv (from PYTHON, now $(PYTHON))"
 	@echo "make docs    build the documentation in build/docs"
 	@echo "make lint    ruff;  make types   mypy;  make dry-run   a tiny step of every config"
-	@echo "make smoke   every benchmark at a size of seconds; a part of make test"
+	@echo "make smoke   every benchmark, tool and project script at a size of seconds"
 	@echo "make clean   remove .venv, caches and build folders; output/ and datasets/ stay"
 
 venv: $(STAMP)
@@ -46,7 +46,8 @@ dry-run: venv
 	$(BIN)/python -m pytest tests/integration/test_dry_run.py -q
 
 smoke: venv
-	$(BIN)/python -m pytest tests/tools/test_smoke.py
+	$(BIN)/python -m pytest tests/tools tests/projects $(addprefix tests/integration/test_,\
+		chaos.py custom.py reproduce.py run_steps.py yacs.py)
 
 docs: venv
 	$(BIN)/python -m sphinx -W --keep-going -n docs build/docs

@@ -6,16 +6,11 @@ import builtins
 import os
 import sys
 import traceback
-from dataclasses import is_dataclass
 from typing import Any
 
 from .trust import calls
 
 _CONFIGS = "detectron2._cfg_loader"  # where Detectron2 puts config files that others import
-DECORATOR = (
-    "A choice's class needs a decorator of its own, also where the one that it derives from has "
-    "it: @dataclass(frozen=True)."
-)
 
 
 def find_own_modules() -> None:
@@ -32,11 +27,7 @@ def why_not_read(path: str, error: BaseException) -> str:
         path: the config file.
     """
     text = f"{type(error).__name__}: {error}"
-    frames = list(traceback.walk_tb(error.__traceback__))
-    if isinstance(error, TypeError):
-        called = frames[-1][0].f_locals.get("cls") if frames else None  # by instantiate()
-        wrong = "non-frozen dataclass from a frozen" in text or lacks_decorator(called)
-        return f"{text}\n{DECORATOR}" if wrong else text
+    frames = traceback.walk_tb(error.__traceback__)
     files = [os.path.basename(frame.f_code.co_filename) for frame, _ in frames]
     # a dataclass in a config file that others import: its module can't be found
     dataclass = isinstance(error, AttributeError) and "dataclasses.py" in files
@@ -56,11 +47,6 @@ def why_not_found(target: str, error: str) -> str:
     """
     of_module = _in_config(target) or "ModuleNotFoundError" in error
     return _where_modules_are() if of_module else ""
-
-
-def lacks_decorator(cls: Any) -> bool:
-    """Whether a class derives from a dataclass without being made one itself."""
-    return isinstance(cls, type) and is_dataclass(cls) and "__dataclass_params__" not in vars(cls)
 
 
 def calls_out_of_reach(node: Any) -> str:

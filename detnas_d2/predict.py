@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from glob import glob
 from itertools import chain, count
 from pathlib import Path
@@ -35,7 +36,7 @@ from .export.trained import add_arguments
 from .files import parse_json, write_atomically
 
 PROGRAM = "python -m detnas_d2.predict"
-DETECTIONS_FILE = "detections.json"
+PREDICTIONS_FILE = "detections.json"
 KEYS = ("image_id", "category_id", "bbox", "score", "file_name", "category_name")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 SMALL = 500  # pixels; pictures of smaller images are drawn twice as large, to read the labels
@@ -73,7 +74,7 @@ def main(argv: Sequence[str]) -> None:
     detections, damaged = predict(trained, files, pictures, args.threshold)
     print(
         f"{len(files) - len(damaged)} images, {len(detections)} detections with a score of at "
-        f"least {args.threshold:g}: {folder / DETECTIONS_FILE} and pictures beside it"
+        f"least {args.threshold:g}: {folder / PREDICTIONS_FILE} and pictures beside it"
     )
     if damaged:
         raise PredictError(
@@ -127,7 +128,7 @@ def name_pictures(files: Sequence[Path], folder: Path) -> list[Path]:
         endings = chain([suffix], (f"_{number}{suffix}" for number in count(2)))
         paths = (folder / f"{file.stem}{ending}" for ending in endings)
         pictures[next(path for path in paths if path not in pictures)] = None
-    record = folder / DETECTIONS_FILE
+    record = folder / PREDICTIONS_FILE
     try:
         content = parse_json(record.read_text(encoding="utf-8"))
         is_ours = isinstance(content, list) and all(tuple(entry) == KEYS for entry in content)
@@ -157,6 +158,7 @@ def predict(
     """
     detections: list[dict[str, Any]] = []
     damaged: dict[Path, str] = {}
+    written = False
     named = dict(enumerate(trained.categories))
     jobs = zip(files, pictures, strict=True)
     seconds = 0.5 if sys.stderr.isatty() else 10.0  # between lines
@@ -188,12 +190,15 @@ def predict(
                 scale=2.0 if max(image.shape[:2]) < SMALL else 1.0,
             )
             write_picture(picture, drawn)
+            written = True
             boxes = BoxMode.convert(boxes, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
             for box, score, c in zip(boxes.tolist(), scores, classes, strict=True):
                 values = (number, names[c]["id"], box, score, str(file), names[c]["name"])
                 detections.append(dict(zip(KEYS, values, strict=True)))
-    except KeyboardInterrupt:
-        _write(detections, pictures)  # so that the next run takes the folder for its own
+    except BaseException:  # Ctrl-C, no memory left, a full disk
+        if written:
+            with suppress(OSError):
+                _write(detections, pictures)  # so that the next run takes the folder for its own
         raise
     _write(detections, pictures)
     return detections, damaged
@@ -201,7 +206,7 @@ def predict(
 
 def _write(detections: Sequence[Mapping[str, Any]], pictures: Sequence[Path]) -> None:
     lines = ",\n ".join(json.dumps(d) for d in detections)
-    write_atomically(pictures[0].parent / DETECTIONS_FILE, f"[{lines}]\n")
+    write_atomically(pictures[0].parent / PREDICTIONS_FILE, f"[{lines}]\n")
 
 
 if __name__ == "__main__":

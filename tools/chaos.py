@@ -14,7 +14,6 @@ is 1. The last line is {"kills": N, "identical": true}.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import itertools
 import json
@@ -38,7 +37,7 @@ import torch.utils.tensorboard  # as a training does, but late  # noqa: F401
 from chaos_compare import differences
 from tiny_steps import ROOT, write_tiny_steps
 
-from detnas_d2.commands import add_debug, command
+from detnas_d2.commands import command, new_parser
 from detnas_d2.data import register_builtin_datasets
 
 TRAIN = ("train.max_iter=24", "train.checkpointer.period=4", "train.log_period=2")
@@ -280,14 +279,12 @@ def run(count: int, seed: int, jobs: int, short: bool) -> bool:
 
 @command("chaos.py")
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the moments")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side, a core each")
     parser.add_argument("--short", action="store_true", help="two kinds, three steps")
-    args = add_debug(parser).parse_args(argv)
+    args = parser.parse_args(argv)
     sys.exit(not run(args.kills, args.seed, args.jobs, args.short))
 
 

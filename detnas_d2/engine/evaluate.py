@@ -20,9 +20,7 @@ from .trainer import LazyTrainer
 EVALUATION_FILE = "evaluation.json"
 
 
-def evaluate_checkpoint(
-    cfg: DictConfig, trainer: type[LazyTrainer] = LazyTrainer
-) -> dict[str, Any]:
+def evaluate_checkpoint(cfg: DictConfig) -> dict[str, Any]:
     """Evaluate ``train.init_checkpoint`` and write the metrics to ``evaluation.json``.
 
     The file in ``train.output_dir`` is one JSON object: the metrics by flattened name, such as
@@ -37,11 +35,11 @@ def evaluate_checkpoint(
     """
     if not cfg.train.init_checkpoint:
         raise ConfigError("train.init_checkpoint is empty; give the checkpoint to evaluate.")
-    model = trainer.build_model(cfg)
+    model = LazyTrainer.build_model(cfg)
     if find_supernet(model) is not None:
         raise ConfigError(of_supernet("The model"))
     DetNASCheckpointer(model).load_whole(cfg.train.init_checkpoint)
-    results = trainer.test(cfg, model)
+    results = LazyTrainer.test(cfg, model)
     if comm.is_main_process():
         flat = {k: float(v) for k, v in flatten_results_dict(results).items()}
         finite = {k: v if abs(v) < float("inf") else None for k, v in flat.items()}

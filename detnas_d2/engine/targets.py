@@ -9,7 +9,7 @@ from typing import Any
 from detectron2.utils.registry import locate
 from omegaconf import DictConfig
 
-from ..own_modules import DECORATOR, lacks_decorator, why_not_found
+from ..own_modules import why_not_found
 from ..rules import did_you_mean
 from .overrides import walk
 
@@ -39,7 +39,6 @@ def _call(node: DictConfig, key: str) -> Iterator[str]:
         if given in names or given == "_target_":
             continue
         advice = did_you_mean(given, names) or f" It takes {', '.join(names) or 'nothing'}."
-        advice += f" {DECORATOR}" if lacks_decorator(target) else ""
         yield f"{key}.{given}: {getattr(target, '__name__', target)} takes no {given!r}.{advice}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import logging
 import math
 import tempfile
@@ -19,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ..engine import ConfigError, LazyTrainer
 from ..errors import DetNASError
+from ..rules import did_you_mean
 from .fast_coco import FastCOCOEvaluator
 from .inference import quiet
 
@@ -84,10 +84,9 @@ def require_metric(metric: str, metrics: Mapping[str, float]) -> None:
         ConfigError: `metric` is not among what the evaluator gives.
     """
     if metric not in metrics:
-        near = difflib.get_close_matches(metric, metrics, n=3)
+        advice = did_you_mean(metric, metrics) or f" It gives {', '.join(sorted(metrics))}."
         raise ConfigError(
-            f"search.fitness.metric is {metric!r}, which the evaluator does not give; choose one "
-            f"of {', '.join(near or sorted(metrics))}."
+            f"search.fitness.metric is {metric!r}, which the evaluator does not give.{advice}"
         )
 
 

@@ -1,14 +1,16 @@
-"""Exports a trained network: python -m detnas_d2.export OUTPUT --format onnx --output FILE."""
+"""Exports a trained network: python -m detnas_d2.export OUTPUT --format onnx --output FILE.
+
+Writes it to a file that runs without this project, and checks that the file computes the same.
+"""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ..commands import add_debug, command
+from ..commands import command, new_parser
 from ..modeling import find_backbone
 from ..space import SpaceError, get_space
 from .comparing import TOLERANCE
@@ -20,11 +22,7 @@ PROGRAM = "python -m detnas_d2.export"
 
 @command(PROGRAM)
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=PROGRAM,
-        description="Writes a trained network to a file that runs without this project, and checks "
-        "that the file computes the same.",
-    )
+    parser = new_parser(__doc__, PROGRAM)
     add_arguments(parser)
     parser.add_argument("--format", required=True, choices=FORMATS)
     parser.add_argument("--output", required=True, dest="file", metavar="FILE")
@@ -50,7 +48,7 @@ def main(argv: Sequence[str]) -> None:
         metavar="T",
         help="of a value v the file may differ by T * max(1, |v|) (default: %(default)g)",
     )
-    args = add_debug(parser).parse_args(argv)
+    args = parser.parse_args(argv)
     trained = load_trained(args.output, args.weights, trust=args.trust)
     print(f"read {trained.weights}", flush=True)
     more = {"images": args.images, "device": args.device, "tolerance": args.tolerance}

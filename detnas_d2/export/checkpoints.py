@@ -47,7 +47,7 @@ def stated_architecture(path: Path) -> list[int] | None:
         WeightsError: as `stated_network`.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception:  # the checkpointer says what is amiss
         return None
     stated = stated_network(checkpoint) if isinstance(checkpoint, dict) else Stated()

@@ -65,11 +65,14 @@ def export(
         tolerance: of a value v the file may differ by ``tolerance * max(1, |v|)``.
 
     Raises:
-        ExportError: a network that can't be exported so, a file that computes something else, or
-            `output` is there.
+        ExportError: another format or part, a network that can't be exported so, a file that
+            computes something else, or `output` is there.
         ConfigError: a device that PyTorch does not know or see.
         OSError: a file that can't be written.
     """
+    for what, value, known in (("format", format, FORMATS), ("part", part, PARTS)):
+        if value not in known:
+            raise ExportError(f"{what} is {value!r}; expected one of {', '.join(known)}.")
     output = Path(output)
     if output.is_dir():
         raise ExportError(f"{output} is a folder; expected a file, such as {output}/{part}.pt")

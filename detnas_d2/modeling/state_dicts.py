@@ -161,7 +161,7 @@ def same_keys(a: State, b: State) -> bool:
     return {k for k in a if not k.endswith(_COUNTER)} == {k for k in b if not k.endswith(_COUNTER)}
 
 
-def some(keys: Iterable[str], most: int = 8) -> str:
-    """The first of the keys, and how many more there are."""
+def some(keys: Iterable[str]) -> str:
+    """The first eight of the keys, and how many more there are."""
     keys = list(keys)
-    return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")
+    return ", ".join(keys[:8]) + (f" and {len(keys) - 8} more" if len(keys) > 8 else "")

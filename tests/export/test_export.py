@@ -220,6 +220,12 @@ def test_state_dicts_are_plain(trained, tmp_path):
         assert tiny.same(state, dict(model.state_dict()))
 
 
+@pytest.mark.parametrize(("format", "part"), [("onxx", "detector"), ("onnx", "body")])
+def test_an_unknown_format_or_part(trained, tmp_path, format, part):
+    with pytest.raises(ExportError, match="is '(onxx|body)'; expected one of"):
+        export(trained, format, tmp_path / "net", part=part)
+
+
 def test_a_file_that_computes_something_else_is_not_left(folder, tmp_path, monkeypatch, capsys):
     target = tmp_path / "net.pt"
     monkeypatch.setattr(

@@ -142,7 +142,7 @@ SEARCHES = [
     ),
     search(
         "search.fitness.metric=bbox/AP05",
-        "search.fitness.metric is 'bbox/AP05' … choose one of … bbox/AP50",
+        "search.fitness.metric is 'bbox/AP05' … Did you mean … 'bbox/AP50'",
     ),
     search(
         "search.fitness.metric=bbox/APl",

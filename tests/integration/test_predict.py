@@ -138,19 +138,24 @@ def test_what_is_there_is_read_again_or_kept(trained, photographs, tmp_path, cap
     assert sorted(p.name for p in (tmp_path / "out").glob("*.png")) == ["a.png", "b.png"]
 
 
-def test_the_folder_of_a_stopped_prediction_is_ours(trained, photographs, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "end"), [(KeyboardInterrupt(), "130"), (MemoryError(), "predict: MemoryError")]
+)
+def test_the_folder_of_a_stopped_prediction_is_ours(
+    trained, photographs, tmp_path, monkeypatch, error, end
+):
     images = [photographs / "a.png", photographs / "b.png"]
     options = ("--output", tmp_path / "out", "--threshold", 0)
     write = predict.write_picture
 
     def stop(file, picture):
         if file.name == "b.png":
-            raise KeyboardInterrupt
+            raise error
         write(file, picture)
 
     monkeypatch.setattr(predict, "write_picture", stop)
-    for status, seen in (("130", {1}), (None, {1, 2})):
-        assert run(trained, *images, *options) == status
+    for ended, seen in ((end, {1}), ("None", {1, 2})):
+        assert ended in str(run(trained, *images, *options))
         written = json.loads((tmp_path / "out/detections.json").read_text())
         assert {d["image_id"] for d in written} == seen
         monkeypatch.undo()
