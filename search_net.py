@@ -71,7 +71,7 @@ def search(args: argparse.Namespace) -> None:
                 running,
                 costs,
                 ledger,
-                [Progress(algorithm.candidates)],
+                Progress(algorithm.candidates),
                 workers=executor.workers,
                 retry_failed=args.retry_failed,
             )

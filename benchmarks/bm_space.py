@@ -89,9 +89,9 @@ def searches(rows: np.ndarray, args: argparse.Namespace) -> tuple[float, float]:
             # another seed than the rows': none of its candidates is recorded
             algorithm = EvolutionarySearch(SPACE, LIMIT, population=50, generations=20, seed=2)
             with Ledger(path, HEADER, SPACE, resume=True) as ledger:
-                observers = [Progress(algorithm.candidates)]
+                progress = Progress(algorithm.candidates)
                 before = len(ledger)
-                algorithm.run(Evaluator(executor, COST, ledger, observers))
+                algorithm.run(Evaluator(executor, COST, ledger, progress))
                 assert len(ledger) - before == 1000
             path.unlink()
 

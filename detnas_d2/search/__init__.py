@@ -5,7 +5,7 @@ It needs no PyTorch and knows nothing of detectors: fitness and cost are handed 
 
 from .algorithm import SearchAlgorithm
 from .errors import LedgerError, LedgerMismatch, LimitError, SearchError
-from .evaluator import Evaluate, Evaluator, Observer
+from .evaluator import Evaluate, Evaluator
 from .evolution import EvolutionarySearch
 from .executor import Executor, Fitness, InProcessExecutor, Measurement, measure
 from .given import GivenArchitectures
@@ -36,7 +36,6 @@ __all__ = [
     "LedgerMismatch",
     "LimitError",
     "Measurement",
-    "Observer",
     "ParetoResult",
     "ParetoSearch",
     "Progress",

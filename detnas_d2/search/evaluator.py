@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from ..space import Architecture, CostTable
 from .errors import SearchError
 from .executor import Executor
 from .ledger import Ledger
+from .progress import Progress
 from .record import FAILED, OK, Evaluation
 
 FAILED_IN_A_ROW = 20
@@ -19,16 +20,6 @@ fault is hardly theirs. What fails, fails fast, so more workers see more of them
 Evaluate: TypeAlias = Callable[[Sequence[Architecture], int], list[Evaluation]]
 
 
-class Observer(Protocol):
-    """Told of every candidate once: of those that the ledger answers, and of those evaluated."""
-
-    def begin_batch(self, known: Sequence[Evaluation]) -> None:
-        """A batch begins; `known` are those that the ledger has answered."""
-
-    def evaluated(self, evaluation: Evaluation) -> None:
-        """A candidate was evaluated and is in the ledger."""
-
-
 class Evaluator:
     """What the searches call: architectures in, evaluations out, each evaluated once for ever.
 
@@ -36,7 +27,7 @@ class Evaluator:
         executor: where the fitness function runs.
         cost: gives multiply-adds and parameters of the records.
         ledger: answers what it holds; everything else is appended to it before it counts.
-        observers: told of every candidate.
+        progress: told of every candidate.
         workers: of the executor, see FAILED_IN_A_ROW.
         retry_failed: evaluate again, once, what the ledger holds as failed by now. Otherwise, and
             for what fails later, it answers for failed candidates too.
@@ -47,7 +38,7 @@ class Evaluator:
         executor: Executor,
         cost: CostTable,
         ledger: Ledger,
-        observers: Sequence[Observer] = (),
+        progress: Progress | None = None,
         *,
         workers: int = 0,
         retry_failed: bool = False,
@@ -55,7 +46,7 @@ class Evaluator:
         self._executor = executor
         self._cost = cost
         self._ledger = ledger
-        self._observers = tuple(observers)
+        self._progress = progress
         self._most_failures = FAILED_IN_A_ROW + 2 * workers
         self._failures = 0
         self._to_retry = {e.architecture for e in ledger if retry_failed and not e.ok}
@@ -67,8 +58,8 @@ class Evaluator:
         row, and what the executor raises.
         """
         found = {a: None if a in self._to_retry else self._ledger.get(a) for a in architectures}
-        for observer in self._observers:
-            observer.begin_batch([e for e in found.values() if e is not None])
+        if self._progress:
+            self._progress.begin_batch([e for e in found.values() if e is not None])
         for measurement in self._executor.run([a for a, e in found.items() if e is None]):
             architecture, error = measurement.architecture, measurement.error
             evaluation = Evaluation(
@@ -85,8 +76,8 @@ class Evaluator:
             self._ledger.append(evaluation)
             self._to_retry.discard(architecture)
             found[architecture] = evaluation
-            for observer in self._observers:
-                observer.evaluated(evaluation)
+            if self._progress:
+                self._progress.evaluated(evaluation)
             self._stop_if_all_fail(evaluation)
         evaluations = [found[a] for a in architectures]
         missing = [str(a) for a, e in found.items() if e is None]

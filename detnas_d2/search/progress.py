@@ -28,6 +28,7 @@ class Progress:
         self._best: list[Evaluation] = []  # one, as soon as there is one
 
     def begin_batch(self, known: Sequence[Evaluation]) -> None:
+        """`known`: those of the batch that the ledger answers."""
         if self._started is None:
             self._started = self._clock()
         self._count(known)
@@ -36,6 +37,7 @@ class Progress:
             logger.info("%s: %d candidates are in the ledger already", done, len(known))
 
     def evaluated(self, evaluation: Evaluation) -> None:
+        """It is in the ledger now."""
         self._count([evaluation])
         self._measured += 1
         logger.info("%s", self._line(evaluation))
