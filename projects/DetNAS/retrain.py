@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
     args.search_config = os.path.abspath(args.search_config)
     args.test_config = os.path.abspath(args.test_config)
     if args.architecture and args.architecture.endswith(".json"):
-        args.architecture = os.path.abspath(args.architecture)
+        args.architecture = os.path.relpath(args.architecture, ROOT)
     os.chdir(ROOT)
     if args.architecture:
         networks = {args.name: args.architecture}

@@ -151,7 +151,7 @@ def test_random_networks_and_given_ones_are_retrained_and_tested(retrain, capsys
     (folder / "best.json").write_text(json.dumps(best))
     monkeypatch.chdir(folder)
     retrain("--architecture=best.json", "--name=file")
-    assert all(f"={root}/elsewhere/best.json" in c for c in calls(root)[12:])
+    assert all("architecture=elsewhere/best.json" in c for c in calls(root)[12:])
 
     # before any of the retrainings, which take days
     with pytest.raises(SystemExit, match="is none that .* retrains by"):
