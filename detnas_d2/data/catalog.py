@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,8 +37,8 @@ class MissingDataset(NamedTuple):
     contents: str
 
 
-_metadata: dict[str, dict[str, Any]] = {}  # of each data set that is registered by this package
-_builtin: dict[str, Mapping[Path, str]] = {}
+# of each data set that is registered by this package: what was given as `builtin`
+_registered: dict[str, Mapping[Path, str] | None] = {}
 
 
 def register_dataset(
@@ -61,14 +62,13 @@ def register_dataset(
         DataError: the name is taken by something else.
     """
     if name in DatasetCatalog:
-        known, replaceable = _metadata.get(name), name in _builtin
-        if known == metadata or (builtin is not None and not replaceable):
+        ours, replaceable = name in _registered, _registered.get(name) is not None
+        known = MetadataCatalog.get(name)
+        other = [(k, known.get(k), new) for k, new in metadata.items() if known.get(k) != new]
+        if (ours and not other) or (builtin is not None and not replaceable):
             return  # the same, or someone's own choice of that name
         if not replaceable:
-            by = "by other code"
-            if known is not None:
-                now = {key: (old, metadata.get(key)) for key, old in known.items()}
-                by = f"with {[(k, *v) for k, v in now.items() if v[0] != v[1]]} (then, now)"
+            by = f"with {other} (then, now)" if ours else "by other code"
             raise DataError(
                 f"Data set {name!r} is already registered {by}: choose another name, or call "
                 f"unregister_dataset({name!r}) first."
@@ -82,9 +82,7 @@ def register_dataset(
 
     DatasetCatalog.register(name, load_checked)
     MetadataCatalog.get(name).set(**metadata)
-    _metadata[name] = metadata
-    if builtin is not None:
-        _builtin[name] = builtin
+    _registered[name] = builtin
 
 
 def unregister_dataset(name: str) -> None:
@@ -92,8 +90,7 @@ def unregister_dataset(name: str) -> None:
     DatasetCatalog.remove(name)
     if name in MetadataCatalog.list():
         MetadataCatalog.remove(name)
-    _metadata.pop(name, None)
-    _builtin.pop(name, None)
+    _registered.pop(name, None)
 
 
 def missing_datasets(names: str | Iterable[str]) -> list[MissingDataset]:
@@ -110,11 +107,9 @@ def missing_datasets(names: str | Iterable[str]) -> list[MissingDataset]:
         if name not in DatasetCatalog:
             hint = did_you_mean(name, DatasetCatalog.list())
             raise DataError(f"No data set is registered as {name!r}.{hint}")
-        first = _builtin.get(name, {})
-        required = {**first, **_in_metadata(name), **first}  # in this order, and with its texts
-        found = next((path for path in required if not path.exists()), None)
-        if found is not None:
-            missing.append(MissingDataset(name, found, required[found]))
+        required = (*(_registered.get(name) or {}).items(), *_in_metadata(name).items())
+        absent = (item for item in required if not item[0].exists())
+        missing += [MissingDataset(name, *item) for item in islice(absent, 1)]
     return missing
 
 
