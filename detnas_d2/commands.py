@@ -45,7 +45,11 @@ def add_debug(parser: _Parser) -> _Parser:
 def new_parser(text: str | None, prog: str | None = None) -> argparse.ArgumentParser:
     """A parser with the option of all commands, whose help has the text as it stands."""
     raw = argparse.RawDescriptionHelpFormatter
-    return add_debug(argparse.ArgumentParser(prog=prog, description=text, formatter_class=raw))
+    return add_debug(
+        argparse.ArgumentParser(
+            prog=prog, description=text, formatter_class=raw, allow_abbrev=False
+        )
+    )
 
 
 def command(

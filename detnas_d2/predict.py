@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from .commands import command, new_parser
 from .data.drawing import draw_boxes, write_picture
+from .data.image_files import readable
 from .engine.machines import check_device
 from .errors import DetNASError
 from .export import Trained, load_trained
@@ -38,7 +39,6 @@ from .files import parse_json, write_atomically
 PROGRAM = "python -m detnas_d2.predict"
 PREDICTIONS_FILE = "detections.json"
 KEYS = ("image_id", "category_id", "bbox", "score", "file_name", "category_name")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 SMALL = 500  # pixels; pictures of smaller images are drawn twice as large, to read the labels
 # what Pillow and Detectron2 raise for files that are no images, or not whole
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
@@ -100,15 +100,15 @@ def find_images(arguments: Sequence[str], folder: Path) -> list[Path]:
             files = [path]
         elif path.is_dir():
             inside = folder.resolve() if path.resolve() in folder.resolve().parents else None
-            images = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            images = (p for p in path.rglob("*") if p.suffix.lower() in readable() and p.is_file())
             files = sorted(p for p in images if inside not in p.resolve().parents)
         else:
             files = sorted(p for p in map(Path, glob(argument, recursive=True)) if p.is_file())
         if not files:
             what = "has no images" if path.is_dir() else "does not exist"
             raise PredictError(
-                f"{argument!r} {what}; expected image files, folders of them "
-                f"({', '.join(SUFFIXES)}) or a glob in quotes such as 'photos/*.jpg'"
+                f"{argument!r} {what}; expected image files, folders of them or a glob in quotes "
+                "such as 'photos/*.jpg'"
             )
         for file in files:
             found.setdefault(file.resolve(), file)

@@ -15,7 +15,7 @@ TREES = ("detnas_d2", "tools", "projects", "benchmarks", "configs")
 # Detectron2's readers run what YAML names; these files use them for .py, where a user trusts the
 # YAML, and with allow_unsafe=False
 UNSAFE_READERS = ("LazyConfig.load", ".merge_from_file")
-READERS = {"trust.py", "space_file.py", "yacs_file.py", "own_settings.py", "own.py"}
+READERS = {"trust.py", "space_file.py", "yacs_file.py", "own_settings.py"}
 OWN = ("tools", "benchmarks", "configs")  # which read the project's own files
 SERIALIZERS = {"joblib", "cloudpickle", "dill", "shelve", "marshal"}
 

@@ -26,12 +26,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from detectron2.config import LazyConfig
-
 from detnas_d2.commands import command, new_parser
 from detnas_d2.data import DEMO_DIGITS, datasets_root, write_bccd_boxes, write_digits
 from detnas_d2.data.own import prepare_folder
-from detnas_d2.data.own_settings import own_settings
 from detnas_d2.driver.estimate import Predicted, estimate_table, predict
 from detnas_d2.engine import ConfigError
 from detnas_d2.files import write_atomically
@@ -77,9 +74,8 @@ def steps_of(folder: Path, detector: str | None) -> list[Step]:
     """
     gpus, steps = 0, []
     if is_own(folder):
-        prepare_folder(folder)  # step 0
-        (machines,) = LazyConfig.load(str(folder / "machines.py"), ("machines",))
-        gpus = machines[own_settings(folder).machine].gpus
+        _, machine = prepare_folder(folder)  # step 0
+        gpus = machine.gpus
     for name, (kind, config) in (OWN_STEPS if is_own(folder) else STEPS).items():
         files = [folder / f"{config}_{detector}.py", folder / f"{config}.py"]
         there = [file for file in files if file.is_file()]

@@ -11,7 +11,6 @@ from detectron2.config import LazyCall as L
 from detnas_d2.data import names_as_text as _names_as_text
 from detnas_d2.data import register_coco
 from detnas_d2.data.own import own_dataset
-from detnas_d2.data.own_settings import check_settings as _check_settings
 from detnas_d2.data.own_settings import own_settings as _own_settings
 from detnas_d2.engine import plain_path as _plain_path
 from detnas_d2.engine import starting_weights
@@ -25,11 +24,8 @@ from ..common.optim import detection as _detection
 from ..common.paths import path_sampler
 from ..common.schedule import short as lr_multiplier
 from ..common.train import train
-from .machines import machines as _machines
 
-_own = _own_settings(_dirname(__file__))
-_check_settings(_own.annotations, _own.images, _own.name, _own.machine, _machines)
-_row = _machines[_own.machine]
+_own, _row = _own_settings(_dirname(__file__))
 _data = own_dataset(_own.annotations, _own.images, _own.name)  # of step 0
 _halves = _halves_space("300m")  # of the supernets that DetNAS's authors released
 _start = starting_weights(_own.weights, _halves)

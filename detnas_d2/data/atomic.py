@@ -6,7 +6,8 @@ import fcntl
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,15 @@ from detnas_d2.data.errors import DataError
 from detnas_d2.files import parse_json
 
 MARKER = "made_by_detnas.json"
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Wait until no other process is in it with the same file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_folder_once(
@@ -34,10 +44,8 @@ def write_folder_once(
     """
     folder = Path(folder).absolute()
     wanted = json.loads(json.dumps(parameters))
-    folder.parent.mkdir(parents=True, exist_ok=True)
     partial = f".{folder.name}.partial-"
-    with open(folder.parent / f".{folder.name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder.parent / f".{folder.name}.lock"):
         if folder.exists():
             _check(folder, wanted)
             return folder

@@ -17,11 +17,9 @@ from detnas_d2.data.coco_reader import load_json, order, read_coco, without_garb
 from detnas_d2.data.dataset import Box, Split, clean_records
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings
-from detnas_d2.data.image_files import find_images
+from detnas_d2.data.image_files import find_images, forget_folders
 
 logger = logging.getLogger(__name__)
-
-_HARMLESS = ("area", "mask", "class-blanks", "box-damaged", "box-without-image")
 
 
 def register_coco(
@@ -65,6 +63,7 @@ def _load(json_file: Path, image_root: Path, name: str) -> list[dict[str, Any]]:
         DataError: a file that is not in COCO's form, images that are missing, other classes than
             the data set was registered with.
     """
+    forget_folders()
     findings = Findings()
     split = Split(name, "COCO", json_file, image_root, "given")
     with without_garbage_collection():
@@ -74,7 +73,7 @@ def _load(json_file: Path, image_root: Path, name: str) -> list[dict[str, Any]]:
     find_images(split, findings)
     split.images.sort(key=lambda image: order(image.entry["id"]))
     labels = {key: i for i, key in enumerate(split.classes)}
-    records = clean_records(split, findings, _HARMLESS, lambda box: _annotation(box, labels))
+    records = clean_records(split, findings, lambda box: _annotation(box, labels))
     _set_classes(name, split, labels)
     logger.info("%d images with their boxes from %s", len(records), json_file)
     return records

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from detnas_d2.data.dataset import Box, Image, Split
 from detnas_d2.data.findings import Findings
-from detnas_d2.data.values import box_of_mask, has_right_mask, identity, number, show, whole
+from detnas_d2.data.values import box_of_mask, identity, is_keypoints, is_mask, number, show, whole
 from detnas_d2.files import parse_json
 
 _IDS = ("image_id", "category_id")
@@ -23,14 +24,17 @@ def load_json(path: Path, findings: Findings) -> Any:
     """The file's contents in whatever encoding; None, with a finding, where it is no JSON."""
     try:
         data = path.read_bytes()
+        encoding: str = json.detect_encoding(data)  # UTF-8 (-sig: with its mark), -16 or -32
         try:
-            content = parse_json(data)  # UTF-8, -16 or -32, with or without a byte order mark
+            content = parse_json(data)
         except UnicodeDecodeError:
+            encoding = "Windows-1252"
             content = parse_json(data.decode("cp1252"))
-            findings.add("encoding", path.name, f"{path}: read as Windows-1252")
+        if encoding != "utf-8":
+            findings.add("mended", path.name, f"{path}: its encoding is {encoding}, not utf-8")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"it is no JSON ({error})"
-        findings.add("file", path.name, f"{path}: {reason}")
+        findings.add("form", path.name, f"{path}: {reason}")
         return None
     return {} if content is None else content
 
@@ -115,32 +119,35 @@ class _Reader:
         key, name = identity(entry.get("id")), entry.get("name")
         bare = " ".join(name.split()) if isinstance(name, str) else ""
         if key is None or key in self._split.classes or not bare:
-            self._note("entry", f"{_shown(entry, 'name')}; expected an id of its own and a text")
+            self._note("skipped", f"{_shown(entry, 'name')}; expected an id of its own and a text")
             return
         if type(entry["id"]) is not int:
-            self._note("number", bare)
+            self._note("mended", f"id taken as a number, {bare}")
         if name != bare:
-            self._note("class-blanks", repr(name))
+            self._note("detail", f"blanks around the name {name!r}")
         self._split.classes[key] = bare
 
     def read_image(self, entry: dict[str, Any]) -> None:
         key, name = identity(entry.get("id")), entry.get("file_name")
         if key is None or not isinstance(name, str) or not name:
-            self._note("entry", f"{_shown(entry, 'file_name')}; expected an id and a text")
+            self._note("image", f"{_shown(entry, 'file_name')}; expected an id and a text")
             return
         sides = (entry.get("width"), entry.get("height"))
         width, height = (whole(side) or 0 for side in sides)
         if not (0 < width < _LARGEST and 0 < height < _LARGEST):
             width = height = 0
         if type(entry["id"]) is float or (width and any(type(side) is not int for side in sides)):
-            self._note("number", _shown(entry, "width", "height"), name)
+            self._note("mended", _shown(entry, "width", "height"), name)
             entry["id"] = key
         image = Image(name, self._split.image_folder / name, (width, height), entry)
         former = self.images.setdefault(key, image)
         if former is not image:
             same = former.file_name == name
-            self._note("image-twice" if same else "image-id-twice", f"id {key}", name)
-            if not same:
+            if same:
+                self._note("mended", "named twice, taken as one", name)
+            else:
+                why = f"{former.file_name} has this id, too: whose its boxes are cannot be known"
+                self._note("image", why, name)
                 self.doubtful.add(key)
 
     def read_box(self, entry: dict[str, Any]) -> None:
@@ -149,18 +156,19 @@ class _Reader:
             return  # its images are listed
         image = self.images.get(key)
         if key is None or category is None:
-            self._note("entry", _shown(entry, *_IDS))
+            self._note("box", _shown(entry, *_IDS))
         elif image is None:
-            self._note("box-without-image", _shown(entry, *_IDS))
+            self._note("box-damaged", _shown(entry, *_IDS))
         elif category not in self._split.classes:
-            self._note("class-unknown", _shown(entry, *_IDS), image.file_name)
+            why = f"{_shown(entry, *_IDS)}, a category that the file does not define"
+            self._note("box", why, image.file_name)
         elif self._clean_values(entry, image.file_name):
             if entry["image_id"] != image.entry["id"] or type(entry["category_id"]) is not int:
-                self._note("number", _shown(entry, *_IDS), image.file_name)
+                self._note("mended", _shown(entry, *_IDS), image.file_name)
             entry["image_id"], entry["category_id"] = image.entry["id"], category
             box_id = identity(entry.get("id"))
             if box_id is None or box_id in self._box_ids:
-                self._note("id-twice", "expected an id of its own", image.file_name)
+                self._note("mended", "numbered anew, for the id is not its own", image.file_name)
             self._box_ids.add(box_id)
             image.boxes.append(Box(self._split.classes[category], entry))
 
@@ -169,31 +177,32 @@ class _Reader:
         crowd, ignore = (whole(entry.get(key) or 0) for key in ("iscrowd", "ignore"))
         if crowd not in (0, 1) or ignore != 0:
             shown = _shown(entry, "iscrowd", "ignore")
-            self._note("entry", f"{shown}; expected 0 or 1, and 0", name)
+            self._note("box", f"{shown}; expected 0 or 1, and 0", name)
             return False
         if type(entry.get("iscrowd", 0)) is not int:
-            self._note("number", _shown(entry, "iscrowd"), name)
+            self._note("mended", _shown(entry, "iscrowd"), name)
         entry["iscrowd"] = crowd
-        if not has_right_mask(entry):
-            self._note("mask", "removed", name)
-            entry.pop("segmentation", None)
-            entry.pop("keypoints", None)
+        for key, is_right in (("segmentation", is_mask), ("keypoints", is_keypoints)):
+            if entry.get(key) and not is_right(entry[key]):
+                self._note("detail", f"{key} removed: {show(entry.pop(key))}", name)
         given = entry.get("bbox")
         numbers = [number(x) for x in given] if isinstance(given, list) else []
         box: list[float] = [x for x in numbers if x is not None]
         if len(box) != 4 or len(numbers) != 4:
             box = box_of_mask(entry.get("segmentation")) or []
             if not box:
-                self._note("entry", f"{_shown(entry, 'bbox')}, expected four numbers", name)
+                self._note("box", f"{_shown(entry, 'bbox')}, expected four numbers", name)
                 return False
-            self._note("box-from-mask", f"{box}", name)
+            self._note("mended", f"the box {box} taken from its mask", name)
         elif any(isinstance(x, str) for x in given or ()):
-            self._note("number", _shown(entry, "bbox"), name)
+            self._note("mended", _shown(entry, "bbox"), name)
         entry["bbox"] = box
         area = entry.get("area")
         if not isinstance(area, (int, float)) or not 0 < area <= _LARGEST_AREA:
-            if min(box[2:]) > 0:  # another one is left out
-                self._note("area", _shown(entry, "area"), name)
+            if min(box[2:]) > 0 or not isinstance(area, (int, float)):  # others are left out
+                # evaluators read a wrong one as it is; one that is not there, ours computes, too
+                code = "mended" if "area" in entry else "detail"
+                self._note(code, f"{_shown(entry, 'area')}, computed from the box", name)
             entry["area"] = box[2] * box[3]
         return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,15 +86,11 @@ class Split:
 
 
 def clean_records(
-    split: Split,
-    findings: Findings,
-    harmless: Sequence[str],
-    annotation: Callable[[Box], dict[str, Any]],
+    split: Split, findings: Findings, annotation: Callable[[Box], dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """A split in Detectron2's form, without damaged boxes, which are reported once.
 
     Args:
-        harmless: codes of what may have been found.
         annotation: makes Detectron2's dict of a box.
 
     Raises:
@@ -102,8 +98,8 @@ def clean_records(
     """
     for image in split.images:
         if not all(image.size):
-            findings.add("entry", split.name, f"{image.file_name}: no width and height")
-    require_clean(split.file, findings, harmless)
+            findings.add("image", split.name, f"{image.file_name}: no width and height")
+    require_clean(split.file, findings)
     drop_damaged_boxes(split, findings)
     # VOC's own sets are full of difficult objects
     report_once(f for f in findings.of() if f.code != "difficult")

@@ -55,8 +55,15 @@ def find_file(folder: Path, name: str) -> str | None:
         return None
 
 
+@functools.cache
+def readable() -> tuple[str, ...]:
+    """The suffixes of images that the image library reads, in small letters."""
+    suffixes = PIL.Image.registered_extensions()
+    return tuple(suffix for suffix, form in suffixes.items() if form in PIL.Image.OPEN)
+
+
 def find_image(folder: Path, stem: str) -> Path | None:
-    """The image of that name with any suffix that the image library reads; None: there is none."""
+    """The image of that name with any readable suffix; None: there is none."""
     found = _images(folder).get(stem, ())
     usual = min(found, key=lambda name: (not name.endswith((".jpg", ".png")), name), default=None)
     return folder / usual if usual else None
@@ -65,9 +72,8 @@ def find_image(folder: Path, stem: str) -> Path | None:
 @functools.cache
 def _images(folder: Path) -> dict[str, set[str]]:
     names: dict[str, set[str]] = defaultdict(set)
-    readable = PIL.Image.registered_extensions()
     for path in listed(folder):
-        if path.suffix.lower() in readable:
+        if path.name.lower().endswith(readable()):
             names[path.stem].add(path.name)
     return names
 
@@ -127,7 +133,6 @@ def read_files(splits: Sequence[Split], findings: Findings, *, decode: bool) -> 
 
 def find_images(split: Split, findings: Findings) -> None:
     """Leaves out images whose files are not there; opens none."""
-    forget_folders()
     given, split.images = split.images, []
     missing = []
     for image in given:
@@ -136,12 +141,12 @@ def find_images(split: Split, findings: Findings) -> None:
             missing.append(image.file_name)
             continue
         if name != image.file_name:
-            findings.add("name", split.name, f"{image.file_name} is {name}")
+            findings.add("mended", split.name, f"{image.file_name} is {name} on the disk")
             image.file_name, image.path = name, split.image_folder / name
         split.images.append(image)
     if split.images:
         for name in missing:
-            findings.add("image-missing", split.name, name)
+            findings.add("image", split.name, f"{name} is missing")
     elif missing:
         place = f"none of {len(missing)} images, e.g. {missing[0]}, is in {split.image_folder}"
         findings.add("image-folder", split.name, f"{place} ({split.how})")
@@ -151,6 +156,8 @@ def _look_into(image: Image, decode: bool) -> dict[str, str]:
     """What is found in a file, by its code; fills in what the image lacks."""
     try:
         image.length = image.path.stat().st_size
+        if not image.length:
+            raise ValueError("the file is empty")
         size, orientation, mode = _read_header(image.path)
         if decode:
             pixels = read_image(str(image.path), "BGR")
@@ -160,12 +167,11 @@ def _look_into(image: Image, decode: bool) -> dict[str, str]:
     except Exception as error:  # decoders raise of many kinds; each is a damaged image
         too_large = isinstance(error, PIL.Image.DecompressionBombError)
         text = " ".join(str(error).replace(str(image.path), image.path.name).split())
-        code = "image-large" if too_large else "image-damaged"
-        return {code: text if image.length else "the file is empty"}
+        return {"image-large" if too_large else "image": text}
     found, shown = {}, "x".join(map(str, size))
     turned = f"EXIF orientation {orientation}" if orientation in range(2, 9) else ""
     if not all(image.size):
-        found["size"] = shown
+        found["mended"] = f"its size, {shown}, taken from the file"
         image.size = size
     if max(size) > _LONGEST * min(size):
         found["image-large"] = shown

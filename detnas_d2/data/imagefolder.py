@@ -11,10 +11,10 @@ from detectron2.data import MetadataCatalog
 
 from detnas_d2.data.catalog import IMAGE_FOLDER, register_dataset
 from detnas_d2.data.errors import DataError, MissingDatasetError
+from detnas_d2.data.image_files import readable
 from detnas_d2.data.records import ImageRecords
 from detnas_d2.data.seeding import derive_seed
 
-_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 _HOLD_OUT = 13  # purpose of a derived seed
 _SEARCH_SHARE = 25  # one in so many training images is held out for the search
 
@@ -52,11 +52,9 @@ def load_image_folder(
 
 def _files(root: Path, folder: str, label: int, held_out: bool | None) -> list[str]:
     names = (name for name in os.listdir(root / folder) if not name.startswith("."))
-    files = sorted(f"{folder}/{name}" for name in names if name.lower().endswith(_SUFFIXES))
+    files = sorted(f"{folder}/{name}" for name in names if name.lower().endswith(readable()))
     if not files:
-        raise DataError(
-            f"The class folder {root / folder} holds no image ({', '.join(_SUFFIXES)})."
-        )
+        raise DataError(f"The class folder {root / folder} holds no image that Pillow reads.")
     if held_out is None:
         return files
     rng = np.random.default_rng(derive_seed(0, _HOLD_OUT, label))

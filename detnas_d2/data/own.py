@@ -16,24 +16,24 @@ import shutil
 import statistics
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from detectron2.config import LazyConfig
-
 from detnas_d2.commands import command, new_parser
+from detnas_d2.data.atomic import locked
 from detnas_d2.data.check.judge import SHORT_EDGE, own_parts, read_clean
-from detnas_d2.data.check.mended import write_parts
+from detnas_d2.data.check.parts import write_parts
 from detnas_d2.data.check.sources import sources_of
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Severity
-from detnas_d2.data.own_settings import check_settings, own_settings
-from detnas_d2.files import write_atomically
+from detnas_d2.data.own_settings import own_settings
+from detnas_d2.files import parse_json, write_atomically
 
 logger = logging.getLogger(__name__)
 
 _PROGRAM = "python -m detnas_d2.data.own"
+_STEP_0 = f"Run step 0 first: {_PROGRAM} configs/custom, or the folder of these configs."
 _UNTRAINED = ("estimate.json", "random_architecture*.json")  # beside the data before any training
 
 
@@ -62,18 +62,21 @@ def own_dataset(annotations: str, images: str, name: str) -> OwnDataset:
     Raises:
         DataError: nothing was made, or of another path than settings.py names now.
     """
-    record = _record(name)
-    command = f"Run step 0 first: {_PROGRAM} configs/custom, or the folder of these configs."
-    try:
-        known = json.loads(record.read_text(encoding="utf-8"))
-        made_of = known.pop("made_of")
-        dataset = OwnDataset(**known)
-        same = made_of["annotations"], made_of["images"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{record} can't be read ({error}). {command}") from error
-    if same != (_place(annotations), _place(images or annotations)):
-        raise DataError(f"{record} is of other data than settings.py names now. {command}")
+    dataset, made_of = _read_record(name)
+    if made_of | _places(annotations, images) != made_of:
+        raise DataError(f"{_record(name)} is of other data than settings.py names now. {_STEP_0}")
     return dataset
+
+
+def _read_record(name: str) -> tuple[OwnDataset, dict[str, str]]:
+    """What was made, and of what."""
+    record = _record(name)
+    try:
+        known = parse_json(record.read_bytes())
+        made_of = dict(known.pop("made_of"))
+        return OwnDataset(**known), made_of
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{record} can't be read ({error}). {_STEP_0}") from error
 
 
 def prepare(annotations: str, images: str, name: str, short_edge: int = SHORT_EDGE) -> OwnDataset:
@@ -87,36 +90,35 @@ def prepare(annotations: str, images: str, name: str, short_edge: int = SHORT_ED
         short_edge: of the machine's row, in pixels.
 
     Raises:
-        DataError: a line that is not set, a path that is not there, annotations or images that
-            can't be used, or others than those that output/NAME was made of and something was
-            trained on. With nothing trained, the data are made anew.
+        DataError: annotations or images that can't be used, or others than those that output/NAME
+            was made of and something was trained on. With nothing trained, the data are made anew.
     """
-    check_settings(annotations, images, name)
     record, source = _record(name), Path(annotations).expanduser()
-    made_of = {
-        "source": _fingerprint(source),
-        "annotations": _place(annotations),
-        "images": _place(images or annotations),  # "": looked for there
-    }
-    folder = record.with_suffix("")
-    is_there = record.is_file() and folder.is_dir()
-    known = json.loads(record.read_text(encoding="utf-8")) if is_there else None
-    # the same annotations may lie elsewhere now
-    if known and known["made_of"] | {"annotations": made_of["annotations"]} != made_of:
-        _forget(record, known["made_of"])
-        known = None
-    if known is None:
-        known = _make(source, images, short_edge, folder)
-    write_atomically(record, json.dumps({**known, "made_of": made_of}, indent=1) + "\n")
-    return own_dataset(annotations, images, name)
+    folder, places = record.with_suffix(""), _places(annotations, images)
+    made_of = {"source": _fingerprint(source), **places}
+    with locked(record.with_name(".own.lock")):
+        try:
+            dataset, former = _read_record(name)
+        except DataError:  # none, or damaged
+            dataset, former = None, {}
+        # the same annotations may lie elsewhere now
+        if {**former, "annotations": places["annotations"]} != made_of:
+            _forget(record, former)
+            dataset = None
+        if dataset is None or not folder.is_dir():
+            dataset = _make(source, images, short_edge, folder)
+        made = {**asdict(dataset), "made_of": made_of}
+        write_atomically(record, json.dumps(made, indent=1) + "\n")
+    return dataset
 
 
 def _record(name: str) -> Path:
     return Path("output", name, "data.json")
 
 
-def _place(path: str) -> str:
-    return str(Path(path).expanduser().resolve())
+def _places(annotations: str, images: str) -> dict[str, str]:
+    paths = {"annotations": annotations, "images": images or annotations}  # "": looked for there
+    return {key: str(Path(path).expanduser().resolve()) for key, path in paths.items()}
 
 
 def _fingerprint(path: Path) -> str:
@@ -131,20 +133,22 @@ def _forget(record: Path, made_of: dict[str, str]) -> None:
     """Removes the record of other data and what was estimated with them, unless one has trained."""
     output, folder = record.parent, record.with_suffix("")
     untrained = [record, *(file for pattern in _UNTRAINED for file in output.glob(pattern))]
-    what = f"{folder} was made of {made_of['annotations']}, images in "
-    what += f"{made_of['images']}: the annotations have changed, or settings.py names others now"
+    of, images = made_of.get("annotations", "other annotations"), made_of.get("images", "others")
+    what = f"{folder} was made of {of}, images in {images}: the annotations have changed, or "
+    what += "settings.py names others now"
     if {*output.glob("[!.]*")} - {folder, *untrained}:
         raise DataError(
             f"{what}. Choose another name in settings.py, or remove {output} with all that was "
             "trained."
         )
-    logger.warning("%s. They are made anew.", what)
+    if made_of:
+        logger.warning("%s. They are made anew.", what)
     for file in untrained:  # the record first: a folder without one is made anew
-        file.unlink()
+        file.unlink(missing_ok=True)
 
 
-def _make(source: Path, images: str, short_edge: int, folder: Path) -> dict[str, Any]:
-    """Writes the folder; returns the fields of OwnDataset."""
+def _make(source: Path, images: str, short_edge: int, folder: Path) -> OwnDataset:
+    """Writes the folder."""
     folders = [Path(images).expanduser()] if images else []
     splits, findings = read_clean([source], folders, short_edge=short_edge)
     parts = own_parts(splits, findings)
@@ -166,33 +170,33 @@ def _make(source: Path, images: str, short_edge: int, folder: Path) -> dict[str,
     write_parts(parts, folder, findings)
     train = parts.images["train"]
     counts = {part: len(found) for part, found in parts.images.items()}
-    return {
-        "files": {part: str(folder / f"{part}.json") for part in parts.images},
-        "image_root": str(parts.root),
-        "class_names": parts.classes,
-        "images": {**counts, "train": sum(bool(image.objects) for image in train)},
-        "short_edge": int(statistics.median(min(image.size) for image in train)),
-    }
+    return OwnDataset(
+        files={part: str(folder / f"{part}.json") for part in parts.images},
+        image_root=str(parts.root),
+        class_names=parts.classes,
+        images={**counts, "train": sum(bool(image.objects) for image in train)},
+        short_edge=int(statistics.median(min(image.size) for image in train)),
+    )
 
 
-def prepare_folder(folder: Path) -> OwnDataset:
+def prepare_folder(folder: Path) -> tuple[OwnDataset, Any]:
     """Prepare the data that settings.py of a folder of configs names.
 
+    Returns:
+        what the configs need to know, and the row of the machine.
+
     Raises:
-        DataError: as `prepare`, or another machine than machines.py has.
+        DataError: as `own_settings` and `prepare`.
     """
-    own = own_settings(folder)
-    (machines,) = LazyConfig.load(str(folder / "machines.py"), ("machines",))
-    check_settings(own.annotations, own.images, own.name, own.machine, machines)
-    short_edge = machines[own.machine].short_edge
-    return prepare(own.annotations, own.images, own.name, short_edge)
+    own, row = own_settings(folder)
+    return prepare(own.annotations, own.images, own.name, row.short_edge), row
 
 
 @command(_PROGRAM)
 def main(argv: Sequence[str]) -> None:
     parser = new_parser(__doc__, _PROGRAM)
     parser.add_argument("folder", type=Path, help="of configs: configs/custom, or a copy of it")
-    dataset = prepare_folder(parser.parse_args(argv).folder)
+    dataset, _ = prepare_folder(parser.parse_args(argv).folder)
     for part, file in dataset.files.items():
         print(f"{part}: {dataset.images[part]:,} images, {file}")
     print(f"classes: {', '.join(dataset.class_names)}")

@@ -42,14 +42,12 @@ def show(value: Any) -> str:
     return "missing" if value is None else reprlib.repr(value)
 
 
-def has_right_mask(entry: dict[str, Any]) -> bool:
-    """Whether Detectron2 takes the annotation with its `segmentation` and `keypoints`, which it
-    reads even where boxes are trained on."""
-    points, shape = entry.get("keypoints"), entry.get("segmentation")
-    if points and not (isinstance(points, list) and all(type(x) in (int, float) for x in points)):
-        return False
-    if not shape:
-        return True
+def is_keypoints(points: Any) -> bool:
+    return isinstance(points, list) and all(type(x) in (int, float) for x in points)
+
+
+def is_mask(shape: Any) -> bool:
+    """Whether Detectron2 takes it, which reads it even where boxes are trained on."""
     if isinstance(shape, list):
         lists = all(isinstance(polygon, list) for polygon in shape)
         return lists and any(len(p) >= 6 and len(p) % 2 == 0 for p in shape)

@@ -14,9 +14,8 @@ from detnas_d2.data.categories import names_of_text
 from detnas_d2.data.dataset import Box, Split, clean_records
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings
+from detnas_d2.data.image_files import forget_folders
 from detnas_d2.data.voc_reader import read_voc
-
-_HARMLESS = ("box-damaged", "voc-evaluation", "difficult")
 
 
 def load_voc_folder(
@@ -37,6 +36,7 @@ def load_voc_folder(
     Raises:
         DataError: a damaged or missing XML file, an image that is missing, an unknown class.
     """
+    forget_folders()
     dirname, findings = Path(dirname), Findings()
     name = name or f"{dirname}, {split}"
     read = Split(name, "VOC", dirname, dirname / "JPEGImages", "VOC's form")
@@ -46,8 +46,8 @@ def load_voc_folder(
         for box in image.boxes:
             if box.class_name not in labels:
                 place = f"{image.entry['id']}.xml has an object of class {box.class_name!r}"
-                findings.add("class-unknown", name, f"{place}; they are {', '.join(class_names)}")
-    return clean_records(read, findings, _HARMLESS, lambda box: _annotation(box, labels))
+                findings.add("box", name, f"{place}; they are {', '.join(class_names)}")
+    return clean_records(read, findings, lambda box: _annotation(box, labels))
 
 
 def _annotation(box: Box, labels: dict[str, int]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detnas_d2.data.dataset import Box, Image, Split
 from detnas_d2.data.findings import Findings
-from detnas_d2.data.image_files import find_image, forget_folders, listed
+from detnas_d2.data.image_files import find_image, listed
 from detnas_d2.data.values import number, whole
 
 ANNOTATION_FOLDERS = ("annotations", "annots", "labels", "xml", "xmls")
@@ -43,7 +43,7 @@ def image_sets(folder: Path, annotations: Path, findings: Findings) -> dict[str,
         try:
             lines = read_text(file.read_bytes()).splitlines()
         except OSError as error:
-            findings.add("file", file.stem, f"{file}: {error}")
+            findings.add("form", file.stem, f"{file}: {error}")
             continue
         ids = [line.strip().strip("\"'") for line in lines if line.strip()]
         if not ids or (not names & set(ids) and any(len(i.split()) > 1 for i in ids)):
@@ -52,7 +52,7 @@ def image_sets(folder: Path, annotations: Path, findings: Findings) -> dict[str,
             continue
         sets[file.stem] = list(dict.fromkeys(ids))
         if len(sets[file.stem]) < len(ids):
-            findings.add("image-twice", file.stem, f"{file}: {len(ids)} lines")
+            findings.add("mended", file.stem, f"{file}: images named twice, taken as one")
     for name, of_name in sorted(sets.items()):
         parts = {n: set(ids) for n, ids in sets.items() if set(ids) < set(of_name)}
         if set().union(*parts.values()) == set(of_name):
@@ -74,21 +74,20 @@ def read_voc(split: Split, annotations: Path, ids: list[str], findings: Findings
     Args:
         annotations: the folder of the XML files.
     """
-    forget_folders()
     for image_id in ids:
         path = find_image(split.image_folder, image_id)
         if path is None:
-            findings.add("image-missing", split.name, f"{image_id} in {split.image_folder}")
+            findings.add("image", split.name, f"{image_id} is missing in {split.image_folder}")
             continue
         file = annotations / f"{image_id}.xml"
         try:
             root, is_plain = parse_xml(file.read_bytes())
         except (OSError, ValueError, ET.ParseError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            findings.add("xml", split.name, f"{file}: {reason}")
+            findings.add("image", split.name, f"{file}: {reason}")
             continue
         if not is_plain:
-            findings.add("encoding", split.name, str(file))
+            findings.add("mended", split.name, f"{file}: read in another encoding")
         width, height = (whole(root.findtext(f"size/{side}")) or 0 for side in ("width", "height"))
         size = (width, height) if min(width, height) > 0 else (0, 0)
         split.images.append(Image(path.name, path, size, {"id": image_id}))
@@ -105,17 +104,18 @@ def _read_object(item: ET.Element, place: str, split: Split, findings: Findings)
     corners = [x for text in texts if (x := number(text)) is not None]
     shown = ", ".join(f"{s} {t!r}" for s, t in zip(_SIDES, texts, strict=True))
     if not name or len(corners) < len(_SIDES):
-        findings.add("entry", split.name, f"{place}: name {given!r}, {shown}")
+        findings.add("box", split.name, f"{place}: name {given!r}, {shown}")
         return
     if given != name:
-        findings.add("class-blanks", split.name, f"{place}: {given!r}")
+        findings.add("mended", split.name, f"{place}: blanks around the name {given!r}")
     x0, y0, x1, y1 = corners
     bbox = [x0 - 1, y0 - 1, x1 - x0 + 1, y1 - y0 + 1]
     entry = {"bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0}
     split.images[-1].boxes.append(Box(name, entry))
     flags = {flag: item.findtext(flag) for flag in ("pose", "truncated", "difficult")}
     if None in flags.values() or not all(map(is_integer, [*texts, *[*flags.values()][1:]])):
-        findings.add("voc-evaluation", split.name, f"{place}: {shown}, {flags}")
+        what = "Detectron2's VOC evaluation reads whole numbers and all of these"
+        findings.add("detail", split.name, f"{place}: {shown}, {flags}; {what}")
     if whole(flags["difficult"]):
         findings.add("difficult", split.name, place)
 

@@ -19,7 +19,7 @@ from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 
 from ..engine import ConfigError
-from ..files import write_atomically
+from ..files import parse_json, write_atomically
 
 RESULTS_FILE = "coco_instances_results.json"
 _COLUMNS = 7  # position of the image, x, y, width, height, score, class
@@ -207,7 +207,7 @@ def _metrics(precision: np.ndarray, names: Iterable[str]) -> dict[str, float]:
 def _read_annotations(name: str) -> dict[str, Any]:
     json_file = MetadataCatalog.get(name).get("json_file")
     if json_file is not None:
-        return json.loads(Path(PathManager.get_local_path(json_file)).read_text())
+        return parse_json(Path(PathManager.get_local_path(json_file)).read_bytes())
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "annotations.json"
         convert_to_coco_json(name, str(file))

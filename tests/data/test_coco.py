@@ -7,12 +7,12 @@ import json
 import logging
 
 import pytest
-from data_to_check import make_coco
+from data_to_check import make_coco, refusal
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import load_coco_json
 
+from detnas_d2.data import DataError, register_coco, unregister_dataset
 from detnas_d2.data import findings as findings_module
-from detnas_d2.data import register_coco, unregister_dataset
 
 
 @pytest.fixture
@@ -91,6 +91,38 @@ def test_damaged_boxes_are_left_out_and_told_once(tmp_path, load, warnings, box,
     assert boxes == (others if reason else [box, *others])
     assert len(warnings()) == bool(reason)
     if reason:
-        start = "LEFT OUT: boxes without area, outside their image, or not finite: 1 in read_coco"
-        assert warnings()[0].startswith(f"{start}\n    0.jpg: ")
+        start = "LEFT OUT: boxes without area, outside their image, not finite, or of no image: 1"
+        assert warnings()[0].startswith(f"{start} in read_coco\n    0.jpg: ")
         assert warnings()[0].endswith(f"({reason})")
+
+
+def written(file, encoding="utf-8", **changes):
+    """The file again, with other values in its first annotation; those of ... are taken away."""
+    content = json.loads(file.read_text())
+    first = content["annotations"][0] | changes
+    content["annotations"][0] = {key: value for key, value in first.items() if value is not ...}
+    file.write_text(json.dumps(content), encoding=encoding)
+    return file
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"encoding": encoding} for encoding in ("utf-8-sig", "utf-16", "utf-32")),
+        *({"area": area} for area in (-5, 0, 1e12, float("nan"), None, "abc")),
+        {"area": "abc", "bbox": [5, 5, 0, 0]},
+    ],
+)
+def test_what_evaluators_read_otherwise_is_refused(tmp_path, load, changes):
+    file = written(make_coco(tmp_path, 3), **changes)
+    with pytest.raises(DataError, match=r"(?s)can't be used as it is.*was put right"):
+        load(file)
+
+
+def test_what_evaluators_read_alike_is_taken(tmp_path, load):
+    """An area that is not there, a mask that is none; keypoints beside that are kept."""
+    points = [3, 4, 2]
+    file = written(make_coco(tmp_path, 3), area=..., segmentation=[[1, 1]], keypoints=points)
+    annotation = load(file)[0]["annotations"][0]
+    assert annotation["keypoints"] == [3.5, 4.5, 2] and "segmentation" not in annotation
+    assert refusal(file, tmp_path / "photos") is None

@@ -43,7 +43,9 @@ def root(tmp_path):
 def test_listing_is_sorted_and_numbered_by_class(root):
     """A sequence of dicts; file names may be of any bytes."""
     folder = os.fsencode(root / "val" / CLASSES[0])
-    names = {os.path.join(folder, name) for name in (b"\x99.png", "\u03bb \u732b.JPG".encode())}
+    names = {
+        os.path.join(folder, name) for name in (b"\x99.png", "\u03bb \u732b.JPG".encode(), b"a.tif")
+    }
     for name in names:
         open(name, "wb").close()
     found = {os.fsencode(r["file_name"]) for r in load_image_folder(root, "val")}

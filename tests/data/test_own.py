@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from data_to_check import boxes_of
 from own_images import write_tiny_data
 
 from detnas_d2.data import DataError
+from detnas_d2.data.atomic import locked
+from detnas_d2.data.check.__main__ import main as check
 from detnas_d2.data.own import prepare
 
 
@@ -83,6 +86,65 @@ def test_data_are_made_anew_until_something_is_trained(data, change_):
         own(data, data.parent)
 
 
+def damaged(text):
+    return lambda record: record.write_text(text)
+
+
+def of_an_older_version(record):
+    content = read(record)
+    del content["made_of"]["annotations"]
+    record.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, damaged("{"), damaged("[]"), of_an_older_version])
+def test_the_record_is_lost_or_cannot_be_read(data, harm):
+    """Of the trained steps nothing is known then but that they are there."""
+    made = own(data)
+    record = Path("output/mine/data.json")
+    harm(record)
+    assert own(data) == made
+    Path("output/mine/step2_supernet").mkdir()
+    pop_annotation(data)
+    harm(record)
+    with pytest.raises(DataError, match="another name.*remove output/mine"):
+        own(data)
+
+
+def test_the_folder_was_removed_after_a_training(data):
+    made = own(data)
+    Path("output/mine/step2_supernet").mkdir()
+    shutil.rmtree("output/mine/data")
+    assert own(data) == made and Path(made.files["test"]).is_file()
+    shutil.rmtree("output/mine/data")
+    pop_annotation(data)
+    with pytest.raises(DataError, match="the annotations have changed"):
+        own(data)
+
+
+def test_a_second_run_waits_for_the_first(data):
+    """And removes nothing of what that has made."""
+    with ThreadPoolExecutor() as pool:
+        with locked(Path("output/mine/.own.lock")):
+            second = pool.submit(own, data)
+            with pytest.raises(TimeoutError):
+                second.result(1)
+            assert not Path("output/mine/data").exists()
+        assert own(data) == second.result()
+
+
+def test_a_part_without_a_box_is_refused(data, capsys):
+    """Boxes in two of twelve images are too few for three parts."""
+    content = read(data)
+    content["annotations"] = content["annotations"][:2]
+    data.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="too few .* test would have no usable box .2 have one"):
+        own(data)
+    assert check([str(data)]) == 1 and "Training cannot use the data" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="would have no usable box"):
+        check([str(data), "--split", "out"])
+    assert not Path("out").exists()
+
+
 def test_given_splits_are_kept(data):
     made = own(data)
     given = data.parent / "splits"
@@ -98,15 +160,12 @@ def test_given_splits_are_kept(data):
         prepare(str(given), made.image_root, "two")
 
 
-def test_settings_that_cannot_be_used(data):
+def test_data_that_cannot_be_used(data):
     cases = [
-        ((str(data), "", ""), "name is ''"),
-        ((str(data), "", "a/b"), "name is 'a/b'"),
         ((str(data), "output", "mine"), "none of 12 images.*Correct annotations or images"),
         ((str(data.parent / "1.png"), "", "mine"), "can't be used"),
     ]
-    Path("output").mkdir()
     for settings, message in cases:
         with pytest.raises(DataError, match="(?s)" + message):
             prepare(*settings)
-    assert not list(Path("output").iterdir())
+    assert not list(Path("output").glob("*/[!.]*"))

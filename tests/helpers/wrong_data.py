@@ -74,11 +74,11 @@ ANNOTATIONS = [
     voc("train.txt (not a text file) … one a line", write(SET, b"\xff\xfe\x00")),
     voc("train.txt names 'a'; expected … each image once", write(SET, "a\na\n")),
     voc("train.txt names 'a 1'; expected … without blanks", write(SET, "a 1\n")),
-    voc("missing images … train_00000 in … JPEGImages", remove(IMAGE)),
+    voc("train_00000 is missing in … JPEGImages", remove(IMAGE)),
     Wrong(VOC, "ImageSets/Main/train.txt … There has to lie", in_voc(remove(SET))),
 ]
 IMAGES = [
-    begun(STEP2, "missing images: 1 in digits_train … train_00000.png", remove(IMAGE)),
+    begun(STEP2, "are missing … 1 in digits_train … train_00000.png is missing", remove(IMAGE)),
     begun(
         STEP2,
         "train_00000.png could not be read … truncated … Repair it",

@@ -24,11 +24,11 @@ from detnas_d2.data.findings import Severity
 from detnas_d2.files import write_atomically
 
 from .judge import SHORT_EDGE, own_parts, read_clean
-from .mended import FRACTIONS, deal, left_out, write_parts
+from .parts import FRACTIONS, deal, left_out, write_parts
 from .report import MARK, as_data, as_text, split_text, summarise, verdict
 
 _PROGRAM = "python -m detnas_d2.data.check"
-_WHOLE_SPLITS = ("file", "form", "image-folder")  # new splits would lack all of these
+_WHOLE_SPLITS = ("form", "image-folder")  # new splits would lack all of these
 
 
 def _parser() -> argparse.ArgumentParser:

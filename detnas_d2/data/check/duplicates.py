@@ -41,7 +41,9 @@ def check_duplicates(splits: Iterable[Split], findings: Findings) -> None:
                 findings.add("leak", split.name, _pair(image, other))
             elif other[1] is not image:
                 if other[1].path == image.path:
-                    findings.add("image-twice", split.name, image.file_name)
+                    findings.add(
+                        "mended", split.name, f"{image.file_name}: named twice, taken as one"
+                    )
             elif image.thumbnail is not None and image.thumbnail.std() >= _CONTRAST:
                 seen.append(other)
                 thumbnails.append(image.thumbnail)

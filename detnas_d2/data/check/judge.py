@@ -14,7 +14,7 @@ from detnas_d2.data.findings import Findings, Severity
 from detnas_d2.data.image_files import read_files
 
 from .duplicates import check_duplicates, find_copies
-from .mended import Parts, deal, keep
+from .parts import Parts, deal, keep
 from .sources import part_of, read_sources
 from .stratify import PARTS
 
@@ -108,7 +108,7 @@ def _check_classes(splits: Sequence[Split], findings: Findings) -> None:
         for key, name in [*split.classes.items()]:
             alike[name.lower()].append(name)
             if used and name not in used:
-                findings.add("class-empty", split.name, name)
+                findings.add("skipped", split.name, f"class {name!r}: no box")
                 del split.classes[key]
         for names in alike.values():
             if len(names) > 1:
@@ -117,7 +117,7 @@ def _check_classes(splits: Sequence[Split], findings: Findings) -> None:
             these, first = (", ".join([*s.classes.values()][:9]) for s in (split, splits[0]))
             place = f"{split.file.name} has {these}; {splits[0].file.name} has {first}"
             findings.add("classes-differ", split.name, place)
-        if "train" in split.name.lower():
+        if part_of(split.name) == PARTS[0]:
             own = {box.class_name for box in split.boxes if not box.is_crowd}
             for name in sorted(learned - own):
                 findings.add("class-untrained", split.name, name)

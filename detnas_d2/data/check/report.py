@@ -13,7 +13,7 @@ from tabulate import tabulate
 from detnas_d2.data.dataset import Split
 from detnas_d2.data.findings import Findings, Severity
 
-from .mended import LEFT_OUT, Parts, left_out
+from .parts import LEFT_OUT, Parts, left_out
 from .stratify import PARTS
 
 MARK = "detnas_data_check"

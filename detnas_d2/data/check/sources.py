@@ -16,18 +16,18 @@ from detnas_d2.data.image_files import find_file, forget_folders, listed
 from detnas_d2.data.voc_reader import IMAGE_FOLDERS, image_sets, read_voc, voc_parts
 from detnas_d2.rules import did_you_mean
 
-from .mended import LEFT_OUT
+from .parts import LEFT_OUT
 from .stratify import PARTS
 
 _SAMPLE = 20  # names that a guess of the image folder is tried with
 _FOLDERS = 200  # subfolders that are tried
-_PART = re.compile(r"(train|val|test)(ing|id|idation)?[-_]?\d*", re.IGNORECASE)
+_PART = re.compile(r"(?<![a-z])(train|val|test)(ing|val|id|idation)?(?![a-z])", re.IGNORECASE)
 
 
 def part_of(name: str) -> str | None:
     """train, val or test, out of a split's name (Train, valid, val2017); None of others."""
-    found = _PART.fullmatch(name)
-    return found[1].lower() if found else None
+    found = {words[0].lower() for words in _PART.findall(name)}
+    return found.pop() if len(found) == 1 else None
 
 
 def read_sources(paths: Sequence[Path], images: Sequence[Path], findings: Findings) -> list[Split]:
@@ -65,8 +65,7 @@ def read_sources(paths: Sequence[Path], images: Sequence[Path], findings: Findin
             f"There is no data set in {' '.join(map(str, paths))}: no JSON file there is in "
             "COCO's form, an object with the lists 'images', 'annotations' and 'categories'."
         )
-    order = [*PARTS, ""]
-    splits.sort(key=lambda s: next(i for i, p in enumerate(order) if p in s.name.lower()))
+    splits.sort(key=lambda split: [*PARTS, None].index(part_of(split.name)))
     names = [split.name for split in splits]
     for i, split in enumerate(splits):
         if names.count(split.name) > 1:

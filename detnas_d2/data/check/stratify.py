@@ -31,7 +31,7 @@ def assign(
         for each group the index of its part; a function of the arguments alone.
 
     Raises:
-        DataError: fractions that are not above 0 or do not sum to 1, or a part without images.
+        DataError: fractions that are not above 0 or do not sum to 1.
     """
     # so that NaN is refused, too
     usable = all(f > 0 for f in fractions) and abs(sum(fractions) - 1) <= 1e-6
@@ -75,10 +75,4 @@ def assign(
         del waiting[label]
     for group in [*left]:
         put(group, int(np.argmax(room)))
-    empty = [PARTS[p] for p in range(len(fractions)) if p not in parts]
-    if empty:
-        raise DataError(
-            f"{sum(sizes)} images are too few for shares of {' '.join(map(str, fractions))}: "
-            f"{' and '.join(empty)} would have none. Add images."
-        )
     return parts

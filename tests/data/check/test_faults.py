@@ -46,26 +46,26 @@ def image_ids_as_texts(content):
         entry["image_id"] = f"i{entry['image_id']}"
 
 
-# what is done to the JSON file -> code of the finding (None: a clean report)
+# what is done to the JSON file -> code of the finding and words of its place (None: none)
 JSON_EDITS = {
     "nothing": (lambda content: None, None),
     "no images": (lambda c: c.pop("images"), "form"),
     "annotations empty": (put("annotations", []), "no-box"),
     "all boxes crowds": (every("annotations", iscrowd=1), "no-box"),
     "all images missing": (every("images", file_name="other.jpg"), "image-folder"),
-    "image without id": (first("images", id=...), "entry"),
-    "image without width": (first("images", width=...), "size"),
-    "image of width 64.0": (first("images", width=64.0), "number"),
+    "image without id": (first("images", id=...), "image: expected an id and a text"),
+    "image without width": (first("images", width=...), "mended: its size, 64x48, taken"),
+    "image of width 64.0": (first("images", width=64.0), "mended: width is 64.0"),
     "image of another size": (first("images", width=48, height=64), "image-size"),
     "image ids all texts": (image_ids_as_texts, None),
-    "image id of another": (first("images", id=3), "image-id-twice"),
-    "image twice": (append("images", id=77), "image-twice"),
-    "image missing": (first("images", file_name="other.jpg"), "image-missing"),
-    "image with a null byte as name": (first("images", file_name="\0.jpg"), "image-missing"),
-    "category id twice": (append("categories", name="third"), "entry"),
+    "image id of another": (first("images", id=3), "image: has this id, too"),
+    "image twice": (append("images", id=77), "mended: named twice"),
+    "image missing": (first("images", file_name="other.jpg"), "image: other.jpg is missing"),
+    "image with a null byte as name": (first("images", file_name="\0.jpg"), "image: is missing"),
+    "category id twice": (append("categories", name="third"), "skipped: an id of its own"),
     "category ids texts": (
         lambda c: [x.update(id=str(x["id"])) for x in c["categories"]],
-        "number",
+        "mended: id taken as a number",
     ),
     "category name in capitals": (
         lambda c: (
@@ -74,33 +74,43 @@ JSON_EDITS = {
         ),
         "class-names",
     ),
-    "category with blanks": (first("categories", name=" cell\n"), "class-blanks"),
-    "category without box": (append("categories", id=9, name="third"), "class-empty"),
-    "annotation id twice": (append("annotations"), "id-twice"),
-    "annotation of no image": (first("annotations", image_id=99), "box-without-image"),
-    "annotation of no category": (first("annotations", category_id=99), "class-unknown"),
-    "box of words": (first("annotations", bbox=["1", "2", "3", "a"]), "entry"),
-    "box of texts": (first("annotations", bbox=["1", "2", "9", "9.5"]), "number"),
+    "category with blanks": (first("categories", name=" cell\n"), "detail: blanks around the name"),
+    "category without box": (
+        append("categories", id=9, name="third"),
+        "skipped: class 'third': no box",
+    ),
+    "annotation id twice": (append("annotations"), "mended: numbered anew"),
+    "annotation of no image": (first("annotations", image_id=99), "box-damaged: image_id is 99"),
+    "annotation of no category": (first("annotations", category_id=99), "box: does not define"),
+    "box of words": (first("annotations", bbox=["1", "2", "3", "a"]), "box: four numbers"),
+    "box of texts": (first("annotations", bbox=["1", "2", "9", "9.5"]), "mended: bbox is"),
     "box empty, run lengths": (
         first(
             "annotations",
             bbox=[],
             segmentation={"counts": [96, 20, 28, 20, 28, 20, 2860], "size": [48, 64]},
         ),
-        "box-from-mask",
+        "mended: taken from its mask",
     ),
-    "box NaN": (first("annotations", bbox=[1, 2, math.nan, 4]), "box-damaged"),
-    "box of a pixel": (first("annotations", bbox=[30, 20, 1, 1]), "box-damaged"),
-    "box outside": (first("annotations", bbox=[64, 20, 9, 9]), "box-damaged"),
+    "box NaN": (first("annotations", bbox=[1, 2, math.nan, 4]), "box-damaged: not finite"),
+    "box of a pixel": (first("annotations", bbox=[30, 20, 1, 1]), "box-damaged: without area"),
+    "box outside": (first("annotations", bbox=[64, 20, 9, 9]), "box-damaged: outside the image"),
     "box partly outside": (first("annotations", bbox=[60, 20, 9, 9]), None),
     "crowd": (first("annotations", iscrowd=1), None),
-    "crowd null": (first("annotations", iscrowd=None), "number"),
-    "ignore": (first("annotations", ignore=1), "entry"),
-    "no area": (first("annotations", area=...), "area"),
+    "crowd null": (first("annotations", iscrowd=None), "mended: iscrowd is missing"),
+    "ignore": (first("annotations", ignore=1), "box: expected 0 or 1, and 0"),
+    "no area": (first("annotations", area=...), "detail: computed from the box"),
+    "area of a text": (first("annotations", area="abc"), "mended: computed from the box"),
     "polygon": (first("annotations", segmentation=[[1, 1, 9, 1, 9, 9, 1, 9]]), None),
-    "polygon of two points": (first("annotations", segmentation=[[1, 1, 9, 1]]), "mask"),
-    "mask without size": (first("annotations", segmentation={"counts": [9]}), "mask"),
-    "keypoints texts": (first("annotations", keypoints=["a", 2, 2]), "mask"),
+    "polygon of two points": (
+        first("annotations", segmentation=[[1, 1, 9, 1]]),
+        "detail: segmentation removed",
+    ),
+    "mask without size": (
+        first("annotations", segmentation={"counts": [9]}),
+        "detail: segmentation removed",
+    ),
+    "keypoints texts": (first("annotations", keypoints=["a", 2, 2]), "detail: keypoints removed"),
 }
 
 
@@ -122,7 +132,8 @@ def write_deep(photos: Path) -> None:
 
 
 FILE_EDITS = {
-    "image truncated": (write_truncated, "image-damaged"),
+    "image truncated": (write_truncated, "image: Truncated"),
+    "image empty": (lambda photos: (photos / "0.jpg").write_bytes(b""), "image: is empty"),
     "image turned on its side": (write_turned, "image-size"),
     "image upside down": (lambda photos: write_turned(photos, 3), "image-turned"),
     "image of 16 bits": (write_deep, "image-deep"),
@@ -133,14 +144,21 @@ def codes(report: dict) -> set[str]:
     return {finding["code"] for finding in report["findings"]}
 
 
+def places(report: dict, code: str) -> list[str]:
+    found = [f["places"].values() for f in report["findings"] if f["code"] == code]
+    return [place for of_splits in found for of_split in of_splits for place in of_split]
+
+
 def holds(check, code: str | None, path: Path) -> None:
     """The check tells the fault, and new splits have none, so that training takes them."""
     out = path.parent / "mended"
-    error = code is not None and RULES[code].severity is Severity.ERROR
+    code, _, words = (code or "").partition(": ")
+    error = bool(code) and RULES[code].severity is Severity.ERROR
     status, report = check(path, *(() if error else ("--split", out)))
     # what is left out takes what belongs to it along
-    with_it = {"class-empty", "class-unknown", "box-without-image"} if code else set()
-    assert {code} - {None} <= codes(report) <= {code} | with_it
+    with_it = {"skipped", "box", "box-damaged"} if code else set()
+    assert {code} - {""} <= codes(report) <= {code} | with_it
+    assert not code or any(words in place for place in places(report, code))
     assert status == int(error)
     if error:
         with pytest.raises(SystemExit, match="No splits were written|no usable box"):
@@ -189,8 +207,7 @@ def test_json_that_is_none(coco, check, text, place):
     status, report = check(coco)
     assert status == 1
     assert place in str(refusal(coco, coco.parent / "photos"))
-    places = [p for f in report["findings"] for ps in f["places"].values() for p in ps]
-    assert any(place in p and str(coco) in p for p in places), places
+    assert any(place in p and str(coco) in p for p in places(report, "form"))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
@@ -200,7 +217,7 @@ def test_json_of_any_encoding(tmp_path, check, encoding):
     coco.write_bytes(text.encode(encoding))
     status, report = check(coco)
     assert status == 0 and "Größe" in report["splits"][0]["boxes_by_class"]
-    assert codes(report) == ({"encoding"} if encoding == "cp1252" else set())
+    assert codes(report) == {"mended"}
 
 
 def xml(old: str, new: str) -> str:
@@ -210,20 +227,20 @@ def xml(old: str, new: str) -> str:
 
 VOC_EDITS = {
     "nothing": (VOC_XML, None),
-    "cut": (VOC_XML[:150], "xml"),
-    "no size": (xml("size>", "sizes>"), "size"),
-    "size 0": (xml("<width>64", "<width>0"), "size"),
+    "cut": (VOC_XML[:150], "image: b.xml: "),
+    "no size": (xml("size>", "sizes>"), "mended: its size, 64x48, taken"),
+    "size 0": (xml("<width>64", "<width>0"), "mended: its size, 64x48, taken"),
     "size with a fraction": (xml("<width>64", "<width>64.0"), None),
     "another size": (xml("<width>64", "<width>65"), "image-size"),
-    "no name": (xml("<name>cell</name>", ""), "entry"),
-    "name with blanks": (xml("<name>cell", "<name>\n  cell\n"), "class-blanks"),
-    "no box": (xml("bndbox>", "box>"), "entry"),
-    "box a text": (xml("<xmin>5", "<xmin>left"), "entry"),
-    "fraction": (xml("<xmin>5", "<xmin>5.5"), "voc-evaluation"),
-    "no difficult": (xml("<difficult>0</difficult>", ""), "voc-evaluation"),
+    "no name": (xml("<name>cell</name>", ""), "box: name ''"),
+    "name with blanks": (xml("<name>cell", "<name>\n  cell\n"), "mended: blanks around"),
+    "no box": (xml("bndbox>", "box>"), "box: xmin None"),
+    "box a text": (xml("<xmin>5", "<xmin>left"), "box: xmin 'left'"),
+    "fraction": (xml("<xmin>5", "<xmin>5.5"), "detail: reads whole numbers"),
+    "no difficult": (xml("<difficult>0</difficult>", ""), "detail: 'difficult': None"),
     "difficult": (xml("<difficult>0", "<difficult>1"), "difficult"),
     "outside": (xml("<xmin>5", "<xmin>70").replace("<xmax>24", "<xmax>90"), "box-damaged"),
-    "unknown encoding": ('<?xml version="1.0" encoding="no-such"?>' + VOC_XML, "encoding"),
+    "unknown encoding": ('<?xml version="1.0" encoding="no-such"?>' + VOC_XML, "mended: encoding"),
 }
 
 
@@ -249,7 +266,7 @@ def test_xml_of_any_encoding(tmp_path, check, encoding):
 
 @pytest.mark.parametrize(
     ("lines", "code"),
-    [("a\n\nb\n", None), ("a\nb\na\n", "image-twice"), ("'a'\n\"b\"\n", None)],
+    [("a\n\nb\n", None), ("a\nb\na\n", "mended"), ("'a'\n\"b\"\n", None)],
 )
 def test_image_sets(tmp_path, check, lines, code):
     folder = make_voc(tmp_path / "voc", {"train": ["a", "b"], "val": ["c"], "test": ["d"]})

@@ -74,6 +74,21 @@ def test_cocos_own_folder(tmp_path, check):
 
 
 @pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        ("latest train_coco val", "train_coco val latest"),
+        ("pretrain Training Validation test2017", "Training Validation test2017 pretrain"),
+        ("test trainval", "trainval test"),
+    ],
+)
+def test_which_part_a_split_is(tmp_path, check, names, order):
+    files = [make_coco(tmp_path / name).rename(tmp_path / f"{name}.json") for name in names.split()]
+    folders = [tmp_path / name / "photos" for name in names.split()]
+    splits = check(*files, "--images", *folders)[1]["splits"]
+    assert [split["name"] for split in splits] == order.split()
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("coco/trian.json", "Did you mean .*train.json"),
@@ -87,6 +102,7 @@ def test_cocos_own_folder(tmp_path, check):
         ("coco/train.json --seed 0", "belong to --split"),
         ("coco/train.json --fractions 0.5 0.5", "belong to --split"),
         ("coco/train.json --fast --split out", "leave --fast out"),
+        ("coco/train.json --fa", "2"),  # options in full, of which the report proposes commands
     ],
 )
 def test_wrong_arguments_end_with_a_message(tmp_path, monkeypatch, arguments, message):
@@ -110,10 +126,10 @@ def test_the_command_reports_and_says_what_to_do(tmp_path, capsys):
     printed = capsys.readouterr().out
     lines = printed.splitlines()
     assert [line for line in lines if line.startswith(("ERR", "WARN", "LEFT", "MEND"))] == [
-        "LEFT OUT: missing images: 1 in train",
-        "LEFT OUT: boxes of a category that the file does not define: 1 in train",
+        "LEFT OUT: images that are missing, damaged or badly annotated: 1 in train",
+        "LEFT OUT: boxes that are incomplete, of unknown classes or there twice: 1 in train",
     ]
-    assert "    0.jpg" in lines
+    assert "    0.jpg is missing" in lines
     assert any("category_id is 9" in line for line in lines)
     assert "configs/custom leaves out and mends what is listed above" in printed
     assert lines[-2:] == [f"  annotations = {str(coco)!r}", "  images = ''"]

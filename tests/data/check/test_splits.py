@@ -155,9 +155,9 @@ def test_what_is_left_out_is_listed(coco, tmp_path, check, capsys):
     left_out = json.loads((out / "left_out.json").read_text())
     assert left_out == report["written"]["left_out"]
     boxes = ["train: 0.jpg: [0, 0, 0, 0] (without area)"]
-    assert list(left_out.values()) == [["train: 3.jpg"], boxes]
+    assert list(left_out.values()) == [["train: 3.jpg is missing"], boxes]
     printed = capsys.readouterr().out
-    assert "left out: missing images: 1" in printed
+    assert "left out: images that are missing, damaged or badly annotated: 1" in printed
     assert str(out / "left_out.json") in printed
     assert not (out / "test.json").exists()
 

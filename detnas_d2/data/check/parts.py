@@ -46,20 +46,24 @@ def deal(
     """Deals out the images of all splits anew, every class in its share, copies of one together.
 
     Raises:
-        DataError: nothing usable, fractions that are none, or images that are too few for them.
+        DataError: fractions that are none, or images with boxes that are too few for them.
     """
     whole = keep({"": splits}, findings)
     groups: dict[str, list[Image]] = {}
     for image in whole.images[""]:
         groups.setdefault(image.digest or image.file_name, []).append(image)
     labels = [{box.class_name for i in group for box in i.objects} for group in groups.values()]
-    if not any(labels):
-        raise DataError("There is no usable box in these annotations; nothing was written.")
     sizes = [len(group) for group in groups.values()]
     parts: dict[str, list[Image]] = {part: [] for part in PARTS[: len(fractions)]}
     for group, part in zip(groups.values(), assign(labels, sizes, fractions, seed), strict=True):
         parts[PARTS[part]] += group
     dealt = {part: sorted(found, key=lambda i: i.file_name) for part, found in parts.items()}
+    if without := [part for part, found in dealt.items() if not any(i.objects for i in found)]:
+        raise DataError(
+            f"{sum(sizes)} images are too few for shares of {' '.join(map(str, fractions))}: "
+            f"{' and '.join(without)} would have no usable box ({sum(map(bool, labels))} have one, "
+            "copies counted once). Add images with boxes."
+        )
     return replace(whole, images=dealt, made_by={"seed": seed, "fractions": list(fractions)})
 
 
@@ -85,7 +89,7 @@ def _joined(splits: Sequence[Split], root: Path, findings: Findings) -> list[Ima
             for box in image.boxes:
                 if (box.class_name, *box.entry["bbox"]) in there:
                     place = f"{image.file_name}: {box.entry['bbox']}"
-                    findings.add("box-twice", split.name, place)
+                    findings.add("box", split.name, f"{place} is there twice")
                 else:
                     found[name].boxes.append(box)
     return [found[name] for name in sorted(found)]
@@ -128,7 +132,7 @@ def _coco_text(images: Sequence[Image], classes: Sequence[str], root: Path) -> s
     entries: list[dict[str, Any]] = []
     boxes: list[dict[str, Any]] = []
     for image_id, image in enumerate(images, 1):
-        width, height = image.size or (0, 0)
+        width, height = image.size
         own = {"id": image_id, "file_name": image.file_name, "width": width, "height": height}
         entries.append({**image.entry, **own})
         for box in image.boxes:
