@@ -18,6 +18,7 @@ from detectron2.structures import BoxMode
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 
+from ..data.coco_reader import order
 from ..engine import ConfigError
 from ..files import parse_json, write_atomically
 
@@ -49,11 +50,11 @@ class FastCOCOEvaluator(DatasetEvaluator):
         self._output_dir = output_dir
         self._distributed = distributed
         dataset = _read_annotations(dataset_name)
-        ids = sorted({image["id"] for image in dataset["images"]})
+        ids = sorted({image["id"] for image in dataset["images"]}, key=order)
         self._images = {image_id: position for position, image_id in enumerate(ids)}
         self._categories = np.array(sorted({c["id"] for c in dataset["categories"]}))
-        # COCO's test sets have no annotations at all
-        self._truth = self._index(dataset["annotations"]) if "annotations" in dataset else None
+        annotations = dataset.get("annotations")  # COCO's test sets have none at all
+        self._truth = None if annotations is None else self._index(annotations)
         self.reset()
 
     def reset(self) -> None:

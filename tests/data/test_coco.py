@@ -120,9 +120,12 @@ def test_what_evaluators_read_otherwise_is_refused(tmp_path, load, changes):
 
 
 def test_what_evaluators_read_alike_is_taken(tmp_path, load):
-    """An area that is not there, a mask that is none; keypoints beside that are kept."""
+    """An area that is not there, a mask that is none, with keypoints; ids of both kinds."""
     points = [3, 4, 2]
     file = written(make_coco(tmp_path, 3), area=..., segmentation=[[1, 1]], keypoints=points)
     annotation = load(file)[0]["annotations"][0]
     assert annotation["keypoints"] == [3.5, 4.5, 2] and "segmentation" not in annotation
+    content = json.loads(file.read_text())
+    content["images"][2]["id"] = content["annotations"][3]["image_id"] = "a"
+    file.write_text(json.dumps(content))
     assert refusal(file, tmp_path / "photos") is None
