@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,8 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from detnas_d2.data.findings import Findings, report_once, require_clean
+from detnas_d2.data.errors import DataError
+from detnas_d2.data.findings import Findings
 
+logger = logging.getLogger(__name__)
+
+# what evaluators, who read the files of registered sets again, read as training does
+HARMLESS = ("box-damaged", "detail", "difficult")
 MIN_SIDE = 1.0  # pixels; a box must be wider and higher than this
 
 
@@ -94,15 +101,22 @@ def clean_records(
         annotation: makes Detectron2's dict of a box.
 
     Raises:
-        DataError: something else was found, or an image has no size.
+        DataError: something was found that is not harmless, or an image has no size.
     """
     for image in split.images:
         if not all(image.size):
             findings.add("image", split.name, f"{image.file_name}: no width and height")
-    require_clean(split.file, findings)
+    if wrong := [str(found) for found in findings.of() if found.code not in HARMLESS]:
+        lines = "\n".join(wrong)
+        raise DataError(
+            f"{split.file} can't be used as it is:\n{lines}\nMend these, take the images out, or "
+            f"have new ones written without these: python -m detnas_d2.data.check {split.file} "
+            "--split OUT"
+        )
     drop_damaged_boxes(split, findings)
-    # VOC's own sets are full of difficult objects
-    report_once(f for f in findings.of() if f.code != "difficult")
+    for found in findings.of():
+        if found.code != "difficult":  # VOC's own sets are full of these
+            _warn_once(str(found))
     return [
         {
             "file_name": str(image.path),
@@ -113,6 +127,12 @@ def clean_records(
         }
         for image in split.images
     ]
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    """In a process, however often the data set is loaded."""
+    logger.warning(message)
 
 
 def drop_damaged_boxes(split: Split, findings: Findings) -> None:

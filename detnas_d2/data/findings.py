@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import enum
-import logging
 import textwrap
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import NamedTuple
-
-from detnas_d2.data.errors import DataError
-
-logger = logging.getLogger(__name__)
 
 
 class Severity(enum.Enum):
@@ -39,8 +33,9 @@ RULES = {
     "form": Rule(
         _E,
         "files that cannot be read, or are not in the expected form",
-        "a COCO JSON file is an object with the lists 'images', 'annotations' and 'categories'; "
-        "a VOC folder has Annotations/, JPEGImages/ and, for its splits, ImageSets/Main/*.txt",
+        "correct it there: a COCO JSON file is an object with the lists 'images', 'annotations' "
+        "and 'categories'; a VOC folder has Annotations/, JPEGImages/ and, for its splits, "
+        "ImageSets/Main/*.txt",
     ),
     "image-folder": Rule(
         _E,
@@ -128,12 +123,9 @@ RULES = {
     "detail": Rule(_M, "what some tools do not read as it is"),
     "difficult": Rule(_M, "objects marked difficult, kept as any other (COCO has no such mark)"),
 }
-HARMLESS = ("box-damaged", "detail", "difficult")
-"""What the evaluators of registered sets, who read the files again, read as training does."""
 
 _SHOWN = 3  # places
 _WIDTH = 92  # characters
-_reported: set[str] = set()
 
 
 class Finding(NamedTuple):
@@ -190,26 +182,3 @@ class Findings:
             for code, rule in RULES.items()
             if code in self._places and rule.severity in (severities or Severity)
         ]
-
-
-def require_clean(source: object, findings: Findings) -> None:
-    """For a data set that is trained and scored as it is.
-
-    Raises:
-        DataError: something was found that is not HARMLESS.
-    """
-    wrong = [str(finding) for finding in findings.of() if finding.code not in HARMLESS]
-    if wrong:
-        lines = "\n".join(wrong)
-        raise DataError(
-            f"{source} can't be used as it is:\n{lines}\nMend these, take the images out, or have "
-            f"new ones written without these: python -m detnas_d2.data.check {source} --split OUT"
-        )
-
-
-def report_once(findings: Iterable[Finding]) -> None:
-    """A warning of each kind, once in a process however often the data set is loaded."""
-    for message in map(str, findings):
-        if message not in _reported:
-            _reported.add(message)
-            logger.warning(message)

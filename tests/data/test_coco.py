@@ -11,18 +11,17 @@ from data_to_check import make_coco, refusal
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import load_coco_json
 
-from detnas_d2.data import DataError, register_coco, unregister_dataset
-from detnas_d2.data import findings as findings_module
+from detnas_d2.data import dataset, register_coco, unregister_dataset
 
 
 @pytest.fixture
 def warnings(monkeypatch, caplog):
     """The lines reported since the test began, as if nothing had been reported before."""
-    monkeypatch.setattr(findings_module, "_reported", set())
+    dataset._warn_once.cache_clear()
     # Detectron2's logger setup may have cut propagation; listen at the source.
     monkeypatch.setattr(logging.getLogger("detnas_d2"), "propagate", True)
-    caplog.set_level(logging.WARNING, logger="detnas_d2.data.findings")
-    return lambda: [r.message for r in caplog.records if r.name == "detnas_d2.data.findings"]
+    caplog.set_level(logging.WARNING, logger="detnas_d2.data.dataset")
+    return lambda: [r.message for r in caplog.records if r.name == "detnas_d2.data.dataset"]
 
 
 @pytest.fixture
@@ -96,36 +95,13 @@ def test_damaged_boxes_are_left_out_and_told_once(tmp_path, load, warnings, box,
         assert warnings()[0].endswith(f"({reason})")
 
 
-def written(file, encoding="utf-8", **changes):
-    """The file again, with other values in its first annotation; those of ... are taken away."""
+def test_keypoints_beside_a_mask_that_is_none_are_kept(tmp_path, load):
+    """And an image may have an id of another kind: the evaluator reads what is taken."""
+    file = make_coco(tmp_path, 3)
     content = json.loads(file.read_text())
-    first = content["annotations"][0] | changes
-    content["annotations"][0] = {key: value for key, value in first.items() if value is not ...}
-    file.write_text(json.dumps(content), encoding=encoding)
-    return file
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        *({"encoding": encoding} for encoding in ("utf-8-sig", "utf-16", "utf-32")),
-        *({"area": area} for area in (-5, 0, 1e12, float("nan"), None, "abc")),
-        {"area": "abc", "bbox": [5, 5, 0, 0]},
-    ],
-)
-def test_what_evaluators_read_otherwise_is_refused(tmp_path, load, changes):
-    file = written(make_coco(tmp_path, 3), **changes)
-    with pytest.raises(DataError, match=r"(?s)can't be used as it is.*was put right"):
-        load(file)
-
-
-def test_what_evaluators_read_alike_is_taken(tmp_path, load):
-    """An area that is not there, a mask that is none, with keypoints; ids of both kinds."""
-    points = [3, 4, 2]
-    file = written(make_coco(tmp_path, 3), area=..., segmentation=[[1, 1]], keypoints=points)
-    annotation = load(file)[0]["annotations"][0]
-    assert annotation["keypoints"] == [3.5, 4.5, 2] and "segmentation" not in annotation
-    content = json.loads(file.read_text())
+    content["annotations"][0] |= {"segmentation": [[1, 1]], "keypoints": [3, 4, 2]}
     content["images"][2]["id"] = content["annotations"][3]["image_id"] = "a"
     file.write_text(json.dumps(content))
+    annotation = load(file)[0]["annotations"][0]
+    assert annotation["keypoints"] == [3.5, 4.5, 2] and "segmentation" not in annotation
     assert refusal(file, tmp_path / "photos") is None

@@ -20,7 +20,6 @@ from PIL import Image
 from detnas_d2.data import (
     DataError,
     DigitsParameters,
-    MissingDatasetError,
     digit_scenes,
     make_digits,
     write_digits,
@@ -123,15 +122,6 @@ def test_concurrent_writers_write_once(tmp_path):
     with ThreadPoolExecutor(3) as pool:
         done = list(pool.map(lambda _: write_folder_once(tmp_path / "set", {}, write), range(3)))
     assert done == [tmp_path / "set"] * 3 and len(written) == 1
-
-
-def test_a_set_that_is_made_after_registration_is_found(tmp_path, datasets):
-    datasets(tmp_path)
-    with pytest.raises(MissingDatasetError, match=r"make_digits digits "):
-        DatasetCatalog.get("digits_val")
-    write_digits(tmp_path / "digits", TINY)
-    assert len(DatasetCatalog.get("digits_train")) == 2
-    assert MetadataCatalog.get("digits_train").thing_classes == ["two", "five"]
 
 
 def test_without_scikit_learn_the_extra_is_named(tmp_path, monkeypatch):
