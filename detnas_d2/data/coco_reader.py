@@ -137,7 +137,8 @@ class _Reader:
         if not (0 < width < _LARGEST and 0 < height < _LARGEST):
             width = height = 0
         if type(entry["id"]) is float or (width and any(type(side) is not int for side in sides)):
-            self._note("mended", _shown(entry, "width", "height"), name)
+            what = f"{_shown(entry, 'width', 'height')}, taken as whole numbers"
+            self._note("mended", what, name)
             entry["id"] = key
         image = Image(name, self._split.image_folder / name, (width, height), entry)
         former = self.images.setdefault(key, image)
@@ -164,7 +165,8 @@ class _Reader:
             self._note("box", why, image.file_name)
         elif self._clean_values(entry, image.file_name):
             if entry["image_id"] != image.entry["id"] or type(entry["category_id"]) is not int:
-                self._note("mended", _shown(entry, *_IDS), image.file_name)
+                what = f"{_shown(entry, *_IDS)}, taken as {key} and {category}"
+                self._note("mended", what, image.file_name)
             entry["image_id"], entry["category_id"] = image.entry["id"], category
             box_id = identity(entry.get("id"))
             if box_id is None or box_id in self._box_ids:
@@ -180,7 +182,7 @@ class _Reader:
             self._note("box", f"{shown}; expected 0 or 1, and 0", name)
             return False
         if type(entry.get("iscrowd", 0)) is not int:
-            self._note("mended", _shown(entry, "iscrowd"), name)
+            self._note("mended", f"{_shown(entry, 'iscrowd')}, taken as {crowd}", name)
         entry["iscrowd"] = crowd
         for key, is_right in (("segmentation", is_mask), ("keypoints", is_keypoints)):
             if entry.get(key) and not is_right(entry[key]):
@@ -195,7 +197,7 @@ class _Reader:
                 return False
             self._note("mended", f"the box {box} taken from its mask", name)
         elif any(isinstance(x, str) for x in given or ()):
-            self._note("mended", _shown(entry, "bbox"), name)
+            self._note("mended", f"{_shown(entry, 'bbox')}, taken as numbers", name)
         entry["bbox"] = box
         area = entry.get("area")
         if not isinstance(area, (int, float)) or not 0 < area <= _LARGEST_AREA:
