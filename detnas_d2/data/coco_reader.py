@@ -51,10 +51,6 @@ def without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def is_coco(content: Any) -> bool:
-    return isinstance(content, dict) and isinstance(content.get("images"), list)
-
-
 def read_coco(split: Split, content: Any, findings: Findings) -> bool:
     """Fills a split with the contents of its file, which are changed on the way.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from detnas_d2.data.atomic import MARKER
-from detnas_d2.data.coco_reader import is_coco, load_json, read_coco
+from detnas_d2.data.coco_reader import load_json, read_coco
 from detnas_d2.data.dataset import Split
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Findings, Severity
@@ -123,7 +123,8 @@ def _read_file(
     content = load_json(file, findings)
     if content is None:
         return
-    if not asked and not is_coco(content):
+    is_coco = isinstance(content, dict) and isinstance(content.get("images"), list)
+    if not asked and not is_coco:
         findings.add("skipped", file.parent.name, f"{file} (no COCO data set)")
         return
     folder, how = (images, "given") if images is not None else _guess_folder(file, content)
