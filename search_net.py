@@ -38,6 +38,7 @@ from detnas_d2.engine import (
     setup,
 )
 from detnas_d2.engine.preflight import check_run
+from detnas_d2.engine.setup import save_config
 from detnas_d2.modeling import require_supernet
 from detnas_d2.search import Evaluator, Progress
 from detnas_d2.trust import add_trust, is_code
@@ -62,9 +63,9 @@ def search(args: argparse.Namespace) -> None:
     header = search_header(cfg, space, algorithm, executor.depends_on(cfg))
     resume = args.resume or args.retry_failed
     with search_ledger(cfg, header, space, resume=resume) as ledger:
-        # writes config.yaml, so only once the folder is known to be this search's
         setup(cfg, args, workers=executor.workers)
-        write_description(cfg, args.config_file, fitness.metric, costs, algorithm, steps)
+        save_config(cfg)
+        write_description(cfg, fitness.metric, costs, algorithm, steps)
         DetNASCheckpointer(model).load_whole(cfg.train.init_checkpoint)
         with executor.open(cfg, fitness, model) as running:
             evaluator = Evaluator(

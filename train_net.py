@@ -26,7 +26,7 @@ from detnas_d2.engine import build_trainer, evaluate_checkpoint, load_config, se
 from detnas_d2.engine.lock import folder_lock
 from detnas_d2.engine.machines import Processes
 from detnas_d2.engine.preflight import check_run
-from detnas_d2.engine.setup import former_config
+from detnas_d2.engine.setup import CONFIG_FILE, save_config
 from detnas_d2.trust import add_trust
 
 PROGRAM = "train_net.py"
@@ -44,13 +44,15 @@ def work(args: argparse.Namespace) -> None:
 def run(args: argparse.Namespace) -> None:
     cfg = load_config(args.config_file, args.opts, trust=args.trust, test=args.eval_only)
     with folder_lock(cfg.train.output_dir) if comm.is_main_process() else nullcontext():
-        with former_config(cfg.train.output_dir, keep=args.eval_only):
-            setup(cfg, args)
-            if args.eval_only:
-                evaluate_checkpoint(cfg)
-                return
-            trainer = build_trainer(cfg)
-            trainer.resume_or_load(resume=args.resume)
+        setup(cfg, args)
+        if args.eval_only:
+            evaluate_checkpoint(cfg)
+            if not os.path.exists(os.path.join(cfg.train.output_dir, CONFIG_FILE)):
+                save_config(cfg)  # else it is the training's
+            return
+        trainer = build_trainer(cfg)
+        trainer.resume_or_load(resume=args.resume)
+        save_config(cfg)
         trainer.train()
 
 
@@ -74,9 +76,13 @@ def main(argv: Sequence[str]) -> None:
             dist_url=args.dist_url,
             args=(args,),
         )
-    except ProcessExitedException as e:  # it has said why, unless it was killed
-        killed = f"{PROGRAM}: a process was ended by {e.signal_name}; memory may be short."
-        sys.exit(killed if e.signal_name == "SIGKILL" else e.exit_code)
+    except ProcessExitedException as e:  # it has said why, unless a signal ended it
+        if e.signal_name in (None, "SIGINT", "SIGTERM"):
+            sys.exit(e.exit_code)
+        sys.exit(
+            f"{PROGRAM}: a process was ended by {e.signal_name}; memory may be short (or /dev/shm, "
+            "at SIGBUS), or a library crashed."
+        )
 
 
 if __name__ == "__main__":

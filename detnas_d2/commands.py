@@ -132,7 +132,8 @@ def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in _DISK:
         return (
             f"can't write to {error.filename or 'the output folder'}: {error.strerror}. What was "
-            "saved before is untouched: make room, then go on with --resume."
+            "saved before is untouched: make room and run it again, a training or a search with "
+            "--resume."
         )
     # of a process that it started, PyTorch gives the whole traceback as the message
     lines = str(error).strip().splitlines() or ["(no message)"]

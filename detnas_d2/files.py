@@ -48,6 +48,11 @@ def write_atomically(path: str | os.PathLike[str], write: str | Callable[[Binary
     sync_directory(path.parent)
 
 
+def write_json(path: str | os.PathLike[str], content: Any, indent: int | None = None) -> None:
+    """`write_atomically` of JSON. Raises ValueError for NaN and infinity, which JSON lacks."""
+    write_atomically(path, json.dumps(content, allow_nan=False, indent=indent) + "\n")
+
+
 def parse_json(content: str | bytes) -> Any:
     """``json.loads`` of what may be anyone's.
 

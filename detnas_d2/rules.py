@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -37,9 +38,11 @@ def number(unit: str = "", *, zero: bool = False) -> Rule:
     return Rule(text, lambda v: type(v) in (int, float) and lowest <= v < math.inf, unit)
 
 
+_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 FLAG = Rule("True or False", lambda v: isinstance(v, bool))
 TEXT = Rule("text", lambda v: isinstance(v, str))
 FILE, FOLDER = (Rule(f"the name of a {kind}", TEXT.allows, kind) for kind in ("file", "folder"))
+DEVICE = Rule("cpu, cuda, or cuda:NUMBER", lambda v: bool(_DEVICE.fullmatch(str(v))))
 LIST = Rule("a list", lambda v: isinstance(v, Sequence) and not isinstance(v, str))
 SIZE = Rule(
     "[height, width] in whole numbers from 1",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
-from .rules import FILE, FLAG, FOLDER, LIST, NODE, SIZE, TEXT, Rule, number, whole
+from .rules import DEVICE, FILE, FLAG, FOLDER, LIST, NODE, SIZE, Rule, number, whole
 
 
 def _key(default: Any, rule: Rule, runs: str = "train") -> Any:
@@ -78,7 +78,7 @@ class Train:
     checkpointer: Checkpointer = Checkpointer()
     eval_period: int = _key(0, whole(0, "iterations"))
     log_period: int = _key(20, whole(1, "iterations"))
-    device: str = _key("cuda", TEXT, "train test search")
+    device: str = _key("cuda", DEVICE, "train test search")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,7 @@ def keys_of(schema: type, prefix: str) -> Iterator[tuple[str, Field[Any]]]:
 
 KEYS = dict([*keys_of(Train, "train"), *keys_of(Search, "search")])
 OF_DETECTRON2 = ("train.cudnn_benchmark", "train.float32_precision")
-"""Keys that a config may have besides; Detectron2's set-up reads them."""
+"""Keys that a config may have besides, as Detectron2 has them: switches of PyTorch."""
 
 
 def is_allowed(key: str) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .own_modules import find_own_modules, why_not_read
 from .space import SPACES, SearchSpace, SpaceError, get_space, resolve_space
-from .trust import TrustError, check_targets, is_code, read_config, values
+from .space.cost import checked_size
+from .trust import TrustError, add_trust, check_targets, is_code, read_config, values
 from .trusted import SPACES as LISTED
 
 
@@ -58,13 +60,29 @@ def _found(path: str, trust: bool) -> Iterator[Any]:
     return (node["space"] for _, node in inside if isinstance(node, Mapping) and "space" in node)
 
 
-def configured_input_size(value: str, *, trust: bool = False) -> tuple[int, int] | None:
-    """The `search.input_size` (height, width) of a config file that `load_space` can read.
+def add_space(parser: ArgumentParser) -> ArgumentParser:
+    """Give a parser SPACE, --input-size and --trust, which `space_and_size` reads; returns it."""
+    parser.add_argument(
+        "space",
+        metavar="SPACE",
+        help=f"{', '.join(SPACES)}, or a LazyConfig file (.py), or a run's config.yaml",
+    )
+    parser.add_argument(
+        "--input-size",
+        metavar=("H", "W"),
+        nargs="+",
+        type=int,
+        help="height and width in pixels, or one number for both (default: search.input_size of "
+        "the config file, or else 224)",
+    )
+    return add_trust(parser)
 
-    None for the name of a space, and where the config has none.
-    """
-    if value in SPACES or not os.path.isfile(value):
-        return None
-    search = read_config(value, trust=trust).get("search")
-    size = search.get("input_size") if isinstance(search, Mapping) else None
-    return tuple(size) if isinstance(size, Sequence) and len(size) == 2 else None
+
+def space_and_size(args: Namespace) -> tuple[SearchSpace, tuple[int, int]]:
+    """The space, and (height, width) in pixels. Raises SpaceError; else as `load_space`."""
+    space, size = load_space(args.space, trust=args.trust), args.input_size
+    if not size and args.space not in SPACES:
+        search = read_config(args.space, trust=args.trust).get("search")
+        size = search.get("input_size") if isinstance(search, Mapping) else None
+    size = size or [224]
+    return space, checked_size(list(size) * 2 if len(size) == 1 else size)

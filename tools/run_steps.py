@@ -31,6 +31,7 @@ from detnas_d2.data import DEMO_DIGITS, datasets_root, write_bccd_boxes, write_d
 from detnas_d2.data.own import prepare_folder
 from detnas_d2.driver.estimate import Predicted, estimate_table, predict
 from detnas_d2.engine import ConfigError
+from detnas_d2.engine.overrides import as_override
 from detnas_d2.files import write_atomically
 from detnas_d2.report import draw_detections, write_report
 from detnas_d2.search import read_ledger
@@ -93,7 +94,8 @@ def with_random(steps: Sequence[Step], random_file: Path) -> list[Step]:
     more = []
     for s in compared:
         start = s.cfg.train.init_checkpoint
-        same = [f"train.init_checkpoint='{start}'"] if start and start not in written else []
+        kept = start and start not in written
+        same = [as_override("train.init_checkpoint", start)] if kept else []
         more.append(s.for_architecture(str(random_file), "random", *same))
     return [*steps, *more]
 

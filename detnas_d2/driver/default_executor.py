@@ -9,16 +9,17 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from ..engine import ConfigError
-from ..engine.machines import gpu_name, wrong_device
+from ..engine.machines import gpu_name, is_cuda, wrong_device
 from ..evaluation import CandidateFitness
 from ..evaluation.cpu import keep_freed_memory, with_threads
 from ..rules import number, require, whole
 from ..search import Executor, InProcessExecutor, RayExecutor
-from .workers import is_cuda, make_fitness, worker_environment, worker_parts
+from ..settings import OF_DETECTRON2
+from .workers import make_fitness, worker_environment, worker_parts
 
 
 class CandidateExecutor:
@@ -43,16 +44,32 @@ class CandidateExecutor:
             raise ConfigError("\n".join(problems))
 
     def depends_on(self, cfg: DictConfig) -> dict[str, Any]:
-        """What else the candidates' fitness depends on; it stands in the ledger's header."""
-        return {}
+        """What else the candidates' fitness depends on; it stands in the ledger's header.
+
+        That is what convolutions' rounding depends on: threads, the processor, and the switches of
+        ``train`` that are set.
+
+        Raises:
+            ConfigError: a GPU that PyTorch can't use.
+        """
+        found = {key: OmegaConf.select(cfg, key) for key in OF_DETECTRON2}
+        switches = {key: value for key, value in found.items() if value}
+        return {"processor": self.processor(cfg), "threads": self.threads(cfg), **switches}
+
+    def processor(self, cfg: DictConfig) -> str | None:
+        """The GPU's name, or which of a CPU's instructions PyTorch uses (``AVX512``)."""
+        if not is_cuda(cfg):
+            return torch.backends.cpu.get_cpu_capability()
+        device = cfg.train.device
+        return gpu_name(device) if self.workers else torch.cuda.get_device_name(device)
 
     def for_driver(self, cfg: DictConfig) -> DictConfig:
         """The config by which this process builds its own model."""
         return cfg
 
     def threads(self, cfg: DictConfig) -> int | None:
-        """PyTorch's CPU threads for a candidate; None leaves them as they are."""
-        return None
+        """PyTorch's CPU threads for a candidate; None on a GPU, where they change no result."""
+        return None if is_cuda(cfg) else torch.get_num_threads()
 
     def open(
         self, cfg: DictConfig, fitness: CandidateFitness, model: nn.Module
@@ -117,21 +134,9 @@ class DefaultExecutor(CandidateExecutor):
         if self._address is None:  # else the GPUs are those of other machines
             super().check(cfg)
 
-    def depends_on(self, cfg: DictConfig) -> dict[str, Any]:
-        """What convolutions' rounding depends on: threads, and the GPU's name or which of a CPU's
-        instructions PyTorch uses (``AVX512``): None for a cluster, whose machines may differ.
-
-        Raises:
-            ConfigError: a GPU that PyTorch can't use.
-        """
-        device = cfg.train.device
-        if self._address is not None:
-            processor = None
-        elif is_cuda(cfg):
-            processor = gpu_name(device) if self.workers else torch.cuda.get_device_name(device)
-        else:
-            processor = torch.backends.cpu.get_cpu_capability()
-        return {"processor": processor, "threads": self.threads(cfg)}
+    def processor(self, cfg: DictConfig) -> str | None:
+        """None for a cluster, whose machines may differ."""
+        return super().processor(cfg) if self._address is None else None
 
     def for_driver(self, cfg: DictConfig) -> DictConfig:
         """With workers, the driver evaluates nothing and needs no GPU."""
@@ -141,10 +146,8 @@ class DefaultExecutor(CandidateExecutor):
         return cfg
 
     def threads(self, cfg: DictConfig) -> int | None:
-        """None on a GPU, where they change no result."""
-        if is_cuda(cfg):
-            return None
-        return self._threads or (1 if self.workers else torch.get_num_threads())
+        own = self._threads or (1 if self.workers else None)
+        return super().threads(cfg) if own is None or is_cuda(cfg) else own
 
     @contextmanager
     def open(

@@ -1,12 +1,10 @@
 """``search.json``: what a search is, for who looks at its folder and runs nothing of it.
 
-It holds ``config_file``, ``weights``, ``seed``, ``metric`` (the name of the fitness),
-``algorithm``, ``candidates`` (of the whole search), ``input_size`` (height and
-width in pixels that costs are counted for), ``versions``, and:
+It holds ``metric`` (the name of the fitness), ``algorithm``, ``candidates`` (of the whole search),
+``input_size`` (height and width in pixels that costs are counted for), and:
 
-* ``space``: ``name``, ``fingerprint``, ``choices`` (names), ``options`` (of each block, the
-  choices that fit), and of ``stem`` and ``stages`` the ``name``, ``blocks``, and ``channels`` and
-  ``resolution`` (height, width) of the output.
+* ``space``: ``name``, ``fingerprint``, ``choices`` (names), and of ``stem`` and ``stages`` the
+  ``name``, ``blocks``, and ``channels`` and ``resolution`` (height, width) of the output.
 * ``baseline``: the first choice that fits, in each block.
 * ``costs``: each with ``name``, ``unit``, ``limit`` (or null), ``weighed`` (by a Pareto search),
   ``stem`` and ``blocks``, what each choice costs in each block. An architecture costs the stem and
@@ -18,19 +16,16 @@ width in pixels that costs are counted for), ``versions``, and:
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 from omegaconf import DictConfig
 
-from ..files import write_atomically
+from ..files import write_json
 from ..search import SearchAlgorithm
 from ..space import SearchSpace
 from .configured import COSTS, SearchCosts
-from .resuming import PACKAGES
 from .retraining import Retraining
 
 FILE = "search.json"
@@ -38,7 +33,6 @@ FILE = "search.json"
 
 def write_description(
     cfg: DictConfig,
-    config_file: str,
     metric: str,
     costs: SearchCosts,
     algorithm: SearchAlgorithm,
@@ -47,9 +41,6 @@ def write_description(
     """Write FILE to ``train.output_dir``, whole or not at all. Raises OSError."""
     space = costs.space
     content = {
-        "config_file": config_file,
-        "weights": cfg.train.init_checkpoint,
-        "seed": cfg.search.seed,
         "metric": metric,
         "algorithm": f"{type(algorithm).__module__}.{type(algorithm).__qualname__}",
         "candidates": algorithm.candidates,
@@ -59,10 +50,8 @@ def write_description(
         "costs": [_cost(cfg, name, costs) for name in COSTS if getattr(costs, name) is not None],
         "retrain": [dataclasses.asdict(r) for r in retrainings],
         "commands": [r.command("BEST") for r in retrainings],
-        "versions": {package: version(package) for package in PACKAGES},
     }
-    path = os.path.join(cfg.train.output_dir, FILE)
-    write_atomically(path, json.dumps(content, allow_nan=False, indent=1) + "\n")
+    write_json(os.path.join(cfg.train.output_dir, FILE), content, indent=1)
 
 
 def _space(space: SearchSpace, input_size: Sequence[int]) -> dict[str, Any]:
@@ -77,7 +66,6 @@ def _space(space: SearchSpace, input_size: Sequence[int]) -> dict[str, Any]:
         "name": space.name,
         "fingerprint": space.fingerprint,
         "choices": [choice.name for choice in space.choices],
-        "options": [list(options) for options in space.options],
         "stem": stem,
         "stages": stages,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from ..engine.preflight import dataset_names
 from ..evaluation import CandidateFitness, SupernetFitness
 from ..evaluation.cpu import with_threads
 from ..evaluation.fitness import on_path
-from ..files import write_atomically
+from ..files import write_json
 from ..space import Architecture
 from .default_executor import CandidateExecutor
 
@@ -81,7 +80,7 @@ def write_detections(
         "images": [_image(*pair) for pair in zip(records, outputs, strict=True)],
     }
     path = os.path.join(cfg.train.output_dir, DETECTIONS_FILE)
-    write_atomically(path, json.dumps(content, allow_nan=False) + "\n")
+    write_json(path, content)
     return path
 
 

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from detectron2.config import LazyCall, instantiate
 from omegaconf import DictConfig
 from tabulate import tabulate
@@ -26,7 +27,7 @@ from tabulate import tabulate
 from ..commands import command, new_parser
 from ..durations import duration
 from ..engine import ConfigError, LazyTrainer, backbone_node, build_trainer, load_config
-from ..engine.machines import wrong_device
+from ..engine.machines import is_cuda, wrong_device
 from ..modeling import require_supernet
 from ..space import resolve_space
 from ..trust import add_trust
@@ -67,9 +68,12 @@ def predict(name: str, cfg: DictConfig, gpus: int = 0) -> Predicted:
     with tempfile.TemporaryDirectory(prefix="detnas_estimate_") as folder:
         cfg.train.output_dir = folder
         if "search" in cfg:
-            return Predicted(name, "candidate", *_candidate(cfg))
-        number = cfg.train.max_iter
-        return Predicted(name, "iteration", _iteration(cfg, processes), number)
+            found = Predicted(name, "candidate", *_candidate(cfg))
+        else:
+            number = cfg.train.max_iter
+            found = Predicted(name, "iteration", _iteration(cfg, processes), number)
+    torch.cuda.empty_cache()  # for the steps, which run beside this process
+    return found
 
 
 def _iteration(cfg: DictConfig, processes: int) -> float:
@@ -131,7 +135,7 @@ def main(argv: Sequence[str]) -> None:
     for file in files:
         cfg = load_config(file, overrides, trust=args.trust)
         if "search" in cfg or "optimizer" in cfg:  # what only tests is short
-            gpus = args.num_gpus if str(cfg.train.device).startswith("cuda") else 0
+            gpus = args.num_gpus if is_cuda(cfg) else 0
             predicted.append(predict(Path(file).stem, cfg, gpus))
     print(estimate_table(predicted))
 

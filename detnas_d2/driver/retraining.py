@@ -10,6 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from ..engine import backbone_key, backbone_node, load_config
+from ..engine.overrides import as_override
 from ..search.results import BEST_FILE
 from ..trust import is_code
 
@@ -34,15 +35,15 @@ class Retraining:
 
     def overrides(self, architecture: str, suffix: str = "") -> list[str]:
         """Of the config; `suffix` ends the names of the folders, for more than one architecture."""
-        overrides = [f"{self.key}.architecture={architecture}"]
+        values = {f"{self.key}.architecture": architecture}
         if self.space:
-            overrides.append(f"{self.key}.space={self.space}")
+            values[f"{self.key}.space"] = self.space
         if self.output:
-            overrides.append(f"train.output_dir={self.output}{suffix}")
+            values["train.output_dir"] = f"{self.output}{suffix}"
         if self.checkpoint:
             folder, name = os.path.split(self.checkpoint)
-            overrides.append(f"train.init_checkpoint={folder}{suffix}/{name}")
-        return overrides
+            values["train.init_checkpoint"] = f"{folder}{suffix}/{name}"
+        return [as_override(key, value) for key, value in values.items()]
 
     def command(self, architecture: str, suffix: str = "") -> str:
         """What is typed."""
@@ -59,7 +60,7 @@ def retrainings(cfg: DictConfig, root: str, *, trust: bool = False) -> list[Retr
             others than those of root/configs go without their folders.
     """
     if not cfg.search.retrain:
-        return [Retraining("STEP4_CONFIG", "model.backbone", "STEP4_FOLDER")]
+        return [Retraining("STEP4_CONFIG", backbone_key(cfg), "STEP4_FOLDER")]
     searched, results = backbone_node(cfg).space, cfg.train.output_dir
     # a config that by itself trains what another search found writes to a folder of this search's
     ending = "_".join(("", *Path(results).parts[-2:]))

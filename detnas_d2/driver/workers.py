@@ -24,7 +24,9 @@ from ..data import DataError
 from ..data.catalog import ROOT_VARIABLE, datasets_root, unregister_dataset
 from ..engine import ConfigError, LazyTrainer
 from ..engine.fingerprint import dataset_hash
+from ..engine.machines import is_cuda
 from ..engine.preflight import dataset_names
+from ..engine.setup import set_up_torch
 from ..evaluation.cpu import keep_freed_memory
 from ..search import Fitness
 from .resuming import PACKAGES
@@ -55,10 +57,6 @@ class WorkerSetUp:
     datasets: Mapping[str, _Dataset]
 
 
-def is_cuda(cfg: DictConfig) -> bool:
-    return torch.device(cfg.train.device).type == "cuda"
-
-
 def worker_parts(
     cfg: DictConfig, threads: int | None, model: nn.Module, data: Any
 ) -> Iterator[Any]:
@@ -87,7 +85,7 @@ def make_fitness(setup: WorkerSetUp, state: Mapping[str, np.ndarray], data: Any)
         torch.set_num_threads(setup.threads)
     if not is_cuda(setup.cfg):
         keep_freed_memory()
-    torch.backends.cudnn.benchmark = setup.cfg.train.get("cudnn_benchmark", False)
+    set_up_torch(setup.cfg)
     for name, dataset in setup.datasets.items():
         _register(name, dataset)
     model = LazyTrainer.build_model(setup.cfg)

@@ -87,9 +87,11 @@ def load_config(
 
 def _refuse_unknown(cfg: DictConfig, path: str) -> None:
     """Refuse keys of `train` and `search` that nothing reads: typos of a file, or former ones."""
-    for key, _ in [*walk(cfg.get("train"), "train"), *walk(cfg.get("search"), "search")]:
+    there = [*walk(cfg.get("train"), "train"), *walk(cfg.get("search"), "search")]
+    arguments = [key for key, _ in there if key.count(".") > 1]  # of nodes
+    for key, _ in there:
         if not is_allowed(key):
-            near = did_you_mean(key, [*KEYS, *OF_DETECTRON2])
+            near = did_you_mean(key, [*KEYS, *OF_DETECTRON2, *arguments])
             raise ConfigError(
                 f"{path} sets {key}, which this version does not have.{near} {KNOWN_KEYS_ONLY}"
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -11,7 +10,7 @@ from detectron2.utils import comm
 from omegaconf import DictConfig
 
 from ..errors import ConfigError
-from ..files import write_atomically
+from ..files import write_json
 from ..modeling import find_supernet
 from .checkpoint import DetNASCheckpointer
 from .checkpoint_file import of_supernet
@@ -43,7 +42,5 @@ def evaluate_checkpoint(cfg: DictConfig) -> dict[str, Any]:
     if comm.is_main_process():
         flat = {k: float(v) for k, v in flatten_results_dict(results).items()}
         finite = {k: v if abs(v) < float("inf") else None for k, v in flat.items()}
-        text = json.dumps(finite, indent=1) + "\n"
-        path = os.path.join(cfg.train.output_dir, EVALUATION_FILE)
-        write_atomically(path, text)
+        write_json(os.path.join(cfg.train.output_dir, EVALUATION_FILE), finite, indent=1)
     return results

@@ -144,13 +144,13 @@ class Checkpointing(hooks.PeriodicCheckpointer):
 class GracefulStop(HookBase):
     """On SIGINT or SIGTERM: end the current iteration, save a checkpoint, leave.
 
-    With several processes the signal is agreed on every `period` iterations, so that all of them
+    With several processes the signal is agreed on every 20 iterations, so that all of them
     stop after the same one.
     """
 
-    def __init__(self, checkpointer: Any, period: int = 20) -> None:
+    def __init__(self, checkpointer: Any) -> None:
         self._checkpointer = checkpointer
-        self._period = period if comm.get_world_size() > 1 else 1
+        self._period = 20 if comm.get_world_size() > 1 else 1
         self._process = os.getpid()
         self._signal = 0
         self._former: dict[int, Any] = {}

@@ -14,9 +14,7 @@ import torch
 from omegaconf import DictConfig
 
 from ..errors import ConfigError
-
-DEVICE = re.compile(r"cpu|cuda(:\d+)?")
-"""The devices that this project runs on."""
+from ..rules import DEVICE, why_wrong
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,11 @@ class Processes:
 ONE = Processes()
 
 
+def is_cuda(cfg: DictConfig) -> bool:
+    """Whether ``train.device`` is a GPU."""
+    return str(cfg.train.device).startswith("cuda")
+
+
 def visible_gpus(for_workers: bool = False) -> int:
     """How many GPUs PyTorch sees here and can use.
 
@@ -125,8 +128,8 @@ def check_device(device: str) -> None:
 
 def _wrong_name(what: str, device: str, found: int) -> str:
     """Why `what` can't be that; "" if it can. `found`: GPUs."""
-    if not DEVICE.fullmatch(device):
-        return f"{what} is {device!r}; expected cpu, cuda, or cuda:NUMBER."
+    if not DEVICE.allows(device):
+        return why_wrong(what, device, DEVICE)
     if device == "cpu" or int(device.partition(":")[2] or 0) < found:
         return ""
     if found == 0:

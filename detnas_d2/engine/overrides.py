@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -17,8 +17,16 @@ from ..rules import did_you_mean
 from ..settings import is_allowed
 
 _INT_LIST = re.compile(r"^\d+(,\d+)+$")
+_PLAIN = re.compile(r"[\w./-]*|[\d,]*", re.ASCII)
 KNOWN_KEYS_ONLY = "docs/config.md has all keys; one of your own goes into a group of your own."
 """What to do about a key that `is_allowed` refuses."""
+
+
+def as_override(key: str, value: str) -> str:
+    """``key=value`` that `apply_overrides` reads as that text, in quotes where it needs them."""
+    if not _PLAIN.fullmatch(value):
+        value = QuotedString(value, Quote.single).with_quotes()
+    return f"{key}={value}"
 
 
 def apply_overrides(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:

@@ -79,9 +79,8 @@ def check_run(
         *_values(cfg),
         *wrong_targets(cfg),
         *_datasets(cfg, kind),
-        *(
-            wrong_device(cfg, max(processes.gpus, 1), 0) if kind != "search" else ()
-        ),  # the executor's
+        # in a search, the executor looks at devices
+        *(() if kind == "search" else wrong_device(cfg, max(processes.gpus, 1), 0)),
         *(_batch(cfg, processes.total) if kind == "train" else ()),
         *_architectures(cfg),
         *_output(cfg),
@@ -95,7 +94,8 @@ def check_run(
     if not (kind == "train" and trained and resume):
         problems += _checkpoint(cfg)
     if problems:
-        lines = [f"  {i}. {p}" for i, p in enumerate(problems, 1)]
+        # once each: what `train.device` can be is looked at twice
+        lines = [f"  {i}. {p}" for i, p in enumerate(dict.fromkeys(problems), 1)]
         raise ConfigError("The run cannot start:\n" + "\n".join(lines))
 
 

@@ -16,6 +16,7 @@ from detectron2.config import instantiate
 from omegaconf import DictConfig
 
 from ..data.image_store import ImageStore
+from ..engine.machines import is_cuda
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def load_images(
     Raises:
         DataError: the disk is full.
     """
-    pin = str(cfg.train.device).startswith("cuda")
+    pin = is_cuda(cfg)
     store = ImageStore(int(cache_memory * 2**30), cfg.train.output_dir, pin=pin)
     batches = itertools.islice(iter(instantiate(cfg.dataloader.calibration)), calibration_batches)
     calibration = list(_kept(batches, store, calibration_batches, "batch-norm"))

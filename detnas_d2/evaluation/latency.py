@@ -11,7 +11,7 @@ networks; a median error over 10% is warned of.
 
 from __future__ import annotations
 
-import json
+import argparse
 import sys
 import time
 from collections import defaultdict
@@ -31,26 +31,24 @@ from tqdm import tqdm
 
 from ..commands import command, new_parser
 from ..engine.machines import check_device
-from ..files import write_atomically
+from ..files import write_json
 from ..modeling import Supernet
 from ..space import LATENCY_ERROR, LatencyTable, SearchSpace
 from ..space.cost import block_resolutions, checked_size
-from ..space_file import configured_input_size, load_space
-from ..trust import add_trust
+from ..space_file import add_space, space_and_size
 from .cpu import device_name, with_threads
 
+PROGRAM = "python -m detnas_d2.evaluation.latency"
 NETWORKS = 20  # of the check
 _BUSY = 1.5  # times the undisturbed time
 _WARM_UP = 2  # rounds
 _UNDISTURBED = 0.1  # quantile of a choice's times
 
 
-@command("latency")
+@command(PROGRAM)
 def main(argv: Sequence[str]) -> None:
-    parser = add_trust(new_parser(__doc__, "python -m detnas_d2.evaluation.latency"))
-    parser.add_argument("space", metavar="SPACE", help="name of a space, or a config file")
+    parser = add_space(new_parser(__doc__, PROGRAM))
     parser.add_argument("--output", required=True, type=Path, metavar="FILE")
-    parser.add_argument("--input-size", nargs=2, type=int, metavar=("H", "W"))
     parser.add_argument("--batch-size", type=_positive, default=1)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=_positive, help="of PyTorch on a CPU")
@@ -59,25 +57,23 @@ def main(argv: Sequence[str]) -> None:
     check_device(args.device)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     table = measure_latency(
-        load_space(args.space, trust=args.trust),
-        args.input_size or configured_input_size(args.space, trust=args.trust) or (224, 224),
+        *space_and_size(args),
         batch_size=args.batch_size,
         device=args.device,
         threads=args.threads,
         rounds=args.rounds,
     )
-    write_atomically(args.output, json.dumps(table.to_json(), allow_nan=False) + "\n")
+    write_json(args.output, table.to_json())
     check = table.check
     height, width = table.input_size
     measured = np.array(check["measured_ms"])
-    constant = np.median(np.abs(np.median(measured) / measured - 1))
     correlation = check["rank_correlation"]
     print(
         f"{args.output}: space {table.space}, {height}x{width}, batches of {table.batch_size}, on "
         f"{table.device_name} ({table.threads} threads), torch {table.torch}\n"
         f"checked on {NETWORKS} other networks as a whole, {measured.min():.2f} to "
-        f"{measured.max():.2f} ms: median error {check['median_error']:.1%} (a constant: "
-        f"{constant:.1%}), largest {check['largest_error']:.1%}, rank correlation "
+        f"{measured.max():.2f} ms: median error {check['median_error']:.1%}, "
+        f"largest {check['largest_error']:.1%}, rank correlation "
         f"{'none' if correlation is None else f'{correlation:.2f}'}\n"
         f"networks took {check['factor']:.2f} times what their blocks take undisturbed"
     )
@@ -232,10 +228,9 @@ class _Body:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,7 @@ from tabulate import tabulate
 from ..commands import command, new_parser
 from ..space import BlockSpec, Choice, CostTable, SearchSpace
 from ..space.cost import block_resolutions, checked_size
-from ..space_file import load_space
-from ..trust import add_trust
+from ..space_file import add_space, space_and_size
 from .errors import ModelError
 from .measuring import built, measure_block, run_block
 
@@ -133,7 +132,7 @@ def format_costs(space: SearchSpace, input_size: Sequence[int]) -> str:
         f"space {space.name}: {space.size:.2e} architectures of {space.num_blocks} blocks\n"
         f"multiply-adds in millions at {cost.input_size[0]}x{cost.input_size[1]} "
         f"(- where a choice does not fit):\n\n{table}\n\n"
-        f"networks have {cost.min_flops / 1e6:,.1f} to {cost.max_flops / 1e6:,.1f} million "
+        f"networks have {cost.flops.minimum / 1e6:,.1f} to {cost.flops.maximum / 1e6:,.1f} million "
         f"multiply-adds, {cost.params.minimum / 1e6:,.2f} to {cost.params.maximum / 1e6:,.2f} "
         f"million parameters"
     )
@@ -141,13 +140,10 @@ def format_costs(space: SearchSpace, input_size: Sequence[int]) -> str:
 
 @command(PROGRAM)
 def main(argv: Sequence[str]) -> None:
-    parser = add_trust(new_parser(__doc__, PROGRAM))
-    parser.add_argument("space", metavar="SPACE", help="name of a space, or a config file")
-    parser.add_argument("--input-size", nargs=2, type=int, metavar=("H", "W"), default=[224, 224])
-    args = parser.parse_args(argv)
-    space = load_space(args.space, trust=args.trust)
-    check_space(space, args.input_size)
-    print(format_costs(space, args.input_size))
+    parser = add_space(new_parser(__doc__, PROGRAM))
+    space, size = space_and_size(parser.parse_args(argv))
+    check_space(space, size)
+    print(format_costs(space, size))
     print("all choices run and cost what they say")
 
 

@@ -52,25 +52,21 @@ def stated_network(checkpoint: Mapping[str, Any]) -> Stated:
     return Stated(str(name), str(fingerprint), architecture)
 
 
-def slice_supernet(
-    state_dict: State, architecture: Architecture, prefix: str = ""
-) -> dict[str, torch.Tensor]:
+def slice_supernet(state_dict: State, architecture: Architecture) -> dict[str, torch.Tensor]:
     """The state dict of one architecture's stand-alone network, out of its supernet's.
 
-    Keys `<prefix><stage>.<block>.<choice>.…` of the chosen choices lose `<choice>.`, those of
-    other choices are left out, all else (stem, FPN, heads) stays. The tensors are shared, not
+    Keys `<stage>.<block>.<choice>.…` of the chosen choices lose `<choice>.`, those of other choices
+    are left out, all else (the stem) stays. The tensors are shared, not
     copied, so the outputs are bit-identical.
 
     Raises:
         WeightsError: a key that no supernet of the architecture's space has.
     """
-    keys = path_keys(state_dict, architecture, prefix)
+    keys = path_keys(state_dict, architecture)
     return {ours: state_dict[theirs] for ours, theirs in keys.items()}
 
 
-def path_keys(
-    supernet_keys: Iterable[str], architecture: Architecture, prefix: str = ""
-) -> dict[str, str]:
+def path_keys(supernet_keys: Iterable[str], architecture: Architecture) -> dict[str, str]:
     """What `slice_supernet` takes: a network's key -> its supernet's."""
     space = architecture.space
     path = {
@@ -80,7 +76,7 @@ def path_keys(
     choices = {str(i) for i in range(space.num_choices)}
     keys = {}
     for key in supernet_keys:
-        parts = key[len(prefix) :].split(".") if key.startswith(prefix) else [""]
+        parts = key.split(".")
         if parts[0] not in space.stage_names:
             keys[key] = key
             continue
@@ -88,11 +84,11 @@ def path_keys(
         if chosen is None or parts[2] not in choices:
             raise WeightsError(
                 f"{key!r} is no key of a supernet of space {space.name!r}; expected "
-                f"{prefix}<stage>.<block>.<choice>.<...> with {space.num_blocks} blocks and "
+                f"<stage>.<block>.<choice>.<...> with {space.num_blocks} blocks and "
                 f"choices 0 to {space.num_choices - 1}"
             )
         if parts[2] == chosen:
-            keys[prefix + ".".join(parts[:2] + parts[3:])] = key
+            keys[".".join(parts[:2] + parts[3:])] = key
     return keys
 
 

@@ -192,7 +192,8 @@ def _architecture(
     name, fingerprint, theirs = stated
     if fingerprint != space.fingerprint:
         why = (
-            "their spaces differ in their description: stages, choices or settings of a choice"
+            "their spaces differ in their description: stages, choices or settings of a choice. "
+            "Convert a released file anew (projects/DetNAS/paper/convert_weights.py); else"
             if name == space.name
             else "other spaces"
         )

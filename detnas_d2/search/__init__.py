@@ -18,7 +18,7 @@ from .progress import Progress
 from .random_search import RandomSearch
 from .ray_executor import RayExecutor
 from .record import Evaluation, rank
-from .results import ParetoResult, SearchResult, format_top, non_dominated, write_best
+from .results import ParetoResult, SearchResult, non_dominated, write_best
 
 __all__ = [
     "CostLimit",
@@ -46,7 +46,6 @@ __all__ = [
     "SearchResult",
     "crossover",
     "non_dominated",
-    "format_top",
     "make_header",
     "measure",
     "mutate",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ..rules import require, whole
 from ..space import SearchSpace
 from .errors import SearchError
@@ -58,6 +60,10 @@ class SearchAlgorithm:
         self.seed = seed
         self.initial = first_architectures(space, self.limit, room, initial, initial_ledger)
         self.depends_on: Mapping[str, str] = self.initial.depends_on
+
+    def rng(self, generation: int) -> np.random.Generator:
+        """The generator of a generation's draws."""
+        return np.random.default_rng(np.random.SeedSequence([self.seed, generation]))
 
     def run(self, evaluate: Evaluate) -> SearchResult:
         """Search. The candidates are a function of the settings and of what `evaluate` answered,

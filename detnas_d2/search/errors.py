@@ -33,5 +33,7 @@ class LedgerMismatch(LedgerError):
         lines = [f"  {k}: {old!r} in the ledger, {new!r} now" for k, (old, new) in fields.items()]
         super().__init__(
             f"{path} belongs to another search; its header differs in\n" + "\n".join(lines) + "\n"
-            "Restore these to go on with it, or choose another output folder for this search."
+            "Restore these to go on with it, or choose another output folder for this search. That "
+            "of an earlier version goes on with that version; its best can begin a new one: "
+            "search.initial_ledger."
         )

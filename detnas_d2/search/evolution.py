@@ -33,7 +33,6 @@ That is parents_from="all", mutations=20, crossovers=20.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -48,9 +47,6 @@ from .operators import crossover, mutate
 from .record import Evaluation, best_of, rank
 from .results import SearchResult, make_result
 from .sampling import ATTEMPTS, draw_unseen, why_none_left
-
-logger = logging.getLogger(__name__)
-
 
 PROBABILITY = Rule("a number from 0 to 1", lambda v: type(v) in (int, float) and 0 <= v <= 1)
 _ORIGIN = Rule("population or all", lambda v: v in ("population", "all"))
@@ -131,14 +127,12 @@ class EvolutionarySearch(SearchAlgorithm):
             top = select_parents(selectable, self.parents)  # line 12
             if best is None:  # not even one of the first: the fault is not the candidates'
                 break
-        if stopped_because is not None:
-            logger.info("The search ends before generation %d: %s.", generation, stopped_because)
         return make_result(evaluations, stopped_because)  # the output
 
     def _next_population(
         self, top: Sequence[Architecture], seen: set[Architecture], generation: int
     ) -> list[Architecture]:
-        rng = np.random.default_rng(np.random.SeedSequence([self.seed, generation]))
+        rng = self.rng(generation)
         population = dict.fromkeys(self.initial.architectures if generation == 0 else ())
 
         def breed(count: int, draw: Callable[[], Architecture]) -> None:

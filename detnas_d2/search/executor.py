@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from ..errors import DetNASError
 from ..space import Architecture
@@ -99,6 +99,12 @@ def measure(fitness: Fitness, architecture: Architecture) -> Measurement:
         trace = traceback.format_exc()
     seconds = round(time.perf_counter() - start, 3)
     return Measurement(architecture, value, metrics, seconds, error, trace)
+
+
+def set_up_fault(outcome: Any) -> DetNASError | None:
+    """The DetNASError that a worker raised, if any: the next candidate would fail alike."""
+    cause = getattr(outcome, "cause", None)
+    return cause if isinstance(cause, DetNASError) else None
 
 
 def log_failure(measurement: Measurement, attempt: int, retries: int) -> None:

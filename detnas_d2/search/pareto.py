@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence, Set
 from importlib.metadata import version
 from types import SimpleNamespace
@@ -22,8 +21,6 @@ from .operators import crossover, mutate
 from .record import Evaluation
 from .results import ParetoResult, TradeOff, make_result, non_dominated
 from .sampling import ATTEMPTS, draw_unseen, why_none_left
-
-logger = logging.getLogger(__name__)
 
 # (N, L) choices of N architectures with L blocks -> (N,) costs, less being better
 CostFunction: TypeAlias = Callable[[NDArray[np.int64]], Any]
@@ -84,7 +81,7 @@ class ParetoSearch(SearchAlgorithm):
         evaluations: list[Evaluation] = []
         stopped_because = None
         for generation in range(self.generations):
-            rng = np.random.default_rng(np.random.SeedSequence([self.seed, generation]))
+            rng = self.rng(generation)
             seen = {e.architecture for e in evaluations}
             population = list(self.initial.architectures)
             if generation > 0:
@@ -93,9 +90,6 @@ class ParetoSearch(SearchAlgorithm):
             population += draw_unseen(self.space, missing, seen | set(population), self.limit, rng)
             if not population:
                 stopped_because = why_none_left(self.space, len(seen))
-                logger.info(
-                    "The search ends before generation %d: %s.", generation, stopped_because
-                )
                 break
             evaluated = evaluate(population, generation)
             evaluations += evaluated

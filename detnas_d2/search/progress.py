@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..durations import duration
-from .record import Evaluation, rank
+from .record import Evaluation, best_of
 
 logger = logging.getLogger(__name__)
 
@@ -19,18 +19,17 @@ class Progress:
     number of workers); answers of the ledger take no time and are not counted for it.
     """
 
-    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, total: int):
         self._total = total
-        self._clock = clock
         self._started: float | None = None
         self._done = 0
         self._measured = 0
-        self._best: list[Evaluation] = []  # one, as soon as there is one
+        self._best: Evaluation | None = None
 
     def begin_batch(self, known: Sequence[Evaluation]) -> None:
         """`known`: those of the batch that the ledger answers."""
         if self._started is None:
-            self._started = self._clock()
+            self._started = time.monotonic()
         self._count(known)
         if known:
             done = f"{self._done}/{self._total}"
@@ -44,14 +43,14 @@ class Progress:
 
     def _count(self, evaluations: Sequence[Evaluation]) -> None:
         self._done += len(evaluations)
-        self._best = rank([*self._best, *evaluations])[:1]
+        self._best = best_of([*evaluations, *([self._best] if self._best else [])])
 
     def _line(self, last: Evaluation) -> str:
         outcome = (
             f"failed ({last.error})" if last.fitness is None else f"fitness {last.fitness:.4f}"
         )
-        best = f"{self._best[0].fitness:.4f}" if self._best else "none"
-        elapsed = self._clock() - (self._started or 0)
+        best = f"{self._best.fitness:.4f}" if self._best else "none"
+        elapsed = time.monotonic() - (self._started or 0)
         left = elapsed / self._measured * max(self._total - self._done, 0)
         return (
             f"{self._done}/{self._total}, generation {last.generation}: {outcome}, "

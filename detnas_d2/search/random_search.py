@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..rules import require, whole
 from ..space import SearchSpace
 from .algorithm import SearchAlgorithm
@@ -38,8 +36,7 @@ class RandomSearch(SearchAlgorithm):
         """As EvolutionarySearch.run, with its errors."""
         self.initial.log()
         first = self.initial.architectures
-        rng = np.random.default_rng(np.random.SeedSequence([self.seed, 0]))
-        missing = self.candidates - len(first)
+        missing, rng = self.candidates - len(first), self.rng(0)
         architectures = [*first, *draw_unseen(self.space, missing, set(first), self.limit, rng)]
         stopped_because = None
         if len(architectures) < self.candidates:

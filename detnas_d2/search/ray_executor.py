@@ -14,8 +14,8 @@ from typing import Any
 
 from ..space import Architecture
 from .errors import SearchError
-from .executor import Fitness, Measurement, after_attempts, log_failure
-from .ray_pool import Worker, WorkerPool, set_up_fault
+from .executor import Fitness, Measurement, after_attempts, log_failure, set_up_fault
+from .ray_pool import Worker, WorkerPool
 from .ray_session import ray_session
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class RayExecutor:
         cpus_per_worker, gpus_per_worker: what Ray sets aside for a worker.
         environment: variables of the worker processes; "${NAME}" in a value is the old one.
 
-    Raises SearchError, on entering, without Ray or where it can't be started or reached.
+    Raises SearchError, on entering, where Ray can't be started or reached.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class RayExecutor:
             measurement = replace(outcome, architecture=job.architecture)
         else:
             if isinstance(outcome, TimeoutError):
-                error = f"TimeLimit: not done after {self._time_limit:g} s"
+                error = f"TimeLimit: {outcome}"
             else:
                 error = "WorkerDied: its process was killed, ran out of memory or crashed"
                 logger.warning("%s was lost: %s", worker, outcome)

@@ -11,22 +11,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ..errors import DetNASError
 from ..space import Architecture
 from .errors import SearchError
-from .executor import Fitness, Measurement, measure
+from .executor import Fitness, Measurement, measure, set_up_fault
 
 logger = logging.getLogger(__name__)
 
 STARTS = 3
 """How often a worker is started in vain before the search goes on without it."""
+START_LIMIT = 1800.0
+"""Seconds in which a worker that has a place has to make its fitness function."""
 TELL_AFTER = 10.0
 """Seconds after which the log tells of workers that wait for a place."""
 PLACE_LIMIT = 120.0
 """Seconds after which it is an error that not one worker has a place."""
 _POLL = 0.2  # seconds between looks at time limits and places
-
-
 # where a worker runs: Ray's id of the machine, the machine's name, the process
 Place: TypeAlias = tuple[str, str, int]
 
@@ -115,30 +114,35 @@ class WorkerPool:
         self._told = False
         self._numbers = itertools.count()
         self.workers: list[Worker] = []
+        self._given_up: list[Worker] = []
 
     def wake(self, candidates: int) -> None:
         """As many workers as there are candidates; those that waited must still be alive."""
         for worker in self.workers:
             if worker.call is None:
-                worker.call = worker.actor.start.remote(self._parts)
+                self._prepare(worker)
         while len(self.workers) < min(self._wanted, candidates):
             self._start(next(self._numbers))
 
     def wait(self, time_limit: float) -> list[tuple[Worker, Any]]:
-        """Those whose call has ended, with its result or RayError, or else those whose candidate
-        takes longer than `time_limit` seconds, with a TimeoutError; one or more.
+        """Those whose call has ended, with its result or RayError, and those whose candidate takes
+        longer than `time_limit` seconds, or their start than START_LIMIT, with a TimeoutError; one
+        or more.
 
         Raises SearchError: not one worker has got a place.
         """
         while True:
             self._check_places()
             calls = {w.call: w for w in self.workers if w.call is not None}
-            if self._ray.wait(list(calls), timeout=_POLL)[0]:
-                ended = self._ray.wait(list(calls), num_returns=len(calls), timeout=0)[0]
-                return [(calls[call], self._result(call)) for call in ended]
-            since = time.monotonic() - time_limit
-            if late := [w for w in calls.values() if w.job is not None and w.since <= since]:
-                return [(worker, TimeoutError()) for worker in late]
+            self._ray.wait(list(calls), timeout=_POLL)
+            ended, others = self._ray.wait(list(calls), num_returns=len(calls), timeout=0)
+            found = [(calls[call], self._result(call)) for call in ended]
+            for worker in map(calls.__getitem__, others):
+                limit = START_LIMIT if worker.job is None else time_limit
+                if worker.place is not None and time.monotonic() >= worker.since + limit:
+                    found.append((worker, TimeoutError(f"not done after {limit:g} s")))
+            if found:
+                return found
 
     def take_start(self, worker: Worker, outcome: Any) -> None:
         """Take what a worker gave that has no job.
@@ -147,7 +151,7 @@ class WorkerPool:
         """
         if isinstance(outcome, tuple):
             worker.place = outcome
-            worker.call = worker.actor.start.remote(self._parts)
+            self._prepare(worker)
         elif outcome is None:
             if not worker.is_ready:
                 seconds = time.monotonic() - worker.since
@@ -176,8 +180,9 @@ class WorkerPool:
         self._ray.kill(worker.actor)
 
     def kill_all(self) -> None:
-        for worker in list(self.workers):
-            self.kill(worker)
+        for worker in (*self.workers, *self._given_up):
+            self._ray.kill(worker.actor)
+        self.workers, self._given_up = [], []
 
     def has_left(self, worker: Worker, reason: Exception) -> bool:
         """Whether the worker's machine has left the cluster.
@@ -195,6 +200,9 @@ class WorkerPool:
         call = actor.place.remote()
         self.workers.append(Worker(number, actor, call, time.monotonic(), failed_starts))
 
+    def _prepare(self, worker: Worker) -> None:
+        worker.call, worker.since = worker.actor.start.remote(self._parts), time.monotonic()
+
     def _result(self, call: Any) -> Any:
         try:
             return self._ray.get(call)
@@ -208,9 +216,11 @@ class WorkerPool:
         if worker.failed_starts < STARTS:
             self.replace(worker)
             return
-        self.kill(worker)
+        # it lives on, or the next that waits for a place would get this one
+        self.workers.remove(worker)
+        self._given_up.append(worker)
         self._wanted -= 1
-        if not any(w.place for w in self.workers):
+        if not self.workers:
             raise SearchError(f"No worker can start ({STARTS} times in vain); at last:\n{reason}")
         logger.error("The search goes on with %d workers", self._wanted)
 
@@ -232,12 +242,6 @@ class WorkerPool:
                 "%d of %d workers wait for a place (%s each); they join when there is one",
                 *(len(waiting), len(self.workers), self._needs),
             )
-
-
-def set_up_fault(outcome: Any) -> DetNASError | None:
-    """The DetNASError that a worker raised, if any: the next candidate would fail alike."""
-    cause = getattr(outcome, "cause", None)
-    return cause if isinstance(cause, DetNASError) else None
 
 
 def _as_text(resources: Mapping[str, float]) -> str:

@@ -30,15 +30,11 @@ def ray_session(address: str | None, cpus: float, gpus: float) -> Iterator[Any]:
         address: "auto" or host:port of a cluster; None starts Ray on this machine ...
         cpus, gpus: ... with so many to give away; they may be more than it has.
 
-    Raises SearchError without Ray, and where it can't be started or reached.
+    Raises SearchError where it can't be started or reached.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise SearchError(
-            "A search with workers needs Ray, which is not installed: pip install 'detnas-d2[ray]'"
-        ) from error
+    import ray
+
     if ray.is_initialized():
         yield ray
         return

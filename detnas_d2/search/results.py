@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from ..files import write_atomically
+from ..files import write_json
 from .errors import SearchError
 from .record import Evaluation, best_of, rank
 
@@ -85,7 +84,7 @@ class ParetoResult(SearchResult):
             "costs": names,
             "front": [{**_brief(t.evaluation), **t.costs} for t in self.front],
         }
-        write_atomically(file, json.dumps(record, allow_nan=False) + "\n")
+        write_json(file, record)
         rows = [
             (
                 f"{t.evaluation.fitness:.4f}",
@@ -127,7 +126,7 @@ def make_result(evaluations: Sequence[Evaluation], stopped_because: str | None) 
 def write_best(path: str | os.PathLike[str], best: Evaluation) -> None:
     """Write best_architecture.json, whole or not at all. Raises OSError."""
     record = {"space": best.architecture.space.name, **_brief(best)}
-    write_atomically(path, json.dumps(record, allow_nan=False) + "\n")
+    write_json(path, record)
 
 
 def format_top(evaluations: Iterable[Evaluation]) -> str:

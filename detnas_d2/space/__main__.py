@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..commands import command, new_parser
-from ..space_file import configured_input_size, load_space
-from ..trust import add_trust
-from . import SPACES, Architecture, CostTable
+from ..space_file import add_space, space_and_size
+from . import Architecture, CostTable
 from .cost import FLOPS_CONVENTION, PARAMS_CONVENTION
 
 PROGRAM = "python -m detnas_d2.space"
@@ -15,30 +14,15 @@ PROGRAM = "python -m detnas_d2.space"
 
 @command(PROGRAM)
 def main(argv: Sequence[str]) -> None:
-    parser = add_trust(new_parser(__doc__, PROGRAM))
-    parser.add_argument(
-        "space",
-        metavar="SPACE",
-        help=f"{', '.join(SPACES)}, or a LazyConfig file (.py), or a run's config.yaml",
-    )
+    parser = add_space(new_parser(__doc__, PROGRAM))
     parser.add_argument(
         "architecture",
         metavar="ARCHITECTURE",
         help="choices as 2,1,2,0,... from the first block on, or a best_architecture.json",
     )
-    parser.add_argument(
-        "--input-size",
-        metavar=("H", "W"),
-        nargs="+",
-        type=int,
-        help="height and width in pixels, or one number for both (default: search.input_size of "
-        "the config file, or else 224)",
-    )
     args = parser.parse_args(argv)
-    space = load_space(args.space, trust=args.trust)
-    size = args.input_size or configured_input_size(args.space, trust=args.trust) or [224]
-    cost = CostTable(space, list(size) * 2 if len(size) == 1 else size)
-    print(_report(Architecture.parse(args.architecture, space), cost))
+    space, size = space_and_size(args)
+    print(_report(Architecture.parse(args.architecture, space), CostTable(space, size)))
 
 
 def _report(architecture: Architecture, cost: CostTable) -> str:

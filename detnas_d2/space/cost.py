@@ -27,7 +27,6 @@ class CostTable:
     Attributes:
         flops, params: the costs (FLOPS_CONVENTION, PARAMS_CONVENTION), called with architectures;
             integers.
-        min_flops, max_flops: int, exact over the whole space.
 
     Args:
         input_size: (height, width) in pixels.
@@ -54,7 +53,6 @@ class CostTable:
             space, "multiply-adds", flops, stem.weights * height * width
         )
         self.params: BlockCost[int] = BlockCost(space, "parameters", params, stem.params)
-        self.min_flops, self.max_flops = self.flops.minimum, self.flops.maximum
 
     def by_stage(self, architecture: Architecture) -> list[tuple[str, int, int]]:
         """(name, multiply-adds, parameters) of the stem and of each stage, in order."""
@@ -66,10 +64,6 @@ class CostTable:
             for k, cost in enumerate((self.flops, self.params)):
                 stage[k] += int(cost.table[i, choice])
         return [(name, flops, params) for name, (flops, params) in costs.items()]
-
-    def cheapest(self) -> Architecture:
-        """An architecture of min_flops; of equal choices in a block, the first."""
-        return self.flops.cheapest()
 
 
 def block_resolutions(space: SearchSpace, input_size: Sequence[int]) -> list[tuple[int, int]]:

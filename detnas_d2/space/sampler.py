@@ -103,7 +103,8 @@ class FlopsRangePathSampler(PathSampler):
         edges = [low, *(low + (high - low) / number * i for i in range(1, number)), high]
         self._bins = list(pairwise(edges))
         for i, (start, end) in enumerate(self._bins, 1):
-            overlaps = start <= self._cost.max_flops and end >= self._cost.min_flops
+            flops = self._cost.flops
+            overlaps = start <= flops.maximum and end >= flops.minimum
             if overlaps and any(self._attempt(0, n, start, end) for n in range(_ATTEMPTS)):
                 continue
             none = f"none of {_BATCH * _ATTEMPTS:,} random paths" if overlaps else "no path"
@@ -111,8 +112,8 @@ class FlopsRangePathSampler(PathSampler):
             which = f" (bin {i} of {number}: take fewer, or another range)" if number > 1 else ""
             raise SpaceError(
                 f"{none} of space {self.space.name!r} has from {start:,} to {end:,} multiply-adds "
-                f"at {height}x{width}{which}; its paths have from {self._cost.min_flops:,} to "
-                f"{self._cost.max_flops:,}"
+                f"at {height}x{width}{which}; its paths have from {flops.minimum:,} to "
+                f"{flops.maximum:,}"
             )
 
     def _draw(self, iteration: int) -> tuple[int, ...]:

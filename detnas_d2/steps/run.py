@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import json
 import os
 import re
 import signal
@@ -16,12 +15,12 @@ from pathlib import Path
 from statistics import fmean
 
 from ..errors import DetNASError
-from ..files import write_atomically
+from ..files import write_json
 from .step import Step
 
 PROGRESS = re.compile(r"eta: |\d+/\d+, generation|Inference done|left out|Traceback|Error")
-show = functools.partial(print, flush=True)
 STOPPED = "stopped; the same command goes on from there."
+say = functools.partial(print, flush=True)
 PERIOD = 10.0  # seconds between two notes of a step's time: what a kill -9 can lose
 
 
@@ -52,13 +51,13 @@ def run_steps(
     seconds = {s.name: took for s in steps if (took := s.seconds()) is not None}
     waiting = [s for s in steps if s.name not in seconds]
     if seconds:
-        show(f"{len(seconds)} of {len(steps)} steps were done before")
+        say(f"{len(seconds)} of {len(steps)} steps were done before")
     running: list[_Running] = []
     try:
         while waiting or running:
             for step in ready(waiting, [job.step for job in running])[: jobs - len(running)]:
                 waiting.remove(step)
-                show(f"{step.name}: {' '.join(step.command[1:])}")
+                say(f"{step.name}: {' '.join(step.command[1:])}")
                 running.append(_Running(step, jobs))
             if not running:
                 names = ", ".join(s.name for s in waiting)
@@ -73,9 +72,8 @@ def run_steps(
                     running.remove(job)
                     starts = f" in {job.starts} starts" if job.starts > 1 else ""
                     left = _time_left(steps, seconds, jobs, expected or {})
-                    show(
-                        f"[{len(seconds)}/{len(steps)}] {job.step.name}: {took:.0f} s{starts}{left}"
-                    )
+                    done = f"[{len(seconds)}/{len(steps)}] {job.step.name}"
+                    say(f"{done}: {took:.0f} s{starts}{left}")
     finally:
         for job in running:  # a failure, Ctrl-C, or SIGTERM by way of SystemExit
             job.process.terminate()
@@ -97,12 +95,13 @@ def _time_left(
     jobs: int,
     expected: Mapping[str, float],
 ) -> str:
-    """By the mean of the steps with the same config file, where one has run; else as expected."""
+    """By the mean of the steps with the same config file, where one has run; else as expected.
+    Tests, of which none may have run, are short and do not count."""
     known: dict[tuple[Path, str], list[float]] = {}
     for s in steps:
         if s.name in seconds:
             known.setdefault((s.config, s.kind), []).append(seconds[s.name])
-    left = [s for s in steps if s.name not in seconds]
+    left = [s for s in steps if s.name not in seconds and s.kind != "test"]
     times = [fmean(known.get((s.config, s.kind)) or [expected.get(s.name, 0.0)]) for s in left]
     if not left or 0.0 in times:
         return ""
@@ -141,7 +140,7 @@ class _Running:
         now = time.monotonic()
         if at_once or now - self._noted >= PERIOD:
             starts = [*self._before, round(now - self._begun, 1)]
-            write_atomically(self.step.starts_file, json.dumps(starts) + "\n")
+            write_json(self.step.starts_file, starts)
             self._noted = now
 
     def show_progress(self) -> None:
@@ -151,7 +150,7 @@ class _Running:
         self.position += len(whole + newline)
         for line in whole.decode(errors="replace").splitlines():
             if PROGRESS.search(line):
-                show(f"    {line.rstrip()[:160]}")
+                say(f"    {line.rstrip()[:160]}")
 
     def finish(self) -> float:
         """Mark the step as done; returns its seconds, over all starts."""
@@ -164,7 +163,7 @@ class _Running:
                 "the same command again to go on from there. Its last lines:\n" + "\n".join(last)
             )
         done = {**step.made_of(), "seconds": seconds, "starts": self.starts}
-        write_atomically(step.done_file, json.dumps(done) + "\n")
+        write_json(step.done_file, done)
         step.starts_file.unlink(missing_ok=True)
         return seconds
 

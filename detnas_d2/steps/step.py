@@ -153,10 +153,11 @@ class Step:
             if done.get(key) != now[key]:
                 how = self._differences(str(done.get("config"))) if key == "config" else ""
                 own = ", or choose another name in settings.py" * is_own(self.config.parent)
+                whole = "the folder (and those of the steps after it)"
+                remove = self.done_file if self.kind == "test" else whole  # which is the training's
                 raise ConfigError(
-                    f"{self.folder} holds the results of another {what} of {self.name}"
-                    f"{how}. Remove the folder (and those of the steps after it) to run the "
-                    f"step anew{own}."
+                    f"{self.folder} holds the results of another {what} of {self.name}{how}. "
+                    f"Remove {remove} to run the step anew{own}."
                 )
         return done["seconds"]
 

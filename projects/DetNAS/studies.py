@@ -90,7 +90,7 @@ class Study:
         search = self.step(f"step3_search_{self.detector}", "search")
         space, size = self.space, search.cfg.search.input_size
         cost = CostTable(space, size)
-        ends = pairwise(np.linspace(cost.min_flops, cost.max_flops, SPREAD + 1))
+        ends = pairwise(np.linspace(cost.flops.minimum, cost.flops.maximum, SPREAD + 1))
         drawn = {
             "random": search.draw(RANDOM, 1),
             "spread": [FlopsRangePathSampler(space, 0, *range_, size)(0) for range_ in ends],

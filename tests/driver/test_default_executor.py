@@ -8,8 +8,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from detnas_d2.driver import DefaultExecutor
+from detnas_d2.driver import CandidateExecutor, DefaultExecutor
 from detnas_d2.engine import ConfigError
+from detnas_d2.engine.setup import set_up_torch
 from detnas_d2.evaluation.cpu import with_threads
 
 CPU, GPU = (OmegaConf.create({"train": {"device": device}}) for device in ("cpu", "cuda"))
@@ -23,6 +24,7 @@ CPU, GPU = (OmegaConf.create({"train": {"device": device}}) for device in ("cpu"
         ({"threads": 0}, "search.executor.threads is 0; expected a whole number from 1, or null"),
         ({"workers": 1, "time_limit": 0}, "is 0; expected a finite number above 0, in seconds"),
         ({"time_limit": 60}, "search.executor.time_limit needs workers"),
+        ({"address": "auto"}, "search.executor.address needs workers"),
     ],
 )
 def test_wrong_settings(settings, message):
@@ -62,6 +64,20 @@ def test_what_fitness_depends_on():
     assert DefaultExecutor(1).depends_on(CPU) == {"processor": capability, "threads": 1}
     cluster = DefaultExecutor(1, address="auto")  # whose machines may be other ones
     assert cluster.depends_on(CPU) == {"processor": None, "threads": 1}
+    own = CandidateExecutor()  # one of the user's own; and what is set besides
+    own_cfg = OmegaConf.create({"train": {"device": "cpu", "cudnn_benchmark": True}})
+    with with_threads(2):
+        expected = {"processor": capability, "threads": 2, "train.cudnn_benchmark": True}
+        assert own.depends_on(own_cfg) == expected
     none = OmegaConf.create({"train": {"device": "cuda:77"}})
     with pytest.raises(ConfigError, match="'cuda:77', which PyTorch can't use"):
         DefaultExecutor(1).depends_on(none)
+
+
+def test_switches_of_pytorch():
+    """The same in the driver and in workers: of a GPU only, whatever Detectron2's version is."""
+    for device, now in (("cpu", "highest"), ("cuda", "high"), ("cuda", "highest")):
+        train = {"device": device, "float32_precision": "high" if device == "cpu" else now}
+        set_up_torch(OmegaConf.create({"train": train}))
+        assert torch.get_float32_matmul_precision() == now
+        assert not torch.backends.cudnn.benchmark

@@ -94,6 +94,7 @@ def test_a_config_that_is_not_the_ledgers_tells_nothing(begun, tmp_path):
         with pytest.raises(LedgerMismatch) as caught:
             opened(begun, resume=True).__enter__()
         assert list(caught.value.fields) == ["config_hash"]
+        assert "goes on with that version; its best can begin a new one" in str(caught.value)
 
 
 def test_ctrl_c_says_how_to_go_on(begun):

@@ -115,6 +115,7 @@ def test_classes_of_config_files_are_named_once(tmp_path, imported):
     ("key", "message"),
     [
         ("workers", "sets search.workers, .* does not have.*docs/config.md has all keys"),
+        ("executor: {address: null}, address", "you mean 'search.executor.address'"),
         ("flop_limit", "sets search.flop_limit, .*Did you mean 'search.flops_limit'"),
     ],
 )

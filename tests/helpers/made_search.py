@@ -70,7 +70,7 @@ def told_of(space: SearchSpace, /, **more: Any) -> dict[str, Any]:
         train = {"init_checkpoint": "", "output_dir": folder}
         cfg = OmegaConf.create({"search": search, "train": train})
         costs, algorithm = SearchCosts(cfg, space), SimpleNamespace(candidates=120)
-        write_description(cfg, "", "bbox/AP", costs, algorithm, [])
+        write_description(cfg, "bbox/AP", costs, algorithm, [])
         told = json.loads(Path(folder, "search.json").read_text())
     retrain = [{**RETRAIN, "config": "STEP4_CONFIG", "output": "STEP4_FOLDER"}]
     return {**told, "retrain": retrain, **more}

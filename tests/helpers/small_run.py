@@ -58,7 +58,7 @@ def at_small_width(cfg: DictConfig, output_dir: str) -> DictConfig:
         space = _narrow(resolve_space(instantiate(bottom.space)))
         bottom.space = dump_dataclass(space)
         if "architecture" in bottom:
-            bottom.architecture = str(CostTable(space).cheapest())
+            bottom.architecture = str(CostTable(space).flops.cheapest())
         if cfg.get("path_sampler") is not None:
             cfg.path_sampler.space = dump_dataclass(space)
             if "low" in cfg.path_sampler:

@@ -124,6 +124,7 @@ COMMANDS = [
         "detnas_d2.evaluation.latency 300m --device cuda --output l.json",
         "sees no GPU … --device=cpu",
     ),
+    Wrong("detnas_d2.evaluation.latency 300m --rounds 0", "--rounds: '0' is no whole number"),
     Wrong(f"detnas_d2.evaluation.latency 300m --output {VAL}/l.json", f"{VAL} … Check that path"),
     Wrong(CONVERT.format("no.pth"), "'no.pth' could not be read"),
     Wrong(

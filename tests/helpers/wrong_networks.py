@@ -135,11 +135,6 @@ SEARCHES = [
     ),
     search(f"{TABLE}no.json", "'no.json' can't be read … make it anew"),
     search(f"{TABLE}a.json", "'block_ms' … anew", write("a.json", "{}")),
-    search("search.executor.workers=-1", "search.executor.workers is -1 … from 0"),
-    search(
-        "search.executor.address=auto",
-        "search.executor.address needs workers … set search.executor.workers to 1",
-    ),
     search(
         "search.fitness.metric=bbox/AP05",
         "search.fitness.metric is 'bbox/AP05' … Did you mean … 'bbox/AP50'",
@@ -172,6 +167,10 @@ SEARCHES = [
     search(
         "dataloader.evaluator.dataset_name=digits_test",
         "dataset_name is 'digits_test' … 'digits_val' … set dataloader.test.dataset.names",
+    ),
+    search(
+        "search.executor.workers=1 search.executor.address=auto train.device=gpu",
+        "train.device is 'gpu'; expected cpu, cuda",
     ),
     begun(
         f"{STEP3} search.executor.workers=1 search.executor.address=127.0.0.1:9",

@@ -35,10 +35,7 @@ OVERRIDES = [
     train("optimizer.lr=nan", "optimizer.lr is nan … finite number above 0"),
     begun(f"{STEP2} optimizer.lr=1e30", "diverged at iteration … smaller optimizer.lr"),
     train("dataloader.train.total_batch_size=null", "total_batch_size is None … from 1"),
-    train("dataloader.train.num_workers=-1", "dataloader.train.num_workers is -1 … from 0"),
     train("train.seed=-1", "train.seed is -1 … from 0"),
-    train("train.log_period=0", "train.log_period is 0 … from 1"),
-    train("train.checkpointer.period=0", "train.checkpointer.period is 0 … from 1"),
     train("train.checkpointer.max_to_keep=-1", "train.checkpointer.max_to_keep is -1 … or null"),
     train(
         "dataloader.train.dataset.names=digit_train",

@@ -77,7 +77,7 @@ def test_a_step(path, tmp_path_factory):
         check_run(small, "search")
         fitness = instantiate(small.search.fitness)
         score = fitness.build(small, model, fitness.load(small))
-        score(CostTable(supernet.space).cheapest())
+        score(CostTable(supernet.space).flops.cheapest())
     elif supernet is None and path.name.startswith("step4_detection"):
         check_run(small, "test")
         evaluate_checkpoint(small)
@@ -93,11 +93,12 @@ def fits_at_full_size(key: str, cfg: DictConfig) -> None:
     cfg = cfg.copy()
     bottom = backbone_node(cfg)
     if "architecture" in bottom:
-        bottom.architecture = str(CostTable(resolve_space(instantiate(bottom.space))).cheapest())
+        space = resolve_space(instantiate(bottom.space))
+        bottom.architecture = str(CostTable(space).flops.cheapest())
     with torch.device("meta"):
         model = instantiate(cfg.model).eval()
     if (supernet := find_supernet(model)) is not None:
-        supernet.set_path(CostTable(supernet.space).cheapest())
+        supernet.set_path(CostTable(supernet.space).flops.cheapest())
         if "path_sampler" in cfg:
             assert instantiate(cfg.path_sampler).space == supernet.space
     check_fit(model)
@@ -132,11 +133,11 @@ def test_a_yacs_config(path, tmp_path, logging_restored):
         model = build_model(full).eval()
     supernet = find_supernet(model)
     if supernet is not None:
-        supernet.set_path(CostTable(supernet.space).cheapest())
+        supernet.set_path(CostTable(supernet.space).flops.cheapest())
     check_fit(model)
     small = {**SMALL, "OUTPUT_DIR": str(tmp_path)}
     if supernet is None:
-        small["MODEL.DETNAS.ARCHITECTURE"] = str(CostTable(get_space(SPACE)).cheapest())
+        small["MODEL.DETNAS.ARCHITECTURE"] = str(CostTable(get_space(SPACE)).flops.cheapest())
     cfg.merge_from_list([x for pair in small.items() for x in pair])
     train_one_yacs_step(cfg, supernet_wanted=supernet is not None)
 

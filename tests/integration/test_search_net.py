@@ -63,14 +63,12 @@ def test_search_json(searched, tiny_space):
     """What a search is, for who looks at its folder: costs that give each candidate's figures."""
     folder, _ = searched
     search = json.loads((folder / "search.json").read_text())
-    assert (search["candidates"], search["metric"], search["seed"]) == (18, "bbox/AP", 0)
-    assert search["weights"] == "output/step2/model_final.pth"
-    assert search["config_file"].endswith("step3.py") and search["input_size"] == [64, 64]
-    assert search["algorithm"].endswith("EvolutionarySearch") and search["versions"]["torch"]
+    assert (search["candidates"], search["metric"]) == (18, "bbox/AP")
+    assert search["algorithm"].endswith("EvolutionarySearch") and search["input_size"] == [64, 64]
     space = search["space"]
     assert (space["name"], space["fingerprint"]) == ("tiny", tiny_space.fingerprint)
     assert space["choices"] == [choice.name for choice in tiny_space.choices]
-    assert space["options"] == [[0, 1, 2]] * 5 and search["baseline"] == [0] * 5
+    assert search["baseline"] == [0] * 5
     assert space["stem"] == {"name": "stem", "channels": 8, "resolution": [32, 32]}
     assert [stage["blocks"] for stage in space["stages"]] == [1, 1, 2, 1]
     assert space["stages"][-1]["resolution"] == [2, 2]

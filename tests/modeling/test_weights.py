@@ -114,9 +114,9 @@ def test_like_to_like(space, randomize, describing, make, around):
 def test_supernet_to_fixed_is_sliced(space, randomize, describing, around):
     source, model = randomize(around(supernet(space))), around(fixed(space))
     report = load_weights(model, checkpoint(source, describing))
-    prefix, network = find_backbone(model)
-    path = Architecture(space, A)
-    assert equal(slice_supernet(source.state_dict(), path, prefix), model.state_dict())
+    network = find_backbone(model)[1]
+    body = find_backbone(source)[1].state_dict()
+    assert equal(slice_supernet(body, Architecture(space, A)), network.state_dict())
     assert "supernet" in report
     images = torch.randn(2, 3, 64, 64)
     ours = find_backbone(source)[1]

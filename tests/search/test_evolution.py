@@ -165,12 +165,12 @@ def test_exhausted_small_space_ends_early_at_its_optimum(tiny, instant, separabl
 
 @both
 def test_limit_that_none_and_that_one_of_a_million_meets(demo, instant, cost, search):
-    minimum = cost(demo).min_flops
+    minimum = cost(demo).flops.minimum
     with pytest.raises(LimitError, match=f"{minimum:,}"):
         search(demo, CostLimits(demo, [CostLimit(cost(demo).flops, minimum - 1)]))
     limit = CostLimits(demo, [CostLimit(cost(demo).flops, minimum)])
     result = search(demo, limit).run(instant(lambda a: 1.0)[0])
-    assert [e.architecture for e in result.evaluations] == [cost(demo).cheapest()]
+    assert [e.architecture for e in result.evaluations] == [cost(demo).flops.cheapest()]
     assert "262,144 random draws from space 'demo', after 1" in result.stopped_because
 
 

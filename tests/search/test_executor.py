@@ -138,10 +138,11 @@ def test_many_failures_in_a_row_end_the_search(demo, open_ledger, cost, succeeds
     assert all(e.ok for e in evaluations) and len(ledger) == 60
 
 
-def test_progress_counts_and_estimates(tiny, record, caplog):
+def test_progress_counts_and_estimates(tiny, record, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
     now = 1000.0
-    progress = Progress(total=10, clock=lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    progress = Progress(total=10)
     progress.begin_batch([record(tiny, (0, 0, 0), 3.0), record(tiny, (0, 0, 1), None)])
     assert caplog.messages[-1] == "2/10: 2 candidates are in the ledger already"
     now += 600

@@ -191,8 +191,23 @@ def test_a_fault_of_a_machine_that_joins_later_costs_only_that(
     assert caplog.text.count("could not start: search.metric is wrong") == 2
 
 
-def start_badly(folder, *faults, workers=2):
-    return RayExecutor(faulty_fitness.make_badly, [folder, faults], workers=workers)
+def start_badly(folder, *faults, workers=2, cpus=1):
+    shared = [folder, faults]
+    make = faulty_fitness.make_badly
+    return RayExecutor(make, shared, workers=workers, cpus_per_worker=cpus)
+
+
+def test_a_bad_place_is_held(architectures, tmp_path, caplog, monkeypatch):
+    """Else all that wait would start there in vain. A start that hangs is one that failed."""
+    monkeypatch.setattr("detnas_d2.search.ray_pool.STARTS", 1)
+    monkeypatch.setattr("detnas_d2.search.ray_pool.START_LIMIT", 1.5)
+    message = "goes on with 2 workers"
+    with start_badly(tmp_path, "hang", workers=3, cpus=2) as executor:  # two places
+        wait_until(lambda: list(executor.run(architectures)) and message in caplog.text)
+        for _ in range(15):
+            list(executor.run(architectures))
+            time.sleep(0.2)
+        assert len(starts(tmp_path)) == 2 and "could not start: not done" in caplog.text
 
 
 @pytest.mark.parametrize(

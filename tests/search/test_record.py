@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from detnas_d2.search import Evaluation, format_top, rank
+from detnas_d2.search import Evaluation, rank
 from detnas_d2.search.record import best_of
+from detnas_d2.search.results import format_top
 
 KEYS = ["architecture", "status", "fitness", "metrics", "flops", "params", "generation", "seconds"]
 

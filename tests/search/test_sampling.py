@@ -30,8 +30,8 @@ def test_small_space_is_drawn_uniformly(tiny):
 def test_large_space_under_the_tightest_limits(demo, cost):
     """One of a million, and the few next to it, which uniform draws don't find."""
     table = cost(demo)
-    smallest = table.cheapest()
-    limit = CostLimits(demo, [CostLimit(table.flops, table.min_flops)])
+    smallest = table.flops.cheapest()
+    limit = CostLimits(demo, [CostLimit(table.flops, table.flops.minimum)])
     assert sampling.draw_unseen(demo, 5, set(), limit, rng()) == [smallest]
     assert sampling.draw_unseen(demo, 5, {smallest}, limit, rng()) == []
     second = sorted(

@@ -103,10 +103,10 @@ def test_time_left(root, capsys):
     """The mean of those with the same config, else what is expected."""
     config = DEMO / "step1_supernet.py"
     same = [Step(x, "train", config, root, (f"train.output_dir={x}",)) for x in "ab"]
-    steps = [*same, step(root, "step2_supernet")]
+    steps = [*same, step(root, "step2_supernet"), step(root, "step4_detection", "test")]
     run_steps(steps, expected={"b": 9e9, "step2_supernet": 600.0})
     ended = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
-    assert [line.partition("; ")[2] for line in ended] == ["about 10 min left"] * 2 + [""]
+    assert [line.partition("; ")[2] for line in ended] == ["about 10 min left"] * 2 + [""] * 2
 
 
 def test_a_failing_step_stops_and_is_gone_on_with(root, capsys):
@@ -143,6 +143,10 @@ def test_results_of_another_config_are_refused(root):
     # what changes no result changes nothing here either
     run_steps([step(root, "step1_supernet", "train", "dataloader.train.num_workers=2")])
     assert len(calls(root)) == 1
+    # of a test, whose folder is the training's
+    run_steps([step(root, "step4_detection", "test")])
+    with pytest.raises(ConfigError, match=r"Remove \S+/done_test\.json to run the step anew\.$"):
+        run_steps([step(root, "step4_detection", "test", "train.seed=7")])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
