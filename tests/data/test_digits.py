@@ -7,26 +7,21 @@ import itertools
 import os
 import signal
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
-from PIL import Image
 
 from detnas_d2.data import (
     DataError,
     DigitsParameters,
     digit_scenes,
-    make_digits,
     write_digits,
 )
 from detnas_d2.data.atomic import MARKER, write_folder_once
 from detnas_d2.data.digit_scenes import SPLITS, DigitScenes
-from detnas_d2.engine import load_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -103,25 +98,6 @@ def test_all_forms(digits_voc):
             for records in (coco, voc)
         ]
         assert boxes[0] == boxes[1] and len(coco) == count <= len(boxes[0])
-    for split, count in (("train", 3), ("val", 2)):
-        records = DatasetCatalog.get(f"digits_cls_{split}")
-        assert np.bincount([r["category_id"] for r in records]).tolist() == [count] * 3
-        assert all(Image.open(r["file_name"]).size == (32, 32) for r in records)
-        # Classes are sorted folder names, as in ImageNet's form.
-        names = MetadataCatalog.get(f"digits_cls_{split}").thing_classes
-        assert names == ["one", "seven", "zero"]
-
-
-def test_concurrent_writers_write_once(tmp_path):
-    written = []
-
-    def write(folder):
-        time.sleep(0.1)
-        written.append(folder)
-
-    with ThreadPoolExecutor(3) as pool:
-        done = list(pool.map(lambda _: write_folder_once(tmp_path / "set", {}, write), range(3)))
-    assert done == [tmp_path / "set"] * 3 and len(written) == 1
 
 
 def test_without_scikit_learn_the_extra_is_named(tmp_path, monkeypatch):
@@ -130,19 +106,6 @@ def test_without_scikit_learn_the_extra_is_named(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"pip install -e \.\[demo\]"):
         write_digits(tmp_path / "a", TINY)
     assert not (tmp_path / "a").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "config"),
-    [
-        ("demo", "demo/step2_supernet"),
-        ("demo", "own_space/step2_supernet_se_skip"),
-        ("digits", "digits/step2_supernet_fpn"),
-    ],
-)
-def test_a_set_has_the_classes_of_the_configs_that_it_is_named_for(name, config):
-    model = load_config(f"{CONFIGS}/{config}.py").model
-    assert len(make_digits.SETS[name].classes) == model.roi_heads.num_classes
 
 
 def test_a_write_that_is_killed_leaves_nothing_that_looks_whole(tmp_path):

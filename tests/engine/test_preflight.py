@@ -27,13 +27,6 @@ def refusal(cfg, kind="train", **kwargs):
     return str(info.value)
 
 
-def test_a_run_that_can_start(cfg, tmp_path):
-    check_run(cfg, "train")
-    check_run(cfg, "train", Processes(2))
-    check_run(cfg, "train", Processes(0))  # one, as launch has it
-    assert not (tmp_path / "out").exists()
-
-
 def test_the_device(cfg, monkeypatch):
     cfg.train.device = "cuda"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
