@@ -23,8 +23,6 @@ from detnas_d2.data import (
 from detnas_d2.data.atomic import MARKER, write_folder_once
 from detnas_d2.data.digit_scenes import SPLITS, DigitScenes
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-
 TINY = DigitsParameters(
     image_size=48,
     classes=(2, 5),
