@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
         if args.eval_only:
             evaluate_checkpoint(cfg)
             if not os.path.exists(os.path.join(cfg.train.output_dir, CONFIG_FILE)):
-                save_config(cfg)  # else it is the training's
+                save_config(cfg)  # else it is the training's, or a former test's
             return
         trainer = build_trainer(cfg)
         trainer.resume_or_load(resume=args.resume)

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from .commands import command, new_parser
 from .data.drawing import draw_boxes, write_picture
-from .data.image_files import readable
+from .data.image_files import PHOTOGRAPHS
 from .engine.machines import check_device
 from .errors import DetNASError
 from .export import Trained, load_trained
@@ -100,7 +100,7 @@ def find_images(arguments: Sequence[str], folder: Path) -> list[Path]:
             files = [path]
         elif path.is_dir():
             inside = folder.resolve() if path.resolve() in folder.resolve().parents else None
-            images = (p for p in path.rglob("*") if p.suffix.lower() in readable() and p.is_file())
+            images = (p for p in path.rglob("*") if p.suffix.lower() in PHOTOGRAPHS and p.is_file())
             files = sorted(p for p in images if inside not in p.resolve().parents)
         else:
             files = sorted(p for p in map(Path, glob(argument, recursive=True)) if p.is_file())

@@ -13,6 +13,8 @@ from typing import Any
 
 from .rules import DEVICE, FILE, FLAG, FOLDER, LIST, NODE, SIZE, Rule, number, whole
 
+_PRECISION = Rule("highest, high or medium", lambda v: v in ("highest", "high", "medium", ""))
+
 
 def _key(default: Any, rule: Rule, runs: str = "train") -> Any:
     """A setting with its rule, and the kinds of run that use it."""
@@ -73,7 +75,7 @@ class Train:
     init_backbone_only: bool = _key(False, FLAG.or_null())
     init_path_only: bool = _key(False, FLAG.or_null())
     max_iter: int = _key(90000, whole(1, "iterations"))
-    seed: int = _key(0, whole(0), "train test search")
+    seed: int = _key(0, whole(0, most=2**31 - 1), "train test search")
     amp: Amp = Amp()
     checkpointer: Checkpointer = Checkpointer()
     eval_period: int = _key(0, whole(0, "iterations"))
@@ -136,7 +138,10 @@ def keys_of(schema: type, prefix: str) -> Iterator[tuple[str, Field[Any]]]:
 
 
 KEYS = dict([*keys_of(Train, "train"), *keys_of(Search, "search")])
-OF_DETECTRON2 = ("train.cudnn_benchmark", "train.float32_precision")
+OF_DETECTRON2 = {
+    "train.cudnn_benchmark": FLAG,
+    "train.float32_precision": _PRECISION,
+}
 """Keys that a config may have besides, as Detectron2 has them: switches of PyTorch."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .own_modules import find_own_modules, why_not_read
@@ -85,4 +85,5 @@ def space_and_size(args: Namespace) -> tuple[SearchSpace, tuple[int, int]]:
         search = read_config(args.space, trust=args.trust).get("search")
         size = search.get("input_size") if isinstance(search, Mapping) else None
     size = size or [224]
-    return space, checked_size(list(size) * 2 if len(size) == 1 else size)
+    alone = isinstance(size, Sequence) and len(size) == 1
+    return space, checked_size(list(size) * 2 if alone else size)

@@ -210,4 +210,5 @@ def order(key: Any) -> tuple[bool, Any]:
 
 
 def _shown(entry: dict[str, Any], *keys: str) -> str:
-    return ", ".join(f"{key} is {show(entry.get(key))}" for key in keys)
+    shown = ((key, "null" if entry.get(key, 0) is None else show(entry.get(key))) for key in keys)
+    return ", ".join(f"{key} is {text}" for key, text in shown)

@@ -55,8 +55,12 @@ def find_file(folder: Path, name: str) -> str | None:
         return None
 
 
+PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".jfif", ".ppm", ".tif", ".tiff", ".webp")
+"""The suffixes of what counts as an image in a folder that no annotation speaks of."""
+
+
 @functools.cache
-def readable() -> tuple[str, ...]:
+def _readable() -> tuple[str, ...]:
     """The suffixes of images that the image library reads, in small letters."""
     suffixes = PIL.Image.registered_extensions()
     return tuple(suffix for suffix, form in suffixes.items() if form in PIL.Image.OPEN)
@@ -73,7 +77,7 @@ def find_image(folder: Path, stem: str) -> Path | None:
 def _images(folder: Path) -> dict[str, set[str]]:
     names: dict[str, set[str]] = defaultdict(set)
     for path in listed(folder):
-        if path.name.lower().endswith(readable()):
+        if path.name.lower().endswith(_readable()):
             names[path.stem].add(path.name)
     return names
 

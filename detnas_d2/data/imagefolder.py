@@ -11,7 +11,7 @@ from detectron2.data import MetadataCatalog
 
 from detnas_d2.data.catalog import IMAGE_FOLDER, register_dataset
 from detnas_d2.data.errors import DataError, MissingDatasetError
-from detnas_d2.data.image_files import readable
+from detnas_d2.data.image_files import PHOTOGRAPHS
 from detnas_d2.data.records import ImageRecords
 from detnas_d2.data.seeding import derive_seed
 
@@ -52,7 +52,7 @@ def load_image_folder(
 
 def _files(root: Path, folder: str, label: int, held_out: bool | None) -> list[str]:
     names = (name for name in os.listdir(root / folder) if not name.startswith("."))
-    files = sorted(f"{folder}/{name}" for name in names if name.lower().endswith(readable()))
+    files = sorted(f"{folder}/{name}" for name in names if name.lower().endswith(PHOTOGRAPHS))
     if not files:
         raise DataError(f"The class folder {root / folder} holds no image that Pillow reads.")
     if held_out is None:

@@ -133,9 +133,11 @@ def _forget(record: Path, made_of: dict[str, str]) -> None:
     """Removes the record of other data and what was estimated with them, unless one has trained."""
     output, folder = record.parent, record.with_suffix("")
     untrained = [record, *(file for pattern in _UNTRAINED for file in output.glob(pattern))]
-    of, images = made_of.get("annotations", "other annotations"), made_of.get("images", "others")
-    what = f"{folder} was made of {of}, images in {images}: the annotations have changed, or "
-    what += "settings.py names others now"
+    what = f"{record} is missing or damaged, so what {folder} was made of is not known"
+    if made_of:
+        of, images = (made_of.get(key, f"other {key}") for key in ("annotations", "images"))
+        what = f"{folder} was made of {of}, images in {images}: the annotations have changed, or "
+        what += "settings.py names others now"
     if {*output.glob("[!.]*")} - {folder, *untrained}:
         raise DataError(
             f"{what}. Choose another name in settings.py, or remove {output} with all that was "

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ..data import DataError, describe_missing, missing_datasets
 from ..errors import ConfigError
 from ..rules import number, whole, why_wrong
-from ..settings import KEYS
+from ..settings import KEYS, OF_DETECTRON2
 from ..space import Architecture, ArchitectureError, SpaceError, resolve_space
 from .checkpoint_file import why_no_checkpoint
 from .machines import ONE, Processes, wrong_device
@@ -37,9 +37,11 @@ _PARTS = {
     "model": {"num_classes": whole(1)},
     "model.roi_heads": {"num_classes": whole(1)},
 }
-_RULES = {key: field.metadata["rule"] for key, field in KEYS.items()} | {
-    f"{part}.{key}": rule for part, rules in _PARTS.items() for key, rule in rules.items()
-}
+_RULES = (
+    {key: field.metadata["rule"] for key, field in KEYS.items()}
+    | OF_DETECTRON2
+    | {f"{part}.{key}": rule for part, rules in _PARTS.items() for key, rule in rules.items()}
+)
 """What a value has to be, where the config has the key."""
 PURPOSE = {
     "train": "a training (train_net.py; steps 1, 2 and 4)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 
@@ -47,7 +48,7 @@ def stated_architecture(path: Path) -> list[int] | None:
         WeightsError: as `stated_network`.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except Exception:  # the checkpointer says what is amiss
         return None
     stated = stated_network(checkpoint) if isinstance(checkpoint, dict) else Stated()

@@ -192,15 +192,14 @@ def _architecture(
     name, fingerprint, theirs = stated
     if fingerprint != space.fingerprint:
         why = (
-            "their spaces differ in their description: stages, choices or settings of a choice. "
-            "Convert a released file anew (projects/DetNAS/paper/convert_weights.py); else"
+            "their spaces differ in their description: stages, choices or settings of a choice"
             if name == space.name
             else "other spaces"
         )
         raise WeightsError(
             f"the weights are of {_name(name, theirs)}, the model is {_name(space.name, ours)}: "
-            f"{why} (fingerprints {fingerprint[:12]} and {space.fingerprint[:12]}); give both "
-            "the same space"
+            f"{why} (fingerprints {fingerprint[:12]} and {space.fingerprint[:12]}). Give both the "
+            "same space; a released file: convert it anew (projects.DetNAS.paper.convert_weights)"
         )
     return theirs
 

@@ -115,6 +115,7 @@ class WorkerPool:
         self._numbers = itertools.count()
         self.workers: list[Worker] = []
         self._given_up: list[Worker] = []
+        self._in_vain = ""
 
     def wake(self, candidates: int) -> None:
         """As many workers as there are candidates; those that waited must still be alive."""
@@ -220,28 +221,28 @@ class WorkerPool:
         self.workers.remove(worker)
         self._given_up.append(worker)
         self._wanted -= 1
+        self._in_vain = f"No worker can start ({STARTS} times in vain); at last:\n{reason}"
         if not self.workers:
-            raise SearchError(f"No worker can start ({STARTS} times in vain); at last:\n{reason}")
+            raise SearchError(self._in_vain)
         logger.error("The search goes on with %d workers", self._wanted)
 
     def _check_places(self) -> None:
-        """Tell, once, of workers that wait for a place. Raises SearchError: not one has got one."""
+        """Tell, once, of workers that wait for a place. Raises SearchError: all of them wait."""
         waiting = [w.since for w in self.workers if w.place is None]
         now = time.monotonic()
         # from the last on: the others may have waited long for more places than there are
         if waiting and len(waiting) == len(self.workers) and now >= max(waiting) + PLACE_LIMIT:
             raise SearchError(
-                f"Not one worker got a place in {PLACE_LIMIT:g} s. Each needs {self._needs}; "
+                self._in_vain  # the places are taken by those that could not start
+                or f"Not one worker got a place in {PLACE_LIMIT:g} s. Each needs {self._needs}; "
                 f"the cluster has {_as_text(self._ray.cluster_resources())}, of which free: "
                 f"{_as_text(self._ray.available_resources())}. Add machines, wait until others "
                 "leave them, or ask for less."
             )
         if waiting and not self._told and now >= min(waiting) + TELL_AFTER:
             self._told = True
-            logger.warning(
-                "%d of %d workers wait for a place (%s each); they join when there is one",
-                *(len(waiting), len(self.workers), self._needs),
-            )
+            wait = f"{len(waiting)} of {len(self.workers)} workers wait for a place"
+            logger.warning(f"{wait} ({self._needs} each); they join when there is one")
 
 
 def _as_text(resources: Mapping[str, float]) -> str:

@@ -14,7 +14,7 @@ MAY_NOT = "The run cannot start"
 
 OVERRIDES = [
     train("train.max_itr=3", "no key 'train.max_itr' … 'train.max_iter'"),
-    train("trian.seed=3", "no key 'trian.seed' … 'train.seed'"),
+    train("+train.float32_precision=higest", "is 'higest'; expected highest, high or medium"),
     Wrong(
         f"search_net.py @step3 {NEW} search.flop_limit=3",
         "no key 'search.flop_limit' … 'search.flops_limit' … docs/config.md has all keys",

@@ -198,16 +198,14 @@ def start_badly(folder, *faults, workers=2, cpus=1):
 
 
 def test_a_bad_place_is_held(architectures, tmp_path, caplog, monkeypatch):
-    """Else all that wait would start there in vain. A start that hangs is one that failed."""
+    """Else all that wait would start there in vain."""
     monkeypatch.setattr("detnas_d2.search.ray_pool.STARTS", 1)
-    monkeypatch.setattr("detnas_d2.search.ray_pool.START_LIMIT", 1.5)
-    message = "goes on with 2 workers"
-    with start_badly(tmp_path, "hang", workers=3, cpus=2) as executor:  # two places
-        wait_until(lambda: list(executor.run(architectures)) and message in caplog.text)
+    with start_badly(tmp_path, "raise", workers=3, cpus=2) as executor:  # two places
+        wait_until(lambda: list(executor.run(architectures)) and "on with 2 wor" in caplog.text)
         for _ in range(15):
             list(executor.run(architectures))
             time.sleep(0.2)
-        assert len(starts(tmp_path)) == 2 and "could not start: not done" in caplog.text
+        assert len(starts(tmp_path)) == 2 and "ValueError: no" in caplog.text
 
 
 @pytest.mark.parametrize(

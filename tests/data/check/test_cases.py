@@ -48,7 +48,7 @@ RIGHT = {
     "ids_as_floats": Case(6, "id 1.0", "mended"),
     "image_id_text": Case(6, "image_id is '1'", "mended"),
     "image_too_many_pixels": Case(6, "LEFT OUT: .*big.png.*cut them into tiles", "image-large"),
-    "iscrowd_null": Case(6, "iscrowd is missing", "mended"),
+    "iscrowd_null": Case(6, "iscrowd is null", "mended"),
     "json_bom": Case(4, "encoding is utf-8-sig", "mended"),
     "mostly_crowd": Case(12, "WARNING.*9 of 12 boxes.*set iscrowd to 0", "crowd-many"),
     "names_backslash": Case(4, r"images\\im0.jpg is images/im0.jpg", "mended"),

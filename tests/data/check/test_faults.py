@@ -97,7 +97,7 @@ JSON_EDITS = {
     "box outside": (first("annotations", bbox=[64, 20, 9, 9]), "box-damaged: outside the image"),
     "box partly outside": (first("annotations", bbox=[60, 20, 9, 9]), None),
     "crowd": (first("annotations", iscrowd=1), None),
-    "crowd null": (first("annotations", iscrowd=None), "mended: iscrowd is missing"),
+    "crowd null": (first("annotations", iscrowd=None), "mended: iscrowd is null"),
     "ignore": (first("annotations", ignore=1), "box: expected 0 or 1, and 0"),
     "no area": (first("annotations", area=...), "detail: computed from the box"),
     **{
