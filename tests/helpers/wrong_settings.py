@@ -68,7 +68,7 @@ CONFIGS = [
         "train_net.py --config-file configs/tiny/stpe2.py",
         "'configs/tiny/stpe2.py' does not exist … Did you mean 'configs/tiny/step2.py'",
     ),
-    Wrong("train_net.py --config-file configs/tiny", "'configs/tiny' … step2.py"),
+    Wrong("train_net.py --config-file configs/tiny", "'configs/tiny' … mean 'configs/tiny/"),
     Wrong(
         "train_net.py --config-file c.yaml",
         "lacks model … Start from one in configs/",
