@@ -55,7 +55,7 @@ CHECKPOINTS = [
     ),
     begun(
         f"train_net.py @of_other_space {NEW}",
-        "of the supernet of space 'tiny' … of space 'other' … give both the same space",
+        "of the supernet of space 'tiny' … of space 'other' … Give both the same space",
     ),
     begun(
         f"{TEST} train.init_checkpoint=output/step1/model_final.pth",

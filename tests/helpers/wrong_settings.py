@@ -138,7 +138,7 @@ MACHINE = [
     ),
     begun(
         "train_net.py @of_other_space --resume train.output_dir=output/step2",
-        "space 'tiny' … space 'other' … give both the same space",
+        "space 'tiny' … space 'other' … Give both the same space",
     ),
     begun(
         "train_net.py @step2 --resume train.output_dir=output/n",
