@@ -107,8 +107,8 @@ def find_images(arguments: Sequence[str], folder: Path) -> list[Path]:
         if not files:
             what = "has no images" if path.is_dir() else "does not exist"
             raise PredictError(
-                f"{argument!r} {what}; expected image files, folders of them or a glob in quotes "
-                "such as 'photos/*.jpg'"
+                f"{argument!r} {what}; expected image files, folders of them "
+                f"({', '.join(PHOTOGRAPHS)}) or a glob in quotes such as 'photos/*.jpg'"
             )
         for file in files:
             found.setdefault(file.resolve(), file)

@@ -54,7 +54,8 @@ def _files(root: Path, folder: str, label: int, held_out: bool | None) -> list[s
     names = (name for name in os.listdir(root / folder) if not name.startswith("."))
     files = sorted(f"{folder}/{name}" for name in names if name.lower().endswith(PHOTOGRAPHS))
     if not files:
-        raise DataError(f"The class folder {root / folder} holds no image that Pillow reads.")
+        suffixes = ", ".join(PHOTOGRAPHS)
+        raise DataError(f"The class folder {root / folder} holds no image ({suffixes}).")
     if held_out is None:
         return files
     rng = np.random.default_rng(derive_seed(0, _HOLD_OUT, label))
