@@ -32,7 +32,7 @@ from detnas_d2.data.own import prepare_folder
 from detnas_d2.driver.estimate import Predicted, estimate_table, predict
 from detnas_d2.engine import ConfigError
 from detnas_d2.engine.overrides import as_override
-from detnas_d2.files import write_atomically
+from detnas_d2.files import write_json
 from detnas_d2.report import draw_detections, write_report
 from detnas_d2.search import read_ledger
 from detnas_d2.steps import STOPPED, Step, StepError, is_own, run_steps
@@ -138,7 +138,7 @@ def estimate(steps: Sequence[Step], file: Path, *, only: bool, long: bool) -> di
         found = {config: predict(s.name, s.cfg, s.gpus) for config, s in by_config.items()}
         measured = {s.name: found[s.config]._replace(name=s.name) for s in left}
         kept = {name: (p, configs[name]) for name, p in measured.items()}
-        write_atomically(file, json.dumps(kept) + "\n")
+        write_json(file, kept)
     print(estimate_table([measured[s.name] for s in left]))
     for step in left:
         if spent := sum(step.earlier_starts()):
@@ -167,7 +167,7 @@ def run(dataset: str, detector: str | None, *, only_estimate: bool, long: bool) 
     output, suffix = Path(search.writes).parents[1], f"_{detector}" if detector else ""
     random_file = output / f"random_architecture{suffix}.json"
     (random,) = search.draw(1, RANDOM_SEED)
-    write_atomically(random_file, json.dumps(random.to_json()) + "\n")
+    write_json(random_file, random.to_json())
     steps, expected = with_random(steps, random_file), {}
     if is_own(folder):
         file = output / "estimate.json"
@@ -235,7 +235,7 @@ def report(steps: Sequence[Step], seconds: Mapping[str, float], output: Path, su
     by_name = {s.name: s for s in steps}
     summary = summarise(by_name, seconds)
     summary_file = output / f"summary{suffix}.json"
-    write_atomically(summary_file, json.dumps(summary, indent=1) + "\n")
+    write_json(summary_file, summary, indent=1)
     print(summary_table(summary))
     print(f"figures: {summary_file}")
     test, picture = by_name["step5_test"], output / f"test_images{suffix}.png"

@@ -10,7 +10,6 @@ was trained on them.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import shutil
 import statistics
@@ -28,7 +27,7 @@ from detnas_d2.data.check.sources import sources_of
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Severity
 from detnas_d2.data.own_settings import own_settings
-from detnas_d2.files import parse_json, write_atomically
+from detnas_d2.files import parse_json, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +107,7 @@ def prepare(annotations: str, images: str, name: str, short_edge: int = SHORT_ED
         if dataset is None or not folder.is_dir():
             dataset = _make(source, images, short_edge, folder)
         made = {**asdict(dataset), "made_of": made_of}
-        write_atomically(record, json.dumps(made, indent=1) + "\n")
+        write_json(record, made, indent=1)
     return dataset
 
 

@@ -47,6 +47,6 @@ __all__ = [
     "get_cfg",
     "load_weights",
     "require_supernet",
-    "stated_network",
     "slice_supernet",
+    "stated_network",
 ]

@@ -17,7 +17,6 @@ their standard deviation.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import Any
 
 from detnas_d2.commands import command, new_parser
 from detnas_d2.engine import ConfigError, load_config
-from detnas_d2.files import write_atomically
+from detnas_d2.files import write_json
 from detnas_d2.steps import STOPPED, Step, run_steps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
     tests = [s for s in steps if s.kind == "test"]
     summary = summarise(networks.values(), tests)
     path = tests[0].folder.parent / f"{Path(args.test_config).stem}_{args.name}.json"
-    write_atomically(str(path), json.dumps(summary, indent=1) + "\n")
+    write_json(path, summary, indent=1)
     for metric, mean in summary["mean"].items():
         spread = summary["deviation"].get(metric)
         print(f"{metric:24s}{mean:8.2f}" + (f" ± {spread:.2f}" if spread is not None else ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detnas_d2.files import write_atomically
+from detnas_d2.files import write_json
 from detnas_d2.space import CostTable, FlopsRangePathSampler, SearchSpace
 from detnas_d2.steps import Step
 
@@ -98,7 +97,7 @@ class Study:
         for kind, architectures in drawn.items():
             for i, architecture in enumerate(architectures):
                 file = ROOT / self.output / "architectures" / f"{kind}_{i}.json"
-                write_atomically(file, json.dumps(architecture.to_json()) + "\n")
+                write_json(file, architecture.to_json())
 
     def steps(self) -> Iterator[Step]:
         """All steps; those that studies share have the same name and config."""

@@ -12,7 +12,6 @@ Nothing that is there is changed. Ends with status 1 where training could not us
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 from detnas_d2.commands import DEBUG, command, new_parser
 from detnas_d2.data.errors import DataError
 from detnas_d2.data.findings import Severity
-from detnas_d2.files import write_atomically
+from detnas_d2.files import write_json
 
 from .judge import SHORT_EDGE, own_parts, read_clean
 from .parts import FRACTIONS, deal, left_out, write_parts
@@ -117,7 +116,7 @@ def main(argv: Sequence[str]) -> int:
     print(text.encode("utf-8", "backslashreplace").decode())
     if args.json is not None:
         report = as_data(summaries, findings) | ({"written": written} if written else {})
-        write_atomically(args.json, json.dumps(report, indent=1) + "\n")
+        write_json(args.json, report, indent=1)
     if args.split is not None and broken:
         raise DataError(
             "No splits were written, for whole files of the data would be missing in them: mend "
