@@ -100,15 +100,15 @@ class _Reader:
     def read_all(self, content: Any, key: str, read: Callable[[dict[str, Any]], None]) -> None:
         for i, entry in enumerate(content.get(key) or []):
             entry = entry if isinstance(entry, dict) else {}
-            self._place: tuple[str, int, Any] = (key, i, entry.get("id"))
+            self._place: tuple[str, int, dict[str, Any]] = (key, i, entry)
             read(entry)
 
     def _note(self, code: str, what: str, name: str = "") -> None:
         """The place is put together here, for most of millions of entries need none."""
-        key, i, entry_id = self._place
+        key, i, entry = self._place
         place = f"{name}, " if name else ""
         self._findings.add(
-            code, self._split.name, f"{place}{key}[{i}] (id {show(entry_id)}): {what}"
+            code, self._split.name, f"{place}{key}[{i}] (id {show(entry, 'id')}): {what}"
         )
 
     def read_class(self, entry: dict[str, Any]) -> None:
@@ -182,7 +182,8 @@ class _Reader:
         entry["iscrowd"] = crowd
         for key, is_right in (("segmentation", is_mask), ("keypoints", is_keypoints)):
             if entry.get(key) and not is_right(entry[key]):
-                self._note("detail", f"{key} removed: {show(entry.pop(key))}", name)
+                self._note("detail", f"{key} removed: {show(entry, key)}", name)
+                del entry[key]
         given = entry.get("bbox")
         numbers = [number(x) for x in given] if isinstance(given, list) else []
         box: list[float] = [x for x in numbers if x is not None]
@@ -210,5 +211,4 @@ def order(key: Any) -> tuple[bool, Any]:
 
 
 def _shown(entry: dict[str, Any], *keys: str) -> str:
-    shown = ((key, "null" if entry.get(key, 0) is None else show(entry.get(key))) for key in keys)
-    return ", ".join(f"{key} is {text}" for key, text in shown)
+    return ", ".join(f"{key} is {show(entry, key)}" for key in keys)

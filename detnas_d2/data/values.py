@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Mapping
 from typing import Any
 
 from pycocotools import mask
@@ -37,9 +38,11 @@ def identity(value: Any) -> Any:
     return number if number is not None else value.strip() if isinstance(value, str) else None
 
 
-def show(value: Any) -> str:
-    """A value for a message, cut where it is long."""
-    return "missing" if value is None else reprlib.repr(value)
+def show(entry: Mapping[str, Any], key: str) -> str:
+    """A value of an entry for a message, cut where it is long."""
+    if key not in entry:
+        return "missing"
+    return "null" if entry[key] is None else reprlib.repr(entry[key])
 
 
 def is_keypoints(points: Any) -> bool:

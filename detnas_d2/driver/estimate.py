@@ -33,6 +33,7 @@ from ..space import resolve_space
 from ..trust import add_trust
 from .configured import build_algorithm, build_limit
 
+PROGRAM = "python -m detnas_d2.driver.estimate"
 ITERATIONS = 8
 
 
@@ -121,9 +122,9 @@ def estimate_table(predicted: Sequence[Predicted]) -> str:
     return tabulate(rows, header, colalign=("left", "right", "right", "right"))
 
 
-@command("python -m detnas_d2.driver.estimate")
+@command(PROGRAM)
 def main(argv: Sequence[str]) -> None:
-    parser = add_trust(new_parser(__doc__, "python -m detnas_d2.driver.estimate"))
+    parser = add_trust(new_parser(__doc__, PROGRAM))
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="and overrides, key=value")
     parser.add_argument("--num-gpus", type=int, default=1, metavar="N")
     args = parser.parse_intermixed_args(argv)
