@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -241,9 +241,10 @@ def report(steps: Sequence[Step], seconds: Mapping[str, float], output: Path, su
     test, picture = by_name["step5_test"], output / f"test_images{suffix}.png"
     predictions = test.folder / "coco_instances_results.json"
     names = test.cfg.dataloader.test.dataset.names
-    made = {"the report, for a browser": partial(write_report, output)}
+    made: dict[str, Callable[[], Path]] = {}
     if predictions.exists():
-        made = {"some test images": partial(draw_detections, names, predictions, picture), **made}
+        made["some test images"] = partial(draw_detections, names, predictions, picture)
+    made["the report, for a browser"] = partial(write_report, output)
     for what, make in made.items():
         try:
             print(f"{what}: {make()}")
