@@ -41,5 +41,6 @@ def test_python_blocks(page: Path, repository, monkeypatch):
     monkeypatch.setitem(sys.modules, module.__name__, module)
     document.namespace = vars(module)
     document.namespace.update(GIVEN.get(name_of(page), {}))
-    for example in document.examples():
+    assert (examples := list(document.examples()))
+    for example in examples:
         example.evaluate()

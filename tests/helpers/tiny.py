@@ -132,6 +132,12 @@ def backbone_node(architecture: Any, norm: Any, features: list[str]) -> DictConf
     return L(StandAloneNetwork)(architecture=list(architecture), **common)
 
 
+def train_loader(**more: Any) -> DictConfig:
+    settings = {"total_batch_size": 4, "aspect_ratio_grouping": False, **more}
+    parts = {"dataset": L(records)(names="train"), "mapper": L(NoiseMapper)()}
+    return L(build_train_loader)(**parts, **settings)
+
+
 def classifier(
     output_dir: Path | str, architecture: Any = None, optimizer: Any = SGD, norm: str = "BN"
 ) -> DictConfig:
@@ -142,21 +148,8 @@ def classifier(
         "optimizer": optimizer,
         "lr_multiplier": L(LinearParamScheduler)(start_value=1.0, end_value=0.0),
         "dataloader": {
-            "train": L(build_train_loader)(
-                dataset=L(records)(names="train"),
-                mapper=L(NoiseMapper)(),
-                total_batch_size=4,
-                num_workers=0,
-                seed="${train.seed}",
-                aspect_ratio_grouping=False,
-            ),
-            "calibration": L(build_train_loader)(
-                dataset=L(records)(names="train"),
-                mapper=L(NoiseMapper)(),
-                total_batch_size=4,
-                seed=0,
-                aspect_ratio_grouping=False,
-            ),
+            "train": train_loader(num_workers=0, seed="${train.seed}"),
+            "calibration": train_loader(seed=0),
             "test": L(build_test_loader)(
                 dataset=L(records)(names="val"), mapper=L(NoiseMapper)(augment=False), batch_size=5
             ),

@@ -22,6 +22,7 @@ from detnas_d2.search import rank, write_best
 
 SPACE = space_of(2, (1, 1))
 EVALUATIONS = made_evaluations(SPACE, 3)
+BEST = str(rank(EVALUATIONS)[0].architecture)
 UNREAD = "no detections.json that could be read"
 
 
@@ -87,7 +88,8 @@ def test_any_value(folder, without_drawing, name, key):
     content = yaml.safe_load((folder / name).read_text())  # JSON, too
     for value in VALUES:
         (folder / name).write_text(json.dumps(changed(content, key, value)))
-        html_of(folder)
+        html = html_of(folder)
+        assert (BEST in html) != (f"{name} can&#39;t be read" in html)
 
 
 def test_damage_is_told(folder, without_drawing):

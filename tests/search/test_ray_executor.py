@@ -192,9 +192,8 @@ def test_a_fault_of_a_machine_that_joins_later_costs_only_that(
 
 
 def start_badly(folder, *faults, workers=2, cpus=1):
-    shared = [folder, faults]
     make = faulty_fitness.make_badly
-    return RayExecutor(make, shared, workers=workers, cpus_per_worker=cpus)
+    return RayExecutor(make, [folder, faults], workers=workers, cpus_per_worker=cpus)
 
 
 def test_a_bad_place_is_held(architectures, tmp_path, caplog, monkeypatch):
