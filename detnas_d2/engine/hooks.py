@@ -18,6 +18,7 @@ from ..data.seeding import derive_seed
 from ..errors import ConfigError
 from ..files import TEMPORARY
 from ..modeling import require_supernet
+from .train_step import PathwiseStep
 
 if TYPE_CHECKING:
     from ..space import PathSampler
@@ -50,14 +51,15 @@ class PathResampling(HookBase):
 
     The path is a function of (seed, iteration), without the rank: all processes take the same
     path without talking to each other. The hook works in any Detectron2 trainer, a plain yacs
-    ``DefaultTrainer`` included.
+    ``DefaultTrainer`` included; with several paths an iteration, in one whose step is a
+    ``PathwiseStep``.
 
     Args:
-        sampler: maps an iteration to an ``Architecture``.
+        sampler: maps a pass to an ``Architecture``.
 
     Raises:
         ConfigError: (before training starts) if the trainer's model holds no supernet, or one of
-            another space than the sampler's.
+            another space than the sampler's; if its step takes one path an iteration.
     """
 
     def __init__(self, sampler: PathSampler) -> None:
@@ -70,9 +72,20 @@ class PathResampling(HookBase):
                 f"The path sampler draws from the space {self._sampler.space.name!r}, the supernet "
                 f"is of the space {self._supernet.space.name!r}; give both the same space."
             )
+        step = getattr(self.trainer, "_trainer", self.trainer)
+        if isinstance(step, PathwiseStep):
+            step.passes, step.before_pass = self._sampler.passes, self._set_path
+        elif self._sampler.passes > 1:
+            raise ConfigError(
+                f"The path sampler has {self._sampler.passes} paths an iteration; the trainer's "
+                f"step ({type(step).__name__}) takes one. Give it a PathwiseStep."
+            )
 
     def before_step(self) -> None:
-        self._supernet.set_path(self._sampler(self.trainer.iter))
+        self._set_path(0)
+
+    def _set_path(self, number: int) -> None:
+        self._supernet.set_path(self._sampler(self.trainer.iter * self._sampler.passes + number))
 
 
 class LossNormalizer(HookBase):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -28,11 +29,18 @@ class PathwiseStep(SimpleTrainer):
     Gradients of the former path are set to None, not to zero, before backward: SGD then passes
     over them, and neither momentum nor weight decay moves an inactive weight.
 
+    A step may be several passes with a batch each (``StrictlyFairPathSampler``). The gradient of
+    a weight is then its mean over the passes that it ran in, and losses are means over all.
+
     Args:
         model: maps a batch to a dict of scalar losses.
         data_loader: an iterable of batches.
         optimizer: over the model's parameters.
         amp: mixed precision (float16 with loss scaling) on a CUDA device.
+
+    Attributes:
+        passes: forward and backward passes of a step.
+        before_pass: called before each but the first, with its number in the step.
     """
 
     def __init__(
@@ -50,25 +58,39 @@ class PathwiseStep(SimpleTrainer):
         self._supernet = find_supernet(model)
         self._parameters = _in_forward_order(model)
         self._group = gradient_group(next(model.parameters()).device)
+        self.passes = 1
+        self.before_pass: Callable[[int], None] = lambda number: None
 
     def run_step(self) -> None:
-        start = time.perf_counter()
-        data = next(self._data_loader_iter)
-        data_time = time.perf_counter() - start
-
-        with self._same_rounding():
-            with torch.autocast("cuda", enabled=self.amp):
-                loss_dict = self.model(data)
-                losses = sum(loss_dict.values())
-            self.optimizer.zero_grad(set_to_none=True)
-            with averaged_gradients(self._running_parameters(), self._group):
-                self.grad_scaler.scale(losses).backward()
-        self._write_metrics(loss_dict, data_time)
+        data_time = 0.0
+        means: dict[str, torch.Tensor] = {}
+        runs: Counter[nn.Parameter] = Counter()
+        self.optimizer.zero_grad(set_to_none=True)
+        for number in range(self.passes):
+            if number:
+                self.before_pass(number)
+            start = time.perf_counter()
+            data = next(self._data_loader_iter)
+            data_time += time.perf_counter() - start
+            with self._same_rounding():
+                with torch.autocast("cuda", enabled=self.amp):
+                    loss_dict = self.model(data)
+                    losses = sum(loss_dict.values())
+                with averaged_gradients(self._running_parameters(), self._group):
+                    self.grad_scaler.scale(losses).backward()
+            for name, loss in loss_dict.items():
+                means[name] = means.get(name, 0) + loss.detach() / self.passes
+            if self.passes > 1:
+                runs.update(self._running_parameters())
+        for parameter, count in runs.items():
+            if count > 1 and parameter.grad is not None:
+                parameter.grad /= count
+        self._write_metrics(means, data_time)
         self.grad_scaler.step(self.optimizer)
         self.grad_scaler.update()
 
     def _running_parameters(self) -> Iterator[nn.Parameter]:
-        """Found when they are asked for, which a single process never does."""
+        """Found when they are asked for, which a single process with one pass never does."""
         idle = self._supernet.inactive_parameters() if self._supernet is not None else []
         idle_ids = {id(p) for p in idle}
         yield from (p for p in self._parameters if id(p) not in idle_ids)

@@ -198,14 +198,6 @@ class LazyTrainer(DefaultTrainer):
 
     def train(self) -> dict[str, Any] | None:
         """Train from ``start_iter``; returns the results of the last evaluation."""
-        sampler = getattr(self._loader, "batch_sampler", None)
-        if sampler is not None and hasattr(sampler, "start_step"):
-            sampler.start_step = self.start_iter
-        elif self.start_iter:
-            logger.warning(
-                "The train loader's batch_sampler has no 'start_step' (see build_train_loader): "
-                "the resumed training sees other images than an uninterrupted one would."
-            )
         try:
             TrainerBase.train(self, self.start_iter, self.max_iter)
         except FloatingPointError as e:
@@ -224,6 +216,14 @@ class LazyTrainer(DefaultTrainer):
         self.iter = min(self.iter, self.max_iter - 1)
         restore_storage(self.storage, self._restored_metrics)
         super().before_train()
+        sampler = getattr(self._loader, "batch_sampler", None)
+        if sampler is not None and hasattr(sampler, "start_step"):
+            sampler.start_step = self.start_iter * self._trainer.passes
+        elif self.start_iter:
+            logger.warning(
+                "The train loader's batch_sampler has no 'start_step' (see build_train_loader): "
+                "the resumed training sees other images than an uninterrupted one would."
+            )
 
     def state_dict(self) -> dict[str, Any]:
         state = TrainerBase.state_dict(self)

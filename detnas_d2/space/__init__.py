@@ -10,7 +10,12 @@ from .choices import Choice, Conv, ShuffleChoice, XceptionChoice
 from .cost import CostTable
 from .errors import ArchitectureError, SpaceError
 from .latency_table import LATENCY_ERROR, LatencyTable
-from .sampler import FlopsRangePathSampler, PathSampler, UniformPathSampler
+from .sampler import (
+    FlopsRangePathSampler,
+    PathSampler,
+    StrictlyFairPathSampler,
+    UniformPathSampler,
+)
 from .space import BlockSpec, SearchSpace, Stage
 from .spaces import SPACES, feature_channels, get_space, resolve_space
 
@@ -31,6 +36,7 @@ __all__ = [
     "ShuffleChoice",
     "SpaceError",
     "Stage",
+    "StrictlyFairPathSampler",
     "UniformPathSampler",
     "XceptionChoice",
     "feature_channels",

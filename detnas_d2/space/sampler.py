@@ -29,22 +29,28 @@ _ATTEMPTS = 1000  # of which one has to find a path, or a range counts as empty
 
 class PathSampler(ABC):
     """
-    Maps an iteration (from 0) to the path that is trained in it.
+    Maps a pass (forward and backward, counted from 0) to the path that runs in it.
+
+    Attributes:
+        passes: of one iteration, whose gradients make one update of the weights. With one, which
+            is Algorithm 1's number, a pass is an iteration.
 
     Raises:
-        SpaceError: for a seed, or later an iteration, that isn't an integer of at least 0.
+        SpaceError: for a seed, or later a pass, that isn't an integer of at least 0.
     """
+
+    passes = 1
 
     def __init__(self, space: SearchSpace | str, seed: int) -> None:
         self.space = resolve_space(space)
         self.seed = checked_integer(seed, "the seed", least=0)
 
-    def __call__(self, iteration: int) -> Architecture:
-        iteration = checked_integer(iteration, "the iteration", least=0)
-        return Architecture(self.space, self._draw(iteration))
+    def __call__(self, number: int) -> Architecture:
+        number = checked_integer(number, "the pass", least=0)
+        return Architecture(self.space, self._draw(number))
 
     @abstractmethod
-    def _draw(self, iteration: int) -> tuple[int, ...]:
+    def _draw(self, number: int) -> tuple[int, ...]:
         """The choices of one path."""
 
     def _random(self, iteration: int, attempt: int = 0) -> np.random.Generator:
@@ -61,6 +67,26 @@ class UniformPathSampler(PathSampler):
 
     def _draw(self, iteration: int) -> tuple[int, ...]:
         return tuple(self.space.draw(self._random(iteration), 1)[0].tolist())
+
+
+class StrictlyFairPathSampler(PathSampler):
+    """
+    As many paths an iteration as there are choices, in which every choice of every block runs
+    once: each block's choices in an order of its own (strict fairness: FairNAS, arXiv 1907.01845,
+    Algorithm 1). A block that fewer choices fit runs each of them equally often, or once more.
+    """
+
+    def __init__(self, space: SearchSpace | str, seed: int) -> None:
+        super().__init__(space, seed)
+        self.passes = max(map(len, self.space.options))
+
+    def _draw(self, number: int) -> tuple[int, ...]:
+        iteration, place = divmod(number, self.passes)
+        random = self._random(iteration)
+        return tuple(
+            int(np.resize(random.permutation(fitting), self.passes)[place])
+            for fitting in self.space.options
+        )
 
 
 class FlopsRangePathSampler(PathSampler):

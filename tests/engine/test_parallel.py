@@ -45,17 +45,19 @@ def test_all_ranks_have_the_same_weights(results):
     _, two, one = results
     assert tiny.same(two[0]["broadcast"], two[1]["broadcast"])
     assert tiny.same(two[0]["broadcast"], one["broadcast"])
-    assert tiny.same(two[0]["weights"], two[1]["weights"])
-    for name, tensor in one["weights"].items():  # the trajectory of the whole batch on one process
-        # naiveSyncBN neither counts batches nor takes Bessel's correction
-        if not name.endswith(("num_batches_tracked", "running_var")):
-            torch.testing.assert_close(two[0]["weights"][name], tensor, rtol=1e-3, atol=1e-3)
+    for run in ("weights", "fair"):
+        assert tiny.same(two[0][run], two[1][run])
+        for name, tensor in one[run].items():  # the trajectory of the whole batch on one process
+            # naiveSyncBN neither counts batches nor takes Bessel's correction
+            if not name.endswith(("num_batches_tracked", "running_var")):
+                torch.testing.assert_close(two[0][run][name], tensor, rtol=1e-3, atol=1e-3)
 
 
 def test_resumed_on_two_processes(results):
     folder, two, _ = results
     for rank in two:
         assert tiny.same(rank["resumed"], rank["weights"])
+        assert tiny.same(rank["fair_resumed"], rank["fair"])
     for whole, resumed in (("supernet", "resumed"), ("plain", "plain_resumed")):
         whole, resumed = folder / "of2" / whole, folder / "of2" / resumed
         assert tiny.same(tiny.state(resumed), tiny.state(whole))

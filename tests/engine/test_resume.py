@@ -10,6 +10,7 @@ import tiny
 from detectron2.engine import HookBase
 
 from detnas_d2.engine import LazyTrainer, build_trainer
+from detnas_d2.space import StrictlyFairPathSampler
 
 
 class Interrupted(Exception):
@@ -62,8 +63,16 @@ def compare(folder, expected):
     assert tiny.same(tiny.state(folder), tiny.state(expected))
 
 
+def fair(folder):
+    """Three passes an update, of the three choices."""
+    cfg = tiny.classifier(folder)
+    cfg.path_sampler._target_ = StrictlyFairPathSampler
+    return cfg
+
+
 MAKE = {
     "supernet": tiny.classifier,
+    "fair": fair,
     "fixed": lambda folder: tiny.classifier(folder, tiny.ARCHITECTURE, tiny.ADAMW),
     "detector": tiny.detector,
     "retinanet": tiny.retinanet,
@@ -102,6 +111,7 @@ def uninterrupted(tmp_path_factory):
         ("fixed", "kill", 8, 0),
         ("supernet", "kill", 3, 0),
         ("supernet", "exception", 4, 2),
+        ("fair", "kill", 3, 0),
         ("detector", "SIGTERM", 4, 2),
         ("retinanet", "kill", 5, 0),
     ],

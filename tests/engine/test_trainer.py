@@ -10,7 +10,7 @@ import torch
 from detectron2.engine import HookBase
 
 from detnas_d2.engine import SupernetTrainer, build_trainer
-from detnas_d2.space import UniformPathSampler
+from detnas_d2.space import StrictlyFairPathSampler, UniformPathSampler
 
 
 class Watch(HookBase):
@@ -114,3 +114,31 @@ def test_everything_can_be_overridden(tmp_path):
     assert set(trainer.train()) == {"classification"}
     assert called == OVERRIDABLE
     assert set(Users.test(cfg, trainer.model, tiny.OutputSum("val"))) == {"bbox"}
+
+
+def test_a_fair_step_takes_the_mean_over_the_passes_that_a_weight_ran_in(tmp_path):
+    cfg = tiny.classifier(tmp_path, optimizer=tiny.SGD)
+    cfg.path_sampler._target_ = StrictlyFairPathSampler
+    cfg.train.max_iter = 1
+    trainer = build_trainer(cfg)
+    model = copy.deepcopy(trainer.model).train()
+    gradients: dict[str, list[torch.Tensor]] = {}
+    batches = iter(trainer.build_train_loader(cfg))
+
+    class Expected(HookBase):
+        def before_step(self):  # with the seed of the step
+            state = torch.get_rng_state()
+            for number in range(3):
+                model.zero_grad(set_to_none=True)
+                with model.backbone.use_path(StrictlyFairPathSampler(tiny.SPACE, 3)(number)):
+                    sum(model(next(batches)).values()).backward()
+                for name, p in model.named_parameters():
+                    if p.grad is not None:
+                        gradients.setdefault(name, []).append(p.grad)
+            torch.set_rng_state(state)
+
+    trainer.register_hooks([Expected()])
+    trainer.train()
+    assert {len(g) for g in gradients.values()} == {1, 3}
+    for name, p in trainer.model.named_parameters():
+        torch.testing.assert_close(p.grad, torch.stack(gradients[name]).mean(0), msg=name)

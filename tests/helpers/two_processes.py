@@ -32,6 +32,7 @@ from detnas_d2.engine.parallel import averaged_gradients, broadcast_model, gradi
 from detnas_d2.engine.train_step import PathwiseStep
 from detnas_d2.evaluation import ClassificationEvaluator, FastCOCOEvaluator
 from detnas_d2.modeling import find_supernet
+from detnas_d2.space import StrictlyFairPathSampler
 
 # gradients
 
@@ -149,6 +150,13 @@ def classifier(folder, architecture=None, norm="naiveSyncBN"):
     return cfg
 
 
+def fair(folder):
+    """Three passes a step: every choice of each block once."""
+    cfg = classifier(folder)
+    cfg.path_sampler._target_ = StrictlyFairPathSampler
+    return cfg
+
+
 class Before(HookBase):
     """Calls `do` with the trainer before each step."""
 
@@ -244,11 +252,13 @@ def work(folder: str) -> None:
         "broadcast": broadcast(),
         "weights": train(classifier(out / "supernet"), note),
         "paths": paths,
+        "fair": train(fair(out / "fair")),
         "accuracy": accuracy(),
         "box_ap": box_ap(out),
     }
     if world > 1:
         result["resumed"] = interrupted(classifier(out / "resumed"))
+        result["fair_resumed"] = interrupted(fair(out / "fair_resumed"))
         # running statistics of plain BN differ between the ranks
         train(classifier(out / "plain", tiny.ARCHITECTURE, "BN"))
         interrupted(classifier(out / "plain_resumed", tiny.ARCHITECTURE, "BN"))

@@ -21,6 +21,7 @@ from detnas_d2.space import (
     ShuffleChoice,
     SpaceError,
     Stage,
+    StrictlyFairPathSampler,
     UniformPathSampler,
 )
 
@@ -116,3 +117,10 @@ def test_operators_and_unseen_draws_stay_inside():
     wanted = {a for a in ALL[50:] if by_hand(a, "flops") <= middle}
     drawn = draw_unseen(SPACE, len(ALL), set(parents[:50]), limit, rng)  # until none is left
     assert len(drawn) == len(wanted) and {a.choices for a in drawn} == wanted
+
+
+def test_strictly_fair_among_what_fits():
+    """Of three passes one of two choices runs twice, by turns at random."""
+    sampler = StrictlyFairPathSampler(SPACE, 0)
+    first = [[sampler(3 * i + k).choices[0] for k in range(3)] for i in range(20)]
+    assert {tuple(sorted(choices)) for choices in first} == {(0, 0, 2), (0, 2, 2)}

@@ -13,6 +13,7 @@ from detnas_d2.space import (
     ShuffleChoice,
     SpaceError,
     Stage,
+    StrictlyFairPathSampler,
     UniformPathSampler,
     XceptionChoice,
     get_space,
@@ -31,12 +32,13 @@ def samplers(seed):
         UniformPathSampler("300m", seed),
         FlopsRangePathSampler("300m", seed, *RANGE, bins=7),
         FlopsRangePathSampler(get_space("1.3g"), seed, 1.25e9, 1.2501e9),
+        StrictlyFairPathSampler("300m", seed),
     ]
 
 
 def test_known_paths():
     """The first paths of seed 0, so that no release changes a training by accident."""
-    uniform, binned, narrow = samplers(0)
+    uniform, binned, narrow, _ = samplers(0)
     assert str(narrow(0)).startswith("1,2,3,2,1,2,0,3,2,3,2,3,2,1,2,1,3,3,1,2,2,3,3,3,1,2,1,3,3,0")
     assert 1.25e9 <= CostTable(narrow.space).flops(narrow(0)) <= 1.2501e9
     assert [str(uniform(i)) for i in (0, 1)] == [
@@ -47,6 +49,18 @@ def test_known_paths():
         "2,2,0,1,2,3,3,3,1,2,2,2,3,0,2,0,1,0,0,3",
         "2,3,3,1,3,0,1,3,3,1,1,3,0,2,2,2,0,3,1,3",
     ]
+
+
+def test_strictly_fair():
+    """Each iteration runs every choice of every block once."""
+    space = get_space("300m")
+    sampler = StrictlyFairPathSampler(space, 3)
+    assert sampler.passes == 4 and StrictlyFairPathSampler(SMALL, 0).passes == 2
+    paths = np.array([sampler(i).choices for i in range(4 * 30)]).reshape(30, 4, -1)
+    assert (np.sort(paths, axis=1) == np.arange(4)[:, None]).all()
+    # uniform, and the blocks' orders are independent of one another
+    assert chi_square(np.bincount(paths[:, 0].ravel()), 150) < 3 + 4 * np.sqrt(6)
+    assert len({tuple(p[:, b]) for p in paths for b in range(20)}) == 24
 
 
 def test_order_and_other_random_numbers_do_not_matter():
@@ -108,5 +122,5 @@ def test_wrong_ranges_are_refused(low, high, bins, message):
 def test_wrong_seeds_and_iterations_are_refused(value):
     with pytest.raises(SpaceError, match=f"the seed is {value!r}; expected an integer of at"):
         UniformPathSampler("demo", value)
-    with pytest.raises(SpaceError, match=f"the iteration is {value!r}; expected an integer"):
+    with pytest.raises(SpaceError, match=f"the pass is {value!r}; expected an integer"):
         UniformPathSampler("demo", 0)(value)
