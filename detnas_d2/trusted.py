@@ -76,6 +76,7 @@ ALL = frozenset.union(
         "detnas_d2.search.evolution EvolutionarySearch",
         "detnas_d2.search.given GivenArchitectures",
         "detnas_d2.search.pareto ParetoSearch",
+        "detnas_d2.search.predictor PredictorSearch",
         "detnas_d2.search.random_search RandomSearch",
         "detnas_d2.space.sampler FlopsRangePathSampler StrictlyFairPathSampler",
         "detnas_d2.space.sampler UniformPathSampler",

@@ -2,7 +2,7 @@
 
 from detectron2.config import LazyCall as L
 
-from detnas_d2.search import EvolutionarySearch, ParetoSearch, RandomSearch
+from detnas_d2.search import EvolutionarySearch, ParetoSearch, PredictorSearch, RandomSearch
 
 # the authors' code: 20 mutations, 20 crossovers and 10 random ones, parents out of all so far
 official = L(EvolutionarySearch)(
@@ -13,6 +13,12 @@ official = L(EvolutionarySearch)(
     mutation_probability=0.1,
     mutations=20,
     crossovers=20,
+)
+
+# ten times as many children, of which a model of all evaluations so far picks those that are
+# evaluated; it learns more often from smaller populations
+predictor = L(PredictorSearch)(
+    population=20, generations=50, parents=10, mutation_probability=0.1, factor=10, random_share=0.1
 )
 
 # the baseline

@@ -14,6 +14,7 @@ from .ledger_format import make_header, read_ledger
 from .limits import CostLimit, CostLimits
 from .operators import crossover, mutate
 from .pareto import ParetoSearch
+from .predictor import PredictorSearch
 from .progress import Progress
 from .random_search import RandomSearch
 from .ray_executor import RayExecutor
@@ -38,6 +39,7 @@ __all__ = [
     "Measurement",
     "ParetoResult",
     "ParetoSearch",
+    "PredictorSearch",
     "Progress",
     "RandomSearch",
     "RayExecutor",

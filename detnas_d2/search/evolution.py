@@ -33,7 +33,7 @@ That is parents_from="all", mutations=20, crossovers=20.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any, Literal
 
 import numpy as np
@@ -115,10 +115,10 @@ class EvolutionarySearch(SearchAlgorithm):
         top: list[Architecture] = []
         stopped_because = None
         for generation in range(self.generations):  # lines 2, 4 and 13
-            seen = {e.architecture for e in evaluations}
-            population = self._next_population(top, seen, generation)  # line 1; then 14 to 16
+            # line 1; then 14 to 16
+            population = self._next_population(top, evaluations, generation)
             if not population:
-                stopped_because = why_none_left(self.space, len(seen))
+                stopped_because = why_none_left(self.space, len(evaluations))
                 break
             evaluated = evaluate(population, generation)  # lines 5 to 7
             evaluations += evaluated
@@ -130,28 +130,41 @@ class EvolutionarySearch(SearchAlgorithm):
         return make_result(evaluations, stopped_because)  # the output
 
     def _next_population(
-        self, top: Sequence[Architecture], seen: set[Architecture], generation: int
+        self, top: Sequence[Architecture], evaluations: Sequence[Evaluation], generation: int
     ) -> list[Architecture]:
         rng = self.rng(generation)
-        population = dict.fromkeys(self.initial.architectures if generation == 0 else ())
+        seen = {e.architecture for e in evaluations}
+        population = list(self.initial.architectures if generation == 0 else ())
+        if top:
+            population = self._children(top, seen, rng)
+        # line 1, where there are no parents; else what line 16 lacks of |P|
+        missing = self.population - len(population)
+        rest = draw_unseen(self.space, missing, seen | {*population}, self.limit, rng)
+        return [*population, *rest]
+
+    def _children(
+        self,
+        top: Sequence[Architecture],
+        seen: Set[Architecture],
+        rng: np.random.Generator,
+    ) -> list[Architecture]:
+        """Different unseen children under the limit: the mutations and crossovers of a population,
+        or fewer where ATTEMPTS draws for each find no more."""
+        found: dict[Architecture, None] = {}
 
         def breed(count: int, draw: Callable[[], Architecture]) -> None:
-            wanted = len(population) + count
+            wanted = len(found) + count
             for _ in range(count * ATTEMPTS):
-                if len(population) == wanted:
+                if len(found) == wanted:
                     break
                 child = draw()
                 if child not in seen and self.limit.meets(child):
-                    population[child] = None
+                    found[child] = None
 
-        if top:
-            probability = self.mutation_probability
-            breed(self.mutations, lambda: mutate(_pick(top, rng), probability, rng))  # line 14
-            breed(self.crossovers, lambda: crossover(*_pick_pair(top, rng), rng))  # line 15
-        # line 1, where there are no parents; else what line 16 lacks of |P|
-        missing = self.population - len(population)
-        rest = draw_unseen(self.space, missing, seen | population.keys(), self.limit, rng)
-        return [*population, *rest]
+        probability = self.mutation_probability
+        breed(self.mutations, lambda: mutate(_pick(top, rng), probability, rng))  # line 14
+        breed(self.crossovers, lambda: crossover(*_pick_pair(top, rng), rng))  # line 15
+        return list(found)
 
 
 def select_parents(evaluated: Sequence[Evaluation], count: int) -> list[Architecture]:

@@ -18,6 +18,7 @@ from .evaluator import Evaluate
 from .evolution import PROBABILITY
 from .limits import CostLimits
 from .operators import crossover, mutate
+from .predictor import Predictor, predictor_version
 from .record import Evaluation
 from .results import ParetoResult, TradeOff, make_result, non_dominated
 from .sampling import ATTEMPTS, draw_unseen, why_none_left
@@ -37,6 +38,9 @@ class ParetoSearch(SearchAlgorithm):
     Args:
         costs: by name, what is weighed against the fitness.
         population: candidates of a generation, and how many survive it.
+        factor: children drawn for each one that is evaluated. With more than one, so many
+            generations are bred on a `Predictor` of all that was evaluated, and of their children
+            those are evaluated that would survive by its fitness.
 
     Other arguments, attributes and errors are those of EvolutionarySearch and SearchAlgorithm;
     SearchError, too, where pymoo is missing.
@@ -51,6 +55,7 @@ class ParetoSearch(SearchAlgorithm):
         population: int = 50,
         generations: int = 20,
         mutation_probability: float = 0.1,
+        factor: int = 1,
         **common: Any,
     ) -> None:
         require(
@@ -59,6 +64,7 @@ class ParetoSearch(SearchAlgorithm):
             population=(population, whole(2)),
             generations=(generations, whole(1)),
             mutation_probability=(mutation_probability, PROBABILITY),
+            factor=(factor, whole(1)),
         )
         try:
             import pymoo.core  # noqa: F401
@@ -71,8 +77,11 @@ class ParetoSearch(SearchAlgorithm):
         self.population = population
         self.generations = generations
         self.mutation_probability = mutation_probability
+        self.factor = factor
         self.candidates = population * generations
         self.depends_on = {**self.initial.depends_on, "pymoo": version("pymoo")}
+        if factor > 1:
+            self.depends_on = {**self.depends_on, **predictor_version()}
 
     def run(self, evaluate: Evaluate) -> ParetoResult:
         """Raises SearchError if every candidate failed."""
@@ -85,7 +94,7 @@ class ParetoSearch(SearchAlgorithm):
             seen = {e.architecture for e in evaluations}
             population = list(self.initial.architectures)
             if generation > 0:
-                population = self._children(survivors, seen, rng)
+                population = self._promising(survivors, seen, evaluations, rng)
             missing = self.population - len(population)
             population += draw_unseen(self.space, missing, seen | set(population), self.limit, rng)
             if not population:
@@ -95,32 +104,56 @@ class ParetoSearch(SearchAlgorithm):
             evaluations += evaluated
             succeeded = [e for e in evaluated if e.ok]
             if succeeded:
-                survivors = self._survive(survivors, succeeded, rng)
+                new = self._individuals(*_of(succeeded))
+                both = new if survivors is None else type(new).merge(survivors, new)
+                survivors = self._fittest(both, rng)
             elif generation == 0:  # the fault is not the candidates'
                 break
         result = make_result(evaluations, stopped_because)
         succeeded = [e for e in evaluations if e.ok]
+        goals = self._goals(*_of(succeeded))
         trade_offs = [
-            TradeOff(e, {name: values[0].item() for name, values in self._costs([e]).items()})
-            for e in (succeeded[i] for i in non_dominated(self._goals(succeeded)))
+            TradeOff(e, {name: v[0].item() for name, v in self._costs([e.architecture]).items()})
+            for e in (succeeded[i] for i in non_dominated(goals))
         ]
         trade_offs.sort(key=lambda t: (*t.costs.values(), t.evaluation.architecture.choices))
         return ParetoResult(**vars(result), front=tuple(trade_offs))
 
-    def _survive(
-        self, population: Any, succeeded: Sequence[Evaluation], rng: np.random.Generator
+    def _promising(
+        self,
+        survivors: Any,
+        seen: Set[Architecture],
+        evaluations: Sequence[Evaluation],
+        rng: np.random.Generator,
+    ) -> list[Architecture]:
+        """The next population, of children that are not evaluated yet."""
+        children = self._children(survivors, seen, rng)
+        if self.factor == 1 or not children:
+            return children
+        predict = Predictor(evaluations)
+        for _ in range(self.factor - 1):
+            bred = self._individuals(children, predict(children))
+            parents = self._fittest(type(bred).merge(survivors, bred), rng)
+            children += self._children(parents, seen | {*children}, rng)
+        fittest = self._fittest(self._individuals(children, predict(children)), rng)
+        return [individual.X for individual in fittest]
+
+    def _individuals(
+        self, architectures: Sequence[Architecture], fitness: NDArray[np.float64]
     ) -> Any:
-        """The fittest of pymoo's population (None for none) and of evaluated architectures."""
         from pymoo.core.population import Population
+
+        return Population.new(X=list(architectures), F=self._goals(architectures, fitness))
+
+    def _fittest(self, population: Any, rng: np.random.Generator) -> Any:
+        """As many of pymoo's population as survive a generation."""
         from pymoo.core.problem import Problem
         from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 
-        values = self._goals(succeeded)
-        whole = Population.new(X=[e.architecture for e in succeeded], F=values)
-        if population is not None:
-            whole = Population.merge(population, whole)
-        problem = Problem(n_obj=values.shape[1])
-        return RankAndCrowding().do(problem, whole, n_survive=self.population, random_state=rng)
+        problem = Problem(n_obj=population.get("F").shape[1])
+        return RankAndCrowding().do(
+            problem, population, n_survive=self.population, random_state=rng
+        )
 
     def _children(
         self, population: Any, seen: Set[Architecture], rng: np.random.Generator
@@ -144,12 +177,17 @@ class ParetoSearch(SearchAlgorithm):
                     found[child] = None
         return list(found)
 
-    def _goals(self, evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
+    def _goals(
+        self, architectures: Sequence[Architecture], fitness: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """(N, 1 + costs), less being better in each."""
-        fitness = [e.fitness for e in evaluations]
-        costs = self._costs(evaluations).values()
-        return np.column_stack([-np.array(fitness, dtype=float), *costs])
+        return np.column_stack([-fitness, *self._costs(architectures).values()])
 
-    def _costs(self, evaluations: Sequence[Evaluation]) -> dict[str, NDArray[Any]]:
-        choices = np.array([e.architecture.choices for e in evaluations])
+    def _costs(self, architectures: Sequence[Architecture]) -> dict[str, NDArray[Any]]:
+        choices = np.array([a.choices for a in architectures])
         return {name: np.asarray(cost(choices)) for name, cost in self.costs.items()}
+
+
+def _of(succeeded: Sequence[Evaluation]) -> tuple[list[Architecture], NDArray[np.float64]]:
+    fitness = np.array([e.fitness for e in succeeded], dtype=float)
+    return [e.architecture for e in succeeded], fitness

@@ -20,6 +20,7 @@ RUN = {
     "benchmarks/bm_supernet_step.py": "--rounds 1 --only classifier",
     "benchmarks/bm_workers.py": "--rounds 1 --candidates 1",
     "benchmarks/bm_cluster.py": "--workers 2 --candidates 200 --mean 0.01",
+    "benchmarks/bm_search.py": "--seeds 1",
     "benchmarks/bm_space.py": "--rounds 1 --recorded 1000",
 }
 """The arguments that make them small."""
