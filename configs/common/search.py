@@ -26,8 +26,8 @@ search = dict(
         workers=0,
         address=None,
         threads=None,  # None: PyTorch's own number in this process, 1 in a worker
-        retries=1,  # how often a candidate that fails is tried again
-        time_limit=None,  # seconds for a candidate; needs workers
+        retries=1,  # how often a candidate, or a part of it, that fails is tried again
+        time_limit=None,  # seconds for a candidate, or for each part of one; needs workers
     ),
     # others are in search_algorithms.py
     algorithm=L(EvolutionarySearch)(

@@ -90,8 +90,8 @@ class DefaultExecutor(CandidateExecutor):
         address: of a cluster, "auto" for the one that this machine belongs to. None: this machine.
         threads: of each process on a CPU. None: 1 in a worker, PyTorch's own number in this one.
             Changes rounding only.
-        retries: how often a candidate that fails is tried again.
-        time_limit: seconds for a candidate; needs workers.
+        retries: how often a candidate that fails is tried again; of one that workers share, a part.
+        time_limit: seconds for a candidate, or for each part of one; needs workers.
 
     Raises:
         ConfigError: for a setting that can't work, and for workers without Ray.

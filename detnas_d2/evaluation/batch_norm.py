@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from detectron2.layers import CycleBatchNormList
 from detectron2.utils.events import EventStorage
@@ -20,6 +21,18 @@ from ..modeling.errors import ModelError
 _ALIGNMENT = 64  # values; kernels may want more than a value's own alignment
 
 
+class BatchStatistics(NamedTuple):
+    """What one batch gives of all norms on a path.
+
+    values: (2, places): means, below them variances. sizes: how many values a channel each norm's
+    input had; 0 where a norm has not run. widths: how many places each norm has.
+    """
+
+    values: np.ndarray
+    sizes: tuple[int, ...]
+    widths: tuple[int, ...]
+
+
 @contextmanager
 def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[None]:
     """Within this context `model` is in eval mode, with batch-norm statistics of its own path.
@@ -28,9 +41,7 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
     them. Here the mean and variance of every norm on the current path (backbone, FPN, head) are
     collected anew over `batches`: true averages over the whole population, equal to those of
     fvcore's ``update_bn_stats``, forward only, in the mode that training uses. What was there
-    before plays no part, so the result does not depend on the paths scored earlier. A forward ends
-    with its last norm: what comes behind it (all of a head without norm, say) can change no
-    statistic.
+    before plays no part, so the result does not depend on the paths scored earlier.
 
     Modes, statistics, momentum and the state of RetinaNet's forward are restored at the end, also
     after an exception.
@@ -46,6 +57,71 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
     """
     if not batches:
         raise ValueError("Batch-norm statistics need at least one batch of training images.")
+    collected = collect_statistics(model, enumerate(batches), seed, set())
+    with with_statistics(model, merge_statistics(collected)):
+        yield
+
+
+@torch.no_grad()
+def collect_statistics(
+    model: nn.Module, batches: Iterable[tuple[int, Any]], seed: int, ends: set[nn.Module]
+) -> list[BatchStatistics]:
+    """The statistics of each batch, none of which depends on another batch.
+
+    A forward ends with its last norm: what comes behind it (all of a head without norm, say) can
+    change no statistic.
+
+    Args:
+        batches: numbers, from which with `seed` the detector's sampling is drawn, and inputs.
+        ends: modules with which a forward may end, see `_up_to_last_norm`; new ones are added.
+    """
+    values, sizes = [], []
+    with _path_norms(model) as norms, EventStorage():
+        mean_and_var, widths = _shared_buffers(norms)
+        with _up_to_last_norm(model, norms, ends) as forward:
+            for number, batch in batches:
+                with seeded(seed, number):
+                    sizes.append(tuple(forward(batch)) if norms else ())
+                values.append(mean_and_var.clone())
+    on_cpu = torch.stack(values).numpy(force=True)
+    return [BatchStatistics(*both, widths) for both in zip(on_cpu, sizes, strict=True)]
+
+
+def merge_statistics(batches: Sequence[BatchStatistics]) -> np.ndarray:
+    """Mean and variance of the population of all batches, in the form of BatchStatistics.values.
+
+    The arithmetic is that of fvcore's ``_PopulationVarianceEstimator`` (Rethinking "Batch" in
+    BatchNorm, appendix), on the channels of all norms at once. Rounding depends on the order.
+    """
+    widths, dtype = batches[0].widths, batches[0].values.dtype
+    mean_of_all, square_of_all = np.zeros_like(batches[0].values)
+    total = np.zeros(len(widths))
+    for (mean, var), its_sizes, _ in batches:
+        sizes = np.array(its_sizes, dtype=np.float64)
+        total += sizes
+        # a norm that has not run, as in a branch not taken, has size 0: its share is 0
+        share = (sizes / total.clip(min=1)).astype(dtype).repeat(widths)
+        biased = ((sizes - 1) / sizes.clip(min=1)).astype(dtype).repeat(widths)
+        square = np.square(mean) + var * biased
+        mean_of_all += (mean - mean_of_all) * share
+        square_of_all += (square - square_of_all) * share
+    return np.stack([mean_of_all, square_of_all - np.square(mean_of_all)])
+
+
+@contextmanager
+def with_statistics(model: nn.Module, values: np.ndarray) -> Iterator[None]:
+    """Within this context `model` is in eval mode, and the norms on its path have the statistics
+    that `merge_statistics` has given for this path."""
+    with _path_norms(model) as norms:
+        _shared_buffers(norms)[0].copy_(torch.tensor(values))
+        model.eval()
+        yield
+
+
+@contextmanager
+def _path_norms(model: nn.Module) -> Iterator[list[Any]]:
+    """Gives the norms on the path, whose statistics are the caller's within this context; the
+    model is in training mode, but for blocks off the path."""
     with _unmoved(model):
         model.train()
         supernet = find_supernet(model)
@@ -54,56 +130,24 @@ def calibrated(model: nn.Module, batches: Sequence[Any], seed: int) -> Iterator[
         # those in training mode: the ones on the path
         norms = [n for n in get_bn_modules(model) if n.running_mean is not None]
         with _restored(norms):
-            if norms:
-                _collect(model, norms, batches, seed)
-            model.eval()
-            yield
+            yield norms
 
 
-@torch.no_grad()
-def _collect(
-    model: nn.Module, norms: Sequence[nn.Module], batches: Sequence[Any], seed: int
-) -> None:
-    """Set the statistics of `norms` to those of the population of all `batches`.
+def _shared_buffers(norms: Sequence[Any]) -> tuple[torch.Tensor, tuple[int, ...]]:
+    """Make the statistics of all norms, those of the last batch, parts of one tensor.
 
-    The arithmetic is that of fvcore's ``_PopulationVarianceEstimator`` (Rethinking "Batch" in
-    BatchNorm, appendix), on the channels of all norms at once: norm by norm it took a tenth of
-    the time of a small network's forwards.
-    """
-    mean, var, owner = _shared_buffers(norms)
-    mean_of_all, square_of_all = torch.zeros_like(mean), torch.zeros_like(var)
-    total = torch.zeros(len(norms), dtype=torch.float64)
-    with EventStorage(), _up_to_last_norm(model, norms) as forward:
-        for i, batch in enumerate(batches):
-            with seeded(seed, i):
-                sizes = torch.tensor(forward(batch), dtype=torch.float64)
-            total += sizes
-            # a norm that has not run, as in a branch not taken, has size 0: its share is 0
-            share = (sizes / total.clamp(min=1)).to(mean)[owner]
-            biased = ((sizes - 1) / sizes.clamp(min=1)).to(mean)[owner]
-            square = mean.square() + var * biased
-            mean_of_all += (mean - mean_of_all) * share
-            square_of_all += (square - square_of_all) * share
-    mean.copy_(mean_of_all)
-    var.copy_(square_of_all - mean_of_all.square())
-
-
-def _shared_buffers(
-    norms: Sequence[Any],
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Make the statistics of all norms, those of the last batch, parts of one mean and variance.
+    Norm by norm, their arithmetic took a tenth of the time of a small network's forwards.
 
     Returns:
-        both, and of each of their places which norm it belongs to.
+        it, (2, places), means and variances; how many of its places each norm has.
     """
     widths = [-(-n.num_features // _ALIGNMENT) * _ALIGNMENT for n in norms]
-    mean = norms[0].running_mean.new_zeros(sum(widths))
-    var = torch.zeros_like(mean)
-    for n, its_mean, its_var in zip(norms, mean.split(widths), var.split(widths), strict=True):
+    like = norms[0].running_mean if norms else torch.zeros(0)
+    both = like.new_zeros(2, sum(widths))
+    for n, its_mean, its_var in zip(norms, *(row.split(widths) for row in both), strict=True):
         n.running_mean, n.running_var = its_mean[: n.num_features], its_var[: n.num_features]
         n.momentum = 1.0
-    owner = torch.arange(len(norms)).repeat_interleave(torch.tensor(widths))
-    return mean, var, owner.to(mean.device)
+    return both, tuple(widths)
 
 
 class _BehindLastNorm(Exception):
@@ -112,14 +156,15 @@ class _BehindLastNorm(Exception):
 
 @contextmanager
 def _up_to_last_norm(
-    model: nn.Module, norms: Sequence[nn.Module]
+    model: nn.Module, norms: Sequence[nn.Module], ends: set[nn.Module]
 ) -> Iterator[Callable[[Any], list[int]]]:
     """Gives a forward of `model` that ends with the last of `norms`.
 
     It returns how many values a channel each norm's input had; 0 where a norm has not run. Which
-    module follows the last norm is seen in a forward that goes to its end, the first in which all
-    norms run. Those after it end where that module would begin, and not in the norm itself: what is
-    around a norm, such as Detectron2's CycleBatchNormList, has its own state to bring to its end.
+    module follows the last norm is seen in a forward that goes to its end and in which all norms
+    run; it becomes one of `ends`, which other paths may have in common. A forward ends where one of
+    them would begin after all norms have run, and not in the norm itself: what is around a norm,
+    such as Detectron2's CycleBatchNormList, has its own state to bring to its end.
     """
     sizes: dict[nn.Module, int] = {}
     following: list[nn.Module] = []
@@ -138,27 +183,35 @@ def _up_to_last_norm(
         if len(sizes) == len(norms):
             raise _BehindLastNorm
 
+    def end_at(module: nn.Module) -> None:
+        ends.add(module)
+        handles.callback(module.register_forward_pre_hook(end).remove)
+
     def forward(batch: Any) -> list[int]:
         nonlocal is_seen
         sizes.clear()
-        if is_seen:
-            with suppress(_BehindLastNorm):
-                model(batch)
-        else:
-            following.clear()
+        following.clear()
+        watch = None
+        if not is_seen:
             watch = register_module_forward_pre_hook(lambda module, _: following.append(module))
-            try:
-                model(batch)
-            finally:
+        try:
+            model(batch)
+            if not is_seen and len(sizes) == len(norms):
+                is_seen = True
+                if following:
+                    end_at(following[0])
+        except _BehindLastNorm:
+            is_seen = True
+        finally:
+            if watch is not None:
                 watch.remove()
-            is_seen = len(sizes) == len(norms)
-            if is_seen and following:
-                handles.callback(following[0].register_forward_pre_hook(end).remove)
         return [sizes.get(norm, 0) for norm in norms]
 
     with ExitStack() as handles:
         for norm in norms:
             handles.callback(norm.register_forward_hook(count).remove)
+        for module in list(ends):
+            end_at(module)
         yield forward
 
 

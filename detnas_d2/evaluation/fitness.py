@@ -7,19 +7,18 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import torch
-from detectron2.evaluation.testing import flatten_results_dict
 from omegaconf import DictConfig
 from torch import nn
 
 from ..data.seeding import seeded
 from ..engine.trainer import LazyTrainer
-from ..modeling import folded, require_supernet
+from ..modeling import folded
 from ..rules import FLAG, Rule, number, require, whole
 from ..space import Architecture
 from .batch_norm import calibrated
 from .images import SearchImages, load_images
-from .inference import evaluate_images, quiet
-from .metric import check_metric, require_metric
+from .metric import check_metric
+from .scoring import PathScore, set_path
 
 _METRIC = Rule("the name of a metric, such as bbox/AP", lambda v: isinstance(v, str) and v != "")
 # architecture -> (fitness, more is better; every figure by name)
@@ -117,25 +116,15 @@ class SupernetFitness(CandidateFitness):
     def build(self, cfg: DictConfig, model: nn.Module, data: SearchImages) -> Score:
         """
         Returns:
-            the function. Its fitness is unrounded, as the evaluator gives it. It raises ConfigError
-            if the evaluator gives other metrics (that is no candidate's fault), FloatingPointError
-            if a layer gives NaN or infinity, RuntimeError if the evaluator gives no metrics,
-            although there are detections.
+            the function, in phases. Its fitness is unrounded, as the evaluator gives it. It raises
+            ConfigError if the evaluator gives other metrics (that is no candidate's fault),
+            FloatingPointError if a layer gives NaN or infinity, RuntimeError if the evaluator gives
+            no metrics, although there are detections.
         """
         self.lay_out(model)
         evaluator = LazyTrainer.build_evaluator(cfg, cfg.dataloader.test.dataset.names)
         seed = cfg.dataloader.calibration.seed
-
-        def score(architecture: Architecture) -> tuple[float, dict[str, float]]:
-            with quiet(), on_path(model, architecture, data.calibration, seed, self.amp):
-                results = evaluate_images(model, data, evaluator, self.metric)
-            metrics = {k: float(v) for k, v in flatten_results_dict(dict(results)).items()}
-            if not metrics:
-                raise RuntimeError("The evaluator gives no metrics for what the model gives.")
-            require_metric(self.metric, metrics)
-            return metrics[self.metric], metrics
-
-        return score
+        return PathScore(model, data, evaluator, self.metric, seed, self.amp)
 
     def lay_out(self, model: nn.Module) -> None:
         """Lay out the weights as `channels_last` says."""
@@ -158,8 +147,7 @@ def on_path(
         seed: of the detector's own sampling while statistics are collected.
     """
     with (
-        require_supernet(model, "A search").use_path(architecture),
-        torch.autocast(next(model.parameters()).device.type, enabled=amp),
+        set_path(model, architecture, amp),
         calibrated(model, calibration, seed),
         folded(model),
         seeded(seed),

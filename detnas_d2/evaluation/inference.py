@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any
 
@@ -24,27 +24,37 @@ def evaluate_images(
 ) -> Mapping[str, Any]:
     """What Detectron2's ``inference_on_dataset`` gives, on the images of a search.
 
+    Raises:
+        FloatingPointError: what the network computes of an image is not finite.
+    """
+    with inference(model) as infer:
+        return evaluate_outputs(map(infer, images.validation), images, evaluator, metric)
+
+
+def evaluate_outputs(
+    outputs: Iterable[Sequence[Any]],
+    images: SearchImages,
+    evaluator: DatasetEvaluator,
+    metric: str,
+) -> Mapping[str, Any]:
+    """What the evaluator makes of the network's outputs on each batch of validation images.
+
     The evaluator gets the images one by one in the order of the data set, so that equal scores are
     ordered as they would be there. Detectron2's gives no figure, or NaN only, where nothing was
     detected in any image; the AP of that is 0, and so is `metric`.
-
-    Raises:
-        FloatingPointError: what the network computes of an image is not finite.
     """
     evaluator.reset()
     waiting: dict[int, tuple[Any, Any]] = {}
     following = 0
     detected: list[int] = []
-    with finite_outputs(model):
-        for batch, positions in zip(images.validation, images.positions, strict=True):
-            outputs = model(batch)
-            waiting.update(zip(positions, zip(batch, outputs, strict=True), strict=True))
-            while following in waiting:
-                image, output = waiting.pop(following)
-                evaluator.process([image], [output])
-                following += 1
-                if isinstance(output, Mapping) and "instances" in output:
-                    detected.append(len(output["instances"]))
+    for batch, positions, found in zip(images.validation, images.positions, outputs, strict=True):
+        waiting.update(zip(positions, zip(batch, found, strict=True), strict=True))
+        while following in waiting:
+            image, output = waiting.pop(following)
+            evaluator.process([image], [output])
+            following += 1
+            if isinstance(output, Mapping) and "instances" in output:
+                detected.append(len(output["instances"]))
     results = evaluator.evaluate() or {}
     if detected and not any(detected):
         flat = flatten_results_dict(dict(results))
@@ -54,23 +64,34 @@ def evaluate_images(
 
 
 @contextmanager
-def finite_outputs(model: nn.Module) -> Iterator[None]:
-    """Within this context what stands on the backbone has to compute finite numbers.
+def inference(model: nn.Module) -> Iterator[Callable[[Sequence[Any]], Sequence[Any]]]:
+    """Gives the model's forward, in which what stands on the backbone has to be finite.
 
     Detectron2 drops boxes and scores that are not finite without a word, so that a network with NaN
     in its weights or statistics seems to detect nothing. What its layers compute tells them apart.
     A NaN in the backbone goes through all that stands on it: FPN, heads, a classifier's last layer.
-    The sum of each of their outputs is looked at, all of them at the end, so that a GPU is not
-    waited for.
+    The sum of each of their outputs is looked at, all of them after the forward, so that a GPU is
+    not waited for inside of it.
 
-    Raises:
-        FloatingPointError: at the end, naming the first layer that gave NaN or infinity.
+    The forward raises FloatingPointError, naming the first layer that gave NaN or infinity.
     """
     sums: list[tuple[str, torch.Tensor]] = []
 
     def note(name: str, output: Any) -> None:
         if isinstance(output, torch.Tensor) and output.is_floating_point():
             sums.append((name, output.detach().sum(dtype=torch.float32)))
+
+    @torch.no_grad()
+    def infer(batch: Sequence[Any]) -> Sequence[Any]:
+        sums.clear()
+        outputs: Sequence[Any] = model(batch)
+        finite = torch.stack([s for _, s in sums]).isfinite().tolist() if sums else []
+        if not all(finite):
+            raise FloatingPointError(
+                f"The layer {sums[finite.index(False)][0]!r} gives NaN or infinity; expected "
+                "finite numbers. Has the training diverged?"
+            )
+        return outputs
 
     found = find_backbone(model)
     inside = set(found[1].modules()) if found is not None else set()
@@ -79,13 +100,7 @@ def finite_outputs(model: nn.Module) -> Iterator[None]:
             if module not in inside and next(module.parameters(recurse=False), None) is not None:
                 hook = module.register_forward_hook(lambda m, x, y, name=name: note(name, y))
                 hooks.callback(hook.remove)
-        yield
-    finite = torch.stack([s for _, s in sums]).isfinite().tolist() if sums else []
-    if not all(finite):
-        raise FloatingPointError(
-            f"The layer {sums[finite.index(False)][0]!r} gives NaN or infinity; expected finite "
-            "numbers. Has the training diverged?"
-        )
+        yield infer
 
 
 @contextmanager

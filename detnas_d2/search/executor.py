@@ -17,7 +17,8 @@ from ..space import Architecture
 logger = logging.getLogger(__name__)
 
 # architecture -> (fitness, more is better; every figure by name). It raises what it likes: the
-# candidate then counts as failed. It must be a pure function of the architecture.
+# candidate then counts as failed. It must be a pure function of the architecture. Workers share a
+# candidate where it is a SplitFitness.
 Fitness: TypeAlias = Callable[[Architecture], tuple[float, Mapping[str, float]]]
 
 
@@ -26,7 +27,8 @@ class Measurement:
     """What an executor hands back for one architecture: a finite fitness, or an error.
 
     fitness: unrounded; None when failed. metrics: None for figures that are not finite.
-    seconds: wall time of the last attempt. error: "Type: message" when failed, else None.
+    seconds: wall time of the last attempt, of a candidate in tasks those of all tasks added up.
+    error: "Type: message" when failed, else None.
     traceback: where the error was raised, for the log.
     """
 
@@ -74,31 +76,60 @@ class InProcessExecutor:
             yield after_attempts(measurement, attempt)
 
 
-def measure(fitness: Fitness, architecture: Architecture) -> Measurement:
-    """Run the fitness function once; any Exception, and a NaN or infinite fitness, is a failure.
+@dataclass(frozen=True)
+class Attempt:
+    """What came of running some units of a phase once.
+
+    results: one for each; of the last phase fitness (None where it is not finite) and figures.
+    seconds: wall time. error, traceback: as in Measurement.
+    """
+
+    results: Sequence[Any]
+    seconds: float
+    error: str | None
+    traceback: str | None = None
+
+    def measurement(self, architecture: Architecture, seconds: float, is_last: bool) -> Measurement:
+        """Of a candidate that ends with this attempt, after so many seconds."""
+        fitness, metrics = self.results[0] if is_last and self.results else (None, {})
+        trace = self.traceback
+        return Measurement(architecture, fitness, metrics, round(seconds, 3), self.error, trace)
+
+
+def attempt(call: Callable[[], Sequence[Any]], is_last: bool) -> Attempt:
+    """Call what gives results; any Exception, and a NaN or infinite fitness, is a failure.
 
     KeyboardInterrupt and SystemExit pass through, and so does DetNASError: neither the user's wish
     nor a damaged image or a wrong setting is the candidate's fault, and the next would fail alike.
+
+    Args:
+        is_last: whether it gives the fitness and the figures, not what a later phase needs.
     """
     start = time.perf_counter()
-    value: float | None = None
-    metrics: dict[str, float | None] = {}
+    results: Sequence[Any] = ()
     error: str | None = None
     trace: str | None = None
     try:
-        raw_value, raw_metrics = fitness(architecture)
-        # tensors' and numpy's numbers become plain ones; None stands for NaN, which JSON lacks
-        metrics = {name: _finite_or_none(float(figure)) for name, figure in raw_metrics.items()}
-        value = _finite_or_none(float(raw_value))
-        if value is None:
-            error = f"NotFinite: the fitness is {float(raw_value)}"
+        results = call()
+        if is_last:
+            ((fitness, figures),) = results
+            # tensors' and numpy's numbers become plain ones; None stands for NaN, which JSON lacks
+            metrics = {name: _finite_or_none(float(figure)) for name, figure in figures.items()}
+            results = [(_finite_or_none(float(fitness)), metrics)]
+            if results[0][0] is None:
+                error = f"NotFinite: the fitness is {float(fitness)}"
     except DetNASError:
         raise
     except Exception as exception:
-        error = f"{type(exception).__name__}: {exception}"
+        results, error = (), f"{type(exception).__name__}: {exception}"
         trace = traceback.format_exc()
-    seconds = round(time.perf_counter() - start, 3)
-    return Measurement(architecture, value, metrics, seconds, error, trace)
+    return Attempt(results, time.perf_counter() - start, error, trace)
+
+
+def measure(fitness: Fitness, architecture: Architecture) -> Measurement:
+    """Run the whole fitness function once, here. Errors are those of `attempt`."""
+    made = attempt(lambda: [fitness(architecture)], is_last=True)
+    return made.measurement(architecture, made.seconds, is_last=True)
 
 
 def set_up_fault(outcome: Any) -> DetNASError | None:

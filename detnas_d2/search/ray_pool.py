@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ..phases import SplitFitness, in_phases
 from ..space import Architecture
 from .errors import SearchError
-from .executor import Fitness, Measurement, measure, set_up_fault
+from .executor import Attempt, attempt, set_up_fault
+from .tasks import PhaseSize
 
 logger = logging.getLogger(__name__)
 
@@ -34,15 +36,15 @@ class RayWorker:
     """An actor that keeps the fitness function alive, and with it model and data."""
 
     def __init__(self) -> None:
-        self._fitness: Fitness | None = None
+        self._fitness: SplitFitness | None = None
 
     def place(self) -> Place:
         import ray
 
         return ray.get_runtime_context().get_node_id(), socket.gethostname(), os.getpid()
 
-    def start(self, parts: Sequence[Any]) -> None:
-        """Make the fitness function; a second call makes none.
+    def start(self, parts: Sequence[Any]) -> list[PhaseSize]:
+        """Make the fitness function, of which this gives the phases; a second call makes none.
 
         Args:
             parts: object references of the function that makes it and of that one's arguments.
@@ -52,11 +54,16 @@ class RayWorker:
         if self._fitness is None:
             # one by one: together they may be more than the object store holds
             make_fitness, *shared = (ray.get(part) for part in parts)
-            self._fitness = make_fitness(*shared)
+            self._fitness = in_phases(make_fitness(*shared))
+        return [PhaseSize(phase.units, phase.needs) for phase in self._fitness.phases]
 
-    def evaluate(self, architecture: Architecture) -> Measurement:
+    def evaluate(
+        self, architecture: Architecture, phase: int, units: range, given: Sequence[Any]
+    ) -> Attempt:
         assert self._fitness is not None
-        return measure(self._fitness, architecture)
+        phases = self._fitness.phases
+        run = phases[phase].run
+        return attempt(lambda: run(architecture, units, *given), phase == len(phases) - 1)
 
 
 @dataclass(eq=False)
@@ -95,6 +102,9 @@ class WorkerPool:
         ray: the module, connected.
         parts: the function that makes the fitness function, and that one's arguments.
         needs: what Ray sets aside for each of the workers: num_cpus, num_gpus.
+
+    Attributes:
+        phases: of the fitness function, as soon as a worker has made it.
     """
 
     def __init__(
@@ -113,20 +123,29 @@ class WorkerPool:
         self._needs = _as_text({"CPU": needs["num_cpus"], "GPU": needs["num_gpus"]})
         self._told = False
         self._numbers = itertools.count()
+        self.phases: list[PhaseSize] | None = None
         self.workers: list[Worker] = []
         self._given_up: list[Worker] = []
         self._in_vain = ""
 
-    def wake(self, candidates: int) -> None:
-        """As many workers as there are candidates; those that waited must still be alive."""
+    def wake(self) -> None:
+        """Those that waited must still be alive."""
         for worker in self.workers:
             if worker.call is None:
                 self._prepare(worker)
-        while len(self.workers) < min(self._wanted, candidates):
+
+    def grow(self, tasks: int) -> None:
+        """As many workers as there are tasks, where so many are wanted."""
+        while len(self.workers) < min(self._wanted, tasks):
             self._start(next(self._numbers))
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a worker has a task."""
+        return any(worker.job is not None for worker in self.workers)
+
     def wait(self, time_limit: float) -> list[tuple[Worker, Any]]:
-        """Those whose call has ended, with its result or RayError, and those whose candidate takes
+        """Those whose call has ended, with its result or RayError, and those whose task takes
         longer than `time_limit` seconds, or their start than START_LIMIT, with a TimeoutError; one
         or more.
 
@@ -153,7 +172,8 @@ class WorkerPool:
         if isinstance(outcome, tuple):
             worker.place = outcome
             self._prepare(worker)
-        elif outcome is None:
+        elif isinstance(outcome, list):
+            self.phases = outcome
             if not worker.is_ready:
                 seconds = time.monotonic() - worker.since
                 logger.info("%s is ready after %.1f s", worker, seconds)

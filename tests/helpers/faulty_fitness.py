@@ -8,10 +8,12 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from detnas_d2.errors import DetNASError
+from detnas_d2.phases import Phase, SplitFitness
 from detnas_d2.space import Architecture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +47,39 @@ class FaultyFitness:
         return result, {"AP": result, "sum": float(self.data.sum())}
 
 
+class FaultyParts(SplitFitness):
+    """A value in four phases whose last digits depend on the order in which results are put
+    together; faults of (choices, phase, unit), one for each attempt, which leave files as above."""
+
+    UNITS = (6, 1, 9, 1)
+
+    def __init__(self, folder: Path, faults: Mapping[Any, Sequence[str]]) -> None:
+        needs: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (1, 2))
+        super().__init__(
+            Phase(partial(self.run, number), units, its_needs)
+            for number, (units, its_needs) in enumerate(zip(self.UNITS, needs, strict=True))
+        )
+        self.folder, self.faults = folder, faults
+
+    def run(self, phase: int, architecture: Architecture, units: range, *given: Any) -> list[Any]:
+        return [self.unit(phase, architecture, unit, *given) for unit in units]
+
+    def unit(self, phase: int, architecture: Architecture, unit: int, *given: Any) -> Any:
+        faults = self.faults.get((architecture.choices, phase, unit), ())
+        key = (*architecture.choices, phase, unit)
+        attempt = len(attempts(self.folder, key))
+        leave(self.folder, f"{','.join(map(str, key))}.{attempt}")
+        for fault in faults[attempt].split("; ") if attempt < len(faults) else ():
+            misbehave(self.folder, fault)
+        result = value(architecture) / (unit + 3) + sum(map(sum, given)) / 7
+        return (result, {"AP": result}) if phase == len(self.UNITS) - 1 else result
+
+
+def make_parts(folder: Path, faults: Mapping[Any, Sequence[str]]) -> FaultyParts:
+    leave(folder, f"start.{os.getpid()}")
+    return FaultyParts(folder, faults)
+
+
 def make(folder: Path, faults: Faults, data: Any) -> FaultyFitness:
     assert not data.flags.writeable and not data.flags.owndata  # it lies in the object store
     leave(folder, f"start.{os.getpid()}")
@@ -72,8 +107,8 @@ def _claim(file: Path) -> bool:
 
 def misbehave(folder: Path, fault: str) -> None:
     kind, *arguments = fault.split()
-    if fault == "raise":
-        raise ValueError("no")
+    if kind == "raise":
+        raise ValueError(" ".join(arguments) or "no")
     if fault == "wrong setting":
         raise DetNASError("search.metric is wrong")
     if fault == "one is broken":  # the first process here, as on a GPU whose context is broken

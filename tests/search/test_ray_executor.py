@@ -12,7 +12,15 @@ import time
 import faulty_fitness
 import numpy as np
 import pytest
-from faulty_fitness import PYTHONPATH, attempts, is_alive, starts, value, wait_until
+from faulty_fitness import (
+    PYTHONPATH,
+    FaultyParts,
+    attempts,
+    is_alive,
+    starts,
+    value,
+    wait_until,
+)
 
 from detnas_d2.search import InProcessExecutor, RayExecutor, SearchError
 from detnas_d2.search.ray_session import ray_session
@@ -133,6 +141,78 @@ def test_a_worker_whose_every_attempt_fails_is_replaced(executor, architectures,
     # by the time that two are replaced, the other may have done everything
     assert len(starts(tmp_path)) in {2, 3}
     assert "CUDA error" in caplog.text and "is replaced; attempts failed in a row: " in caplog.text
+
+
+UNITS = [(phase, unit) for phase, n in enumerate(FaultyParts.UNITS) for unit in range(n)]
+
+
+@pytest.fixture
+def shared_out(tmp_path):
+    """shared_out(faults, architectures, workers, ...) -> measurements of FaultyParts by workers,
+    and those of one process; the folder of the workers."""
+
+    def run(faults, architectures, workers=3, retries=1):
+        folders = [tmp_path / name for name in ("workers", "alone")]
+        for folder in folders:
+            folder.mkdir()
+        with RayExecutor(
+            faulty_fitness.make_parts, [folders[0], faults], workers=workers, retries=retries
+        ) as many:
+            found = by_architecture(list(many.run(architectures)))
+        raising = {k: [f for f in v if "raise" in f] for k, v in faults.items()}
+        alone = InProcessExecutor(FaultyParts(folders[1], raising), retries)
+        return found, by_architecture(list(alone.run(architectures))), folders[0]
+
+    return run
+
+
+def test_workers_share_a_candidate(shared_out, architectures):
+    """Each unit is run once; all work on one, whose result is that of one process to the last bit.
+    Seconds are those of all its tasks."""
+    first = architectures[5].choices
+    faults = {(first, 0, unit): ["await 3 start.*; sleep 0.2"] for unit in range(6)}
+    found, alone, folder = shared_out(faults, architectures[5:6])
+    assert found == alone and found[first][2] is None
+    used = [attempts(folder, (*first, *key)) for key in UNITS]
+    assert {len(x) for x in used} == {1}
+    assert {x[0] for x in used[:6]} == set(starts(folder)) and len(starts(folder)) == 3
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_worker_dies_in_the_middle_of_a_candidate(shared_out, architectures, retries):
+    """What is there of it is kept: the units of one task are run again."""
+    first = architectures[5].choices
+    found, alone, folder = shared_out(
+        {(first, 2, 4): ["kill"], (first, 2, 8): ["sleep 1"]}, architectures[5:8], retries=retries
+    )
+    again = [key for key in UNITS if len(attempts(folder, (*first, *key))) > 1]
+    if retries:
+        assert found == alone and (2, 4) in again and set(again) <= {(2, 2), (2, 3), (2, 4)}
+    else:
+        died = "WorkerDied: its process was killed, ran out of memory or crashed (after 1 attempt)"
+        assert found.pop(first) == (None, {}, died) and not again
+        assert alone.pop(first) and found == alone
+
+
+def test_the_error_of_a_shared_candidate_is_that_of_one_process(shared_out, architectures):
+    """Of the first unit that fails, whichever fails first; what comes behind it is not begun."""
+    first, second, third, fourth = (a.choices for a in architectures[:4])
+    faults = {
+        (first, 0, 1): ["sleep 1; raise slow"] * 2,
+        (first, 0, 5): ["raise fast"] * 2,
+        (second, 2, 3): ["raise", "raise again"],
+        (third, 3, 0): ["raise"],
+        (fourth, 1, 0): ["raise"] * 2,
+    }
+    found, alone, folder = shared_out(faults, architectures[:5])
+    assert found == alone
+    assert [found[a][2] for a in (first, second, third, fourth)] == [
+        "ValueError: slow (after 2 attempts)",
+        "ValueError: again (after 2 attempts)",
+        None,
+        "ValueError: no (after 2 attempts)",
+    ]
+    assert attempts(folder, (*first, 1, 0)) == attempts(folder, (*second, 3, 0)) == []
 
 
 def test_a_lost_machine_costs_no_attempt(executor, architectures, monkeypatch):

@@ -18,8 +18,8 @@ RUN = {
     "benchmarks/gpu.py": "--tiny classification candidate --output gpu",
     "benchmarks/bm_candidate.py": "--head fpn --amp --rounds 1 --tiny",
     "benchmarks/bm_supernet_step.py": "--rounds 1 --only classifier",
-    "benchmarks/bm_workers.py": "--rounds 1 --candidates 1",
-    "benchmarks/bm_cluster.py": "--workers 2 --candidates 200 --mean 0.01",
+    "benchmarks/bm_workers.py": "--rounds 1",
+    "benchmarks/bm_cluster.py": "--workers 2 --candidates 50 --mean 0.01",
     "benchmarks/bm_search.py": "--seeds 1",
     "benchmarks/bm_space.py": "--rounds 1 --recorded 1000",
 }
