@@ -9,7 +9,8 @@
 
 Writes search.json, ledger.jsonl, one line for each evaluated architecture, best_architecture.json,
 and report/index.html; a Pareto search writes pareto_front.json too. Other searches than the
-paper's: configs/common/search_algorithms.py; a fitness of one's own: docs/extending.md.
+paper's: configs/common/search_algorithms.py; one without a supernet: docs/search.md; a fitness of
+one's own: docs/extending.md.
 """
 
 from __future__ import annotations
@@ -60,13 +61,14 @@ def search(args: argparse.Namespace) -> None:
     algorithm = build_algorithm(cfg, costs, limit)
     steps = retrainings(cfg, ROOT, trust=is_code(args.config_file, args.trust))
     folder = cfg.train.output_dir
-    header = search_header(cfg, space, algorithm, executor.depends_on(cfg))
+    header = search_header(cfg, fitness, space, algorithm, executor.depends_on(cfg))
     resume = args.resume or args.retry_failed
-    with search_ledger(cfg, header, space, resume=resume) as ledger:
+    with search_ledger(cfg, fitness, header, space, resume=resume) as ledger:
         setup(cfg, args, workers=executor.workers)
         save_config(cfg)
-        write_description(cfg, fitness.metric, costs, algorithm, steps)
-        DetNASCheckpointer(model).load_whole(cfg.train.init_checkpoint)
+        write_description(cfg, fitness, costs, algorithm, steps)
+        if not fitness.trains:
+            DetNASCheckpointer(model).load_whole(cfg.train.init_checkpoint)
         with executor.open(cfg, fitness, model) as running:
             evaluator = Evaluator(
                 running,

@@ -95,7 +95,8 @@ class Search:
         latency_table: what `python -m detnas_d2.evaluation.latency` wrote on the device at hand.
         input_size: height and width of the image that costs are counted for. It changes no image
             of the search.
-        fitness: makes [SupernetFitness](#config-fitness), or [one of your own](extending.md).
+        fitness: makes [SupernetFitness or ShortTraining](#config-fitness), or [one of your
+            own](extending.md).
         executor: makes [DefaultExecutor](#config-fitness), or [one of your own](extending.md).
         algorithm: makes one of [the algorithms](#config-algorithms).
         initial: architectures that the search begins with: `[2,1,2,0,…]`, or `[a.json,b.json]`;

@@ -73,6 +73,7 @@ ALL = frozenset.union(
     spellings(
         "detnas_d2.driver.default_executor DefaultExecutor",
         "detnas_d2.evaluation.fitness SupernetFitness",
+        "detnas_d2.evaluation.short_training ShortTraining",
         "detnas_d2.search.evolution EvolutionarySearch",
         "detnas_d2.search.given GivenArchitectures",
         "detnas_d2.search.pareto ParetoSearch",

@@ -3,14 +3,14 @@
 from detectron2.config import LazyCall as L
 
 from detnas_d2.driver import DefaultExecutor
-from detnas_d2.evaluation import SupernetFitness
+from detnas_d2.evaluation import ShortTraining, SupernetFitness
 from detnas_d2.search import EvolutionarySearch
 from detnas_d2.settings import Search, defaults
 
 # limits of what a candidate may cost and all else that is no node: docs/config.md
 search = dict(
     **defaults(Search),
-    # How a candidate is scored. One of your own: docs/extending.md
+    # How a candidate is scored. Others: below, and one of your own: docs/extending.md
     fitness=L(SupernetFitness)(
         metric="bbox/AP",  # among the metrics of dataloader.evaluator
         calibration_batches=250,  # of dataloader.calibration: 500 images for the norms' statistics
@@ -33,4 +33,13 @@ search = dict(
     algorithm=L(EvolutionarySearch)(
         population=50, generations=20, parents=10, mutation_probability=0.1
     ),
+)
+
+# Without a supernet: search.fitness = short_training, in a config that has what a training has
+# (optimizer, lr_multiplier, train). docs/search.md
+short_training = L(ShortTraining)(
+    metric="bbox/AP",
+    share=0.25,  # of train.max_iter
+    batch_size=4,  # as above
+    cache_memory=8,
 )

@@ -169,7 +169,7 @@ class DefaultExecutor(CandidateExecutor):
         threads = self.threads(cfg)
         with RayExecutor(
             make_fitness,
-            worker_parts(cfg, threads, model, data),
+            worker_parts(cfg, fitness, threads, model, data),
             workers=self.workers,
             retries=self._retries,
             time_limit=self._time_limit,

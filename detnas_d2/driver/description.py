@@ -1,7 +1,8 @@
 """``search.json``: what a search is, for who looks at its folder and runs nothing of it.
 
-It holds ``metric`` (the name of the fitness), ``algorithm``, ``candidates`` (of the whole search),
-``input_size`` (height and width in pixels that costs are counted for), and:
+It holds ``metric`` (the name of the fitness), ``trains`` (whether candidates were trained),
+``algorithm``, ``candidates`` (of the whole search), ``input_size`` (height and width in pixels that
+costs are counted for), and:
 
 * ``space``: ``name``, ``fingerprint``, ``choices`` (names), and of ``stem`` and ``stages`` the
   ``name``, ``blocks``, and ``channels`` and ``resolution`` (height, width) of the output.
@@ -22,6 +23,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from ..evaluation import CandidateFitness
 from ..files import write_json
 from ..search import SearchAlgorithm
 from ..space import SearchSpace
@@ -33,7 +35,7 @@ FILE = "search.json"
 
 def write_description(
     cfg: DictConfig,
-    metric: str,
+    fitness: CandidateFitness,
     costs: SearchCosts,
     algorithm: SearchAlgorithm,
     retrainings: Sequence[Retraining],
@@ -41,7 +43,8 @@ def write_description(
     """Write FILE to ``train.output_dir``, whole or not at all. Raises OSError."""
     space = costs.space
     content = {
-        "metric": metric,
+        "metric": fitness.metric,
+        "trains": fitness.trains,
         "algorithm": f"{type(algorithm).__module__}.{type(algorithm).__qualname__}",
         "candidates": algorithm.candidates,
         "input_size": list(costs.input_size),

@@ -52,10 +52,11 @@ def write_detections(
             workers is on the CPU, so that this process never uses a GPU.
 
     Returns:
-        the file; None where there are no boxes to show, as in classification.
+        the file; None where there are no boxes to show, as in classification, and where the
+        candidates were trained: the weights of the best are gone.
     """
     records = _spread([r for r in instantiate(cfg.dataloader.test.dataset) if _boxes_of(r)])
-    if not records:
+    if not records or fitness.trains:
         return None
     if not isinstance(fitness, SupernetFitness):
         fitness = SupernetFitness(fitness.metric, BATCHES)

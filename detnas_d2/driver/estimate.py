@@ -23,13 +23,15 @@ import torch
 from detectron2.config import LazyCall, instantiate
 from omegaconf import DictConfig
 from tabulate import tabulate
+from torch import nn
 
 from ..commands import command, new_parser
 from ..durations import duration
 from ..engine import ConfigError, LazyTrainer, backbone_node, build_trainer, load_config
 from ..engine.machines import is_cuda, wrong_device
+from ..evaluation import ShortTraining
 from ..modeling import require_supernet
-from ..space import resolve_space
+from ..space import Architecture, resolve_space
 from ..trust import add_trust
 from .configured import build_algorithm, build_limit
 
@@ -89,21 +91,32 @@ def _iteration(cfg: DictConfig, processes: int) -> float:
 
 
 def _candidate(cfg: DictConfig) -> tuple[float, int]:
-    """Seconds of one, by the same share of both its kinds of images; and their number."""
+    """Seconds of one, and their number."""
+    fitness, executor = instantiate(cfg.search.fitness), instantiate(cfg.search.executor)
+    model = LazyTrainer.build_model(cfg)
+    costs, limit = build_limit(cfg, require_supernet(model, "A search").space)
+    if isinstance(fitness, ShortTraining):
+        training = fitness.training(cfg, limit.witness())
+        iterations = training.train.max_iter
+        each = iterations * _iteration(training, 1)
+    else:
+        each = _scoring(cfg, model, limit.witness())
+    return each / max(executor.workers, 1), build_algorithm(cfg, costs, limit).candidates
+
+
+def _scoring(cfg: DictConfig, model: nn.Module, architecture: Architecture) -> float:
+    """Seconds of one candidate, by the same share of both its kinds of images."""
     settings, test, share = cfg.search.fitness, cfg.dataloader.test, 1.0
     if batches := settings.get("calibration_batches"):  # a fitness of one's own may have none
         share = min(1.0, 2 / batches)
         settings.calibration_batches = math.ceil(batches * share)
     test.dataset = LazyCall(_first)(dataset=test.dataset, share=share, names=test.dataset.names)
-    model = LazyTrainer.build_model(cfg)
-    costs, limit = build_limit(cfg, require_supernet(model, "A search").space)
-    fitness, executor = instantiate(settings), instantiate(cfg.search.executor)
+    fitness = instantiate(settings)
     score = fitness.build(cfg, model, fitness.load(cfg))
-    score(limit.witness())  # warms up
+    score(architecture)  # warms up
     start = time.perf_counter()
-    score(limit.witness())
-    each = (time.perf_counter() - start) / share / max(executor.workers, 1)
-    return each, build_algorithm(cfg, costs, limit).candidates
+    score(architecture)
+    return (time.perf_counter() - start) / share
 
 
 def _first(dataset: Sequence[Any], share: float, names: str) -> list[Any]:

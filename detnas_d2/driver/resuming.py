@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from ..engine import CheckpointError
 from ..engine.fingerprint import config_hash, dataset_hash, file_hash, former_differences
 from ..engine.lock import folder_lock
 from ..engine.preflight import dataset_names
+from ..evaluation import CandidateFitness
 from ..search import Ledger, LedgerMismatch, SearchAlgorithm, make_header
 from ..search.ledger import LEDGER_FILE
 from ..space import SearchSpace
@@ -26,15 +27,16 @@ PACKAGES = (
     *("torch", "torchvision", "detectron2", "hotcoco", "pillow"),
     *("numpy", "scipy", "fvcore"),  # draws, limits, batch-norm statistics
 )
-CONFIG_KEYS = ("model", "dataloader", "search")
-"""Of a config, what counts in `config_hash`."""
-
 _SHOWN = 6  # keys that differ
-_LOADERS = ("calibration", "test", "evaluator")
+_LOADERS = ("train", "calibration", "test", "evaluator")
 
 
 def search_header(
-    cfg: DictConfig, space: SearchSpace, algorithm: SearchAlgorithm, depends_on: Mapping[str, Any]
+    cfg: DictConfig,
+    fitness: CandidateFitness,
+    space: SearchSpace,
+    algorithm: SearchAlgorithm,
+    depends_on: Mapping[str, Any],
 ) -> dict[str, Any]:
     """All that the candidates and their fitness depend on.
 
@@ -44,10 +46,10 @@ def search_header(
     Raises:
         CheckpointError, DataError: a checkpoint or a data set's file that can't be read.
     """
-    config = config_hash(cfg, CONFIG_KEYS)
+    config = config_hash(cfg, fitness.config_keys)
     header = make_header(space, config, _checkpoint_hash(cfg), cfg.search.seed)
     table = cfg.search.get("latency_table")
-    names = [name for key in _LOADERS for name in dataset_names(cfg.dataloader[key])]
+    names = [name for key in _LOADERS for name in dataset_names(cfg.dataloader.get(key))]
     return {
         **header,
         "datasets": {name: dataset_hash(name) for name in dict.fromkeys(names)},
@@ -61,7 +63,12 @@ def search_header(
 
 @contextmanager
 def search_ledger(
-    cfg: DictConfig, header: Mapping[str, Any], space: SearchSpace, *, resume: bool
+    cfg: DictConfig,
+    fitness: CandidateFitness,
+    header: Mapping[str, Any],
+    space: SearchSpace,
+    *,
+    resume: bool,
 ) -> Iterator[Ledger]:
     """The Ledger in the output folder, and that folder's lock. Ctrl-C says how to go on with it.
 
@@ -77,7 +84,8 @@ def search_ledger(
         try:
             ledger = stack.enter_context(Ledger(path, header, space, resume=resume))
         except LedgerMismatch as error:
-            raise LedgerMismatch(path, _name_keys(error.fields, cfg)) from error
+            fields = _name_keys(error.fields, cfg, fitness.config_keys)
+            raise LedgerMismatch(path, fields) from error
         try:
             yield ledger
         except KeyboardInterrupt as error:
@@ -88,6 +96,8 @@ def search_ledger(
 
 def _checkpoint_hash(cfg: DictConfig) -> str:
     path = cfg.train.init_checkpoint
+    if not path:
+        return "none"  # null would agree with any
     try:
         return file_hash(PathManager.get_local_path(path))
     except OSError as error:
@@ -95,11 +105,11 @@ def _checkpoint_hash(cfg: DictConfig) -> str:
 
 
 def _name_keys(
-    fields: Mapping[str, tuple[Any, Any]], cfg: DictConfig
+    fields: Mapping[str, tuple[Any, Any]], cfg: DictConfig, keys: Sequence[str]
 ) -> dict[str, tuple[Any, Any]]:
     """The fields with the config's keys in the place of its hash, where they can be told."""
     hashes = fields.get("config_hash", ("", ""))
-    found = former_differences(cfg, cfg.train.output_dir, CONFIG_KEYS, hashes[0])
+    found = former_differences(cfg, cfg.train.output_dir, keys, hashes[0])
     if not found:  # the hashes have to do
         return dict(fields)
     # but for the seed, which is a field itself

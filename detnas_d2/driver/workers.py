@@ -27,6 +27,7 @@ from ..engine.fingerprint import dataset_hash
 from ..engine.machines import is_cuda
 from ..engine.preflight import dataset_names
 from ..engine.setup import set_up_torch
+from ..evaluation import CandidateFitness
 from ..evaluation.cpu import keep_freed_memory
 from ..search import Fitness
 from .resuming import PACKAGES
@@ -47,7 +48,7 @@ class WorkerSetUp:
     folder: the working directory, where it exists.
     threads: of PyTorch; None leaves them alone.
     versions: of the packages that the fitness depends on.
-    datasets: those that the evaluator reads, by name.
+    datasets: those that the evaluator and trainings read, by name.
     """
 
     cfg: DictConfig
@@ -58,13 +59,15 @@ class WorkerSetUp:
 
 
 def worker_parts(
-    cfg: DictConfig, threads: int | None, model: nn.Module, data: Any
+    cfg: DictConfig, fitness: CandidateFitness, threads: int | None, model: nn.Module, data: Any
 ) -> Iterator[Any]:
     """The arguments of make_fitness, made one by one."""
+    loaders = ("train", "evaluator") if fitness.trains else ("evaluator",)
     cfg = copy.deepcopy(cfg)
     if is_cuda(cfg):
         cfg.train.device = "cuda"  # the one that is set aside for the worker
-    datasets = {name: _dataset(name) for name in dataset_names(cfg.dataloader.evaluator)}
+    names = (name for key in loaders for name in dataset_names(cfg.dataloader[key]))
+    datasets = {name: _dataset(name) for name in names}
     versions = {package: version(package) for package in PACKAGES}
     yield WorkerSetUp(cfg, os.getcwd(), threads, versions, datasets)
     yield {name: tensor.numpy(force=True) for name, tensor in model.state_dict().items()}
@@ -76,7 +79,7 @@ def make_fitness(setup: WorkerSetUp, state: Mapping[str, np.ndarray], data: Any)
 
     Raises:
         ConfigError: a package of another version, or no GPU.
-        DataError: an evaluator's data set that this machine lacks or has otherwise.
+        DataError: a data set that this machine lacks or has otherwise.
     """
     if os.path.isdir(setup.folder):
         os.chdir(setup.folder)

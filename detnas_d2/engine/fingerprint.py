@@ -42,7 +42,7 @@ ABSENT = "(no such key)"
 
 
 def config_hash(cfg: DictConfig, keys: Iterable[str]) -> str:
-    """SHA-256 of the resolved values of some top-level keys, without those that change no result.
+    """SHA-256 of the resolved values of some keys (dotted), without those that change no result.
 
     Classes count by their name, so that the hash is the same in every process, and the same for
     a config and for its dump (a run's config.yaml).
@@ -57,7 +57,7 @@ def config_differences(
     """Where two configs of other hashes differ.
 
     Args:
-        keys: top-level keys, as for `config_hash`.
+        keys: as for `config_hash`.
 
     Returns:
         dotted key -> its value in `cfg` and in `other`, ABSENT for a key that one of them lacks.
@@ -116,7 +116,7 @@ def dataset_hash(name: str) -> str:
 
 
 def _relevant(cfg: DictConfig, keys: Iterable[str]) -> dict[str, Any]:
-    return _canonical({k: OmegaConf.to_container(cfg[k], resolve=True) for k in keys}, "")
+    return _canonical({key: OmegaConf.select(cfg, key) for key in keys}, "")
 
 
 def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -132,6 +132,8 @@ def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def _canonical(node: Any, path: str) -> Any:
     """`path`: the keys down to this node, each followed by a dot."""
+    if OmegaConf.is_config(node):
+        node = OmegaConf.to_container(node, resolve=True)
     if isinstance(node, dict):
         return {
             str(k): _canonical(

@@ -21,10 +21,10 @@ from .machines import ONE, Processes, wrong_device
 from .overrides import walk
 from .targets import wrong_targets
 
-_TESTED = ("dataloader.test", "dataloader.evaluator", "train.init_checkpoint")
+_TESTED = ("dataloader.test", "dataloader.evaluator")
 _NEEDED = {
     "train": ("optimizer", "lr_multiplier", "dataloader.train"),
-    "test": _TESTED,
+    "test": (*_TESTED, "train.init_checkpoint"),
     "search": ("search", "dataloader.calibration", *_TESTED),
 }
 """What must be there and not null, besides the model and settings that can't be null."""
@@ -114,7 +114,7 @@ def _values(cfg: DictConfig) -> Iterator[str]:
 
 def _datasets(cfg: DictConfig, kind: str) -> Iterator[str]:
     evaluated = kind != "train" or cfg.get("path_sampler") is None  # a supernet is not tested
-    loaders = {"train": ["train"], "test": [], "search": ["calibration"]}[kind]
+    loaders = {"train": ["train"], "test": [], "search": ["train", "calibration"]}[kind]
     loaders += ["test", "evaluator"] if evaluated else []
     nodes = [cfg.dataloader.get(key) for key in loaders]
     names = list(dict.fromkeys(name for node in nodes for name in dataset_names(node)))

@@ -6,12 +6,14 @@ from .fast_coco import FastCOCOEvaluator
 from .fitness import CandidateFitness, SupernetFitness
 from .images import SearchImages, load_images
 from .inference import evaluate_images
+from .short_training import ShortTraining
 
 __all__ = [
     "CandidateFitness",
     "ClassificationEvaluator",
     "FastCOCOEvaluator",
     "SearchImages",
+    "ShortTraining",
     "SupernetFitness",
     "calibrated",
     "evaluate_images",

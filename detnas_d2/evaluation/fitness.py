@@ -11,16 +11,15 @@ from omegaconf import DictConfig
 from torch import nn
 
 from ..data.seeding import seeded
-from ..engine.trainer import LazyTrainer
+from ..engine import ConfigError, LazyTrainer
 from ..modeling import folded
-from ..rules import FLAG, Rule, number, require, whole
+from ..rules import FLAG, number, require, whole
 from ..space import Architecture
 from .batch_norm import calibrated
 from .images import SearchImages, load_images
-from .metric import check_metric
+from .metric import METRIC, check_metric
 from .scoring import PathScore, set_path
 
-_METRIC = Rule("the name of a metric, such as bbox/AP", lambda v: isinstance(v, str) and v != "")
 # architecture -> (fitness, more is better; every figure by name)
 Score: TypeAlias = Callable[[Architecture], tuple[float, dict[str, float]]]
 
@@ -33,9 +32,14 @@ class CandidateFitness:
 
     Attributes:
         metric: what is shown as the name of the fitness.
+        trains: candidates are trained, each with weights of its own, by ``dataloader.train``; else
+            they are scored by those of a supernet, ``train.init_checkpoint``.
+        config_keys: keys of the config that the results depend on, for the ledger's header.
     """
 
     metric = "fitness"
+    trains = False
+    config_keys: tuple[str, ...] = ("model", "dataloader", "search")
 
     def check(self, cfg: DictConfig) -> None:
         """Refuse, before checkpoint and images are loaded, what no candidate can be scored by.
@@ -43,6 +47,12 @@ class CandidateFitness:
         Raises:
             ConfigError: with what to do.
         """
+        if not (self.trains or cfg.train.init_checkpoint):
+            raise ConfigError(
+                "The config lacks train.init_checkpoint, the weights of the supernet that is "
+                "searched: give the model_final.pth of step 2, or do without a supernet "
+                "(docs/search.md, Short trainings)."
+            )
 
     def load(self, cfg: DictConfig) -> Any:
         """Data that all candidates share, read once. Workers get it by pickle, and NumPy arrays in
@@ -89,7 +99,7 @@ class SupernetFitness(CandidateFitness):
     ) -> None:
         require(
             "search.fitness",
-            metric=(metric, _METRIC),
+            metric=(metric, METRIC),
             calibration_batches=(calibration_batches, whole(1)),
             batch_size=(batch_size, whole(1)),
             amp=(amp, FLAG),
@@ -104,7 +114,8 @@ class SupernetFitness(CandidateFitness):
         self.cache_memory = cache_memory
 
     def check(self, cfg: DictConfig) -> None:
-        """As `check_metric`."""
+        """As `check_metric`, and for a config without a supernet's weights."""
+        super().check(cfg)
         check_metric(cfg, self.metric)
 
     def load(self, cfg: DictConfig) -> SearchImages:

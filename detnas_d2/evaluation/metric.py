@@ -18,11 +18,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from ..engine import ConfigError, LazyTrainer
 from ..errors import DetNASError
-from ..rules import did_you_mean
+from ..rules import Rule, did_you_mean
 from .fast_coco import FastCOCOEvaluator
 from .inference import quiet
 
 logger = logging.getLogger(__name__)
+
+METRIC = Rule("the name of a metric, such as bbox/AP", lambda v: isinstance(v, str) and v != "")
 
 
 def check_metric(cfg: DictConfig, metric: str) -> None:
@@ -88,6 +90,20 @@ def require_metric(metric: str, metrics: Mapping[str, float]) -> None:
         raise ConfigError(
             f"search.fitness.metric is {metric!r}, which the evaluator does not give.{advice}"
         )
+
+
+def as_score(results: Mapping[str, Any], metric: str) -> tuple[float, dict[str, float]]:
+    """Fitness and every figure by its flattened name, unrounded, out of an evaluator's results.
+
+    Raises:
+        ConfigError: `metric` is not among them; that is no candidate's fault.
+        RuntimeError: there are none, although there are detections.
+    """
+    metrics = {k: float(v) for k, v in flatten_results_dict(dict(results)).items()}
+    if not metrics:
+        raise RuntimeError("The evaluator gives no metrics for what the model gives.")
+    require_metric(metric, metrics)
+    return metrics[metric], metrics
 
 
 def _perfect(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from detectron2.evaluation import DatasetEvaluator
-from detectron2.evaluation.testing import flatten_results_dict
 from torch import nn
 
 from ..data.seeding import seeded
@@ -21,7 +20,7 @@ from ..space import Architecture
 from .batch_norm import BatchStatistics, collect_statistics, merge_statistics, with_statistics
 from .images import SearchImages
 from .inference import evaluate_outputs, inference, quiet
-from .metric import require_metric
+from .metric import as_score
 
 MOST_BYTES = 16_384
 """An image's outputs that are larger do not travel: masks of the size of the image, say. Boxes,
@@ -89,11 +88,7 @@ class PathScore(SplitFitness):
         with quiet(), seeded(self._seed), self._network(architecture, *merged) as outputs_of:
             outputs = (outputs_of(i) if p is None else _unpack(p) for i, p in enumerate(packed))
             results = evaluate_outputs(outputs, self._images, self._evaluator, self._metric)
-        metrics = {k: float(v) for k, v in flatten_results_dict(dict(results)).items()}
-        if not metrics:
-            raise RuntimeError("The evaluator gives no metrics for what the model gives.")
-        require_metric(self._metric, metrics)
-        return [(metrics[self._metric], metrics)]
+        return [as_score(results, self._metric)]
 
     @contextmanager
     def _network(

@@ -83,7 +83,8 @@ def write_report(output: str | os.PathLike[str]) -> Path:
     for s in steps:
         search, reached = searches.get(s.name), ""
         if search and search.told and search.ranked:
-            reached = f"{search.told.metric} {search.ranked[0].fitness:.2f} (supernet)"
+            scored = "short training" if search.told.trains else "supernet"
+            reached = f"{search.told.metric} {search.ranked[0].fitness:.2f} ({scored})"
         default = {"name": s.name, "kind": s.kind}
         failure = f"The row of {s.name} could not be made"
         rows.append(attempt(failure, partial(_row, s, reached), default, problems))

@@ -52,8 +52,8 @@ class SearchResult:
         if self.best.fitness == 0 and not any(self.best.metrics.values()):
             logger.warning(
                 "All figures of the best are 0: nothing was detected, or nothing rightly, so the "
-                "order of candidates says nothing. The supernet has learnt too little: see "
-                "'nothing was detected' in docs/faq.md."
+                "order of candidates says nothing. The supernet, or each candidate trained, has "
+                "learnt too little: see 'nothing was detected' in docs/faq.md."
             )
         return file
 

@@ -12,7 +12,7 @@ from tiny import ROOT, detector
 from detnas_d2.driver import CandidateExecutor, estimate
 from detnas_d2.driver.estimate import Predicted, predict
 from detnas_d2.engine import LazyTrainer
-from detnas_d2.evaluation import CandidateFitness, SupernetFitness
+from detnas_d2.evaluation import CandidateFitness, ShortTraining, SupernetFitness
 
 
 @pytest.fixture
@@ -75,6 +75,26 @@ def test_a_search(search, bccd_images, monkeypatch):
     found = predict("step3", search)
     assert (found.unit, found.number) == ("candidate", 20)
     assert set(seen) == {2} and 3 * 0.5 < found.each < 3 * 2
+    search.search.executor.workers = 4
+    assert predict("step3", search).each < found.each
+
+
+def test_a_search_by_short_trainings(search, bccd_images, monkeypatch):
+    """A few iterations are timed, and taken times their number."""
+    build = LazyTrainer.build_train_loader.__func__
+
+    def slow(cls, cfg):
+        for batch in build(cls, cfg):
+            time.sleep(0.1)
+            yield batch
+
+    monkeypatch.setattr(LazyTrainer, "build_train_loader", classmethod(slow))
+    search.train.max_iter = 1000
+    search.pop("path_sampler")
+    search.search.fitness = L(ShortTraining)(metric="bbox/AP", share=0.5)
+    found = predict("step3", search)
+    assert (found.unit, found.number) == ("candidate", 20)
+    assert 500 * 0.1 < found.each < 500 * 2.5
     search.search.executor.workers = 4
     assert predict("step3", search).each < found.each
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 import tiny
 from detectron2.config import LazyConfig
 from detectron2.data import DatasetCatalog
+from omegaconf import OmegaConf
 
 from detnas_d2.driver import search_header, search_ledger
 from detnas_d2.engine import CheckpointError
 from detnas_d2.engine.fingerprint import dataset_hash
+from detnas_d2.evaluation import CandidateFitness, ShortTraining
 from detnas_d2.search import Evaluation, LedgerMismatch
 from detnas_d2.space import Architecture
 
 WEIGHTS = bytes(range(256)) * 9000  # more than one read
 ALGORITHM = SimpleNamespace(depends_on={"initial": "3 architectures"})
+FITNESS = CandidateFitness()
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def cfg(tmp_path):
 
 
 def test_what_it_names(cfg):
-    header = search_header(cfg, tiny.SPACE, ALGORITHM, {"threads": 3})
+    header = search_header(cfg, FITNESS, tiny.SPACE, ALGORITHM, {"threads": 3})
     assert header["checkpoint_hash"] == hashlib.sha256(WEIGHTS).hexdigest()
     assert header["datasets"] == {name: dataset_hash(name) for name in ("train", "val")}
     assert len(set(header["datasets"].values())) == 2
@@ -47,22 +52,25 @@ def test_what_it_names(cfg):
 def test_a_checkpoint_that_can_not_be_read(cfg, tmp_path):
     (tmp_path / "model.pth").unlink()
     with pytest.raises(CheckpointError, match=r"train\.init_checkpoint: can't read .*model\.pth"):
-        search_header(cfg, tiny.SPACE, ALGORITHM, {"threads": 3})
+        search_header(cfg, FITNESS, tiny.SPACE, ALGORITHM, {"threads": 3})
 
 
-def opened(cfg, **kwargs):
-    return search_ledger(
-        cfg, search_header(cfg, tiny.SPACE, ALGORITHM, {"threads": 3}), tiny.SPACE, **kwargs
-    )
+def opened(cfg, fitness=FITNESS, **kwargs):
+    header = search_header(cfg, fitness, tiny.SPACE, ALGORITHM, {"threads": 3})
+    return search_ledger(cfg, fitness, header, tiny.SPACE, **kwargs)
+
+
+def begin(cfg, fitness=FITNESS):
+    """A search's folder, with one candidate."""
+    with opened(cfg, fitness, resume=False) as ledger:
+        path = Architecture(tiny.SPACE, tiny.ARCHITECTURE)
+        ledger.append(Evaluation(path, "ok", 0.5, {}, 10, 10, 0, 1.0))
+        LazyConfig.save(cfg, f"{cfg.train.output_dir}/config.yaml")
 
 
 @pytest.fixture
-def begun(cfg, tmp_path):
-    """A search's folder, with one candidate."""
-    with opened(cfg, resume=False) as ledger:
-        path = Architecture(tiny.SPACE, tiny.ARCHITECTURE)
-        ledger.append(Evaluation(path, "ok", 0.5, {}, 10, 10, 0, 1.0))
-        LazyConfig.save(cfg, str(tmp_path / "out/config.yaml"))
+def begun(cfg):
+    begin(cfg)
     return cfg
 
 
@@ -84,6 +92,41 @@ def test_another_config_is_told_by_its_keys(begun):
     with pytest.raises(LedgerMismatch, match=r"config_hash \(3 more keys\)") as caught:
         opened(begun, resume=True).__enter__()
     assert len(caught.value.fields) == 8
+
+
+@pytest.mark.parametrize(
+    ("key", "then", "now"),
+    [
+        ("optimizer.lr", 0.05, 0.1),
+        ("lr_multiplier.end_value", 0.0, 0.1),
+        ("train.max_iter", 9, 10),
+        ("train.seed", 3, 4),
+        ("train.amp.enabled", False, True),
+        ("train.init_backbone_only", None, True),
+    ],
+)
+def test_by_what_candidates_are_trained(cfg, tmp_path, key, then, now):
+    """It belongs to a search by short trainings, and to no other."""
+    cfg.dataloader.train.seed = cfg.dataloader.calibration.seed  # else train.seed were any's
+    for fitness in (FITNESS, ShortTraining("classification/top1")):
+        cfg.train.output_dir = str(tmp_path / type(fitness).__name__)
+        begin(cfg, fitness)
+        other = copy.deepcopy(cfg)
+        OmegaConf.update(other, key, now, force_add=True)
+        refused = pytest.raises(LedgerMismatch) if fitness.trains else nullcontext()
+        with refused as caught, opened(other, fitness, resume=True):
+            pass
+    assert caught.value.fields == {key: (then, now)}
+
+
+def test_from_scratch_is_another_search_than_from_weights(cfg):
+    """Null in the header would agree with any checkpoint."""
+    weights, cfg.train.init_checkpoint = cfg.train.init_checkpoint, ""
+    begin(cfg)
+    cfg.train.init_checkpoint = weights
+    with pytest.raises(LedgerMismatch) as caught:
+        opened(cfg, resume=True).__enter__()
+    assert caught.value.fields == {"checkpoint_hash": ("none", hashlib.sha256(WEIGHTS).hexdigest())}
 
 
 def test_a_config_that_is_not_the_ledgers_tells_nothing(begun, tmp_path):

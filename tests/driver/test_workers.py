@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from detnas_d2.data import DataError, register_coco, unregister_dataset
 from detnas_d2.driver.workers import make_fitness, worker_environment, worker_parts
 from detnas_d2.engine import ConfigError
+from detnas_d2.evaluation import CandidateFitness, ShortTraining
 
 CONFIG = {
     "train": {"device": "cpu"},
@@ -33,7 +34,8 @@ def json_file(tmp_path):
 @pytest.fixture
 def setup(json_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return next(worker_parts(OmegaConf.create(CONFIG), 1, torch.nn.Linear(1, 1), None))
+    cfg, fitness = OmegaConf.create(CONFIG), CandidateFitness()
+    return next(worker_parts(cfg, fitness, 1, torch.nn.Linear(1, 1), None))
 
 
 def test_another_version(setup):
@@ -62,6 +64,15 @@ def test_other_annotations(setup, json_file):
     json_file.unlink()
     with pytest.raises(DataError, match="can't read"):
         make_fitness(setup, {}, None)
+
+
+def test_trainings_read_their_data_set_too(json_file):
+    cfg = OmegaConf.create({**CONFIG, "dataloader": {"evaluator": {}, "train": {"names": ["x"]}}})
+    register_coco("x", json_file, json_file.parent)
+    for fitness, names in ((CandidateFitness(), []), (ShortTraining("bbox/AP"), ["x"])):
+        setup = next(worker_parts(cfg, fitness, 1, torch.nn.Linear(1, 1), None))
+        assert list(setup.datasets) == names
+    unregister_dataset("x")
 
 
 def test_environment(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from PIL import Image
 
 from detnas_d2.driver.configured import SearchCosts
 from detnas_d2.driver.description import write_description
+from detnas_d2.evaluation import SupernetFitness
 from detnas_d2.report import boxes, page, search_part
 from detnas_d2.report.style import Chart
 from detnas_d2.search import Evaluation, make_header
@@ -70,7 +71,7 @@ def told_of(space: SearchSpace, /, **more: Any) -> dict[str, Any]:
         train = {"init_checkpoint": "", "output_dir": folder}
         cfg = OmegaConf.create({"search": search, "train": train})
         costs, algorithm = SearchCosts(cfg, space), SimpleNamespace(candidates=120)
-        write_description(cfg, "bbox/AP", costs, algorithm, [])
+        write_description(cfg, SupernetFitness("bbox/AP"), costs, algorithm, [])
         told = json.loads(Path(folder, "search.json").read_text())
     retrain = [{**RETRAIN, "config": "STEP4_CONFIG", "output": "STEP4_FOLDER"}]
     return {**told, "retrain": retrain, **more}

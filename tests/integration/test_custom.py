@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -129,6 +130,26 @@ def test_all_steps(tool, config, monkeypatch, capsys):
     monkeypatch.setattr(run_steps, "predict", None)  # known by now
     run(estimate=True)
     assert table_of(capsys.readouterr().out) == table_of(printed)
+
+
+def test_short_trainings_need_no_supernet(config, workspace):
+    """From step 0 to the retraining that the search's end tells of; no test image is read."""
+    (config.parent / "machines.py").open("a").write(TINY)
+    Path("output/custom/data/test.json").write_text("not to be read")
+    run = dataclasses.replace(workspace, folder=config.parents[2]).run
+    search = ("search_net.py", "--config-file", "configs/custom/step3_search_short.py")
+    status, output = run(*search, "search.fitness.share=1")
+    assert status == 0, output
+    assert "Each candidate is trained for 4 of 4 iterations" in output
+    folder = Path("output/custom/step3_search_short")
+    (command,) = json.loads((folder / "search.json").read_text())["commands"]
+    command = command.replace("BEST", str(folder / "best_architecture.json"))
+    assert command in output
+    status, output = run(*shlex.split(command)[1:])
+    assert status == 0, output
+    trained = Path("output/custom/step4_detection_custom_step3_search_short")
+    assert (trained / "model_final.pth").is_file()
+    assert set(Path("output/custom").glob("step*")) == {folder, trained}
 
 
 def table_of(text):

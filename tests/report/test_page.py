@@ -78,6 +78,15 @@ def report(folder: Path) -> Page:
     return page
 
 
+def test_a_search_by_short_trainings(tmp_path, monkeypatch):
+    draw_nothing(monkeypatch)
+    folder = write_made_search(tmp_path / "s", made_evaluations(SPACE, 9), SPACE, trains=True)
+    text = report(folder).text
+    assert re.search(r"bbox/AP [\d.]+ \(short training\)", text)
+    assert "Fitness is measured after a short training; trained whole, networks" in text
+    assert "the weights of the best are gone" in text and "supernet's weights" not in text
+
+
 def test_a_search_that_runs(tmp_path, monkeypatch):
     """37 of 120, and the line that is just being written; then stopped, then finished."""
     evaluations = made_evaluations(SPACE, 37)
