@@ -35,9 +35,10 @@ MAY_IMPORT = {
     "evaluation": _FREE | {"space", "modeling", "data", "engine"},
     "search": _FREE | {"space"},
     "driver": _FREE | {"space", "modeling", "data", "engine", "evaluation", "search"},
+    "ranking": _FREE | {"space", "engine", "search", "driver", "steps"},
     "report": _FREE
     | {"space", "modeling", "data", "engine", "evaluation", "search", "driver"}
-    | {"steps"},
+    | {"steps", "ranking"},
     "export": _FREE | {"space", "modeling", "data", "engine", "evaluation"},
     "predict": _FREE | {"space", "modeling", "data", "engine", "evaluation", "export"},
 }

@@ -144,11 +144,14 @@ def estimate(steps: Sequence[Step], file: Path, *, only: bool, long: bool) -> di
         if spent := sum(step.earlier_starts()):
             print(f"of {step.name} {spent:.0f} s are done")
     if sum(p.seconds for p in measured.values()) > DAY and not long:
-        text = (
-            "That is over a day. Shorter: fewer iterations (epochs, least, most), smaller images "
-            "(short_edge), fewer candidates (population, generations), fewer calibration_images in "
-            f"a row of {steps[0].config.parent / 'machines.py'}. Or go on as it is with --long."
-        )
+        folder, shorter = steps[0].config.parent, ""
+        if is_own(folder):
+            shorter = (
+                " Shorter: fewer iterations (epochs, least, most), smaller images (short_edge), "
+                "fewer candidates (population, generations), fewer calibration_images in a row of "
+                f"{folder / 'machines.py'}."
+            )
+        text = f"That is over a day.{shorter} Go on as it is with --long."
         if not only:
             raise StepError(text)
         print(text)

@@ -25,7 +25,7 @@ from .texts import attempt
 from .training_chart import metric_names, training_chart
 
 _CHARTS = re.compile(
-    r"^training_.*\.png$|(^|_)(fitness(_[a-z]+)?|network|top_choices|generations|detections)\.png$"
+    r"^training_.*\.png$|(^|_)(fitness(_[a-z]+)?|network|top_choices|generations|ranking|detections)\.png$"
 )
 _NO_SEARCH = (
     "There is no ledger.jsonl in this folder, nor in one that lies in it. python search_net.py "

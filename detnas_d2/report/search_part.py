@@ -13,10 +13,12 @@ import yaml
 
 from ..durations import duration
 from ..files import parse_json
+from ..ranking import RANKING_FILE
 from ..search import Evaluation
 from ..search.results import FRONT_FILE
 from .boxes import read_detections
 from .network_chart import network_chart, stage_rows
+from .ranking_part import ranking_part
 from .search_charts import cost_chart, fitness_chart, generations_chart, top_choices_chart
 from .search_file import SearchFile
 from .search_folder import SearchRecord
@@ -85,6 +87,7 @@ def search_part(record: SearchRecord, folder: Path, start: str) -> Values:
     )
     add("Costs by stage", lambda: {"stages": stage_rows(best, told)})
     add("The network's chart", lambda: {"network": network_chart(best, told, png("network"))})
+    add(f"The ranking in {RANKING_FILE}", lambda: ranking_part(record.step.path, png("ranking")))
     add("Detections", lambda: _detections(record, told, png("detections")))
     return part
 

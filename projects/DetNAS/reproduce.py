@@ -23,7 +23,6 @@ from typing import Any
 
 from paper.rescore import rescore_as_voc
 from paper.voc_form import register_voc
-from scipy import stats
 from studies import ROOT, STUDIES, Network, Study
 
 from detnas_d2.commands import command, new_parser
@@ -31,6 +30,7 @@ from detnas_d2.data import STUDY_DIGITS, register_builtin_datasets, write_bccd_b
 from detnas_d2.data.builtin import bccd_root
 from detnas_d2.data.catalog import ROOT_VARIABLE
 from detnas_d2.files import write_atomically
+from detnas_d2.ranking import kendall
 from detnas_d2.search import read_ledger
 from detnas_d2.space import Architecture
 from detnas_d2.steps import STOPPED, run_steps
@@ -92,8 +92,7 @@ def rank_correlation(
     """Kendall's tau-b between fitness in the supernet and AP of the network trained alone.
 
     AP is the mean over the seeds. A network that detects nothing has no AP in the files, and
-    counts as 0; so does a candidate that failed. ``low`` and ``high`` hold 95% of 2,000 bootstrap
-    samples of the pairs; a pair drawn twice is a tie, which tau-b leaves out.
+    counts as 0; so does a candidate that failed.
     """
     fitness = {s["architecture"]: s["fitness"] or 0.0 for s in scores}
     pairs = []
@@ -101,17 +100,11 @@ def rank_correlation(
         architecture = str(Architecture.parse(n.architecture, study.space))
         alone = fmean(r["AP"] or 0.0 for r in runs if r["network"] == n.name)
         pairs.append((fitness[architecture], alone))
-
-    def tau(*figures: list[float]) -> float:
-        return float(stats.kendalltau(*figures).statistic)
-
-    figures = tuple(zip(*pairs, strict=True))
-    how = {"paired": True, "vectorized": False, "n_resamples": 2000, "method": "percentile"}
-    interval = stats.bootstrap(figures, tau, rng=0, **how).confidence_interval
+    tau = kendall(*map(list, zip(*pairs, strict=True)))
     return {
-        "tau": tau(*figures),
-        "low": float(interval.low),
-        "high": float(interval.high),
+        "tau": tau["value"],
+        "low": tau["low"],
+        "high": tau["high"],
         "architectures": len(pairs),
         "fitness_and_AP": pairs,
     }

@@ -18,7 +18,8 @@ from PIL import Image
 from detnas_d2.driver.configured import SearchCosts
 from detnas_d2.driver.description import write_description
 from detnas_d2.evaluation import SupernetFitness
-from detnas_d2.report import boxes, page, search_part
+from detnas_d2.ranking import compare
+from detnas_d2.report import boxes, page, ranking_part, search_part
 from detnas_d2.report.style import Chart
 from detnas_d2.search import Evaluation, make_header
 from detnas_d2.search.ledger_format import header_line, to_line
@@ -131,10 +132,20 @@ def write_made_detections(folder: Path, *more: dict[str, Any], **content: Any) -
     return image
 
 
+def write_made_ranking(folder: Path, evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """ranking.json, of networks that reach alone what fitness says, less for the second seed."""
+    alone = {e.architecture: [e.fitness, e.fitness - 1] for e in evaluations if e.fitness}
+    what = {"metric": "AP", "images": "val", "source": "table.json"}
+    content = compare(evaluations, alone, what, what)
+    (folder / "ranking.json").write_text(json.dumps(content))
+    return content
+
+
 def draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports without their charts, which take the seconds."""
     chart = Chart("data:image/png;base64,", "alt", "", 1, 1)
     for name in ("fitness", "cost", "top_choices", "generations", "network"):
         monkeypatch.setattr(search_part, f"{name}_chart", lambda *_: chart)
+    monkeypatch.setattr(ranking_part, "ranking_chart", lambda *_: chart)
     monkeypatch.setattr(page, "training_chart", lambda *_: chart)
     monkeypatch.setattr(boxes, "grid", lambda *_, **__: np.zeros((1, 1, 3), np.uint8))

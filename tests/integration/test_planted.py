@@ -64,7 +64,13 @@ COMMANDS = {
         "detnas_d2.report {f}",
         "step3",
         keys="model search.algorithm",
-        json="search.json ledger.jsonl best_architecture.json detections.json",
+        json="search.json ledger.jsonl best_architecture.json detections.json ranking.json",
+    ),
+    "rank": Command(
+        "tools/rank.py {f} --truth={f}/table.json",
+        "step3",
+        keys="model search.algorithm search.fitness",
+        json="ledger.jsonl table.json",
     ),
     "report of a training": Command(
         "detnas_d2.report {f}", json="metrics.json done.json evaluation.json"

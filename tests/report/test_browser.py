@@ -6,12 +6,19 @@ import os
 import shutil
 
 import pytest
-from made_search import made_evaluations, space_of, write_made_detections, write_made_search
+from made_search import (
+    made_evaluations,
+    space_of,
+    write_made_detections,
+    write_made_ranking,
+    write_made_search,
+)
 
 from detnas_d2.report import write_report
 from detnas_d2.search import rank, write_best
 
-SECTIONS = ("best", "progress", "costs", "top", "choices", "detections", "run", "training", "steps")
+SECTIONS = ("best", "progress", "costs", "top", "ranking", "choices", "detections", "run")
+SECTIONS += ("training", "steps")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -41,6 +48,7 @@ def page_file(tmp_path_factory):
     evaluations = made_evaluations(space, 60, failing=[5])
     write_made_search(folder, evaluations, space)
     write_best(folder / "best_architecture.json", rank(evaluations)[0])
+    write_made_ranking(folder, evaluations)
     write_made_detections(folder, {"file": str(folder / "gone.png")}, classes=["<Zelle> ü"])
     return write_report(folder), rank(evaluations)
 
@@ -68,7 +76,7 @@ def test_the_page(browser, page_file, width):
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(overflow) == 0
     images = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.alt, i.complete])")
-    assert len(images) == 7 and all(size > 0 and alt and done for size, alt, done in images)
+    assert len(images) == 8 and all(size > 0 and alt and done for size, alt, done in images)
     assert page.locator("text=gone.png can't be read").is_visible()
     context.close()
 

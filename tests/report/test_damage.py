@@ -11,6 +11,7 @@ from made_search import (
     made_evaluations,
     space_of,
     write_made_detections,
+    write_made_ranking,
     write_made_search,
     write_made_training,
 )
@@ -34,6 +35,7 @@ def folder(tmp_path):
     entry = {"architecture": list(EVALUATIONS[0].architecture), "latency": 1.5}
     (folder / "pareto_front.json").write_text(json.dumps({"front": [entry]}))
     write_made_detections(folder)
+    write_made_ranking(folder, EVALUATIONS)
     return folder
 
 
@@ -54,6 +56,7 @@ NAMED = {  # file -> what the page says where it holds none of its kind
     "search.json": "search.json can&#39;t be read",
     "detections.json": UNREAD,
     "pareto_front.json": "pareto_front.json",
+    "ranking.json": "The ranking in ranking.json could not be made",
     "ledger.jsonl": "ledger.jsonl",
     "done.json": "",
     "metrics.json": "",
@@ -81,6 +84,15 @@ KEYS = {
     ),
     "config.yaml": ("search", "search.seed", "train"),
 }
+OF_RANKING = (
+    "networks",
+    "fitness",
+    "alone",
+    "figures",
+    "figures.fitness",
+    "figures.seeds",
+    "meaning",
+)
 
 
 @pytest.mark.parametrize(("name", "key"), [(name, key) for name in KEYS for key in KEYS[name]])
@@ -90,6 +102,18 @@ def test_any_value(folder, without_drawing, name, key):
         (folder / name).write_text(json.dumps(changed(content, key, value)))
         html = html_of(folder)
         assert (BEST in html) != (f"{name} can&#39;t be read" in html)
+
+
+@pytest.mark.parametrize("key", OF_RANKING)
+def test_any_value_of_a_ranking(folder, monkeypatch, key):
+    """Its part is left out, or shows what is no number as it is."""
+    draw_nothing(monkeypatch)
+    content = json.loads((folder / "ranking.json").read_text())
+    for value in VALUES:
+        (folder / "ranking.json").write_text(json.dumps(changed(content, key, value)))
+        html = html_of(folder)
+        assert BEST in html
+        assert ('id="ranking"' in html) != ("The ranking in ranking.json could not be" in html)
 
 
 def test_damage_is_told(folder, without_drawing):

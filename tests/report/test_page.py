@@ -19,12 +19,14 @@ from made_search import (
     space_of,
     told_of,
     write_made_detections,
+    write_made_ranking,
     write_made_search,
     write_made_training,
 )
 
-from detnas_d2.report import write_report
+from detnas_d2.report import ranking_part, write_report
 from detnas_d2.report.__main__ import main
+from detnas_d2.report.ranking_part import ranking_chart
 from detnas_d2.search import rank, write_best
 
 SECTIONS = ("best", "progress", "costs", "top", "choices", "detections", "run", "training", "steps")
@@ -147,6 +149,24 @@ def test_an_image_without_detections_says_so(tmp_path, monkeypatch):
     assert text.count("then the detections") == 1 and "16 of the search's 250 batches" in text
 
 
+def test_how_well_the_fitness_ranks(tmp_path, monkeypatch):
+    """A chart, the figures and what they mean, where ranking.json is there."""
+    draw_nothing(monkeypatch)
+    monkeypatch.setattr(ranking_part, "ranking_chart", ranking_chart)
+    evaluations = made_evaluations(SPACE, 30, failing=[3])
+    folder = write_made_search(tmp_path / "s", evaluations, SPACE)
+    assert "How well the fitness ranks" not in report(folder).text
+    content = write_made_ranking(folder, evaluations)
+    page = report(folder)
+    assert "ranking.png" in {p.name for p in (folder / "report").iterdir()}
+    assert content["meaning"] in page.text and "orders 100% of pairs" in page.text
+    assert "Kendall's tau 1.00 (1.00 to 1.00)" in page.text
+    assert any("Fitness of 29 networks against" in image["alt"] for image in page.all("img"))
+    (folder / "ranking.json").unlink()
+    report(folder)
+    assert not (folder / "report" / "ranking.png").exists()
+
+
 def test_names_and_errors_are_escaped(tmp_path):
     """Errors, folders, metrics and names of choices are text, whatever is in them."""
     evaluations = made_evaluations(SPACE, 12, failing=[4, 7])
@@ -154,7 +174,11 @@ def test_names_and_errors_are_escaped(tmp_path):
     space["choices"][-1] = "<i>größte$ $"
     told = {"metric": "bbox/<b>Ä", "space": space}
     folder = tmp_path / "<script>alert(1)</script> $x$ ü"
-    page = report(write_made_search(folder, evaluations, SPACE, **told))
+    write_made_search(folder, evaluations, SPACE, **told)
+    ranking = write_made_ranking(folder, evaluations)
+    ranking["fitness"]["metric"] = ranking["meaning"] = "<b>$ $"
+    (folder / "ranking.json").write_text(json.dumps(ranking))
+    page = report(folder)
     assert page.all("b") == page.all("i") == [] and len(page.all("script")) == 1
     assert "2 ValueError: <b>no</b> & never" in page.text and "bbox/<b>Ä" in page.text
     assert any("<i>größte$ $" in image["alt"] for image in page.all("img"))
