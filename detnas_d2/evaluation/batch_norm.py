@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +12,10 @@ from detectron2.layers import CycleBatchNormList
 from detectron2.utils.events import EventStorage
 from fvcore.nn.precise_bn import get_bn_modules
 from torch import nn
-from torch.nn.modules.module import register_module_forward_pre_hook
 
 from ..data.seeding import seeded
 from ..modeling import find_supernet
-from ..modeling.errors import ModelError
+from .last_norm import up_to_last_norm
 
 _ALIGNMENT = 64  # values; kernels may want more than a value's own alignment
 
@@ -73,12 +72,12 @@ def collect_statistics(
 
     Args:
         batches: numbers, from which with `seed` the detector's sampling is drawn, and inputs.
-        ends: modules with which a forward may end, see `_up_to_last_norm`; new ones are added.
+        ends: modules with which a forward may end, see `up_to_last_norm`; new ones are added.
     """
     values, sizes = [], []
     with _path_norms(model) as norms, EventStorage():
         mean_and_var, widths = _shared_buffers(norms)
-        with _up_to_last_norm(model, norms, ends) as forward:
+        with up_to_last_norm(model, norms, ends) as forward:
             for number, batch in batches:
                 with seeded(seed, number):
                     sizes.append(tuple(forward(batch)) if norms else ())
@@ -148,71 +147,6 @@ def _shared_buffers(norms: Sequence[Any]) -> tuple[torch.Tensor, tuple[int, ...]
         n.running_mean, n.running_var = its_mean[: n.num_features], its_var[: n.num_features]
         n.momentum = 1.0
     return both, tuple(widths)
-
-
-class _BehindLastNorm(Exception):
-    """A module is about to run behind the last norm."""
-
-
-@contextmanager
-def _up_to_last_norm(
-    model: nn.Module, norms: Sequence[nn.Module], ends: set[nn.Module]
-) -> Iterator[Callable[[Any], list[int]]]:
-    """Gives a forward of `model` that ends with the last of `norms`.
-
-    It returns how many values a channel each norm's input had; 0 where a norm has not run. Which
-    module follows the last norm is seen in a forward that goes to its end and in which all norms
-    run; it becomes one of `ends`, which other paths may have in common. A forward ends where one of
-    them would begin after all norms have run, and not in the norm itself: what is around a norm,
-    such as Detectron2's CycleBatchNormList, has its own state to bring to its end.
-    """
-    sizes: dict[nn.Module, int] = {}
-    following: list[nn.Module] = []
-    is_seen = False
-
-    def count(norm: nn.Module, inputs: tuple[torch.Tensor, ...], _: Any) -> None:
-        if norm in sizes:
-            raise ModelError(
-                "A batch norm runs twice in one forward; its statistics would mix two inputs. "
-                "Give each place its own norm, as CycleBatchNormList does for feature levels."
-            )
-        sizes[norm] = inputs[0].numel() // inputs[0].shape[1]
-        following.clear()
-
-    def end(*_: Any) -> None:
-        if len(sizes) == len(norms):
-            raise _BehindLastNorm
-
-    def end_at(module: nn.Module) -> None:
-        ends.add(module)
-        handles.callback(module.register_forward_pre_hook(end).remove)
-
-    def forward(batch: Any) -> list[int]:
-        nonlocal is_seen
-        sizes.clear()
-        following.clear()
-        watch = None
-        if not is_seen:
-            watch = register_module_forward_pre_hook(lambda module, _: following.append(module))
-        try:
-            model(batch)
-            if not is_seen and len(sizes) == len(norms):
-                is_seen = True
-                if following:
-                    end_at(following[0])
-        except _BehindLastNorm:
-            is_seen = True
-        finally:
-            if watch is not None:
-                watch.remove()
-        return [sizes.get(norm, 0) for norm in norms]
-
-    with ExitStack() as handles:
-        for norm in norms:
-            handles.callback(norm.register_forward_hook(count).remove)
-        for module in list(ends):
-            end_at(module)
-        yield forward
 
 
 @contextmanager

@@ -1,20 +1,17 @@
-"""RayExecutor's workers: what runs in their processes, and their life as the driver sees it."""
+"""RayExecutor's workers, and their life as the driver sees it."""
 
 from __future__ import annotations
 
 import itertools
 import logging
-import os
-import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from ..phases import SplitFitness, in_phases
-from ..space import Architecture
 from .errors import SearchError
-from .executor import Attempt, attempt, set_up_fault
+from .executor import set_up_fault
+from .ray_worker import Place, RayWorker
 from .tasks import PhaseSize
 
 logger = logging.getLogger(__name__)
@@ -28,42 +25,6 @@ TELL_AFTER = 10.0
 PLACE_LIMIT = 120.0
 """Seconds after which it is an error that not one worker has a place."""
 _POLL = 0.2  # seconds between looks at time limits and places
-# where a worker runs: Ray's id of the machine, the machine's name, the process
-Place: TypeAlias = tuple[str, str, int]
-
-
-class RayWorker:
-    """An actor that keeps the fitness function alive, and with it model and data."""
-
-    def __init__(self) -> None:
-        self._fitness: SplitFitness | None = None
-
-    def place(self) -> Place:
-        import ray
-
-        return ray.get_runtime_context().get_node_id(), socket.gethostname(), os.getpid()
-
-    def start(self, parts: Sequence[Any]) -> list[PhaseSize]:
-        """Make the fitness function, of which this gives the phases; a second call makes none.
-
-        Args:
-            parts: object references of the function that makes it and of that one's arguments.
-        """
-        import ray
-
-        if self._fitness is None:
-            # one by one: together they may be more than the object store holds
-            make_fitness, *shared = (ray.get(part) for part in parts)
-            self._fitness = in_phases(make_fitness(*shared))
-        return [PhaseSize(phase.units, phase.needs) for phase in self._fitness.phases]
-
-    def evaluate(
-        self, architecture: Architecture, phase: int, units: range, given: Sequence[Any]
-    ) -> Attempt:
-        assert self._fitness is not None
-        phases = self._fitness.phases
-        run = phases[phase].run
-        return attempt(lambda: run(architecture, units, *given), phase == len(phases) - 1)
 
 
 @dataclass(eq=False)
