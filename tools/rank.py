@@ -67,10 +67,15 @@ def steps_of(
     chain = chain_of(cfg, ROOT, trust=args.trust)
     folder, gpus = (ROOT / chain[0].config).parent, args.num_gpus
     if is_own(folder):
+        if gpus is not None:
+            raise RankingError(
+                f"--num-gpus is for the configs of this repository; of {folder} the GPUs are those "
+                "of the machine that settings.py names. Leave it out."
+            )
         gpus = own_settings(folder)[1].gpus
     return {
         architecture: [
-            alone_steps(chain, architecture, seed, ROOT, gpus) for seed in range(args.seeds)
+            alone_steps(chain, architecture, seed, ROOT, gpus or 0) for seed in range(args.seeds)
         ]
         for architecture in propose(evaluations, args.networks)
     }
@@ -140,7 +145,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--images", choices=images, default="test", help="of the table's figures")
     parser.add_argument("--networks", type=int, default=8, help="to be trained alone (default: 8)")
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each (default: 1)")
-    parser.add_argument("--num-gpus", type=int, default=0, help="of a training")
+    parser.add_argument("--num-gpus", type=int, help="of a training")
     parser.add_argument("--estimate", action="store_true", help="show the times and end")
     parser.add_argument("--long", action="store_true", help="run for more than a day")
     args = parser.parse_args(argv)

@@ -2,13 +2,10 @@
 
 from detectron2.config import LazyCall as L
 
-from detnas_d2.space import FlopsRangePathSampler, StrictlyFairPathSampler, UniformPathSampler
+from detnas_d2.space import FlopsRangePathSampler, UniformPathSampler
 
 # uniform over the whole space
 path_sampler = L(UniformPathSampler)(space="300m", seed="${train.seed}")
-
-# every choice of every block once an iteration, which has four passes then, with a batch each
-path_sampler_fair = L(StrictlyFairPathSampler)(space="300m", seed="${train.seed}")
 
 # As the published ImageNet supernet of 300M draws (the authors' Supernet-ImageNet/train.py): a bin
 # of 10M multiply-adds from 290M to 360M, then a path in it. They count the classifier's layers too,

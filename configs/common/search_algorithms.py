@@ -15,10 +15,9 @@ official = L(EvolutionarySearch)(
     crossovers=20,
 )
 
-# ten times as many children, of which a model of all evaluations so far picks those that are
-# evaluated; it learns more often from smaller populations
+# ten generations bred on a model of all evaluations so far for each one that is evaluated
 predictor = L(PredictorSearch)(
-    population=20, generations=50, parents=10, mutation_probability=0.1, factor=10, random_share=0.1
+    population=50, generations=20, parents=10, mutation_probability=0.1, factor=10, random_share=0.1
 )
 
 # the baseline

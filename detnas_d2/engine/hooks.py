@@ -92,7 +92,8 @@ class LossNormalizer(HookBase):
     """Carry RetinaNet's moving average of positive anchors over a resume, one for all processes.
 
     Detectron2 keeps it as a plain attribute of the model (``loss_normalizer``), in no state dict
-    and of each process its own. Other models have none, and the hook does nothing.
+    and of each process its own. Here it is the mean of all processes after each iteration, of
+    however many passes. Other models have none, and the hook does nothing.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:

@@ -105,8 +105,9 @@ def between_seeds(alone: Sequence[Sequence[float]]) -> dict[str, Any] | None:
 
 
 def at(k: int, score: Array, truth: Array) -> dict[str, float]:
-    """Precision and regret at k; of equal scores, the first given come first."""
-    picked = truth[np.argsort(-score, kind="stable")[:k]]
+    """Precision and regret at k; equal scores are in a random order, always the same one."""
+    order = np.random.default_rng(0).permutation(len(score))
+    picked = truth[order[np.argsort(-score[order], kind="stable")[:k]]]
     return {
         "k": k,
         "precision": float((picked >= np.sort(truth)[-k]).mean()),

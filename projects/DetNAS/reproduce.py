@@ -127,9 +127,12 @@ def table(results: dict[str, Any]) -> str:
     lines.append(f"| minutes of its steps, one thread each | {minutes} |")
     for result in results.values():
         if tau := result.get("tau"):
+            figures = "undefined, for all are alike,"
+            if tau["tau"] is not None:
+                figures = f"{tau['tau']:.2f} (95%: {tau['low']:.2f} to {tau['high']:.2f})"
             lines.append(
-                f"\n{result['title']}: Kendall's tau {tau['tau']:.2f} (95%: {tau['low']:.2f} to "
-                f"{tau['high']:.2f}) over {tau['architectures']} architectures"
+                f"\n{result['title']}: Kendall's tau {figures} over {tau['architectures']} "
+                "architectures"
             )
     return "\n".join(lines) + "\n"
 

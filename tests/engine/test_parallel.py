@@ -136,6 +136,13 @@ def test_a_gradient_that_is_missing_counts_as_zero(results):
     assert syncs == 0
 
 
+def test_of_several_passes_gradients_are_means_over_passes_and_processes(results):
+    _, two, one = results
+    # 1 and 2 times (1 and 2); in the second pass alone 0 and 8
+    assert two[0]["passes"] == two[1]["passes"] == [[2.25, 2.25], [2.0, 2.0]]
+    assert one["passes"] == [[1.5, 1.5], [4.0, 4.0]]
+
+
 def test_a_head_that_sees_no_object_does_not_disturb_the_norms(results):
     """It sends its bucket after backward, the other process before the norms' own sums."""
     _, two, _ = results

@@ -114,6 +114,28 @@ def partial():
     return [everywhere.grad, last.grad, nowhere.grad, frozen.grad], syncs.found.total()
 
 
+def passes():
+    """Two passes a step, and a parameter that only the last rank uses, in the second one."""
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.everywhere, self.last = (nn.Parameter(torch.ones(2)) for _ in range(2))
+
+        def forward(self, number):
+            loss = (self.everywhere * (comm.get_rank() + 1) * (number + 1)).sum()
+            if number and comm.get_rank() == comm.get_world_size() - 1:
+                loss = loss + (self.last * 8).sum()
+            return {"loss": loss}
+
+    model = Model()
+    step = PathwiseStep(model, itertools.count(), torch.optim.SGD(model.parameters(), lr=0.0))
+    step.passes = 2
+    with EventStorage():
+        step.run_step()
+    return [model.everywhere.grad.tolist(), model.last.grad.tolist()]
+
+
 def head_without_object():
     """A head without gradient on the first rank, in front of norms that synchronise in backward."""
     torch.manual_seed(0)
@@ -248,6 +270,7 @@ def work(folder: str) -> None:
         "syncs": host_syncs(copy.deepcopy(model)),
         "sent": sent(model),
         "partial": partial(),
+        "passes": passes(),
         "late": head_without_object(),
         "broadcast": broadcast(),
         "weights": train(classifier(out / "supernet"), note),
