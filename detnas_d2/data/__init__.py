@@ -24,7 +24,13 @@ from detnas_d2.data.classification import (
     imagenet_train_augmentations,
 )
 from detnas_d2.data.coco import register_coco
-from detnas_d2.data.digits import DEMO_DIGITS, STUDY_DIGITS, DigitsParameters, write_digits
+from detnas_d2.data.digits import (
+    DEMO_DIGITS,
+    STUDY_DIGITS,
+    TABLE_DIGITS,
+    DigitsParameters,
+    write_digits,
+)
 from detnas_d2.data.errors import DataError, ImageReadError, MissingDatasetError
 from detnas_d2.data.imagefolder import load_image_folder, register_image_folder
 from detnas_d2.data.loader import build_test_loader, build_train_loader
@@ -35,6 +41,7 @@ from detnas_d2.data.voc import load_voc_folder, register_voc_folder
 __all__ = [
     "DEMO_DIGITS",
     "STUDY_DIGITS",
+    "TABLE_DIGITS",
     "CenterCrop",
     "ClassificationMapper",
     "DataError",

@@ -16,10 +16,15 @@ from detnas_d2.data.voc import register_voc_folder
 
 BCCD_CLASSES = ("RBC", "WBC", "Platelets")
 _SPLITS = ("train", "val", "test")
+_FOR = {
+    "demo": "for configs/demo, configs/own_space",
+    "digits": "more images, for configs/digits",
+    "table": "for configs/table",
+}
 
 
 def register_builtin_datasets() -> None:
-    """Registers bccd*, digits*, imagenet_*, coco_2017_detnas_* and voc_0712_detnas_*.
+    """Registers bccd*, digits*, table_digits*, imagenet_*, coco_2017_detnas_*, voc_0712_detnas_*.
 
     They lie under $DETECTRON2_DATASETS. Nothing is read before a set is loaded. Called on import;
     call it again after the variable has changed. Names that were registered otherwise meanwhile
@@ -28,7 +33,8 @@ def register_builtin_datasets() -> None:
     root = datasets_root()
     _register_bccd(bccd_root())
     _register_bccd_boxes(root / "bccd_boxes")
-    _register_digits(root / "digits")
+    _register_digits("digits", root / "digits", ["demo", "digits"])
+    _register_digits("table_digits", root / "table_digits", ["table"])
     _register_imagenet(root / "imagenet")
     _register_coco_parts(root / "coco")
     _register_voc_parts(root)
@@ -75,21 +81,16 @@ def _register_bccd_boxes(root: Path) -> None:
         register_image_folder(f"bccd_boxes_{split}", root, split, builtin=builtin)
 
 
-def _register_digits(root: Path) -> None:
-    """digits_{train,val,test} and digits_cls_{train,val} of `write_digits`; which digits are its
+def _register_digits(prefix: str, root: Path, sets: list[str]) -> None:
+    """PREFIX_{train,val,test} and PREFIX_cls_{train,val} of `write_digits`; which digits are its
     classes is known once a set is loaded."""
-    make = "python -m detnas_d2.data.make_digits"
-    contents = (
-        f"a set of digits; make it with\n"
-        f"    {make} demo    (for configs/demo, configs/own_space)\n"
-        f"    {make} digits  (more images, for configs/digits)"
-    )
-    builtin = {root / MARKER: contents}
+    made = [f"\n    python -m detnas_d2.data.make_digits {name}    ({_FOR[name]})" for name in sets]
+    builtin = {root / MARKER: f"a set of digits; make it with{''.join(made)}"}
     for split in _SPLITS:
         file = root / "annotations" / f"instances_{split}.json"
-        register_coco(f"digits_{split}", file, root / "JPEGImages", builtin=builtin)
+        register_coco(f"{prefix}_{split}", file, root / "JPEGImages", builtin=builtin)
     for split in _SPLITS[:2]:
-        register_image_folder(f"digits_cls_{split}", root / "cls", split, builtin=builtin)
+        register_image_folder(f"{prefix}_cls_{split}", root / "cls", split, builtin=builtin)
 
 
 def _register_imagenet(root: Path) -> None:

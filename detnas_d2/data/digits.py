@@ -42,6 +42,14 @@ DEMO_DIGITS = DigitsParameters()
 """The set of configs/demo and configs/own_space."""
 STUDY_DIGITS = DigitsParameters(images=(600, 150, 300), cls_images_per_class=(300, 100))
 """The larger one of configs/digits, the study of projects/DetNAS."""
+TABLE_DIGITS = DigitsParameters(
+    classes=tuple(range(10)),
+    images=(2000, 300, 600),
+    digit_size=(16, 96),
+    seed=3,
+    cls_images_per_class=(1, 1),
+)
+"""Small and large digits of all ten classes, of configs/table."""
 
 
 def write_digits(root: str | Path, parameters: DigitsParameters = DEMO_DIGITS) -> Path:

@@ -2,6 +2,7 @@
 
     python -m detnas_d2.data.make_digits demo      # for configs/demo and configs/own_space
     python -m detnas_d2.data.make_digits digits    # more images, for configs/digits
+    python -m detnas_d2.data.make_digits table     # for configs/table, into .../table_digits
 
 A set that is there already is left as it is; one of the other kind is refused.
 """
@@ -12,9 +13,13 @@ from collections.abc import Sequence
 
 from detnas_d2.commands import command, new_parser
 from detnas_d2.data.catalog import datasets_root
-from detnas_d2.data.digits import DEMO_DIGITS, STUDY_DIGITS, write_digits
+from detnas_d2.data.digits import DEMO_DIGITS, STUDY_DIGITS, TABLE_DIGITS, write_digits
 
-SETS = {"demo": DEMO_DIGITS, "digits": STUDY_DIGITS}
+SETS = {
+    "demo": (DEMO_DIGITS, "digits"),
+    "digits": (STUDY_DIGITS, "digits"),
+    "table": (TABLE_DIGITS, "table_digits"),
+}
 
 
 @command("make_digits")
@@ -23,7 +28,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("set", choices=list(SETS), help="the configs it is for")
     parser.add_argument("--output", metavar="DIR", help="another folder")
     args = parser.parse_args(argv)
-    print(write_digits(args.output or datasets_root() / "digits", SETS[args.set]))
+    parameters, folder = SETS[args.set]
+    print(write_digits(args.output or datasets_root() / folder, parameters))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,10 @@ SEARCHES = [p for p in CONFIGS if "/step3" in p]
 DETECTION = [p for p in PAPER if re.search("/(coco|voc)/step[24]", p)]
 CLASSIFICATION = [p for p in PAPER if re.search("/imagenet/step[14]", p)]
 WRITES = {"step3": "best_architecture.json"}
-TEST_SETS = {"coco_2017_val", "voc_2007_test", "bccd_test", "bccd_voc_test", "digits_test"}
+TEST_SETS = {
+    *("coco_2017_val", "voc_2007_test"),
+    *("bccd_test", "bccd_voc_test", "digits_test", "table_digits_test"),
+}
 BY_DETECTOR = ("fpn_300m", "retinanet_300m")
 
 
@@ -152,7 +155,15 @@ def test_data_sets(path):
         assert cfg.dataloader.calibration.dataset == cfg.dataloader.train.dataset
 
 
-CLASSES = {"coco": 80, "voc": 20, "imagenet": 1000, "bccd_boxes": 4, "bccd": 3, "digits": 5}
+CLASSES = {
+    "coco": 80,
+    "voc": 20,
+    "imagenet": 1000,
+    "bccd_boxes": 4,
+    "bccd": 3,
+    "digits": 5,
+    "table_digits": 10,
+}
 
 
 @pytest.mark.parametrize("path", CONFIGS)
