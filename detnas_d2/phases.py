@@ -12,8 +12,8 @@ class Phase:
     """A part of what a candidate's fitness takes.
 
     run: (architecture, numbers of some units, what each of `needs` gave) -> a result for each of
-        these units. It has to be a pure function, and no unit's result may depend on which others
-        are run with it; that is what makes the fitness the same on any number of processes.
+    these units. It has to be a pure function, and no unit's result may depend on which others
+    are run with it; that is what makes the fitness the same on any number of processes.
     units: how many there are; at least 1.
     needs: the numbers of earlier phases whose results it gets: a list each, in the units' order.
     """
@@ -31,13 +31,18 @@ class SplitFitness:
     figure by name). Results travel between processes, by pickle.
 
     Raises:
-        ValueError: a phase without units.
+        ValueError: a phase without units, a last one with more than one, or one that needs others
+            than earlier ones.
     """
 
     def __init__(self, phases: Iterable[Phase]) -> None:
         self.phases = tuple(phases)
         if not all(phase.units >= 1 for phase in self.phases):
             raise ValueError("Each phase of a fitness needs at least one unit.")
+        if [phase.units for phase in self.phases][-1:] != [1]:
+            raise ValueError("The last phase of a fitness has one unit, which gives the fitness.")
+        if not all(0 <= n < i for i, phase in enumerate(self.phases) for n in phase.needs):
+            raise ValueError("A phase of a fitness can need only earlier ones, numbered from 0.")
 
     def __call__(self, architecture: Any) -> Any:
         results: list[Sequence[Any]] = []

@@ -16,11 +16,13 @@ from detectron2.structures import BoxMode
 from omegaconf import DictConfig
 from torch import nn
 
+from ..data.seeding import seeded
 from ..engine.preflight import dataset_names
-from ..evaluation import CandidateFitness, SupernetFitness
+from ..evaluation import CandidateFitness, SupernetFitness, calibrated
 from ..evaluation.cpu import with_threads
-from ..evaluation.fitness import on_path
+from ..evaluation.scoring import set_path
 from ..files import write_json
+from ..modeling import folded
 from ..space import Architecture
 from .default_executor import CandidateExecutor
 
@@ -67,7 +69,10 @@ def write_detections(
     batches = list(itertools.islice(iter(instantiate(calibration)), wanted))
     with (
         with_threads(executor.threads(cfg)),
-        on_path(model, best, batches, calibration.seed, fitness.amp),
+        set_path(model, best, fitness.amp),
+        calibrated(model, batches, calibration.seed),
+        folded(model),
+        seeded(calibration.seed),
         torch.no_grad(),
     ):
         outputs = [model([mapper(record)])[0] for record in records]

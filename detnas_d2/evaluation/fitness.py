@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from ..data.seeding import seeded
 from ..engine import ConfigError, LazyTrainer
-from ..modeling import folded
 from ..rules import FLAG, number, require, whole
 from ..space import Architecture
-from .batch_norm import calibrated
 from .images import SearchImages, load_images
 from .metric import METRIC, check_metric
-from .scoring import PathScore, set_path
+from .scoring import PathScore
 
 # architecture -> (fitness, more is better; every figure by name)
 Score: TypeAlias = Callable[[Architecture], tuple[float, dict[str, float]]]
@@ -143,24 +139,3 @@ class SupernetFitness(CandidateFitness):
         if last is None:
             last = self.amp or next(model.parameters()).device.type == "cpu"
         model.to(memory_format=torch.channels_last if last else torch.contiguous_format)
-
-
-@contextmanager
-def on_path(
-    model: nn.Module, architecture: Architecture, calibration: Sequence[Any], seed: int, amp: bool
-) -> Iterator[None]:
-    """Within this context the model is the path as it is scored: in eval mode, with statistics of
-    its own, folded into its weights.
-
-    Args:
-        model: a detector or classifier with a trained ``Supernet``.
-        calibration: batches for the batch-norm statistics.
-        seed: of the detector's own sampling while statistics are collected.
-    """
-    with (
-        set_path(model, architecture, amp),
-        calibrated(model, calibration, seed),
-        folded(model),
-        seeded(seed),
-    ):
-        yield

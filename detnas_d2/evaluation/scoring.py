@@ -60,7 +60,7 @@ class PathScore(SplitFitness):
         self._seed = seed
         self._amp = amp
         self._ends: set[nn.Module] = set()
-        self._is_large = False
+        self._stays = False
 
     def _collect(self, architecture: Architecture, units: range) -> list[BatchStatistics]:
         batches = ((i, self._images.calibration[i]) for i in units)
@@ -110,13 +110,18 @@ class PathScore(SplitFitness):
             yield outputs_of
 
     def _packed(self, outputs_of: Callable[[int], Sequence[Any]], number: int) -> bytes | None:
-        """The outputs on a batch, or None where they are so large that they are better computed
-        anew where the evaluator is; then those on other batches will be too."""
-        if self._is_large:
+        """The outputs on a batch, or None where they can't be pickled, or are so large that they
+        are better computed anew where the evaluator is; then those on other batches will be too."""
+        if self._stays:
             return None
-        packed = _pack(outputs_of(number))
-        self._is_large = len(packed) > MOST_BYTES * len(self._images.validation[number])
-        return None if self._is_large else packed
+        outputs = outputs_of(number)
+        try:
+            packed = _pack(outputs)
+        except (pickle.PicklingError, TypeError, AttributeError):
+            self._stays = True
+            return None
+        self._stays = len(packed) > MOST_BYTES * len(self._images.validation[number])
+        return None if self._stays else packed
 
 
 @contextmanager

@@ -27,7 +27,8 @@ class Measurement:
     """What an executor hands back for one architecture: a finite fitness, or an error.
 
     fitness: unrounded; None when failed. metrics: None for figures that are not finite.
-    seconds: wall time of the last attempt, of a candidate in tasks those of all tasks added up.
+    seconds: wall time of the last attempt; of a candidate in tasks that of each one's last attempt,
+    added up, without those that end after it.
     error: "Type: message" when failed, else None.
     traceback: where the error was raised, for the log.
     """
@@ -72,7 +73,7 @@ class InProcessExecutor:
                 measurement = measure(self._fitness, architecture)
                 if measurement.error is None:
                     break
-                log_failure(measurement, attempt, self._retries)
+                log_failure(architecture, measurement, attempt, self._retries)
             yield after_attempts(measurement, attempt)
 
 
@@ -89,11 +90,11 @@ class Attempt:
     error: str | None
     traceback: str | None = None
 
-    def measurement(self, architecture: Architecture, seconds: float, is_last: bool) -> Measurement:
-        """Of a candidate that ends with this attempt, after so many seconds."""
+    def measurement(self, architecture: Architecture, is_last: bool) -> Measurement:
+        """Of a candidate that ends with this attempt."""
         fitness, metrics = self.results[0] if is_last and self.results else (None, {})
-        trace = self.traceback
-        return Measurement(architecture, fitness, metrics, round(seconds, 3), self.error, trace)
+        seconds, trace = round(self.seconds, 3), self.traceback
+        return Measurement(architecture, fitness, metrics, seconds, self.error, trace)
 
 
 def attempt(call: Callable[[], Sequence[Any]], is_last: bool) -> Attempt:
@@ -129,7 +130,7 @@ def attempt(call: Callable[[], Sequence[Any]], is_last: bool) -> Attempt:
 def measure(fitness: Fitness, architecture: Architecture) -> Measurement:
     """Run the whole fitness function once, here. Errors are those of `attempt`."""
     made = attempt(lambda: [fitness(architecture)], is_last=True)
-    return made.measurement(architecture, made.seconds, is_last=True)
+    return made.measurement(architecture, is_last=True)
 
 
 def set_up_fault(outcome: Any) -> DetNASError | None:
@@ -138,12 +139,11 @@ def set_up_fault(outcome: Any) -> DetNASError | None:
     return cause if isinstance(cause, DetNASError) else None
 
 
-def log_failure(measurement: Measurement, attempt: int, retries: int) -> None:
-    """Tell of a failed attempt, with its traceback."""
-    where = f"\n{measurement.traceback.rstrip()}" if measurement.traceback else ""
+def log_failure(what: object, failed: Measurement | Attempt, attempt: int, retries: int) -> None:
+    """Tell of a failed attempt at an architecture or a part of it, with its traceback."""
+    where = f"\n{failed.traceback.rstrip()}" if failed.traceback else ""
     logger.warning(
-        "%s failed in attempt %d of %d: %s%s",
-        *(measurement.architecture, attempt, retries + 1, measurement.error, where),
+        "%s failed in attempt %d of %d: %s%s", what, attempt, retries + 1, failed.error, where
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..space import Architecture
 from .errors import SearchError
-from .executor import Attempt, Fitness, Measurement, after_attempts, log_failure, set_up_fault
+from .executor import Attempt, Fitness, Measurement, log_failure, set_up_fault
 from .ray_pool import Worker, WorkerPool
 from .ray_session import ray_session
 from .tasks import Task, Tasks
@@ -168,12 +168,11 @@ class RayExecutor:
         if outcome.error is None:
             ended = self._tasks.done(task, outcome)
         else:
-            measurement = self._tasks.measurement(task, outcome)
-            log_failure(measurement, task.attempts, self._retries)
+            log_failure(self._tasks.name(task), outcome, task.attempts, self._retries)
             if is_again:
                 self._tasks.failed(task, worker.number)
             else:
-                ended = self._tasks.given_up(task, after_attempts(measurement, task.attempts))
+                ended = self._tasks.given_up(task, outcome)
         if is_lost or worker.failures == FAILURES or (is_again and self._pool.is_alone(worker)):
             logger.warning("%s is replaced; attempts failed in a row: %d", worker, worker.failures)
             self._pool.replace(worker)

@@ -21,7 +21,8 @@ class Evaluation:
     fitness: more is better, unrounded and finite; None when failed.
     metrics: every figure of the evaluator, None for those that are not finite.
     flops, params: cost of the body (multiply-adds, weights), as CostTable counts them.
-    generation: from 0, the one that evaluated it first. seconds: wall time of the evaluation.
+    generation: from 0, the one that evaluated it first.
+    seconds: wall time of the evaluation; where workers share it, that of its tasks, added up.
     error: "Type: message" when failed, else None.
 
     Raises ValueError where status, fitness and error contradict each other.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ..space import Architecture
-from .executor import Attempt, Measurement
+from .executor import Attempt, Measurement, after_attempts
 
 SHARES = 8
 """A task is at most this part of what each worker would get of all that is left: one of a candidate
@@ -46,8 +46,9 @@ class Candidate:
 
     end: the units of the present phase before it are needed: all, or those before one that failed,
         so that the error is that of one process, the first one's. begun: how many were handed out.
-    again: tasks to hand out once more. in_doubt: tasks that failed and have not ended since;
-        nothing new is begun meanwhile.
+    again: tasks to hand out once more. in_doubt: those needed that failed and have not ended since.
+        Meanwhile only the first of them is tried, for if it is the candidate's fault, all that try
+        it fail or die.
     found: results of the present phase by unit. results: those of former phases. given: what the
         executor has made of the results that the phase needs. seconds: of all tasks so far.
     outcome: what comes of it when the units before `end` are done.
@@ -67,6 +68,14 @@ class Candidate:
     @property
     def phase(self) -> int:
         return len(self.results)
+
+    @property
+    def to_repeat(self) -> Collection[Task]:
+        """Tasks that a worker could try again."""
+        if not self.in_doubt:
+            return self.again
+        first = min(self.in_doubt, key=lambda task: task.units.start)
+        return [first] if first in self.again else ()
 
     @property
     def ready(self) -> int:
@@ -105,7 +114,7 @@ class Tasks:
             idle: workers without a task, it included, who get equal shares of what is ready.
         """
         for candidate in self._open:
-            for task in candidate.again:
+            for task in candidate.to_repeat:
                 if alone or task.failed_on != worker:
                     candidate.again.remove(task)
                     return task
@@ -125,11 +134,13 @@ class Tasks:
         """What the candidate's present phase gets of former ones."""
         return [candidate.results[number] for number in self._phases[candidate.phase].needs]
 
-    def measurement(self, task: Task, attempt: Attempt) -> Measurement:
-        """Of a candidate that ends with this attempt."""
-        candidate = task.candidate
-        seconds = candidate.seconds + attempt.seconds
-        return attempt.measurement(candidate.architecture, seconds, self._is_last(candidate))
+    def name(self, task: Task) -> str:
+        """For the log: the architecture, and what of it, unless it is all."""
+        candidate, units = task.candidate, task.units
+        if len(self._phases) == 1:
+            return str(candidate.architecture)
+        part = f"phase {candidate.phase}, units {units.start} to {units.stop - 1}"
+        return f"{candidate.architecture} ({part})"
 
     def again(self, task: Task) -> None:
         """Hand it out once more, before all else of its candidate."""
@@ -139,16 +150,20 @@ class Tasks:
     def failed(self, task: Task, worker: int) -> None:
         """It is to be tried again, by another worker if possible."""
         task.failed_on = worker
-        task.candidate.in_doubt.add(task)
+        if self._is_needed(task):
+            task.candidate.in_doubt.add(task)
         self.again(task)
 
-    def given_up(self, task: Task, failure: Measurement) -> Measurement | None:
+    def given_up(self, task: Task, attempt: Attempt) -> Measurement | None:
         """Its candidate has failed. Gives what came of the candidate, if that is its end."""
         candidate = task.candidate
         candidate.in_doubt.discard(task)
         if self._is_needed(task):
-            candidate.end, candidate.outcome = task.units.start, failure
+            candidate.end = task.units.start
+            candidate.outcome = after_attempts(self._measurement(task, attempt), task.attempts)
             candidate.again = deque(filter(self._is_needed, candidate.again))
+            candidate.in_doubt = set(filter(self._is_needed, candidate.in_doubt))
+        candidate.seconds += attempt.seconds
         return self._go_on(candidate)
 
     def done(self, task: Task, attempt: Attempt) -> Measurement | None:
@@ -157,9 +172,13 @@ class Tasks:
         candidate.in_doubt.discard(task)
         candidate.found.update(zip(task.units, attempt.results, strict=True))
         if self._is_last(candidate):
-            candidate.outcome = self.measurement(task, attempt)
+            candidate.outcome = self._measurement(task, attempt)
         candidate.seconds += attempt.seconds
         return self._go_on(candidate)
+
+    def _measurement(self, task: Task, attempt: Attempt) -> Measurement:
+        candidate = task.candidate
+        return attempt.measurement(candidate.architecture, self._is_last(candidate))
 
     def _is_last(self, candidate: Candidate) -> bool:
         return len(candidate.results) == len(self._phases) - 1
@@ -174,7 +193,7 @@ class Tasks:
             return None
         if candidate.outcome is not None:
             self._open.remove(candidate)
-            return candidate.outcome
+            return replace(candidate.outcome, seconds=round(candidate.seconds, 3))
         candidate.results.append([candidate.found[i] for i in range(candidate.end)])
         to_come = self._phases[candidate.phase :]
         for number, results in enumerate(candidate.results):

@@ -16,12 +16,14 @@ from detnas_d2.space import UniformPathSampler
 FIRST, SECOND = (UniformPathSampler(tiny.SPACE, 1)(i) for i in range(2))
 
 
-def build(cfg, images):
+def build(cfg, images, hooks=()):
     """The function that scores, and the forwards of its model by mode, as they come."""
     torch.manual_seed(0)
     model = LazyTrainer.build_model(cfg)
     forwards = []
     model.register_forward_pre_hook(lambda m, _: forwards.append(m.training))
+    for hook in hooks:
+        model.register_forward_hook(hook)
     return instantiate(cfg.search.fitness).build(cfg, model, images), forwards
 
 
@@ -51,14 +53,24 @@ def test_parts_give_what_the_whole_gives(kind, amp, bccd_images):
         assert in_parts(workers, architecture) == whole(architecture)
 
 
-def test_large_outputs_are_made_where_the_evaluator_is(monkeypatch, bccd_images):
-    """Such as masks: once, but for the first batch of each process, and never sent."""
+def add_function(model, _, outputs):
+    """Which no pickle takes."""
+    for output in () if model.training else outputs:
+        output["later"] = lambda: None
+
+
+@pytest.mark.parametrize(("most_bytes", "hooks"), [(10, []), (16_384, [add_function])])
+def test_outputs_that_stay_are_made_where_the_evaluator_is(
+    most_bytes, hooks, monkeypatch, bccd_images
+):
+    """Large ones, such as masks, and those that can't be pickled: once, but for the first batch of
+    each process, and never sent."""
     cfg = tiny.retinanet("unused")
     cfg.search.fitness.update(calibration_batches=2, batch_size=1)
     images = instantiate(cfg.search.fitness).load(cfg)
     expected = build(cfg, images)[0](FIRST)
-    monkeypatch.setattr("detnas_d2.evaluation.scoring.MOST_BYTES", 10)
-    score, forwards = build(cfg, images)
+    monkeypatch.setattr("detnas_d2.evaluation.scoring.MOST_BYTES", most_bytes)
+    score, forwards = build(cfg, images, hooks)
     assert score(FIRST) == expected
     batches = len(images.validation)
     assert forwards.count(False) == 1 + batches

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-import torch
 from detectron2.config import instantiate
 
 from detnas_d2.data import register_builtin_datasets
 from detnas_d2.driver import write_detections
 from detnas_d2.engine import DetNASCheckpointer, LazyTrainer, load_config
-from detnas_d2.evaluation.fitness import on_path
 from detnas_d2.space import Architecture
 
 
@@ -49,7 +47,7 @@ def test_the_report_and_where_it_lies(searched):
 
 
 def test_detections_are_those_of_the_fitness(searched, in_workspace):
-    """Against the network as SupernetFitness runs it on the images that the search has loaded."""
+    """Against what the network gives while SupernetFitness scores it, as the search did."""
     folder, _ = searched
     content = json.loads((folder / "detections.json").read_text())
     cfg = load_config("configs/tiny/step3.py")
@@ -57,18 +55,18 @@ def test_detections_are_those_of_the_fitness(searched, in_workspace):
     DetNASCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[])
     fitness = instantiate(cfg.search.fitness)
     images = fitness.load(cfg)
-    fitness.lay_out(model)
+    found = {}
+
+    def note(model, inputs, outputs):
+        if not model.training:
+            found.update(zip((i["file_name"] for i in inputs[0]), outputs, strict=True))
+
+    model.register_forward_hook(note)
     architecture = Architecture.parse(content, model.backbone.bottom_up.space)
-    seed = cfg.dataloader.calibration.seed
-    with on_path(model, architecture, images.calibration, seed, False), torch.no_grad():
-        found = {
-            image["file_name"]: model([image])[0]["instances"]
-            for batch in images.validation
-            for image in batch
-        }
+    fitness.build(cfg, model, images)(architecture)
     assert content["architecture"] == best_of(folder)
     assert content["classes"] == ["zero", "one"] and len(content["images"]) == 4
-    by_name = {name.rpartition("/")[2]: instances for name, instances in found.items()}
+    by_name = {name.rpartition("/")[2]: out["instances"] for name, out in found.items()}
     for image in content["images"]:
         instances = by_name[image["file"].rpartition("/")[2]]
         expected = [

@@ -194,7 +194,7 @@ def test_a_worker_dies_in_the_middle_of_a_candidate(shared_out, architectures, r
         assert alone.pop(first) and found == alone
 
 
-def test_the_error_of_a_shared_candidate_is_that_of_one_process(shared_out, architectures):
+def test_the_error_of_a_shared_candidate_is_that_of_one_process(shared_out, architectures, caplog):
     """Of the first unit that fails, whichever fails first; what comes behind it is not begun."""
     first, second, third, fourth = (a.choices for a in architectures[:4])
     faults = {
@@ -213,6 +213,8 @@ def test_the_error_of_a_shared_candidate_is_that_of_one_process(shared_out, arch
         "ValueError: no (after 2 attempts)",
     ]
     assert attempts(folder, (*first, 1, 0)) == attempts(folder, (*second, 3, 0)) == []
+    failed = f"{architectures[2]} (phase 3, units 0 to 0) failed in attempt 1 of 2: ValueError: no"
+    assert failed in caplog.text
 
 
 def test_a_lost_machine_costs_no_attempt(executor, architectures, monkeypatch):

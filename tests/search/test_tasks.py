@@ -56,3 +56,32 @@ def simulate(seconds, workers):
         attempt = Attempt([(1.0, {})] * len(task.units), 0.0, None)
         left -= tasks.done(task, attempt) is not None
     return taken, now
+
+
+def test_a_candidate_at_fault_costs_each_worker_one_attempt(demo):
+    """Tasks that fail are tried again one by one, the first one first, and none once it is known
+    that the candidate fails before. One that was lost with its machine is made up for even so, and
+    its seconds count."""
+    workers = range(64)
+    tasks = Tasks([Architecture(demo, (0,) * demo.num_blocks)], PHASES, len(workers))
+
+    def hand_out():
+        given = (tasks.next(w, False, len(workers) - w) for w in workers)
+        return [task for task in given if task is not None]
+
+    def succeed(task):
+        return tasks.done(task, Attempt([0.0] * len(task.units), 1.0, None))
+
+    lost, *failing, late = hand_out()
+    assert len(failing) == 61
+    for worker, task in enumerate(failing):
+        tasks.failed(task, worker)
+    for task in failing[:3]:
+        assert hand_out() == [task] and hand_out() == []
+        assert succeed(task) is None
+    assert hand_out() == failing[3:4]
+    assert tasks.given_up(failing[3], Attempt((), 2.0, "ValueError: no")) is None
+    tasks.failed(late, 63)
+    tasks.again(lost)
+    assert hand_out() == [lost]
+    assert succeed(lost).seconds == 6
