@@ -25,6 +25,7 @@ from detectron2.config import instantiate
 from detnas_d2.commands import command, new_parser
 from detnas_d2.driver import (
     build_algorithm,
+    build_fitness,
     build_limit,
     retrainings,
     search_header,
@@ -52,9 +53,9 @@ logger = logging.getLogger("detnas_d2.search_net")
 def search(args: argparse.Namespace) -> None:
     cfg = load_config(args.config_file, args.opts, trust=args.trust)
     check_run(cfg, "search")
-    fitness, executor = instantiate(cfg.search.fitness), instantiate(cfg.search.executor)
+    executor = instantiate(cfg.search.executor)
     executor.check(cfg)
-    fitness.check(cfg)
+    fitness = build_fitness(cfg)
     model = LazyTrainer.build_model(executor.for_driver(cfg))
     space = require_supernet(model, "A search").space
     costs, limit = build_limit(cfg, space)
@@ -67,7 +68,7 @@ def search(args: argparse.Namespace) -> None:
         setup(cfg, args, workers=executor.workers)
         save_config(cfg)
         write_description(cfg, fitness, costs, algorithm, steps)
-        if not fitness.trains:
+        if fitness.weights == "supernet":
             DetNASCheckpointer(model).load_whole(cfg.train.init_checkpoint)
         with executor.open(cfg, fitness, model) as running:
             evaluator = Evaluator(

@@ -1,6 +1,6 @@
 """What search_net.py puts together out of a config: limits, algorithm, executor, header, files."""
 
-from .configured import build_algorithm, build_limit
+from .configured import build_algorithm, build_fitness, build_limit
 from .default_executor import CandidateExecutor, DefaultExecutor
 from .description import write_description
 from .detections import write_detections
@@ -11,6 +11,7 @@ __all__ = [
     "CandidateExecutor",
     "DefaultExecutor",
     "build_algorithm",
+    "build_fitness",
     "build_limit",
     "retrainings",
     "search_header",

@@ -9,12 +9,16 @@ from detectron2.config import instantiate
 from omegaconf import DictConfig
 
 from ..engine import ConfigError
+from ..engine.preflight import check_fitness
+from ..evaluation import CandidateFitness
+from ..rules import Rule, require
 from ..search import CostLimit, CostLimits, SearchAlgorithm
 from ..space import LATENCY_ERROR, BlockCost, CostTable, LatencyTable, SearchSpace
 
 logger = logging.getLogger(__name__)
 
 COSTS = ("flops", "params", "latency")
+_WEIGHTS = Rule("supernet, training or none", ("supernet", "training", "none").__contains__)
 
 
 class SearchCosts(CostTable):
@@ -49,6 +53,19 @@ class SearchCosts(CostTable):
                 "at hand: python -m detnas_d2.evaluation.latency CONFIG --output latency.json"
             )
         return cost
+
+
+def build_fitness(cfg: DictConfig) -> CandidateFitness:
+    """``cfg.search.fitness``; what it says that it needs is there, and it refuses nothing itself.
+
+    Raises:
+        ConfigError, DataError: before anything is loaded, with what to do.
+    """
+    fitness: CandidateFitness = instantiate(cfg.search.fitness)
+    require("search.fitness", weights=(fitness.weights, _WEIGHTS))
+    check_fitness(cfg, fitness.weights, fitness.loaders)
+    fitness.check(cfg)
+    return fitness
 
 
 def build_limit(cfg: DictConfig, space: SearchSpace) -> tuple[SearchCosts, CostLimits]:

@@ -1,8 +1,8 @@
 """``search.json``: what a search is, for who looks at its folder and runs nothing of it.
 
-It holds ``metric`` (the name of the fitness), ``trains`` (whether candidates were trained),
-``algorithm``, ``candidates`` (of the whole search), ``input_size`` (height and width in pixels that
-costs are counted for), and:
+It holds ``metric`` (the name of the fitness), ``weights`` (where those of candidates come from: as
+`CandidateFitness` has it), ``algorithm``, ``candidates`` (of the whole search), ``input_size``
+(height and width in pixels that costs are counted for), and:
 
 * ``space``: ``name``, ``fingerprint``, ``choices`` (names), and of ``stem`` and ``stages`` the
   ``name``, ``blocks``, and ``channels`` and ``resolution`` (height, width) of the output.
@@ -44,7 +44,7 @@ def write_description(
     space = costs.space
     content = {
         "metric": fitness.metric,
-        "trains": fitness.trains,
+        "weights": fitness.weights,
         "algorithm": f"{type(algorithm).__module__}.{type(algorithm).__qualname__}",
         "candidates": algorithm.candidates,
         "input_size": list(costs.input_size),

@@ -55,10 +55,12 @@ def write_detections(
 
     Returns:
         the file; None where there are no boxes to show, as in classification, and where the
-        candidates were trained: the weights of the best are gone.
+        weights are not a supernet's: those of the best are gone, or there were none.
     """
+    if fitness.weights != "supernet":
+        return None
     records = _spread([r for r in instantiate(cfg.dataloader.test.dataset) if _boxes_of(r)])
-    if not records or fitness.trains:
+    if not records:
         return None
     if not isinstance(fitness, SupernetFitness):
         fitness = SupernetFitness(fitness.metric, BATCHES)

@@ -29,7 +29,8 @@ from ..commands import command, new_parser
 from ..durations import duration
 from ..engine import ConfigError, LazyTrainer, backbone_node, build_trainer, load_config
 from ..engine.machines import is_cuda, wrong_device
-from ..evaluation import ShortTraining
+from ..evaluation import CandidateFitness
+from ..evaluation.cpu import with_threads
 from ..modeling import require_supernet
 from ..space import Architecture, resolve_space
 from ..trust import add_trust
@@ -37,6 +38,7 @@ from .configured import build_algorithm, build_limit
 
 PROGRAM = "python -m detnas_d2.driver.estimate"
 ITERATIONS = 8
+SHORT, LONG = 8, 32  # train.max_iter of the trainings of candidates that are timed
 
 
 class Predicted(NamedTuple):
@@ -91,27 +93,46 @@ def _iteration(cfg: DictConfig, processes: int) -> float:
 
 
 def _candidate(cfg: DictConfig) -> tuple[float, int]:
-    """Seconds of one, and their number."""
+    """Seconds of one, with the threads that it will have; and their number."""
     fitness, executor = instantiate(cfg.search.fitness), instantiate(cfg.search.executor)
     model = LazyTrainer.build_model(cfg)
     costs, limit = build_limit(cfg, require_supernet(model, "A search").space)
-    if isinstance(fitness, ShortTraining):
-        training = fitness.training(cfg, limit.witness())
-        iterations = training.train.max_iter
-        each = iterations * _iteration(training, 1)
-    else:
-        each = _scoring(cfg, model, limit.witness())
+    timed = _training if fitness.weights == "training" else _scoring
+    with with_threads(executor.threads(cfg)):
+        each = timed(cfg, fitness, model, limit.witness())
     return each / max(executor.workers, 1), build_algorithm(cfg, costs, limit).candidates
 
 
-def _scoring(cfg: DictConfig, model: nn.Module, architecture: Architecture) -> float:
-    """Seconds of one candidate, by the same share of both its kinds of images."""
-    settings, test, share = cfg.search.fitness, cfg.dataloader.test, 1.0
+def _training(
+    cfg: DictConfig, fitness: CandidateFitness, model: nn.Module, architecture: Architecture
+) -> float:
+    """Seconds of one candidate that is trained: two short ones tell what an iteration adds to the
+    rest, which is to build the network and to score it."""
+    whole, data = cfg.train.max_iter, fitness.load(cfg)
+    lengths = [min(length, whole) for length in (1, SHORT, LONG)]  # the first warms up
+    seconds = []
+    for length in lengths:
+        cfg.train.max_iter = length
+        score = fitness.build(cfg, model, data)
+        start = time.perf_counter()
+        score(architecture)
+        seconds.append(time.perf_counter() - start)
+    _, short, long = seconds
+    iteration = max(0.0, long - short) / max(lengths[2] - lengths[1], 1)
+    return long + iteration * (whole - lengths[2])
+
+
+def _scoring(
+    cfg: DictConfig, fitness: CandidateFitness, model: nn.Module, architecture: Architecture
+) -> float:
+    """Seconds of any other, by the same share of both its kinds of images."""
+    settings, share = cfg.search.fitness, 1.0
     if batches := settings.get("calibration_batches"):  # a fitness of one's own may have none
         share = min(1.0, 2 / batches)
         settings.calibration_batches = math.ceil(batches * share)
-    test.dataset = LazyCall(_first)(dataset=test.dataset, share=share, names=test.dataset.names)
-    fitness = instantiate(settings)
+        test = cfg.dataloader.test
+        test.dataset = LazyCall(_first)(dataset=test.dataset, share=share, names=test.dataset.names)
+        fitness = instantiate(settings)
     score = fitness.build(cfg, model, fitness.load(cfg))
     score(architecture)  # warms up
     start = time.perf_counter()

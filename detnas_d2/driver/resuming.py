@@ -28,7 +28,6 @@ PACKAGES = (
     *("numpy", "scipy", "fvcore"),  # draws, limits, batch-norm statistics
 )
 _SHOWN = 6  # keys that differ
-_LOADERS = ("train", "calibration", "test", "evaluator")
 
 
 def search_header(
@@ -47,9 +46,10 @@ def search_header(
         CheckpointError, DataError: a checkpoint or a data set's file that can't be read.
     """
     config = config_hash(cfg, fitness.config_keys)
-    header = make_header(space, config, _checkpoint_hash(cfg), cfg.search.seed)
+    checkpoint = "none" if fitness.weights == "none" else checkpoint_hash(cfg)
+    header = make_header(space, config, checkpoint, cfg.search.seed)
     table = cfg.search.get("latency_table")
-    names = [name for key in _LOADERS for name in dataset_names(cfg.dataloader.get(key))]
+    names = [name for key in fitness.loaders for name in dataset_names(cfg.dataloader[key])]
     return {
         **header,
         "datasets": {name: dataset_hash(name) for name in dict.fromkeys(names)},
@@ -94,7 +94,12 @@ def search_ledger(
             ) from error
 
 
-def _checkpoint_hash(cfg: DictConfig) -> str:
+def checkpoint_hash(cfg: DictConfig) -> str:
+    """SHA-256 of the file ``train.init_checkpoint``, or "none".
+
+    Raises:
+        CheckpointError: it can't be read.
+    """
     path = cfg.train.init_checkpoint
     if not path:
         return "none"  # null would agree with any

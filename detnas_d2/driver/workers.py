@@ -22,7 +22,7 @@ from torch import nn
 
 from ..data import DataError
 from ..data.catalog import ROOT_VARIABLE, datasets_root, unregister_dataset
-from ..engine import ConfigError, LazyTrainer
+from ..engine import CheckpointError, ConfigError, LazyTrainer
 from ..engine.fingerprint import dataset_hash
 from ..engine.machines import is_cuda
 from ..engine.preflight import dataset_names
@@ -30,7 +30,9 @@ from ..engine.setup import set_up_torch
 from ..evaluation import CandidateFitness
 from ..evaluation.cpu import keep_freed_memory
 from ..search import Fitness
-from .resuming import PACKAGES
+from .resuming import PACKAGES, checkpoint_hash
+
+_READ_BY_DRIVER = ("calibration", "test")  # `CandidateFitness.load` has their images
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class WorkerSetUp:
     threads: of PyTorch; None leaves them alone.
     versions: of the packages that the fitness depends on.
     datasets: those that the evaluator and trainings read, by name.
+    checkpoint: hash of what trainings begin with; None where there are none: a supernet's weights
+        travel.
     """
 
     cfg: DictConfig
@@ -56,20 +60,22 @@ class WorkerSetUp:
     threads: int | None
     versions: Mapping[str, str]
     datasets: Mapping[str, _Dataset]
+    checkpoint: str | None
 
 
 def worker_parts(
     cfg: DictConfig, fitness: CandidateFitness, threads: int | None, model: nn.Module, data: Any
 ) -> Iterator[Any]:
     """The arguments of make_fitness, made one by one."""
-    loaders = ("train", "evaluator") if fitness.trains else ("evaluator",)
+    loaders = [key for key in fitness.loaders if key not in _READ_BY_DRIVER]
     cfg = copy.deepcopy(cfg)
     if is_cuda(cfg):
         cfg.train.device = "cuda"  # the one that is set aside for the worker
     names = (name for key in loaders for name in dataset_names(cfg.dataloader[key]))
     datasets = {name: _dataset(name) for name in names}
     versions = {package: version(package) for package in PACKAGES}
-    yield WorkerSetUp(cfg, os.getcwd(), threads, versions, datasets)
+    checkpoint = checkpoint_hash(cfg) if fitness.weights == "training" else None
+    yield WorkerSetUp(cfg, os.getcwd(), threads, versions, datasets, checkpoint)
     yield {name: tensor.numpy(force=True) for name, tensor in model.state_dict().items()}
     yield data
 
@@ -79,7 +85,8 @@ def make_fitness(setup: WorkerSetUp, state: Mapping[str, np.ndarray], data: Any)
 
     Raises:
         ConfigError: a package of another version, or no GPU.
-        DataError: a data set that this machine lacks or has otherwise.
+        DataError, CheckpointError: a data set, or what trainings begin with, that this machine
+            lacks or has otherwise.
     """
     if os.path.isdir(setup.folder):
         os.chdir(setup.folder)
@@ -91,6 +98,12 @@ def make_fitness(setup: WorkerSetUp, state: Mapping[str, np.ndarray], data: Any)
     set_up_torch(setup.cfg)
     for name, dataset in setup.datasets.items():
         _register(name, dataset)
+    if setup.checkpoint is not None and checkpoint_hash(setup.cfg) != setup.checkpoint:
+        raise CheckpointError(
+            f"train.init_checkpoint: {setup.cfg.train.init_checkpoint!r} is another file on "
+            f"{socket.gethostname()!r} than where the search was started; copy that one to "
+            "the same place on all machines."
+        )
     model = LazyTrainer.build_model(setup.cfg)
     # copied, for the arrays are read-only
     model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in state.items()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from detectron2.config import instantiate
@@ -21,11 +21,10 @@ from .machines import ONE, Processes, wrong_device
 from .overrides import walk
 from .targets import wrong_targets
 
-_TESTED = ("dataloader.test", "dataloader.evaluator")
 _NEEDED = {
     "train": ("optimizer", "lr_multiplier", "dataloader.train"),
-    "test": (*_TESTED, "train.init_checkpoint"),
-    "search": ("search", "dataloader.calibration", *_TESTED),
+    "test": ("dataloader.test", "dataloader.evaluator", "train.init_checkpoint"),
+    "search": ("search",),
 }
 """What must be there and not null, besides the model and settings that can't be null."""
 _SEEDED = {"num_workers": whole(0), "total_batch_size": whole(1), "seed": whole(0)}
@@ -55,7 +54,8 @@ _ROOM = 2**20  # bytes on the disk, for the log and the first results
 def check_run(
     cfg: DictConfig, kind: str, processes: Processes = ONE, *, resume: bool = False
 ) -> None:
-    """Check what a run needs, before anything is built.
+    """Check what a run needs, before anything is built; what a search's fitness needs besides is
+    left to `check_fitness`.
 
     Args:
         cfg: the config.
@@ -80,7 +80,7 @@ def check_run(
         *processes.problems(),
         *_values(cfg),
         *wrong_targets(cfg),
-        *_datasets(cfg, kind),
+        *_datasets(cfg, _loaders(cfg, kind)),
         # in a search, the executor looks at devices
         *(() if kind == "search" else wrong_device(cfg, max(processes.gpus, 1), 0)),
         *(_batch(cfg, processes.total) if kind == "train" else ()),
@@ -93,8 +93,40 @@ def check_run(
             f"{cfg.train.output_dir!r} holds a training already; pass --resume to go on with it, "
             "or choose another train.output_dir."
         )
-    if not (kind == "train" and trained and resume):
+    if kind != "search" and not (trained and resume and kind == "train"):
         problems += _checkpoint(cfg)
+    _refuse(problems)
+
+
+def check_fitness(cfg: DictConfig, weights: str, loaders: Sequence[str]) -> None:
+    """Check what the fitness of a search says that it needs.
+
+    Args:
+        weights, loaders: as `CandidateFitness` has them.
+
+    Raises:
+        ConfigError: with every problem found, each with what to do.
+    """
+    problems = []
+    if weights == "supernet" and not cfg.train.get("init_checkpoint"):
+        problems.append(
+            "The config lacks train.init_checkpoint, the weights of the supernet that is searched: "
+            "give the model_final.pth of step 2, or do without a supernet (docs/search.md, Short "
+            "trainings)."
+        )
+    problems += [
+        f"The config lacks dataloader.{key}, which search.fitness needs: take it from a config in "
+        "configs/common/data."
+        for key in loaders
+        if OmegaConf.select(cfg, f"dataloader.{key}") is None
+    ]
+    problems += _datasets(cfg, loaders)
+    if weights != "none":
+        problems += _checkpoint(cfg)
+    _refuse(problems)
+
+
+def _refuse(problems: Sequence[str]) -> None:
     if problems:
         # once each: what `train.device` can be is looked at twice
         lines = [f"  {i}. {p}" for i, p in enumerate(dict.fromkeys(problems), 1)]
@@ -112,11 +144,15 @@ def _values(cfg: DictConfig) -> Iterator[str]:
             yield f"{key}: {e}"
 
 
-def _datasets(cfg: DictConfig, kind: str) -> Iterator[str]:
-    evaluated = kind != "train" or cfg.get("path_sampler") is None  # a supernet is not tested
-    loaders = {"train": ["train"], "test": [], "search": ["train", "calibration"]}[kind]
-    loaders += ["test", "evaluator"] if evaluated else []
-    nodes = [cfg.dataloader.get(key) for key in loaders]
+def _loaders(cfg: DictConfig, kind: str) -> list[str]:
+    if kind == "search":
+        return []  # its fitness names them
+    evaluated = kind == "test" or cfg.get("path_sampler") is None  # a supernet is not tested
+    return [*(["train"] if kind == "train" else []), *(["test", "evaluator"] if evaluated else [])]
+
+
+def _datasets(cfg: DictConfig, loaders: Sequence[str]) -> Iterator[str]:
+    nodes = [OmegaConf.select(cfg, f"dataloader.{key}") for key in loaders]
     names = list(dict.fromkeys(name for node in nodes for name in dataset_names(node)))
     missing = []
     for name in names:
@@ -129,7 +165,12 @@ def _datasets(cfg: DictConfig, kind: str) -> Iterator[str]:
 
     reads = OmegaConf.select(cfg, "dataloader.test.dataset.names")
     scored = OmegaConf.select(cfg, "dataloader.evaluator.dataset_name")
-    if evaluated and isinstance(reads, str) and isinstance(scored, str) and reads != scored:
+    if (
+        {"test", "evaluator"} <= {*loaders}
+        and isinstance(reads, str)
+        and isinstance(scored, str)
+        and reads != scored
+    ):
         yield (
             f"dataloader.evaluator.dataset_name is {scored!r}, but dataloader.test reads {reads!r};"
             " set dataloader.test.dataset.names alone, the evaluator follows it."

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from ..engine import ConfigError, LazyTrainer
+from ..engine import LazyTrainer
 from ..rules import FLAG, number, require, whole
 from ..space import Architecture
 from .images import SearchImages, load_images
@@ -28,13 +28,17 @@ class CandidateFitness:
 
     Attributes:
         metric: what is shown as the name of the fitness.
-        trains: candidates are trained, each with weights of its own, by ``dataloader.train``; else
-            they are scored by those of a supernet, ``train.init_checkpoint``.
-        config_keys: keys of the config that the results depend on, for the ledger's header.
+        weights: where those of a candidate come from. "supernet": they are loaded from
+            ``train.init_checkpoint``, once for all; "training": each candidate is trained, from
+            scratch or from that file; "none": no network runs, as where figures are looked up.
+        loaders: keys of ``dataloader`` that the results depend on. A search is refused without one
+            of them, and their data sets stand in the ledger's header.
+        config_keys: keys of the config that the results depend on, for the same header.
     """
 
     metric = "fitness"
-    trains = False
+    weights: Literal["supernet", "training", "none"] = "supernet"
+    loaders: tuple[str, ...] = ("calibration", "test", "evaluator")
     config_keys: tuple[str, ...] = ("model", "dataloader", "search")
 
     def check(self, cfg: DictConfig) -> None:
@@ -43,12 +47,6 @@ class CandidateFitness:
         Raises:
             ConfigError: with what to do.
         """
-        if not (self.trains or cfg.train.init_checkpoint):
-            raise ConfigError(
-                "The config lacks train.init_checkpoint, the weights of the supernet that is "
-                "searched: give the model_final.pth of step 2, or do without a supernet "
-                "(docs/search.md, Short trainings)."
-            )
 
     def load(self, cfg: DictConfig) -> Any:
         """Data that all candidates share, read once. Workers get it by pickle, and NumPy arrays in
@@ -58,7 +56,7 @@ class CandidateFitness:
         """The function that scores a candidate; it has to be a pure function of the architecture.
 
         Args:
-            model: with the supernet's weights, on ``train.device``.
+            model: on ``train.device``, with the supernet's weights if `weights` says so.
             data: what `load` gives.
         """
         raise NotImplementedError
@@ -110,8 +108,7 @@ class SupernetFitness(CandidateFitness):
         self.cache_memory = cache_memory
 
     def check(self, cfg: DictConfig) -> None:
-        """As `check_metric`, and for a config without a supernet's weights."""
-        super().check(cfg)
+        """As `check_metric`."""
         check_metric(cfg, self.metric)
 
     def load(self, cfg: DictConfig) -> SearchImages:

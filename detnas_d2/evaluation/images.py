@@ -51,17 +51,19 @@ def load_images(
 ) -> SearchImages:
     """Decode and map the images of ``dataloader.calibration`` and of `loader`, the validation's.
 
-    The first `calibration_batches` batches of the former, all images of the latter in batches of
-    `batch_size`. They are kept in `cache_memory` GiB of memory, and what is more in a file in
-    ``train.output_dir``.
+    The first `calibration_batches` batches of the former, whose loader is not made for none, all
+    images of the latter in batches of `batch_size`. They are kept in `cache_memory` GiB of memory,
+    and what is more in a file in ``train.output_dir``.
 
     Raises:
         DataError: the disk is full.
     """
     pin = is_cuda(cfg)
     store = ImageStore(int(cache_memory * 2**30), cfg.train.output_dir, pin=pin)
-    batches = itertools.islice(iter(instantiate(cfg.dataloader.calibration)), calibration_batches)
-    calibration = list(_kept(batches, store, calibration_batches, "batch-norm"))
+    calibration = []
+    if calibration_batches:
+        batches = itertools.islice(instantiate(cfg.dataloader.calibration), calibration_batches)
+        calibration = list(_kept(batches, store, calibration_batches, "batch-norm"))
     total = len(loader) if isinstance(loader, Sized) else None
     images = list(itertools.chain.from_iterable(_kept(loader, store, total, "validation")))
     positions = group_by_size([image["image"].shape for image in images], batch_size)

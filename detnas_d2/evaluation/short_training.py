@@ -26,7 +26,7 @@ _SHARE = Rule(
     "a share of the training, above 0 and at most 1",
     lambda v: type(v) in (int, float) and 0 < v <= 1,
 )
-_TRAINED_BY = ("optimizer", "lr_multiplier", "dataloader.train", "train.max_iter")
+_TRAINED_BY = ("optimizer", "lr_multiplier", "train.max_iter")
 _SETTINGS = ("max_iter", "seed", "amp", "init_backbone_only")
 
 
@@ -59,10 +59,11 @@ class ShortTraining(CandidateFitness):
         ConfigError: for a setting that can't work.
     """
 
-    trains = True
+    weights = "training"
+    loaders = ("train", "test", "evaluator")
     config_keys = (
-        *CandidateFitness.config_keys,
-        *("optimizer", "lr_multiplier"),
+        *("model", "search", "optimizer", "lr_multiplier"),
+        *("dataloader.train", "dataloader.test", "dataloader.evaluator"),
         *(f"train.{key}" for key in _SETTINGS),
     )
 

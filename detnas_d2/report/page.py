@@ -27,6 +27,7 @@ from .training_chart import metric_names, training_chart
 _CHARTS = re.compile(
     r"^training_.*\.png$|(^|_)(fitness(_[a-z]+)?|network|top_choices|generations|ranking|detections)\.png$"
 )
+_SCORED_BY = {"supernet": "supernet", "training": "short training", "none": "record"}
 _NO_SEARCH = (
     "There is no ledger.jsonl in this folder, nor in one that lies in it. python search_net.py "
     "--config-file … writes it, to its train.output_dir."
@@ -83,7 +84,7 @@ def write_report(output: str | os.PathLike[str]) -> Path:
     for s in steps:
         search, reached = searches.get(s.name), ""
         if search and search.told and search.ranked:
-            scored = "short training" if search.told.trains else "supernet"
+            scored = _SCORED_BY.get(search.told.weights, "supernet")
             reached = f"{search.told.metric} {search.ranked[0].fitness:.2f} ({scored})"
         default = {"name": s.name, "kind": s.kind}
         failure = f"The row of {s.name} could not be made"

@@ -63,12 +63,12 @@ class StageShape:
 
 @dataclass(frozen=True)
 class SearchFile:
-    """What search.json holds. trains: candidates were trained, not scored in a supernet. stages:
-    the stem and the stages. baseline: the first choice that fits in every block. candidates: of the
-    whole search."""
+    """What search.json holds. weights: where candidates have theirs from, see `CandidateFitness`.
+    stages: the stem and the stages. baseline: the first choice that fits in every block.
+    candidates: of the whole search."""
 
     metric: str
-    trains: bool
+    weights: str
     candidates: int
     input_size: str
     space: SearchSpace
@@ -102,7 +102,7 @@ def read_search_file(file: Path) -> SearchFile:
     costs = {c.name: c for c in (_cost(entry, shape) for entry in content["costs"])}
     return SearchFile(
         str(content["metric"]),
-        bool(content.get("trains")),  # not in those of earlier versions
+        str(content.get("weights", "supernet")),  # earlier versions knew no other
         int(content["candidates"]),
         _size(content["input_size"]),
         space,

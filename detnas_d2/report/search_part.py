@@ -66,7 +66,7 @@ def search_part(record: SearchRecord, folder: Path, start: str) -> Values:
     )
     if not ranked:
         return {**part, "missing": _ALL_FAILED}
-    part["trains"] = told.trains
+    part["weights"] = told.weights
     best, stages = ranked[0].architecture, told.stages[1:]
     costs = [  # multiply-adds, and every other cost that the search limits or weighs
         cost
@@ -189,8 +189,10 @@ def _detections(record: SearchRecord, told: SearchFile, png: Path) -> Values:
         return {"detections": read_detections(record.step.path, png)}
     if told.metric.startswith("classification/"):
         reason = f"The fitness of this search is {told.metric}: a classifier finds no boxes."
-    elif told.trains:
+    elif told.weights == "training":
         reason = "Candidates were trained for this search, and the weights of the best are gone."
+    elif told.weights == "none":
+        reason = "No network ran in this search: fitness was looked up."
     elif record.state()[0] != "finished":
         reason = "search_net.py writes detections.json when the search ends."
     else:

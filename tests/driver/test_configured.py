@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+from detectron2.config import LazyCall as L
 
-from detnas_d2.driver import build_algorithm, build_limit
+from detnas_d2.driver import build_algorithm, build_fitness, build_limit
 from detnas_d2.engine import ConfigError, load_config
+from detnas_d2.evaluation import CandidateFitness
 from detnas_d2.search import GivenArchitectures, SearchError
 from detnas_d2.space import CostTable, LatencyTable, SpaceError, get_space
 
@@ -30,6 +33,44 @@ def limit_of(*overrides: str):
 def algorithm_of(name: str, *overrides: str):
     cfg = load(*overrides, name=name)
     return build_algorithm(cfg, *build_limit(cfg, SPACE))
+
+
+class OwnFitness(CandidateFitness):
+    def __init__(self, **needs):
+        vars(self).update(needs)
+
+    def check(self, cfg):
+        """It calls no method of its base."""
+
+
+@pytest.mark.parametrize(
+    ("needs", "refused"),
+    [
+        ({}, ["train.init_checkpoint, the weights of the supernet", "dataloader.calibration,"]),
+        ({"weights": "training", "loaders": ("train", "test")}, []),
+        ({"weights": "none", "loaders": ("val",)}, ["dataloader.val, which search.fitness needs"]),
+        ({"weights": "trained"}, ["weights is 'trained'; expected supernet, training or none"]),
+    ],
+)
+def test_what_a_fitness_of_ones_own_needs(needs, refused, bccd_images):
+    cfg = load("train.init_checkpoint=''", "dataloader.calibration=null")
+    cfg.search.fitness = L(OwnFitness)(**needs)
+    expected = pytest.raises(ConfigError) if refused else nullcontext()
+    with expected as caught:
+        assert build_fitness(cfg).loaders == ("train", "test")
+    lines = str(caught.value).splitlines()[-len(refused) :] if refused else []
+    assert all(part in line for part, line in zip(refused, lines, strict=True)), lines
+
+
+def test_data_sets_that_no_fitness_reads_may_be_missing(bccd_images):
+    cfg = load("train.init_checkpoint=gone.pth", "dataloader.train.dataset.names=gone")
+    cfg.search.fitness = L(OwnFitness)(weights="none", loaders=("test", "evaluator"))
+    build_fitness(cfg)
+    cfg.search.fitness = L(OwnFitness)(weights="training", loaders=("train",))
+    with pytest.raises(
+        ConfigError, match=r"1\. (?s:.*)'gone'(?s:.*)2\. .*'gone.pth' does not exist"
+    ):
+        build_fitness(cfg)
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+import torch
 from detectron2.config import LazyCall as L
 from detectron2.config import LazyConfig
-from tiny import ROOT, detector
+from tiny import ROOT, OutputSum, detector
 
 from detnas_d2.driver import CandidateExecutor, estimate
 from detnas_d2.driver.estimate import Predicted, predict
@@ -79,9 +80,36 @@ def test_a_search(search, bccd_images, monkeypatch):
     assert predict("step3", search).each < found.each
 
 
+class OwnTraining(CandidateFitness):
+    """Of 20 ms an iteration, and 300 ms for the rest."""
+
+    weights = "training"
+    threads = set()
+
+    def build(self, cfg, model, data):
+        def score(architecture):
+            self.threads.add(torch.get_num_threads())
+            time.sleep(0.3 + 0.02 * cfg.train.max_iter)
+            return 0.0, {}
+
+        return score
+
+
+@pytest.mark.parametrize(("iterations", "seconds"), [(5, 0.4), (20, 0.7), (1000, 20.3)])
+def test_a_search_that_trains(search, iterations, seconds):
+    """An iteration times their number, and the rest once, in the threads of a worker."""
+    search.train.max_iter = iterations
+    search.search.fitness = L(OwnTraining)()
+    search.search.executor.workers, search.search.executor.threads = 2, 3
+    OwnTraining.threads.clear()
+    found = predict("step3", search)
+    assert (found.unit, found.number) == ("candidate", 20)
+    assert 0.7 * seconds < 2 * found.each < 1.5 * seconds and OwnTraining.threads == {3}
+
+
 def test_a_search_by_short_trainings(search, bccd_images, monkeypatch):
-    """A few iterations are timed, and taken times their number."""
-    build = LazyTrainer.build_train_loader.__func__
+    """Of what the trainings take, and of what it takes to score the network."""
+    build, evaluate = LazyTrainer.build_train_loader.__func__, OutputSum.evaluate
 
     def slow(cls, cfg):
         for batch in build(cls, cfg):
@@ -89,14 +117,11 @@ def test_a_search_by_short_trainings(search, bccd_images, monkeypatch):
             yield batch
 
     monkeypatch.setattr(LazyTrainer, "build_train_loader", classmethod(slow))
-    search.train.max_iter = 1000
+    monkeypatch.setattr(OutputSum, "evaluate", lambda self: time.sleep(2) or evaluate(self))
+    search.train.max_iter = 40
     search.pop("path_sampler")
     search.search.fitness = L(ShortTraining)(metric="bbox/AP", share=0.5)
-    found = predict("step3", search)
-    assert (found.unit, found.number) == ("candidate", 20)
-    assert 500 * 0.1 < found.each < 500 * 2.5
-    search.search.executor.workers = 4
-    assert predict("step3", search).each < found.each
+    assert 20 * 0.1 + 2 < predict("step3", search).each < 20 * 2.5 + 2
 
 
 class OwnFitness(CandidateFitness):

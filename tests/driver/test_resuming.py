@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from detnas_d2.driver import search_header, search_ledger
 from detnas_d2.engine import CheckpointError
-from detnas_d2.engine.fingerprint import dataset_hash
+from detnas_d2.engine.fingerprint import config_hash, dataset_hash
 from detnas_d2.evaluation import CandidateFitness, ShortTraining
 from detnas_d2.search import Evaluation, LedgerMismatch
 from detnas_d2.space import Architecture
@@ -47,6 +47,39 @@ def test_what_it_names(cfg):
     assert header["initial"] == "3 architectures"
     assert (header["seed"], header["threads"]) == (7, 3)
     assert {"device", "threads", "torch", "torchvision", "detectron2"} < header.keys()
+
+
+class Recorded(CandidateFitness):
+    weights, loaders, config_keys = "none", (), ("model", "search")
+
+
+@pytest.mark.parametrize(
+    ("fitness", "names", "has_weights"),
+    [
+        (FITNESS, ["of_calibration", "val"], True),  # as before there were others
+        (ShortTraining("classification/top1"), ["train", "val"], True),
+        (Recorded(), [], False),
+    ],
+)
+def test_what_the_fitness_needs(cfg, fitness, names, has_weights):
+    """Its data sets, whatever else the config has, and weights only where there are some."""
+    cfg.dataloader.calibration.dataset.names = "of_calibration"
+    DatasetCatalog.register("of_calibration", lambda: tiny.records("train", 5))
+    try:
+        header = search_header(cfg, fitness, tiny.SPACE, ALGORITHM, {})
+    finally:
+        DatasetCatalog.remove("of_calibration")
+    assert list(header["datasets"]) == names
+    assert (header["checkpoint_hash"] != "none") == has_weights
+    whole = config_hash(cfg, ("model", "dataloader", "search"))
+    assert (header["config_hash"] == whole) == (fitness is FITNESS)
+
+
+def test_calibration_is_no_matter_of_short_trainings(cfg):
+    begin(cfg, fitness := ShortTraining("classification/top1"))
+    cfg.dataloader.calibration.total_batch_size = 7
+    with opened(cfg, fitness, resume=True) as ledger:
+        assert len(ledger) == 1
 
 
 def test_a_checkpoint_that_can_not_be_read(cfg, tmp_path):
@@ -113,7 +146,7 @@ def test_by_what_candidates_are_trained(cfg, tmp_path, key, then, now):
         begin(cfg, fitness)
         other = copy.deepcopy(cfg)
         OmegaConf.update(other, key, now, force_add=True)
-        refused = pytest.raises(LedgerMismatch) if fitness.trains else nullcontext()
+        refused = pytest.raises(LedgerMismatch) if fitness.weights == "training" else nullcontext()
         with refused as caught, opened(other, fitness, resume=True):
             pass
     assert caught.value.fields == {key: (then, now)}

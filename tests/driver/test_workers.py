@@ -13,11 +13,11 @@ from omegaconf import OmegaConf
 
 from detnas_d2.data import DataError, register_coco, unregister_dataset
 from detnas_d2.driver.workers import make_fitness, worker_environment, worker_parts
-from detnas_d2.engine import ConfigError
+from detnas_d2.engine import CheckpointError, ConfigError
 from detnas_d2.evaluation import CandidateFitness, ShortTraining
 
 CONFIG = {
-    "train": {"device": "cpu"},
+    "train": {"device": "cpu", "init_checkpoint": ""},
     "dataloader": {"evaluator": {"dataset_name": "of_workers"}},
 }
 
@@ -73,6 +73,25 @@ def test_trainings_read_their_data_set_too(json_file):
         setup = next(worker_parts(cfg, fitness, 1, torch.nn.Linear(1, 1), None))
         assert list(setup.datasets) == names
     unregister_dataset("x")
+
+
+@pytest.mark.parametrize(
+    ("fitness", "refused"),
+    [
+        (ShortTraining("bbox/AP"), (CheckpointError, "start.pth' is another file on")),
+        (CandidateFitness(), (Exception, "model")),  # a supernet's weights travel
+    ],
+)
+def test_trainings_begin_with_the_same_file(fitness, refused, json_file, tmp_path):
+    cfg, file = OmegaConf.create(CONFIG), tmp_path / "start.pth"
+    cfg.train.init_checkpoint, cfg.dataloader.train = str(file), {}
+    file.write_bytes(b"1")
+    setup = next(worker_parts(cfg, fitness, 1, torch.nn.Linear(1, 1), None))
+    with pytest.raises(Exception, match="model"):  # that is the next that is missing here
+        make_fitness(setup, {}, None)
+    file.write_bytes(b"2")
+    with pytest.raises(refused[0], match=refused[1]):
+        make_fitness(setup, {}, None)
 
 
 def test_environment(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from own_images import with_tiny_data
 from small_run import StandInBatches, at_small_width, check_fit, check_step, train_one_step
 
 from detnas_d2.data import missing_datasets
-from detnas_d2.driver import build_algorithm, build_limit
+from detnas_d2.driver import build_algorithm, build_fitness, build_limit
 from detnas_d2.engine import (
     DetNASCheckpointer,
     LazyTrainer,
@@ -79,7 +79,7 @@ def test_a_step(path, tmp_path_factory):
     supernet = find_supernet(model)
     if "search" in cfg:
         check_run(small, "search")
-        fitness = instantiate(small.search.fitness)
+        fitness = build_fitness(small)
         score = fitness.build(small, model, fitness.load(small))
         score(CostTable(supernet.space).flops.cheapest())
     elif supernet is None and path.name.startswith("step4_detection"):

@@ -80,13 +80,20 @@ def report(folder: Path) -> Page:
     return page
 
 
-def test_a_search_by_short_trainings(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("weights", "scored", "measured", "detections"),
+    [
+        ("training", "short training", "measured after a short training; trained whole, ", "gone."),
+        ("none", "record", "looked up in a record; no network ran.", "fitness was looked up."),
+    ],
+)
+def test_a_search_without_a_supernet(weights, scored, measured, detections, tmp_path, monkeypatch):
     draw_nothing(monkeypatch)
-    folder = write_made_search(tmp_path / "s", made_evaluations(SPACE, 9), SPACE, trains=True)
+    folder = write_made_search(tmp_path / "s", made_evaluations(SPACE, 9), SPACE, weights=weights)
     text = report(folder).text
-    assert re.search(r"bbox/AP [\d.]+ \(short training\)", text)
-    assert "Fitness is measured after a short training; trained whole, networks" in text
-    assert "the weights of the best are gone" in text and "supernet's weights" not in text
+    assert re.search(rf"bbox/AP [\d.]+ \({scored}\)", text)
+    assert f"Fitness is {measured}" in text and detections in text
+    assert "supernet's weights" not in text
 
 
 def test_a_search_that_runs(tmp_path, monkeypatch):
