@@ -54,8 +54,8 @@ def search(args: argparse.Namespace) -> None:
     cfg = load_config(args.config_file, args.opts, trust=args.trust)
     check_run(cfg, "search")
     executor = instantiate(cfg.search.executor)
-    executor.check(cfg)
     fitness = build_fitness(cfg)
+    executor.check(cfg)
     model = LazyTrainer.build_model(executor.for_driver(cfg))
     space = require_supernet(model, "A search").space
     costs, limit = build_limit(cfg, space)
