@@ -139,8 +139,8 @@ class ShortTraining(CandidateFitness):
         return max(1, round(self.share * cfg.train.max_iter))
 
 
-class _WithoutFiles(LazyTrainer):
-    """It neither logs nor saves, and leaves signals to the search."""
+class TrainerWithoutFiles(LazyTrainer):
+    """It neither logs nor saves, and leaves signals to who trains many networks by it."""
 
     def build_hooks(self) -> list[HookBase | None]:
         return [StepSeeding(self.cfg.train.seed), hooks.LRScheduler()]
@@ -151,7 +151,7 @@ def _train(cfg: DictConfig) -> nn.Module:
     Raises:
         FloatingPointError: it diverged, which is this candidate's fault alone.
     """
-    trainer = _WithoutFiles(cfg)
+    trainer = TrainerWithoutFiles(cfg)
     trainer.resume_or_load(resume=False)
     try:
         trainer.train()

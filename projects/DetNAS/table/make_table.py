@@ -36,16 +36,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from detectron2.config import instantiate
-from detectron2.engine import HookBase, hooks
+from detectron2.engine import HookBase
 
 from detnas_d2.commands import command, new_parser
 from detnas_d2.data import TABLE_DIGITS, datasets_root, write_digits
 from detnas_d2.durations import duration
-from detnas_d2.engine import ConfigError, LazyTrainer, StepSeeding, load_config
+from detnas_d2.engine import ConfigError, LazyTrainer, load_config
 from detnas_d2.engine.fingerprint import config_hash
 from detnas_d2.evaluation.cpu import device_name, keep_freed_memory
 from detnas_d2.evaluation.images import SearchImages, load_images
 from detnas_d2.evaluation.inference import evaluate_images, quiet
+from detnas_d2.evaluation.short_training import TrainerWithoutFiles
 from detnas_d2.files import write_atomically
 from detnas_d2.ranking import rank_figures
 from detnas_d2.space import Architecture, CostTable, SearchSpace
@@ -74,8 +75,8 @@ def jobs(space: SearchSpace) -> list[Job]:
 # one training
 
 
-class TableTrainer(LazyTrainer):
-    """Without files, on images that are decoded once, in channels last."""
+class TableTrainer(TrainerWithoutFiles):
+    """On images that are decoded once, in channels last, with a curve."""
 
     def __init__(self, cfg: Any, score: Callable[[Any], dict[str, Any]]) -> None:
         self.curve = Curve(score)
@@ -92,7 +93,7 @@ class TableTrainer(LazyTrainer):
         return loader
 
     def build_hooks(self) -> list[HookBase | None]:
-        return [StepSeeding(self.cfg.train.seed), hooks.LRScheduler(), self.curve]
+        return [*super().build_hooks(), self.curve]
 
 
 class Once:
